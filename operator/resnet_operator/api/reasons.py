@@ -1,0 +1,169 @@
+"""Every reason a condition can have: the word, what it means, and what a person can do.
+
+The same word stands in the condition, the event, the metric and the operations page, which is
+generated from this table.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One cause. `meaning` and `remedy` are what the operations page prints."""
+
+    meaning: str
+    remedy: str
+
+    def __new__(cls, value: str, meaning: str, remedy: str) -> Reason:
+        self = str.__new__(cls, value)
+        self._value_ = value
+        self.meaning = meaning
+        self.remedy = remedy
+        return self
+
+    READY = ("Ready", "The current spec is fully realised.", "Nothing.")
+    PENDING = ("Pending", "The operator has seen the object and is preparing it.", "Wait.")
+    FETCHING = ("Fetching", "The model is being fetched.", "Wait; the Job's log shows progress.")
+    CONVERTING = ("Converting", "ATC is converting the model.", "Wait; the Job's log has stages.")
+    ROLLING_OUT = ("RollingOut", "Pods of a new revision are starting.", "Wait.")
+    LOADING = ("Loading", "Triton is loading the model.", "Wait.")
+    SUSPENDED = ("Suspended", "spec.suspend is true.", "Set spec.suspend to false to serve.")
+    SCALED_TO_ZERO = (
+        "ScaledToZero",
+        "spec.serving.replicas is 0.",
+        "Set spec.serving.replicas to 1 or more to serve.",
+    )
+    CONVERTED = ("Converted", "The artifact was made for this object.", "Nothing.")
+    REUSED = ("Reused", "An artifact that was there already is used.", "Nothing.")
+    INVALID_SPEC = ("InvalidSpec", "The spec cannot work.", "Change what the message names.")
+    MODEL_NOT_FOUND = (
+        "ModelNotFound",
+        "There is no file at spec.model.uri.",
+        "Correct the URI or put the file there; then set the retry annotation.",
+    )
+    ACCESS_DENIED = (
+        "AccessDenied",
+        "The source refused the download.",
+        "Give a URI that may be read without a login.",
+    )
+    CHECKSUM_MISMATCH = (
+        "ChecksumMismatch",
+        "The file is not the one that a digest names.",
+        "Correct spec.model.sha256, or find out who changed the file.",
+    )
+    UNSUPPORTED_MODEL = (
+        "UnsupportedModel",
+        "The file is no ONNX model, or one that cannot be converted.",
+        "Do what the message says; mostly export the model again.",
+    )
+    DOWNLOAD_FAILED = (
+        "DownloadFailed",
+        "The source could not be reached or broke off.",
+        "Check host, network policy and proxy; the operator tries again by itself.",
+    )
+    CONVERSION_FAILED = (
+        "ConversionFailed",
+        "ATC refused the model.",
+        "Read ATC's code and sentence; the ArtifactReady condition has the log's tail.",
+    )
+    CONVERSION_TIMEOUT = (
+        "ConversionTimeout",
+        "ATC did not end within spec.conversion.timeoutSeconds.",
+        "Raise timeoutSeconds or conversion.resources.",
+    )
+    OUT_OF_MEMORY = (
+        "OutOfMemory",
+        "A container or the chip ran out of memory.",
+        "Raise the resources that the message names, or lower batch sizes and instances.",
+    )
+    EPHEMERAL_STORAGE_EXCEEDED = (
+        "EphemeralStorageExceeded",
+        "The node's disk has no room for the Job.",
+        "Free space on the node or choose another with conversion.nodeSelector.",
+    )
+    ARTIFACT_MISSING = (
+        "ArtifactMissing",
+        "The store has lost the artifact.",
+        "Set the retry annotation to have it made again.",
+    )
+    STORE_FULL = (
+        "StoreFull",
+        "The store's volume has no room for the artifact.",
+        "Enlarge the claim resnet-store or delete what is not needed.",
+    )
+    STORE_UNAVAILABLE = (
+        "StoreUnavailable",
+        "The store does not answer.",
+        "Look at the Deployment resnet-store and its claim.",
+    )
+    RESULT_LOST = (
+        "ResultLost",
+        "The Job ended without a result.",
+        "Nothing; the operator makes it again and finds the artifact in the store.",
+    )
+    IMAGE_PULL_FAILED = (
+        "ImagePullFailed",
+        "An image cannot be pulled.",
+        "Correct the image's name, or add a pull secret.",
+    )
+    UNSCHEDULABLE = (
+        "Unschedulable",
+        "No node can take the pod.",
+        "Free a chip, add a node, or correct spec.accelerator.",
+    )
+    VOLUME_MOUNT_FAILED = (
+        "VolumeMountFailed",
+        "A volume of the pod is missing or cannot be mounted.",
+        "Create the PersistentVolumeClaim or ConfigMap that the message names.",
+    )
+    CONTAINER_CONFIG_ERROR = (
+        "ContainerConfigError",
+        "The kubelet cannot make the container.",
+        "Create the Secret or ConfigMap that spec.serving.env names.",
+    )
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded",
+        "A quota of the namespace refuses the pod.",
+        "Raise the quota or lower replicas and resources.",
+    )
+    POD_SECURITY_FORBIDDEN = (
+        "PodSecurityForbidden",
+        "Pod Security of the namespace refuses the pod.",
+        "Remove what is privileged from the operator's settings.",
+    )
+    CRASH_LOOPING = (
+        "CrashLooping",
+        "The serving container ended and is started again.",
+        "Read the message and the pod's log.",
+    )
+    MODEL_LOAD_FAILED = (
+        "ModelLoadFailed",
+        "Triton cannot load the model.",
+        "Read the message; mostly image and artifact do not fit each other.",
+    )
+    CHIP_MISMATCH = (
+        "ChipMismatch",
+        "The pod was given another chip than the artifact is made for.",
+        "Correct spec.accelerator.chip, or select the right nodes.",
+    )
+    PROGRESS_DEADLINE_EXCEEDED = (
+        "ProgressDeadlineExceeded",
+        "The rollout made no progress in time.",
+        "Look at the pods; raise rollout.progressDeadlineSeconds if loading takes long.",
+    )
+    NAME_CONFLICT = (
+        "NameConflict",
+        "Another object of the needed name belongs to somebody else.",
+        "Rename the ResNetService or remove the other object.",
+    )
+    REJECTED = (
+        "Rejected",
+        "The API server refused what the operator wants to write.",
+        "Read the server's words; mostly a policy or missing rights.",
+    )
+    POD_LOST = (
+        "PodLost",
+        "A pod was evicted or its node went away.",
+        "Nothing; the pod is made again.",
+    )

@@ -1,0 +1,128 @@
+"""`status` of a ResNetService: the operator's user interface.
+
+No enum and no required field, so that an older CRD never blinds a newer operator.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from resnet_operator.api.base import ApiModel
+
+
+class Tensor(ApiModel):
+    name: str | None = Field(default=None, description="Name of the tensor.")
+    data_type: str | None = Field(default=None, description="Triton type, for example FP32.")
+    dims: (
+        Annotated[list[int], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
+    ) = Field(default=None, description="Shape without the batch dimension.")
+
+
+TensorList = Annotated[
+    list[Tensor], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})
+]
+
+
+class ModelStatus(ApiModel):
+    name: str | None = Field(default=None, description="Name of the model in Triton.")
+    sha256: str | None = Field(default=None, description="SHA-256 of the source file.")
+    size_bytes: int | None = Field(default=None, description="Size of the source file in bytes.")
+    opset: int | None = Field(default=None, description="ONNX opset of the model.")
+    inputs: TensorList | None = Field(default=None, description="What a client must send.")
+    outputs: TensorList | None = Field(default=None, description="What a client gets.")
+
+
+class ArtifactStatus(ApiModel):
+    record: str | None = Field(default=None, description="ConfigMap that describes the artifact.")
+    content_key: str | None = Field(default=None, description="Name of the artifact in the store.")
+    sha256: str | None = Field(default=None, description="SHA-256 of the artifact.")
+    size_bytes: int | None = Field(default=None, description="Size of the artifact in bytes.")
+    chip: str | None = Field(default=None, description="Chip the artifact is made for.")
+    compiler: str | None = Field(default=None, description="Compiler and version.")
+    origin: str | None = Field(default=None, description="Converted, Reused or Copied.")
+    duration_seconds: int | None = Field(default=None, description="Time the compiler took.")
+    command: (
+        Annotated[list[str], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
+    ) = Field(default=None, description="The compiler's argument list.")
+
+
+class Revisions(ApiModel):
+    desired: str | None = Field(default=None, description="Revision of the current spec.")
+    serving: str | None = Field(default=None, description="Revision the Deployment runs.")
+
+
+class Endpoints(ApiModel):
+    http: str | None = Field(default=None, description="Address for HTTP clients.")
+    grpc: str | None = Field(default=None, description="Address for gRPC clients.")
+
+
+class Condition(ApiModel):
+    type: str = Field(description="Name of the condition.")
+    status: str | None = Field(default=None, description="True, False or Unknown.")
+    reason: str | None = Field(default=None, description="One word for the cause.")
+    message: str | None = Field(default=None, description="The cause and what to do.")
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec the condition speaks of."
+    )
+    last_transition_time: str | None = Field(
+        default=None,
+        description="When the condition's status changed.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
+class ResNetServiceStatus(ApiModel):
+    """What is."""
+
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec that this status speaks of."
+    )
+    phase: str | None = Field(
+        default=None,
+        description=(
+            "Pending, Fetching, Converting, Deploying, Ready, Degraded, Failed or Suspended."
+        ),
+    )
+    phase_start_time: str | None = Field(
+        default=None,
+        description="When the phase began.",
+        json_schema_extra={"format": "date-time"},
+    )
+    ready: str | None = Field(default=None, description="Ready pods of wanted pods.")
+    batch: str | None = Field(default=None, description="Batch sizes of the desired revision.")
+    chip: str | None = Field(default=None, description="Chip of the desired revision.")
+    runtime: str | None = Field(default=None, description="Runtime that serves.")
+    replicas: int | None = Field(default=None, description="Number of serving pods.")
+    ready_replicas: int | None = Field(default=None, description="Number of ready serving pods.")
+    selector: str | None = Field(default=None, description="Label selector of the serving pods.")
+    last_handled_retry: str | None = Field(
+        default=None, description="Value of the retry annotation that was acted on."
+    )
+    model: ModelStatus | None = Field(default=None, description="The contract of the model.")
+    artifact: ArtifactStatus | None = Field(default=None, description="What is served.")
+    revisions: Revisions | None = Field(default=None, description="Names of revisions.")
+    repository_config_map: str | None = Field(
+        default=None, description="ConfigMap with config.pbtxt and labels.txt."
+    )
+    endpoints: Endpoints | None = Field(default=None, description="Where clients connect.")
+    conditions: (
+        Annotated[
+            list[Condition],
+            Field(
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["type"],
+                }
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="The conditions, one of each type.")
+
+
+def as_status(value: dict[str, Any]) -> dict[str, Any]:
+    """Check a status against the schema, so that nothing is written that the CRD would drop."""
+    return ResNetServiceStatus.model_validate(value).model_dump(
+        by_alias=True, exclude_none=True, exclude_unset=True
+    )
