@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""A SIMULATED Ascend device plugin: real kubelet protocol, no hardware.
+
+Why: an operator's real trouble with NPUs (no free chip, a chip that turns unhealthy, partial
+allocation) happens between scheduler, kubelet and device plugin. This plugin offers as many chips
+as it is told to, so all of that is real; only the chips are not. `devkit/cluster` runs it as a
+process, `daemonset.yaml` as a pod on other clusters.
+
+    deviceplugin.py [--directory DIR] [--unhealthy-file FILE] RESOURCE:COUNT[:SOC] ...
+
+A container that asked for chips gets what Huawei's plugin gives it: ASCEND_VISIBLE_DEVICES with
+the physical ids and /dev/davinciN (each of them the host's /dev/null). SIMULATED_NPU_SOC is the
+devkit's own addition, for the simulated `acl` library, and does not exist on real nodes.
+"""
+
+# mypy: disable-error-code="import-untyped"
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import kubelet_protocol as protocol
+
+log = logging.getLogger("simulated-ascend-device-plugin")
+
+KUBELET_DIRECTORY = Path("/var/lib/kubelet/device-plugins")
+POLL_SECONDS = 0.5
+# Which chip a resource's simulated devices claim to be, when the command line does not say.
+DEFAULT_SOC = {"Ascend310P": "Ascend310P3", "Ascend310": "Ascend310B4"}
+# Devices that every container with an NPU gets beside its own chips.
+SHARED_DEVICES = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One extended resource; its chips are `<kind>-<physical id>`, unique on the node."""
+
+    name: str
+    soc: str
+    chips: tuple[str, ...]
+
+    @property
+    def socket(self) -> str:
+        return f"simulated-{self.name.replace('/', '-')}.sock"
+
+
+def parse_resources(texts: list[str]) -> list[Resource]:
+    """`huawei.com/Ascend310P:4` gives Ascend310P-0 to -3; the next resource goes on at 4."""
+    resources: list[Resource] = []
+    first = 0
+    for text in texts:
+        name, _, rest = text.partition(":")
+        count, _, soc = rest.partition(":")
+        kind = name.rpartition("/")[2]
+        soc = soc or DEFAULT_SOC.get(kind, "")
+        if not soc or not count.isdigit():
+            raise ValueError(f"{text!r}: write RESOURCE:COUNT, or RESOURCE:COUNT:SOC for {kind!r}")
+        ids = range(first, first + int(count))
+        resources.append(Resource(name=name, soc=soc, chips=tuple(f"{kind}-{i}" for i in ids)))
+        first += int(count)
+    return resources
+
+
+def physical_id(chip: str) -> str:
+    return chip.rpartition("-")[2]
+
+
+def read_unhealthy(file: Path | None) -> frozenset[str]:
+    """Chip names (or bare physical ids), separated by white space; no file means all are well."""
+    try:
+        return frozenset(file.read_text().split()) if file else frozenset()
+    except FileNotFoundError:
+        return frozenset()
+
+
+def device_list(resource: Resource, unhealthy: frozenset[str]) -> Any:
+    devices = [
+        protocol.MESSAGES["Device"](
+            ID=chip,
+            health=protocol.UNHEALTHY
+            if chip in unhealthy or physical_id(chip) in unhealthy
+            else protocol.HEALTHY,
+        )
+        for chip in resource.chips
+    ]
+    return protocol.MESSAGES["ListAndWatchResponse"](devices=devices)
+
+
+def allocation(resource: Resource, chips: list[str]) -> Any:
+    """What one container gets: environment and device files."""
+    answer = protocol.MESSAGES["ContainerAllocateResponse"]()
+    ids = sorted((physical_id(chip) for chip in chips), key=int)
+    answer.envs.add(key="ASCEND_VISIBLE_DEVICES", value=",".join(ids))
+    answer.envs.add(key="ASCEND_RUNTIME_OPTIONS", value="")
+    answer.envs.add(key="SIMULATED_NPU_SOC", value=resource.soc)
+    for path in (*(f"/dev/davinci{i}" for i in ids), *SHARED_DEVICES):
+        answer.devices.add(container_path=path, host_path="/dev/null", permissions="rw")
+    return answer
+
+
+class Plugin:
+    """The gRPC server of one resource, and its registration with the kubelet."""
+
+    def __init__(self, *, resource: Resource, directory: Path, unhealthy_file: Path | None) -> None:
+        self.resource = resource
+        self._kubelet = directory / protocol.KUBELET_SOCKET
+        self._socket = directory / resource.socket
+        self._unhealthy_file = unhealthy_file
+        self._server: Any = None
+        self._stopping = threading.Event()
+        self._registered_with = 0
+
+    def list_and_watch(self, _request: Any, context: Any) -> Iterator[Any]:
+        last: frozenset[str] | None = None
+        while context.is_active() and not self._stopping.is_set():
+            unhealthy = read_unhealthy(self._unhealthy_file)
+            if unhealthy != last:
+                last = unhealthy
+                log.info("devices of %s; unhealthy: %s", self.resource.name, sorted(unhealthy))
+                yield device_list(self.resource, unhealthy)
+            self._stopping.wait(POLL_SECONDS)
+
+    def allocate(self, request: Any, _context: Any) -> Any:
+        answer = protocol.MESSAGES["AllocateResponse"]()
+        for container in request.container_requests:
+            chips = list(container.devices_ids)
+            log.info("allocated simulated chips %s", chips)
+            answer.container_responses.append(allocation(self.resource, chips))
+        return answer
+
+    def _handlers(self) -> Any:
+        messages = protocol.MESSAGES
+
+        def unary(function: Any, request: str) -> Any:
+            return grpc.unary_unary_rpc_method_handler(
+                function, messages[request].FromString, protocol.serialize
+            )
+
+        methods = {
+            "GetDevicePluginOptions": unary(
+                lambda _request, _context: messages["DevicePluginOptions"](), "Empty"
+            ),
+            "PreStartContainer": unary(lambda _request, _context: messages["Empty"](), "Empty"),
+            "Allocate": unary(self.allocate, "AllocateRequest"),
+            "ListAndWatch": grpc.unary_stream_rpc_method_handler(
+                self.list_and_watch, messages["Empty"].FromString, protocol.serialize
+            ),
+        }
+        return grpc.method_handlers_generic_handler(protocol.SERVICE, methods)
+
+    def start(self) -> None:
+        """Serves and registers. Raises grpc.RpcError or OSError while the kubelet is away."""
+        self.stop()
+        kubelet = self._kubelet.stat().st_ino
+        self._stopping = threading.Event()
+        self._socket.unlink(missing_ok=True)
+        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+        self._server.add_generic_rpc_handlers((self._handlers(),))
+        self._server.add_insecure_port(f"unix://{self._socket}")
+        self._server.start()
+        request = protocol.MESSAGES["RegisterRequest"](
+            version=protocol.API_VERSION,
+            endpoint=self._socket.name,
+            resource_name=self.resource.name,
+        )
+        with grpc.insecure_channel(f"unix://{self._kubelet}") as channel:
+            register = channel.unary_unary(
+                protocol.REGISTER,
+                request_serializer=protocol.serialize,
+                response_deserializer=protocol.MESSAGES["Empty"].FromString,
+            )
+            register(request, timeout=10)
+        self._registered_with = kubelet
+        log.info("registered %d simulated %s", len(self.resource.chips), self.resource.name)
+
+    def is_registered(self) -> bool:
+        """False after a kubelet restart, which makes a new socket and removes ours."""
+        try:
+            return self._socket.exists() and self._kubelet.stat().st_ino == self._registered_with
+        except FileNotFoundError:
+            return False
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._server is not None:
+            self._server.stop(grace=0).wait()
+            self._server = None
+        self._registered_with = 0
+
+
+def keep_registered(plugins: list[Plugin], *, until: threading.Event) -> None:
+    while not until.is_set():
+        for plugin in plugins:
+            if plugin.is_registered():
+                continue
+            try:
+                plugin.start()
+            except (grpc.RpcError, OSError) as error:
+                reason = error.code().name if isinstance(error, grpc.RpcError) else error
+                log.warning("not registered yet: %s: %s", plugin.resource.name, reason)
+        until.wait(POLL_SECONDS)
+    for plugin in plugins:
+        plugin.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="SIMULATED Ascend device plugin: no hardware.")
+    parser.add_argument("resources", nargs="+", metavar="RESOURCE:COUNT[:SOC]")
+    parser.add_argument("--directory", type=Path, default=KUBELET_DIRECTORY)
+    parser.add_argument("--unhealthy-file", type=Path, help="chips to report as unhealthy")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        resources = parse_resources(arguments.resources)
+    except ValueError as error:
+        parser.error(str(error))
+    log.info("this is a SIMULATOR: the chips it offers do not exist")
+    until = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: until.set())
+    plugins = [
+        Plugin(
+            resource=resource,
+            directory=arguments.directory,
+            unhealthy_file=arguments.unhealthy_file,
+        )
+        for resource in resources
+    ]
+    keep_registered(plugins, until=until)
+
+
+if __name__ == "__main__":
+    main()
