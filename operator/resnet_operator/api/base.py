@@ -31,11 +31,57 @@ def opaque(**extra: Any) -> dict[str, Any]:
     return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, **extra}
 
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-QUALIFIED_NAME = r"^([a-z0-9.-]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+def string(description: str, max_length: int) -> dict[str, Any]:
+    """Return the schema of a bounded string."""
+    return {"description": description, "type": "string", "maxLength": max_length}
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
-ConfigKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+
+def text(pattern: str, message: str, *, max_length: int, min_length: int = 1) -> Any:
+    """Return the field of a bounded string with a pattern.
+
+    The pattern is there for editors and for pydantic, the CEL rule for its message: the API server
+    reports a pattern by printing it.
+    """
+    return Field(
+        min_length=min_length,
+        max_length=max_length,
+        pattern=pattern,
+        json_schema_extra=cel(rule(f"self.matches(r'{pattern}')", message)),
+    )
+
+
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+ObjectName = Annotated[
+    str,
+    text(
+        DNS_SUBDOMAIN,
+        "write the object's name: lower-case letters, digits, '-' and '.'",
+        max_length=253,
+    ),
+]
+ConfigKey = Annotated[
+    str,
+    text(
+        r"^[-._a-zA-Z0-9]+$",
+        "write the key in the ConfigMap: letters, digits, '-', '_' and '.'",
+        max_length=253,
+    ),
+]
+Image = Annotated[
+    str,
+    text(
+        r"^([^\s:]|:[^\s/])+$",
+        "write an image reference without scheme and spaces, for example quay.io/ascend/cann:9.0.0",
+        max_length=512,
+    ),
+]
+# Longer than a digest, so that "sha256:<digest>" is answered by the message and not by a length.
+Sha256 = Annotated[
+    str,
+    text(
+        r"^[0-9a-f]{64}$",
+        "write only the 64 hexadecimal digits, in lower case, as sha256sum prints them",
+        max_length=80,
+    ),
+]

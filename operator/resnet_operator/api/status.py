@@ -20,9 +20,7 @@ class Tensor(ApiModel):
     ) = Field(default=None, description="Shape without the batch dimension.")
 
 
-TensorList = Annotated[
-    list[Tensor], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})
-]
+TensorList = Annotated[list[Tensor], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
 
 
 class ModelStatus(ApiModel):

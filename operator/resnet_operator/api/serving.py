@@ -1,0 +1,163 @@
+"""`spec.serving`: how Triton serves the artifact, and the pods it runs in."""
+
+# ruff: noqa: TC001  (pydantic reads the annotations when the class is made)
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, opaque, rule
+from resnet_operator.api.conversion import Batch
+from resnet_operator.api.pod import (
+    EnvVar,
+    LabelMap,
+    LocalObjectReference,
+    Resources,
+    StringMap,
+    Tolerations,
+)
+
+
+class BatchingMode(StrEnum):
+    DYNAMIC = "Dynamic"
+    DISABLED = "Disabled"
+
+
+class Warmup(StrEnum):
+    AUTO = "Auto"
+    DISABLED = "Disabled"
+
+
+class ServiceType(StrEnum):
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+class Batching(ApiModel):
+    mode: BatchingMode | None = Field(
+        default=None, description="Dynamic gathers requests into batches; default Dynamic."
+    )
+    max_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=2048,
+        description="Triton's max_batch_size; default the largest of conversion.batchSizes.",
+    )
+    preferred_batch_sizes: (
+        Annotated[
+            list[Batch],
+            Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = Field(
+        default=None, description="Sizes to wait for; default the two largest batch sizes above 1."
+    )
+    max_queue_delay_microseconds: int | None = Field(
+        default=None, ge=0, le=60_000_000, description="Longest wait for a batch; default 1000."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.mode) || self.mode != 'Disabled' || "
+                "(!has(self.preferredBatchSizes) && !has(self.maxQueueDelayMicroseconds))",
+                "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic",
+            ),
+        )
+    )
+
+
+class ServiceOptions(ApiModel):
+    type: ServiceType | None = Field(
+        default=None, description="Type of the Service; default ClusterIP."
+    )
+    annotations: StringMap | None = Field(default=None, description="Annotations of the Service.")
+
+
+class Serving(ApiModel):
+    """How Triton serves the artifact."""
+
+    image: Image | None = Field(
+        default=None,
+        description="Triton image with the runtime; default from the operator's settings.",
+    )
+    replicas: int = Field(
+        default=1, ge=0, le=1000, description="Number of serving pods, 0 stops serving; default 1."
+    )
+    instances_per_chip: int | None = Field(
+        default=None, ge=1, le=32, description="Triton model instances for each chip; default 1."
+    )
+    batching: Batching | None = Field(default=None, description="Triton's dynamic batching.")
+    warmup: Warmup | None = Field(
+        default=None, description="Auto runs each batch size once before ready; default Auto."
+    )
+    load_timeout_seconds: int | None = Field(
+        default=None, ge=10, le=7200, description="Longest time to load the model; default 300."
+    )
+    resources: Resources | None = Field(
+        default=None,
+        description="CPU and memory of Triton; default requests 1 CPU, 1Gi. The chip is added.",
+    )
+    env: (
+        Annotated[
+            list[EnvVar],
+            Field(
+                max_length=64,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Environment of Triton, as in a pod.")
+    node_selector: LabelMap | None = Field(default=None, description="Nodes that may serve.")
+    tolerations: Tolerations | None = Field(
+        default=None, description="Taints that the serving pods tolerate."
+    )
+    affinity: Annotated[dict[str, Any], Field(json_schema_extra=opaque())] | None = Field(
+        default=None, description="Affinity of the serving pods, as in a pod."
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None, description="Priority class of the serving pods."
+    )
+    service_account_name: ObjectName | None = Field(
+        default=None, description="Service account of the serving pods; its token is not mounted."
+    )
+    image_pull_secrets: (
+        Annotated[
+            list[LocalObjectReference],
+            Field(
+                max_length=16,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Pull secrets of the serving pods and of the conversion.")
+    pod_labels: (
+        Annotated[
+            LabelMap,
+            Field(
+                json_schema_extra=cel(
+                    rule(
+                        "!self.exists(k, k.startsWith('app.kubernetes.io/') || "
+                        "k.startsWith('serving.resnet-operator.io/'))",
+                        "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…; "
+                        "the operator sets them",
+                    )
+                )
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Further labels of the serving pods.")
+    pod_annotations: StringMap | None = Field(
+        default=None, description="Further annotations of the serving pods."
+    )
+    service: ServiceOptions | None = Field(default=None, description="The Service before the pods.")

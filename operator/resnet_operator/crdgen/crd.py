@@ -1,0 +1,113 @@
+"""The CustomResourceDefinition around the schema: names, columns, subresources, the three defaults.
+
+Used by `__main__` and by the tests, which install it on a real API server.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resnet_operator.api import GROUP, KIND, PLURAL, VERSION, ResNetServiceSpec
+from resnet_operator.api.base import rule
+from resnet_operator.api.status import ResNetServiceStatus
+from resnet_operator.crdgen.schema import Schema, structural_schema
+
+NAME_RULE = rule(
+    "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+    "write a metadata.name of at most 40 lower-case letters, digits and '-' that begins with a "
+    "letter, for example resnet50; children's names are made from it",
+)
+
+
+def root_schema() -> Schema:
+    """Return the openAPIV3Schema of the whole object."""
+    spec = structural_schema(ResNetServiceSpec)
+    status = structural_schema(ResNetServiceStatus)
+    # The only defaults. Without replicas the scale subresource answers 500; with the generation
+    # -1 a new object is InProgress for whatever reads kstatus, until the operator has seen it.
+    serving = spec["properties"]["serving"]
+    serving["default"] = {}
+    serving["properties"]["replicas"]["default"] = 1
+    status["default"] = {"observedGeneration": -1}
+    return {
+        "description": "A trained ResNet, converted for an Ascend chip and served by Triton.",
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"description": "Version of this schema.", "type": "string"},
+            "kind": {"description": f"Always {KIND}.", "type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": status,
+        },
+        "x-kubernetes-validations": [NAME_RULE],
+    }
+
+
+def custom_resource_definition() -> dict[str, Any]:
+    """Return the whole CRD as `kubectl apply` and the chart take it."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{PLURAL}.{GROUP}",
+            # Removing the CRD removes every ResNetService in the cluster: helm must not.
+            "annotations": {"helm.sh/resource-policy": "keep"},
+            "labels": {"app.kubernetes.io/name": "resnet-operator"},
+        },
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "kind": KIND,
+                "listKind": f"{KIND}List",
+                "plural": PLURAL,
+                "singular": KIND.lower(),
+                "shortNames": ["rns"],
+                "categories": ["all"],
+            },
+            "scope": "Namespaced",
+            "versions": [_version()],
+        },
+    }
+
+
+def _version() -> dict[str, Any]:
+    return {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": root_schema()},
+        "subresources": {
+            "status": {},
+            "scale": {
+                "specReplicasPath": ".spec.serving.replicas",
+                "statusReplicasPath": ".status.replicas",
+                "labelSelectorPath": ".status.selector",
+            },
+        },
+        "additionalPrinterColumns": [
+            _column("Phase", ".status.phase", "Where the object is on its way."),
+            _column("Chip", ".spec.accelerator.chip", "What the replicas run on."),
+            _column("Batch", ".status.batch", "Batch sizes of the desired revision."),
+            _column("Ready", ".status.ready", "Ready pods of wanted pods."),
+            _column("Since", ".status.phaseStartTime", "Age of the phase.", type_="date"),
+            _column("Message", _condition("Ready", "message"), "The cause and what to do."),
+            _column("Age", ".metadata.creationTimestamp", "Age of the object.", type_="date"),
+            _wide("Available", _condition("Available", "status"), "At least one pod serves."),
+            _wide("Artifact", ".status.artifact.record", "ConfigMap that describes the artifact."),
+            _wide("Runtime", ".status.runtime", "What runs the model inside Triton."),
+            _wide("Endpoint", ".status.endpoints.http", "Address for HTTP clients."),
+        ],
+    }
+
+
+def _condition(name: str, field: str) -> str:
+    return f'.status.conditions[?(@.type=="{name}")].{field}'
+
+
+def _column(name: str, path: str, description: str, *, type_: str = "string") -> dict[str, Any]:
+    return {"name": name, "type": type_, "jsonPath": path, "description": description}
+
+
+def _wide(name: str, path: str, description: str) -> dict[str, Any]:
+    return {**_column(name, path, description), "priority": 1}
