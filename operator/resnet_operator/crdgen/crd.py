@@ -29,6 +29,7 @@ def root_schema() -> Schema:
     serving["default"] = {}
     serving["properties"]["replicas"]["default"] = 1
     status["default"] = {"observedGeneration": -1}
+    _keep_unknown_fields(status)
     return {
         "description": "A trained ResNet, converted for an Ascend chip and served by Triton.",
         "type": "object",
@@ -42,6 +43,17 @@ def root_schema() -> Schema:
         },
         "x-kubernetes-validations": [NAME_RULE],
     }
+
+
+def _keep_unknown_fields(node: Schema) -> None:
+    """Let an operator that is newer than the CRD write what the CRD does not know yet.
+
+    Without this, server-side apply refuses the whole status: "field not declared in schema".
+    """
+    if "properties" in node:
+        node["x-kubernetes-preserve-unknown-fields"] = True
+    for child in [*node.get("properties", {}).values(), *filter(None, [node.get("items")])]:
+        _keep_unknown_fields(child)
 
 
 def custom_resource_definition() -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""Every bound of the CRD as a pair of values, at the bound and beyond it, read from the CRD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from tests.apiserver import CRD_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Schema = dict[str, Any]
+KEYWORDS = (
+    "enum",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "maxProperties",
+)
+# What else must stand in the spec so that no other rule answers first.
+CONTEXT: dict[str, dict[str, Any]] = {
+    "serving.batching.maxBatchSize": {"conversion.batchSizes": [1, 2048]},
+    "serving.batching.preferredBatchSizes": {"conversion.batchSizes": [2048]},
+    "serving.batching.preferredBatchSizes[]": {"conversion.batchSizes": [2048]},
+}
+# Strings that a pattern or a rule would refuse if they were all "a": the beginning, then "a"s.
+PREFIX = {
+    "model.uri": "https://host/",
+    "accelerator.chip": "Ascend310P",
+    "accelerator.resourceName": "a/",
+}
+DIGITS = ("resources.requests.*", "resources.limits.*")
+# A digest has exactly 64 digits: nothing at the length's bound can be accepted.
+ONLY_REFUSED = {("model.sha256", "maxLength")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """One keyword of the schema at one path below spec."""
+
+    path: str
+    keyword: str
+    limit: Any
+    at: Any
+    beyond: Any
+    message: str
+    context: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        return f"{self.path} has {self.keyword} {self.limit}"
+
+
+def root_schema() -> Schema:
+    crd = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+    schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """Yield every node below with its dotted path: `a.b`, `a[]` for items, `a.*` for entries."""
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}".removeprefix("."))
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}.*")
+
+
+def bounds() -> list[Bound]:
+    return [
+        _bound(path, keyword, node)
+        for path, node in nodes(root_schema()["properties"]["spec"])
+        for keyword in KEYWORDS
+        if keyword in node and not (keyword == "minLength" and node[keyword] == 0)
+    ]
+
+
+def _bound(path: str, keyword: str, node: Schema) -> Bound:
+    limit = node[keyword]
+    at, beyond, message = _values(path, keyword, node)
+    return Bound(
+        path=path,
+        keyword=keyword,
+        limit=limit,
+        at=at,
+        beyond=beyond,
+        message=message,
+        context=CONTEXT.get(path, {}),
+    )
+
+
+def _values(path: str, keyword: str, node: Schema) -> tuple[Any, Any, str]:
+    limit = node[keyword]
+    match keyword:
+        case "enum":
+            return limit[0], limit[0].lower() + "-", "Unsupported value"
+        case "minimum":
+            return limit, limit - 1, f"greater than or equal to {limit}"
+        case "maximum":
+            return limit, limit + 1, f"less than or equal to {limit}"
+        case "minLength":
+            return text(path, max(limit, len(PREFIX.get(path, "")) + 1)), "", "at least 1 chars"
+        case "maxLength":
+            return text(path, limit), text(path, limit + 1), f"may not be more than {limit} bytes"
+        case "minItems":
+            return items(path, node, limit), [], "should have at least 1 items"
+        case "maxItems":
+            return (
+                items(path, node, limit),
+                items(path, node, limit + 1),
+                f"must have at most {limit} items",
+            )
+        case _:
+            return entries(node, limit), entries(node, limit + 1), f"must have at most {limit}"
+
+
+def text(path: str, length: int) -> str:
+    if path == "model.sha256":
+        return "a" * (64 if length == 1 else length)
+    if path.endswith(DIGITS):
+        return "1" * length
+    prefix = PREFIX.get(path, "")
+    return prefix + "a" * (length - len(prefix))
+
+
+def items(path: str, node: Schema, count: int) -> list[Any]:
+    """Distinct, ascending items that the rest of the schema accepts."""
+    if "x-kubernetes-list-map-keys" in node:
+        return [{"name": f"a{index}"} for index in range(count)]
+    if node["items"]["type"] == "object":
+        return [{"key": f"a{index}"} for index in range(count)]
+    return [index + 1 for index in range(count)]
+
+
+def entries(node: Schema, count: int) -> dict[str, Any]:
+    value: Any = [1] if node["additionalProperties"].get("type") == "array" else "1"
+    return {f"a{index}": value for index in range(count)}

@@ -1,0 +1,47 @@
+"""Builds ResNetServices from dotted paths: {"serving.env[].name": "A"} on the smallest object."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+SMALLEST: dict[str, Any] = {
+    "model": {"uri": "pvc://models/resnet50.onnx"},
+    "accelerator": {"chip": "Ascend310P3"},
+}
+# What the API server requires beside a field before it looks at the field itself.
+SIBLINGS: dict[str, dict[str, Any]] = {
+    "model.classLabels.configMapKeyRef": {"name": "labels", "key": "labels.txt"},
+    "serving.env[]": {"name": "A"},
+}
+MAP_KEY = "key"
+
+
+def service(changes: dict[str, Any] | None = None, *, name: str = "resnet50") -> dict[str, Any]:
+    """Return the smallest ResNetService with `changes` to its spec."""
+    spec = copy.deepcopy(SMALLEST)
+    for path, value in (changes or {}).items():
+        _set(spec, path, value)
+    return {
+        "apiVersion": "serving.resnet-operator.io/v1alpha1",
+        "kind": "ResNetService",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def _set(node: dict[str, Any], path: str, value: object) -> None:
+    """Set one value; `a[]` is the only item of a list, `a.*` the only entry of a map."""
+    done, parts = "", path.replace("[]", ".[]").split(".")
+    container: Any = node
+    for index, part in enumerate(parts):
+        done = f"{done}[]" if part == "[]" else f"{done}.{part}".removeprefix(".")
+        key: Any = {"[]": 0, "*": MAP_KEY}.get(part, part)
+        last = index == len(parts) - 1
+        child: Any = value
+        if not last:
+            child = [None] if parts[index + 1] == "[]" else dict(SIBLINGS.get(done, {}))
+            existing = container.get(key) if isinstance(container, dict) else container[key]
+            child = child if existing is None else existing
+        container[key] = child
+        container = child

@@ -1,0 +1,259 @@
+"""Every CEL rule: a spec that it refuses, what the answer must say, and the accepted neighbour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleCase:
+    """`refused` and `accepted` are changes to the smallest spec, by dotted path."""
+
+    reason: str
+    refused: dict[str, Any]
+    message: str
+    accepted: dict[str, Any]
+
+
+SHA = "0123456789abcdef" * 4
+KEY_127, KEY_253 = "i" * 127, "a" * 63 + "." + "b" * 189
+KEY_317 = "a" * 253 + "/" + "b" * 63
+SCHEMES = "write pvc://<claim>/<path>, configmap://<name>/<key>, http://… or https://…"
+USERINFO = "remove the user and password from the URI"
+PVC = "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx"
+CONFIGMAP = "write configmap://<name>/<key>, for example configmap://models/digits.onnx"
+HTTP = "write the host and the path of the file, without spaces"
+CHIP = "write CPU or the soc version of the chip, for example Ascend310P3"
+DIGEST = "write only the 64 hexadecimal digits, in lower case"
+IMAGE = "write an image reference without scheme and spaces"
+OBJECT = "write the object's name: lower-case letters, digits, '-' and '.'"
+LABEL = "write a label value: letters, digits, '-', '_' and '.'"
+LONG_KEY = "write keys of at most 317 characters"
+DEVICE = "remove huawei.com/… from resources; write spec.accelerator.count instead"
+TOO_LARGE = "serving.batching.maxBatchSize may not be above the largest of conversion.batchSizes"
+PREFERRED = "remove what is above the largest batch"
+CPU_CONVERSION = "remove conversion.precisionMode, opSelectImplMode and image; chip CPU"
+BFLOAT = "choose a precisionMode without bfloat16"
+DISABLED = "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic"
+OUR_LABELS = "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…"
+
+
+def case(
+    reason: str, *, refused: dict[str, Any], message: str, accepted: dict[str, Any]
+) -> RuleCase:
+    return RuleCase(reason=reason, refused=refused, message=message, accepted=accepted)
+
+
+def uri(reason: str, refused: str, message: str, accepted: str) -> RuleCase:
+    return case(
+        reason,
+        refused={"model.uri": refused},
+        message=message,
+        accepted={"model.uri": accepted},
+    )
+
+
+def one(reason: str, path: str, refused: object, message: str, accepted: object) -> RuleCase:
+    return case(reason, refused={path: refused}, message=message, accepted={path: accepted})
+
+
+CPU: dict[str, Any] = {"accelerator.chip": "CPU"}
+
+RULES = [
+    uri("a scheme that is to come", "s3://models/a.onnx", SCHEMES, "https://h/models/a.onnx"),
+    uri("a path is no URI", "/models/a.onnx", SCHEMES, "pvc://models/a.onnx"),
+    uri("schemes are lower case", "HTTPS://h/a.onnx", SCHEMES, "https://h/a.onnx"),
+    uri("a password", "https://me:secret@h/a.onnx", USERINFO, "https://h/a.onnx"),
+    uri("a user alone is a credential too", "http://me@h/a.onnx", USERINFO, "http://h/me@a.onnx"),
+    uri("a claim without a file", "pvc://models", PVC, "pvc://models/a.onnx"),
+    uri("a claim with an empty path", "pvc://models/", PVC, "pvc://models/a"),
+    uri("a claim's name is lower case", "pvc://Models/a.onnx", PVC, "pvc://models/A.onnx"),
+    uri("an absolute path in a claim", "pvc://models//a.onnx", PVC, "pvc://models/b/a.onnx"),
+    uri("a ConfigMap without a key", "configmap://models", CONFIGMAP, "configmap://models/a.onnx"),
+    uri("a key is no path", "configmap://m/a/b.onnx", CONFIGMAP, "configmap://m/a_b.onnx"),
+    uri("out of the claim", "pvc://m/a/../../b.onnx", "remove '..'", "pvc://m/a/..b/c...onnx"),
+    uri("out of the claim at the end", "pvc://m/a/..", "remove '..'", "pvc://m/a/b.."),
+    uri("a host without a path", "https://h", HTTP, "https://h/a"),
+    uri("a host with nothing behind it", "https://h/", HTTP, "https://h/?id=1"),
+    uri("a space", "https://h/my model.onnx", HTTP, "https://h/my%20model.onnx"),
+    one("a digest with its algorithm", "model.sha256", f"sha256:{SHA}", DIGEST, SHA),
+    one("a digest in upper case", "model.sha256", SHA.upper(), DIGEST, SHA),
+    one("63 digits", "model.sha256", SHA[:63], DIGEST, SHA),
+    one("a slash in Triton's model name", "model.name", "a/b", "write letters, digits", "a.b-c_1"),
+    one("a name that begins with a dot", "model.name", ".a", "write letters, digits", "a."),
+    one(
+        "a ConfigMap's name is lower case",
+        "model.classLabels.configMapKeyRef.name",
+        "Labels",
+        OBJECT,
+        "labels.v2",
+    ),
+    one(
+        "a key with a slash",
+        "model.classLabels.configMapKeyRef.key",
+        "a/labels.txt",
+        "write the key in the ConfigMap",
+        "..labels_TXT",
+    ),
+    one("as npu-smi prints it", "accelerator.chip", "310P3", CHIP, "Ascend310P3"),
+    one("case matters to ATC", "accelerator.chip", "ascend310p3", CHIP, "Ascend310P1"),
+    one("a chip of somebody else", "accelerator.chip", "A100", CHIP, "Ascend910_9392"),
+    one("cpu in lower case", "accelerator.chip", "cpu", CHIP, "CPU"),
+    one("a family", "accelerator.chip", "Ascend310P", "Ascend310P1, Ascend310P3", "Ascend310P7"),
+    one(
+        "a family of A2", "accelerator.chip", "Ascend310B", "Ascend310B1, Ascend310B2", "Ascend310"
+    ),
+    one(
+        "a resource without a domain",
+        "accelerator.resourceName",
+        "Ascend310P",
+        "write the resource as nodes show it, for example huawei.com/Ascend310P",
+        "huawei.com/Ascend310P-2c.1cpu",
+    ),
+    one(
+        "an image by URL", "conversion.image", "https://r/cann:8", IMAGE, "r:5000/cann:8@sha256:0a"
+    ),
+    one("an image with a space", "serving.image", "triton :1", IMAGE, "localhost/triton:1"),
+    one("a batch size twice", "conversion.batchSizes", [1, 2, 2], "remove the repeated", [1, 2]),
+    one("unsorted", "conversion.batchSizes", [4, 2, 8], "in ascending order", [2, 4, 8]),
+    one("falling at the end", "conversion.batchSizes", [1, 8, 4], "in ascending order", [8]),
+    one(
+        "an input name without end",
+        "conversion.inputShapes",
+        {KEY_127 + "i": [3]},
+        "write keys of at most 127 characters",
+        {KEY_127: [3]},
+    ),
+    one("no input name", "conversion.inputShapes", {"": [3]}, "remove the empty key", {"x": []}),
+    *[
+        one(f"a device in {part}.resources.{kind}", f"{part}.resources.{kind}", refused, DEVICE, ok)
+        for part in ("conversion", "serving")
+        for kind in ("requests", "limits")
+        for refused, ok in [({"huawei.com/Ascend310P": 1}, {"cpu": 2, "memory": "4Gi"})]
+    ],
+    *[
+        one(
+            f"a resource name without end in {part}.resources.{kind}",
+            f"{part}.resources.{kind}",
+            {KEY_253 + "c": 1},
+            "write keys of at most 253 characters",
+            {KEY_253: 1},
+        )
+        for part in ("conversion", "serving")
+        for kind in ("requests", "limits")
+    ],
+    *[
+        one(
+            f"a label key without end in {path}",
+            path,
+            {KEY_317 + "c": ""},
+            "at most 317",
+            {KEY_317: ""},
+        )
+        for path in ("conversion.nodeSelector", "serving.nodeSelector", "serving.podLabels")
+    ],
+    *[
+        one(f"no label value in {path}", path, {"a": "b c"}, LABEL, {"a": "B_c-1"})
+        for path in ("conversion.nodeSelector", "serving.nodeSelector", "serving.podLabels")
+    ],
+    case(
+        "the operator's own label would break its selector",
+        refused={"serving.podLabels": {"app.kubernetes.io/instance": "x"}},
+        message=OUR_LABELS,
+        accepted={"serving.podLabels": {"example.com/team": "vision"}},
+    ),
+    one(
+        "the operator's own label domain",
+        "serving.podLabels",
+        {"serving.resnet-operator.io/artifact": "x"},
+        OUR_LABELS,
+        {"io.serving": "x"},
+    ),
+    one("no object name", "serving.priorityClassName", "High", OBJECT, "high"),
+    one("no object name", "serving.serviceAccountName", "a_b", OBJECT, "a-b"),
+    one("no object name", "serving.imagePullSecrets", [{"name": "A"}], OBJECT, [{"name": "a"}]),
+    one("above the default profiles", "serving.batching.maxBatchSize", 9, TOO_LARGE, 8),
+    case(
+        "above the declared profiles",
+        refused={"conversion.batchSizes": [1, 4], "serving.batching.maxBatchSize": 8},
+        message=TOO_LARGE,
+        accepted={"conversion.batchSizes": [1, 16], "serving.batching.maxBatchSize": 16},
+    ),
+    one(
+        "a preferred size no profile has",
+        "serving.batching.preferredBatchSizes",
+        [9],
+        PREFERRED,
+        [8],
+    ),
+    case(
+        "a preferred size above maxBatchSize",
+        refused={"serving.batching": {"maxBatchSize": 4, "preferredBatchSizes": [4, 8]}},
+        message=PREFERRED,
+        accepted={"serving.batching": {"maxBatchSize": 4, "preferredBatchSizes": [2, 4]}},
+    ),
+    case(
+        "a preferred size above the declared profiles",
+        refused={"conversion.batchSizes": [4], "serving.batching.preferredBatchSizes": [8]},
+        message=PREFERRED,
+        accepted={"conversion.batchSizes": [16], "serving.batching.preferredBatchSizes": [16]},
+    ),
+    case(
+        "preferred sizes without batching would be ignored",
+        refused={"serving.batching": {"mode": "Disabled", "preferredBatchSizes": [8]}},
+        message=DISABLED,
+        accepted={"serving.batching": {"mode": "Dynamic", "preferredBatchSizes": [8]}},
+    ),
+    case(
+        "a queue delay without batching would be ignored",
+        refused={"serving.batching": {"mode": "Disabled", "maxQueueDelayMicroseconds": 0}},
+        message=DISABLED,
+        accepted={"serving.batching": {"mode": "Disabled", "maxBatchSize": 8}},
+    ),
+    case(
+        "a CPU has no device resource",
+        refused=CPU | {"accelerator.resourceName": "huawei.com/Ascend310P"},
+        message="remove accelerator.resourceName; chip CPU asks for no device",
+        accepted={"accelerator.resourceName": "huawei.com/Ascend310P"},
+    ),
+    case(
+        "a CPU is not counted",
+        refused=CPU | {"accelerator.count": 1},
+        message="remove accelerator.count; chip CPU asks for no device",
+        accepted={"accelerator.count": 1},
+    ),
+    *[
+        case(
+            f"{field} is ATC's, and a CPU has no ATC",
+            refused=CPU | {f"conversion.{field}": value},
+            message=CPU_CONVERSION,
+            accepted=CPU | {"conversion.batchSizes": [1, 8]},
+        )
+        for field, value in [
+            ("precisionMode", "ForceFP16"),
+            ("opSelectImplMode", "HighPrecision"),
+            ("image", "cann:8"),
+        ]
+    ],
+    *[
+        case(
+            f"{chip} has no bfloat16 for {mode}",
+            refused={"accelerator.chip": chip, "conversion.precisionMode": mode},
+            message=BFLOAT,
+            accepted={"accelerator.chip": other, "conversion.precisionMode": mode},
+        )
+        for chip, other in [("Ascend310P3", "Ascend910B4"), ("Ascend910B", "Ascend310B4")]
+        for mode in ("AllowFP32ToBF16", "AllowMixPrecisionBF16", "MixedBFloat16")
+    ],
+]
+
+NAMES = [
+    # name, accepted, reason
+    ("a" * 40, True, "40 characters leave room for what children's names add"),
+    ("a" * 41, False, "one more would make a child's name too long"),
+    ("resnet50-v2", True, "the usual name"),
+    ("50-resnet", False, "a Service's name begins with a letter"),
+    ("resnet.v2", False, "a Service's name has no dots"),
+]
+NAME_MESSAGE = "write a metadata.name of at most 40 lower-case letters, digits and '-'"

@@ -1,0 +1,124 @@
+"""What the API server refuses, rule by rule and bound by bound, and what it says to the user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.apiserver import ROOT
+from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes, root_schema
+from tests.cluster.manifests import service
+from tests.cluster.rule_cases import NAME_MESSAGE, NAMES, RULES, RuleCase
+
+if TYPE_CHECKING:
+    from tests.apiserver import ApiServer
+
+BOUNDS = bounds()
+SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "case", RULES, ids=lambda case: f"{next(iter(case.refused))}: {case.reason}"
+)
+def test_rule(installed_crd: ApiServer, shared_namespace: str, case: RuleCase) -> None:
+    refused = installed_crd.create(shared_namespace, service(case.refused), dry_run=True)
+    assert refused.status == 422, case.reason
+    assert case.message in refused.message, case.reason
+    accepted = installed_crd.create(shared_namespace, service(case.accepted), dry_run=True)
+    assert accepted.status == 201, f"{case.reason}: {accepted.message}"
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: f"{bound.path} {bound.keyword}")
+def test_bound(installed_crd: ApiServer, shared_namespace: str, bound: Bound) -> None:
+    beyond = service(bound.context | {bound.path: bound.beyond})
+    refused = installed_crd.create(shared_namespace, beyond, dry_run=True)
+    assert refused.status == 422, bound.reason
+    assert bound.message in refused.message, bound.reason
+    if (bound.path, bound.keyword) in ONLY_REFUSED:
+        return
+    at = service(bound.context | {bound.path: bound.at})
+    accepted = installed_crd.create(shared_namespace, at, dry_run=True)
+    assert accepted.status == 201, f"{bound.reason}: {accepted.message}"
+
+
+@pytest.mark.parametrize(("name", "good", "reason"), NAMES, ids=[reason for *_, reason in NAMES])
+def test_name(
+    installed_crd: ApiServer, shared_namespace: str, name: str, good: bool, reason: str
+) -> None:
+    answer = installed_crd.create(shared_namespace, service(name=name), dry_run=True)
+    assert answer.status == (201 if good else 422), reason
+    assert (NAME_MESSAGE in answer.message) is not good, reason
+
+
+STRUCTURE: list[tuple[str, dict[str, Any], str]] = [
+    ("no model", {"spec": {"accelerator": {"chip": "CPU"}}}, "spec.model: Required value"),
+    ("no chip", {"spec": {"model": {"uri": "pvc://m/a"}}}, "spec.accelerator: Required value"),
+    ("no spec at all", {}, "spec: Required value"),
+]
+
+
+@pytest.mark.parametrize(("reason", "body", "message"), STRUCTURE, ids=[c[0] for c in STRUCTURE])
+def test_required(
+    installed_crd: ApiServer, shared_namespace: str, reason: str, body: dict[str, Any], message: str
+) -> None:
+    manifest = {key: value for key, value in service().items() if key != "spec"} | body
+    answer = installed_crd.create(shared_namespace, manifest, dry_run=True)
+    assert answer.status == 422, reason
+    assert message in answer.message, reason
+
+
+UNKNOWN = [
+    ("serving.replica", 2, "a slip of the pen"),
+    ("serving.tolerations", [{"keys": "a"}], "a slip within a toleration"),
+    ("serving.env", [{"name": "A", "vaule": "1"}], "a slip within a variable"),
+    ("conversion.quantization", {}, "a feature that is to come is not accepted and ignored"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "reason"), UNKNOWN, ids=[c[2] for c in UNKNOWN])
+def test_unknown_field(
+    installed_crd: ApiServer, shared_namespace: str, path: str, value: object, reason: str
+) -> None:
+    answer = installed_crd.create(shared_namespace, service({path: value}), dry_run=True)
+    assert answer.status == 400, reason
+    assert "unknown field" in answer.message, reason
+
+
+QUANTITIES = [
+    (2, True, "a number"),
+    ("500m", True, "a part"),
+    ("4Gi", True, "a binary suffix"),
+    ("1e3", True, "an exponent"),
+    ("4 Gi", False, "a space"),
+    ("-1", False, "less than nothing"),
+    ("4GiB", False, "no such suffix"),
+]
+
+
+@pytest.mark.parametrize(("value", "good", "reason"), QUANTITIES, ids=[c[2] for c in QUANTITIES])
+def test_quantity(
+    installed_crd: ApiServer, shared_namespace: str, value: object, good: bool, reason: str
+) -> None:
+    changes = {"serving.resources.limits": {"memory": value}}
+    answer = installed_crd.create(shared_namespace, service(changes), dry_run=True)
+    assert answer.status == (201 if good else 422), f"{reason}: {answer.message}"
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_sample_is_accepted(installed_crd: ApiServer, shared_namespace: str, path: Any) -> None:
+    for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        if manifest["kind"] == "ResNetService":
+            answer = installed_crd.create(shared_namespace, manifest, dry_run=True)
+            assert answer.status == 201, answer.message
+
+
+def test_every_rule_of_the_crd_has_a_case() -> None:
+    messages = [case.message for case in RULES] + [NAME_MESSAGE]
+    rules = [
+        rule["message"]
+        for _, node in nodes(root_schema())
+        for rule in node.get("x-kubernetes-validations", [])
+    ]
+    untested = {rule for rule in rules if not any(message in rule for message in messages)}
+    assert not untested

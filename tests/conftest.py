@@ -1,0 +1,56 @@
+"""Fixtures of every suite. The API server is real, and starts when the first test asks for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from devkit.cluster.cluster import Cluster, build
+from tests.apiserver import ROOT, ApiServer, fresh_namespace, proxied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def apiserver() -> Iterator[ApiServer]:
+    """A real API server with a controller-manager, one for the session; see `ApiServer`."""
+    if foreign := os.environ.get("RESNET_TEST_KUBECONFIG"):
+        with proxied(kubeconfig=Path(foreign), bin_dir=build(), embedded=False) as server:
+            yield server
+        return
+    if os.geteuid() != 0:
+        pytest.skip(
+            "the embedded API server needs root; run the tests as root, or set "
+            "RESNET_TEST_KUBECONFIG to a cluster they may use"
+        )
+    subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
+    with (
+        Cluster.start(mode="api") as cluster,
+        proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def installed_crd(apiserver: ApiServer) -> ApiServer:
+    """The API server with the committed CRD."""
+    apiserver.install_crd()
+    return apiserver
+
+
+@pytest.fixture
+def namespace(apiserver: ApiServer) -> Iterator[str]:
+    """A fresh namespace, deleted afterwards without waiting for it."""
+    with fresh_namespace(apiserver) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(apiserver: ApiServer) -> Iterator[str]:
+    """A namespace for all tests of a module that leave nothing behind, such as dry runs."""
+    with fresh_namespace(apiserver) as name:
+        yield name
