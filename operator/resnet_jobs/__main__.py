@@ -1,0 +1,134 @@
+"""`python3 -m resnet_jobs <command>`: the only place that ends the process.
+
+The container's exit status and termination message are all the operator gets to see, so whatever
+happens both are written here: nothing below calls sys.exit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from resnet_jobs.clock import SYSTEM_CLOCK
+from resnet_jobs.errors import EXIT_UNEXPECTED, JobError, Reason
+from resnet_jobs.progress import say
+from resnet_jobs.report import termination_log, write_message
+from resnet_jobs.spec import JobSpec, parse_job
+from resnet_jobs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# The reason to give when a command fails in a way nobody foresaw.
+UNFORESEEN = {
+    "fetch": Reason.DOWNLOAD_FAILED,
+    "prepare": Reason.CONVERSION_FAILED,
+    "publish": Reason.STORE_UNAVAILABLE,
+    "download": Reason.STORE_UNAVAILABLE,
+    "verify": Reason.STORE_UNAVAILABLE,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)  # as PID 1 the default would be to ignore it
+    payload, exit_code = _outcome(options, os.environ)
+    write_message(payload, termination_log(os.environ))
+    if not payload["ok"]:
+        say(f"{payload['reason']}: {payload['message']}")
+    return exit_code
+
+
+def _outcome(
+    options: argparse.Namespace, environment: Mapping[str, str]
+) -> tuple[dict[str, Any], int]:
+    """(termination message, exit status) of the command: never an exception."""
+    try:
+        return _run(options, environment), 0
+    except JobError as error:
+        failure = error
+    except MemoryError:
+        failure = JobError(
+            Reason.OUT_OF_MEMORY,
+            "the model does not fit into the container's memory: raise "
+            "spec.conversion.resources.limits.memory",
+        )
+    except Exception as error:
+        traceback.print_exc()
+        failure = JobError(
+            UNFORESEEN[options.command],
+            f"unexpected {type(error).__name__} in {options.command}: {error}",
+            detail=traceback.format_exc(),
+            exit_code=EXIT_UNEXPECTED,
+        )
+    return failure.payload(), failure.exit_code
+
+
+def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
+    if options.command == "download":
+        from resnet_jobs.download import download
+
+        wait = options.wait_seconds
+        return download(options.url, options.sha256, options.output, wait_seconds=wait)
+    if options.command == "verify":
+        from resnet_jobs.download import verify
+
+        return verify(options.sha256, options.path)
+    spec = parse_job(environment.get("RESNET_JOB"))
+    return _run_step(options.command, spec, Workspace.from_environment(environment))
+
+
+def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
+    """A container of the Job. Each imports what it needs: ONNX Runtime takes a second to load."""
+    if command == "fetch":
+        from resnet_jobs.fetch import fetch
+
+        return fetch(spec, workspace, clock=SYSTEM_CLOCK)
+    if command == "prepare":
+        from resnet_jobs.prepare import prepare
+
+        return prepare(spec, workspace)
+    from resnet_jobs.publish import publish
+    from resnet_jobs.store import open_store
+
+    return publish(spec, workspace, store=open_store(spec.store))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m resnet_jobs", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in (
+        ("fetch", "bring the model into the Job's scratch volume"),
+        ("prepare", "inspect the model and write ATC's command line"),
+        ("publish", "put the artifact into the store"),
+    ):
+        commands.add_parser(name, help=f"{text} (order in RESNET_JOB)")
+    download = commands.add_parser("download", help="get an artifact from the store server")
+    download.add_argument("--url", required=True, help="the store's address")
+    download.add_argument("--output", required=True, type=Path)
+    download.add_argument("--wait-seconds", type=float, default=120.0, help="for the store")
+    verify = commands.add_parser("verify", help="check an artifact on a shared claim")
+    verify.add_argument("--path", required=True, type=Path)
+    for command in (download, verify):
+        command.add_argument("--sha256", required=True, type=_sha256, help="what it must be")
+    return parser
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError("must be 64 lower-case hexadecimal digits")
+    return text
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

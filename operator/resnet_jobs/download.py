@@ -1,0 +1,98 @@
+"""`download` and `verify`: the artifact for a serving pod, with its digest checked.
+
+Run by the init container `artifact` of serving pods: `download` with the store server, `verify`
+with a shared claim. The digest on the command line is the Deployment's: what was validated and
+rolled out is what gets loaded, or the pod does not start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.clock import SYSTEM_CLOCK, Clock, backoff_delays
+from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.files import Digest, digest_file
+from resnet_jobs.progress import say
+from resnet_jobs.store import blob_path
+from resnet_jobs.transfer import HttpStatusError, Patience, UnreachableError
+from resnet_jobs.transfer import download as transfer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRANSFER_SECONDS = 3600.0
+
+
+def download(
+    url: str, sha256: str, output: Path, *, wait_seconds: float, clock: Clock = SYSTEM_CLOCK
+) -> dict[str, Any]:
+    """Fetches the blob. A container that starts again finds its file and is done."""
+    if output.is_file() and digest_file(output).sha256 == sha256:
+        say(f"{output} is there already")
+        return _result(Digest(sha256=sha256, size=output.stat().st_size))
+    unchecked = output.with_name(f".{output.name}.unchecked")
+    patience = Patience(backoff_delays(wait_seconds), TRANSFER_SECONDS, clock)
+    try:
+        address = f"{url.rstrip('/')}/{blob_path(sha256)}"
+        digest = transfer(address, unchecked, patience=patience)
+        _check(digest, sha256)
+        unchecked.replace(output)
+    except HttpStatusError as error:
+        raise _refused(error.status, url, sha256) from error
+    except UnreachableError as error:
+        raise JobError(
+            Reason.STORE_UNAVAILABLE,
+            f"the store {url} does not answer ({error}): look at the pod of Deployment "
+            "resnet-store in this namespace",
+            detail=str(error.__cause__ or ""),
+        ) from error
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return _result(digest)
+
+
+def verify(sha256: str, path: Path) -> dict[str, Any]:
+    """Reads the mounted artifact once and compares."""
+    try:
+        digest = digest_file(path)
+    except FileNotFoundError as error:
+        raise _missing(sha256) from error
+    except IsADirectoryError as error:  # what a subPath mount makes of a file that is not there
+        raise _missing(sha256) from error
+    except OSError as error:
+        raise JobError(
+            Reason.STORE_UNAVAILABLE, f"the artifact on the store's claim cannot be read: {error}"
+        ) from error
+    _check(digest, sha256)
+    return _result(digest)
+
+
+def _check(digest: Digest, sha256: str) -> None:
+    if digest.sha256 != sha256:
+        raise JobError(
+            Reason.CHECKSUM_MISMATCH,
+            f"the artifact from the store has sha256 {digest.sha256}, but {sha256} was converted: "
+            "the store is damaged; delete its copy and retry the conversion",
+        )
+
+
+def _refused(status: int, url: str, sha256: str) -> JobError:
+    if status in (404, 410):
+        return _missing(sha256)
+    return JobError(
+        Reason.STORE_UNAVAILABLE,
+        f"the store {url} answers HTTP {status}: see the log of Deployment resnet-store",
+    )
+
+
+def _missing(sha256: str) -> JobError:
+    return JobError(
+        Reason.ARTIFACT_MISSING,
+        f"the store has no artifact {sha256}: it was removed from there; ask for a new "
+        "conversion with the annotation serving.resnet-operator.io/retry",
+    )
+
+
+def _result(digest: Digest) -> dict[str, Any]:
+    say(f"sha256 {digest.sha256} is right")
+    return {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size}

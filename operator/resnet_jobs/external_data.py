@@ -1,0 +1,68 @@
+"""Models that keep their weights in files beside the model (ONNX "external data").
+
+`fetch` brings the files along when they lie on the same volume; `prepare` merges them into the
+model, so that one file and one digest stand for the whole from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.files import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+def external_files(path: Path) -> tuple[str, ...]:
+    """The relative paths of the files a model's weights are in; empty for one-file models and for
+    what is no ONNX file at all (`prepare` says so in better words).
+    """
+    import onnx
+
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except Exception:  # protobuf raises several kinds, all meaning "not a model"
+        return ()
+    names = {
+        entry.value
+        for tensor in tensors(model.graph)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    for name in names:
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+            raise JobError(
+                Reason.UNSUPPORTED_MODEL,
+                f'the model keeps weights in "{name}", outside its folder: save it as one file, '
+                "onnx.save(onnx.load(path), new_path)",
+            )
+    return tuple(sorted(names))
+
+
+def tensors(graph: Any) -> Iterator[Any]:
+    """Every tensor stored in the graph, those of nodes and of subgraphs too."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            subgraphs = list(attribute.graphs)
+            for subgraph in [attribute.g, *subgraphs] if attribute.HasField("g") else subgraphs:
+                yield from tensors(subgraph)
+
+
+def combined_digest(digests: Mapping[str, Digest]) -> Digest:
+    """One digest for several files: of the lines `sha256sum <files in order of name>` prints."""
+    lines = "".join(f"{digests[name].sha256}  {name}\n" for name in sorted(digests))
+    return Digest(
+        sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        size=sum(digest.size for digest in digests.values()),
+    )

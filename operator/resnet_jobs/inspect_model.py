@@ -1,0 +1,192 @@
+"""What `prepare` finds out about a model before anything expensive runs.
+
+A chain of small checks in the order of cost: operator domains and opset, then inputs and their
+shapes. Each ends in a value or in a sentence that says what to write instead. `batch` goes on
+from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.errors import JobError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CHIP_OPSETS = range(11, 19)  # what ATC's ONNX parser accepts, by its own documentation
+INPUT_TYPES = ("FP32", "FP16")
+TRITON_TYPES = {
+    1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64",
+    8: "STRING", 9: "BOOL", 10: "FP16", 11: "FP64", 12: "UINT32", 13: "UINT64", 16: "BF16",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output as Triton names it: `dims` without the batch dimension."""
+
+    name: str
+    data_type: str
+    dims: tuple[int, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """`batch` is the number in dimension 0, or None where the file leaves it open."""
+
+    tensor: Tensor
+    batch: int | None
+
+
+def graph_inputs(model: Any) -> list[Any]:
+    """What a client must send: models of 2018 list their weights as inputs too."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    weights |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def tidy_domains(model: Any, *, for_chip: bool) -> list[str]:
+    """Inlines local functions and drops unused operator domains, in place; notes what it did.
+
+    ATC refuses a second domain with E16005, even where no operator uses it, which is how PyTorch
+    and several tools export.
+    """
+    notes = []
+    if model.functions:
+        import onnx.inliner
+
+        model.CopyFrom(onnx.inliner.inline_local_functions(model))
+        notes.append("inlined the model's local functions")
+    used = {_domain(node.domain) for node in nodes(model.graph)}
+    unused = [entry for entry in model.opset_import if _domain(entry.domain) not in used | {""}]
+    for entry in unused:
+        model.opset_import.remove(entry)
+        notes.append(f"dropped the unused operator domain {entry.domain}")
+    foreign = sorted(used - {""})
+    if for_chip and foreign:
+        operators = sorted({node.op_type for node in nodes(model.graph) if _domain(node.domain)})
+        raise _unsupported(
+            f"the model uses operators outside ONNX, {', '.join(operators[:3])} of "
+            f"{', '.join(foreign)}: ATC has no parser for them; export it with standard operators"
+        )
+    return notes
+
+
+def nodes(graph: Any) -> list[Any]:
+    """All nodes, those of subgraphs too."""
+    found = []
+    for node in graph.node:
+        found.append(node)
+        for attribute in node.attribute:
+            for subgraph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                found += nodes(subgraph)
+    return found
+
+
+def check_opset(model: Any, *, chip: str) -> int:
+    """The version of the default operator set; ONNX Runtime judges for the CPU."""
+    versions = [entry.version for entry in model.opset_import if _domain(entry.domain) == ""]
+    if not versions:
+        raise _unsupported("the model names no ONNX operator set: export it again with opset 13")
+    opset = int(max(versions))
+    if chip != "CPU" and opset not in CHIP_OPSETS:
+        raise _unsupported(
+            f"the model has opset {opset}, but ATC reads {CHIP_OPSETS.start} to "
+            f"{CHIP_OPSETS.stop - 1}: export it again with opset 13"
+        )
+    return opset
+
+
+def read_inputs(model: Any, shapes: Mapping[str, Sequence[int]]) -> list[ModelInput]:
+    """The inputs with every dimension known, open ones filled in from spec.conversion.inputShapes.
+
+    Dimension 0 is the batch and no part of a shape.
+    """
+    values = graph_inputs(model)
+    names = [value.name for value in values]
+    if not names:
+        raise _unsupported("the model has no inputs: export it with the picture as its input")
+    for name in shapes:
+        if name not in names:
+            raise _invalid(
+                f'spec.conversion.inputShapes names "{name}"; the model\'s inputs are: '
+                f"{', '.join(names)}"
+            )
+    return [_read_input(value, shapes.get(value.name)) for value in values]
+
+
+def _read_input(value: Any, wanted: Sequence[int] | None) -> ModelInput:
+    name, data_type = value.name, element_type(value)
+    if data_type not in INPUT_TYPES:
+        raise _unsupported(
+            f'input "{name}" has type {data_type}, but only FP32 and FP16 can be served: '
+            "export the model with floating-point inputs"
+        )
+    if not value.type.tensor_type.HasField("shape"):
+        if wanted is None:
+            raise _open(name, "its whole shape", [None, 3, 224, 224])
+        return ModelInput(Tensor(name, data_type, tuple(wanted)), batch=None)
+    dims = [_number(dim) for dim in value.type.tensor_type.shape.dim]
+    if not dims:
+        raise _unsupported(f'input "{name}" is a single number: its first dimension must be N')
+    return ModelInput(Tensor(name, data_type, _fill(name, dims, wanted)), batch=dims[0])
+
+
+def _fill(name: str, dims: list[int | None], wanted: Sequence[int] | None) -> tuple[int, ...]:
+    """The dimensions after the batch; the file's fixed numbers win over a contradiction."""
+    own = dims[1:]
+    if wanted is None:
+        if None in own:
+            which = ", ".join(str(index) for index, dim in enumerate(dims) if index and dim is None)
+            raise _open(name, f"dimension {which}", dims)
+        return tuple(dim for dim in own if dim is not None)
+    fits = len(wanted) == len(own) and all(
+        dim is None or dim == number for dim, number in zip(own, wanted, strict=True)
+    )
+    if not fits:
+        shown = ", ".join("?" if dim is None else str(dim) for dim in own)
+        raise _invalid(
+            f'spec.conversion.inputShapes "{name}": {list(wanted)} does not fit the model, which '
+            f"has [{shown}] after the batch; write it without the batch dimension"
+        )
+    return tuple(wanted)
+
+
+def _open(name: str, what: str, dims: list[int | None]) -> JobError:
+    example = [dim or (3 if index == 0 else 224) for index, dim in enumerate(dims[1:])]
+    return _invalid(
+        f'input "{name}" leaves {what} open: write the size, for example '
+        f"spec.conversion.inputShapes: {{{name}: {example}}}"
+    )
+
+
+def element_type(value: Any) -> str:
+    """Triton's name of a tensor's type, without TYPE_."""
+    if not value.type.HasField("tensor_type"):
+        raise _unsupported(f'"{value.name}" is not a tensor: export the model with tensors only')
+    number = int(value.type.tensor_type.elem_type)
+    if number not in TRITON_TYPES:
+        raise _unsupported(f'"{value.name}" has a type (number {number}) that Triton lacks')
+    return TRITON_TYPES[number]
+
+
+def _number(dim: Any) -> int | None:
+    """Exporters mark an open dimension by a name, by nothing, by 0 or by -1."""
+    return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else name
+
+
+def _unsupported(message: str) -> JobError:
+    return JobError(Reason.UNSUPPORTED_MODEL, message)
+
+
+def _invalid(message: str) -> JobError:
+    return JobError(Reason.INVALID_SPEC, message)

@@ -1,0 +1,100 @@
+"""From bytes to a checked ONNX model, or to a sentence about what the file is instead.
+
+The first step of `prepare`. People put the address of a web page, a Git LFS pointer or PyTorch
+weights into spec.model.uri; protobuf's own answer to all three is "error parsing message".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.errors import JobError, Reason, clip
+from resnet_jobs.external_data import external_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXPORT_HINT = "export it as ONNX, for example torch.onnx.export(…, opset_version=13)"
+
+# (how the file begins, what that is, what to do)
+KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\s*<(!doctype html|html)", "a web page", "write the address of the file itself"),
+    (rb"\s*<\?xml|\s*<error", "an XML document", "write the address of the file itself"),
+    (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull` first"),
+    (rb"PK\x03\x04", "a ZIP archive, as PyTorch saves weights", EXPORT_HINT),
+    (rb"\x80[\x02-\x05]", "a Python pickle, as PyTorch saves weights", EXPORT_HINT),
+    (rb"\x1f\x8b", "a gzip archive", "unpack it first"),
+    (rb"\x89HDF", "an HDF5 file, as Keras saves models", "convert it to ONNX with tf2onnx"),
+    (rb"IMOD", "an Ascend OM", "give the ONNX model it was made from"),
+    (rb"....TFL3", "a TensorFlow Lite model", "convert it to ONNX with tf2onnx"),
+    (rb"\s*[{\[]", "a JSON document", "write the address of the model itself"),
+)
+
+
+def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """(model, names of merged weight files); `UnsupportedModel` for anything but a sound model."""
+    import onnx
+
+    refuse_other_kinds(path)
+    try:
+        merged = external_files(path)
+        model = onnx.load_model(str(path))
+    except JobError:
+        raise
+    except Exception as error:
+        raise _not_onnx(path, error) from error
+    if not model.opset_import or not model.graph.node:
+        raise _not_onnx(path, ValueError("no operators in it"))
+    check(model)
+    return model, merged
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Names the kind of a file that is certainly no ONNX model, by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(256)
+    if not head:
+        raise _unsupported("the file is empty: put the model there again")
+    for pattern, kind, advice in KNOWN_STARTS:
+        if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
+            raise _unsupported(
+                f"the file starts with {_shown(head)}: {kind}, not an ONNX model; {advice}"
+            )
+
+
+def check(model: Any) -> None:
+    """The ONNX checker's verdict. Models above protobuf's 2 GiB never get this far."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise JobError(
+            Reason.UNSUPPORTED_MODEL,
+            f"the ONNX checker refuses the model: {clip(str(error), 160)}; export it again",
+            detail=str(error),
+        ) from error
+
+
+def _not_onnx(path: Path, error: Exception) -> JobError:
+    with path.open("rb") as file:
+        head = file.read(16)
+    return JobError(
+        Reason.UNSUPPORTED_MODEL,
+        f"the file starts with {_shown(head)} and is not an ONNX model, or is cut off; "
+        "check spec.model.uri",
+        detail=str(error),
+    )
+
+
+def _shown(head: bytes) -> str:
+    """The first line as text, or the first bytes as hexadecimal digits."""
+    line = head.strip().split(b"\n", 1)[0][:15]
+    if line and all(32 <= byte < 127 for byte in line):
+        return line.decode("ascii")
+    return " ".join(f"{byte:02x}" for byte in head[:4])
+
+
+def _unsupported(message: str) -> JobError:
+    return JobError(Reason.UNSUPPORTED_MODEL, message)

@@ -1,0 +1,63 @@
+"""Progress lines in the container's log for anything that takes more than a moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INTERVAL_SECONDS = 3.0
+KIB, MIB = 1024, 1024 * 1024
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+class Progress:
+    """Counts bytes and prints "downloaded 120 of 243 MiB (49 %)", every few seconds at most."""
+
+    def __init__(
+        self,
+        verb: str,
+        *,
+        total: int | None,
+        monotonic: Callable[[], float],
+        write: Callable[[str], None] = say,
+    ) -> None:
+        self.done = 0
+        self._verb = verb
+        self._total = total
+        self._monotonic = monotonic
+        self._write = write
+        self._started = self._printed = monotonic()
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        now = self._monotonic()
+        if now - self._printed >= INTERVAL_SECONDS:
+            self._printed = now
+            self._write(describe(self._verb, self.done, self._total))
+
+    def restart(self, *, total: int | None) -> None:
+        """The server began again from the first byte, or told the size only now."""
+        self.done, self._total = 0, total
+
+    def finish(self) -> None:
+        seconds = self._monotonic() - self._started
+        self._write(f"{describe(self._verb, self.done, self.done)} in {seconds:.1f} s")
+
+
+def describe(verb: str, done: int, total: int | None) -> str:
+    """Both numbers in one unit, that of the larger."""
+    name, unit = ("KiB", KIB) if (total or done) < MIB else ("MiB", MIB)
+    if not total:
+        return f"{verb} {done / unit:.0f} {name}"
+    if done >= total:
+        return f"{verb} {done / unit:.1f} {name}"
+    return f"{verb} {done / unit:.0f} of {total / unit:.0f} {name} ({100 * done // total} %)"
+
+
+def size_text(count: int) -> str:
+    return f"{count / KIB:.0f} KiB" if count < MIB else f"{count / MIB:.0f} MiB"

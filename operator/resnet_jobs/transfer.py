@@ -1,0 +1,218 @@
+"""Downloads over HTTP: streamed, retried with back-off, resumed where the server allows it.
+
+Used by `sources` for models and by `download` for artifacts. What a failure *means* differs
+between the two (a 404 is ModelNotFound or ArtifactMissing), so this module raises what happened
+and its callers name the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import urllib3
+from urllib3 import exceptions
+
+from resnet_jobs.clock import SYSTEM_CLOCK, Clock
+from resnet_jobs.files import CHUNK_BYTES, Digest, no_space_explained, require_space
+from resnet_jobs.progress import MIB, Progress, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
+
+CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+MAX_REDIRECTS = 5
+RETRIED_STATUS = (408, 425, 429)
+
+
+class HttpStatusError(Exception):
+    """The server answered, and not with the file."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
+class UnreachableError(Exception):
+    """There was no answer, or it broke off. The text says which."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try: a pause before each new attempt, and a limit on the whole."""
+
+    delays: tuple[float, ...]
+    total_seconds: float
+    clock: Clock = SYSTEM_CLOCK
+
+
+@dataclass
+class _Part:
+    """A download under way: what is written, and what is needed to go on from there."""
+
+    file: IO[bytes]
+    progress: Progress
+    checksum: hashlib._Hash = field(default_factory=hashlib.sha256)
+    validator: str | None = None
+
+    def restart(self, total: int | None) -> None:
+        self.file.seek(0)
+        self.file.truncate()
+        self.checksum = hashlib.sha256()
+        self.progress.restart(total=total)
+
+
+def new_pool() -> urllib3.PoolManager:
+    """TLS certificates are checked against the image's own list; no proxy is used."""
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+        retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5),
+        headers={"User-Agent": "resnet-operator", "Accept-Encoding": "identity"},
+    )
+
+
+def download(url: str, target: Path, *, patience: Patience) -> Digest:
+    """Writes the answer to `target` and returns its digest; `target` is whole or not there.
+
+    Raises `HttpStatusError`, `UnreachableError` or `JobError` (EphemeralStorageExceeded).
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.part")
+    clock = patience.clock
+    progress = Progress("downloaded", total=None, monotonic=clock.monotonic)
+    try:
+        with no_space_explained(target), unfinished.open("wb") as file, new_pool() as pool:
+            part = _Part(file=file, progress=progress)
+            _until_done(pool, url, part, target=target, patience=patience)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    progress.finish()
+    return Digest(sha256=part.checksum.hexdigest(), size=progress.done)
+
+
+def _until_done(
+    pool: urllib3.PoolManager, url: str, part: _Part, *, target: Path, patience: Patience
+) -> None:
+    """Tries until the file is whole. A mebibyte of progress earns a fresh set of attempts: a link
+    that breaks every minute still gets a large file through.
+    """
+    clock = patience.clock
+    deadline = clock.monotonic() + patience.total_seconds
+    delays, credited = iter(patience.delays), 0
+    while True:
+        try:
+            _attempt(pool, url, part, target=target, deadline=deadline, clock=clock)
+        except (HttpStatusError, UnreachableError) as error:
+            if isinstance(error, HttpStatusError) and not _may_pass(error.status):
+                raise
+            if part.progress.done - credited >= MIB:
+                delays, credited = iter(patience.delays), part.progress.done
+            delay = next(delays, None)
+            if delay is None or clock.monotonic() + delay > deadline:
+                raise
+            say(f"{error}; trying again in {delay:.0f} s")
+            clock.sleep(delay)
+        else:
+            return
+
+
+def _may_pass(status: int) -> bool:
+    return status >= 500 or status in RETRIED_STATUS
+
+
+def _attempt(
+    pool: urllib3.PoolManager,
+    url: str,
+    part: _Part,
+    *,
+    target: Path,
+    deadline: float,
+    clock: Clock,
+) -> None:
+    """One request, for the whole file or for the rest of it."""
+    offset = part.progress.done if part.validator else 0
+    headers = dict(pool.headers)
+    if offset and part.validator:
+        headers |= {"Range": f"bytes={offset}-", "If-Range": part.validator}
+    with explained(), _opened(pool, url, headers) as response:
+        resumed = response.status == 206 and _starts_at(response, offset)
+        if response.status in (206, 416) and not resumed:
+            part.validator = None  # the next attempt asks for the whole file
+            raise UnreachableError("the server cannot go on where the download broke off")
+        if response.status != 200 and not resumed:
+            raise HttpStatusError(response.status)
+        length = _length(response)
+        if not resumed:
+            part.restart(length)
+            part.validator = _validator(response)
+        require_space(target.parent, length or 0)
+        for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+            part.file.write(chunk)
+            part.checksum.update(chunk)
+            part.progress.advance(len(chunk))
+            if clock.monotonic() > deadline:
+                raise UnreachableError("the download did not end within the time limit")
+
+
+@contextlib.contextmanager
+def _opened(
+    pool: urllib3.PoolManager, url: str, headers: dict[str, str]
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    response = pool.request("GET", url, headers=headers, preload_content=False)
+    try:
+        yield response
+    finally:
+        response.close()
+
+
+def _starts_at(response: urllib3.BaseHTTPResponse, offset: int) -> bool:
+    return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+
+
+def _length(response: urllib3.BaseHTTPResponse) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdigit() else None
+
+
+def _validator(response: urllib3.BaseHTTPResponse) -> str | None:
+    """What If-Range may name: a strong ETag or a date. Without one the rest could be of a newer
+    file, so such a download starts again.
+    """
+    tag = response.headers.get("ETag", "")
+    if tag.startswith('"'):
+        return tag
+    return response.headers.get("Last-Modified")
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turns urllib3's exceptions into `UnreachableError` with a text for people."""
+    try:
+        yield
+    except exceptions.MaxRetryError as error:
+        raise UnreachableError(_explain(error.reason or error)) from error
+    except exceptions.HTTPError as error:
+        raise UnreachableError(_explain(error)) from error
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, exceptions.NameResolutionError):
+        return "the host name cannot be resolved"
+    if isinstance(error, exceptions.ConnectTimeoutError):
+        return "the host does not answer"
+    if isinstance(error, exceptions.NewConnectionError):
+        return "the host refuses the connection or cannot be reached"
+    if isinstance(error, exceptions.SSLError):
+        return f"the TLS connection fails ({error})"
+    if isinstance(error, exceptions.ResponseError):
+        return f"the server redirects more than {MAX_REDIRECTS} times"
+    if isinstance(error, exceptions.URLSchemeUnknown):
+        return f"the server redirects to something else than http(s) ({error})"
+    if isinstance(error, exceptions.ReadTimeoutError):
+        return "the server stopped sending"
+    return f"the connection broke ({type(error).__name__})"

@@ -1,0 +1,81 @@
+"""Where things lie in the Job's pod: one place, used by every command.
+
+The driver in the CANN image has the same paths spelled out for itself: it cannot import this.
+RESNET_SCRATCH and RESNET_SOURCE move the folders; only tests set them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.errors import JobError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders shared by the containers of one Job."""
+
+    scratch: Path
+    source: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Workspace:
+        return cls(
+            scratch=Path(environment.get("RESNET_SCRATCH") or "/scratch"),
+            source=Path(environment.get("RESNET_SOURCE") or "/source"),
+        )
+
+    @property
+    def model(self) -> Path:
+        return self.scratch / "in" / "model.onnx"
+
+    @property
+    def driver(self) -> Path:
+        return self.scratch / "driver" / "convert.py"
+
+    @property
+    def prepared(self) -> Path:
+        return self.scratch / "conf" / "prepared.json"
+
+    @property
+    def convert_plan(self) -> Path:
+        return self.scratch / "conf" / "convert.json"
+
+    @property
+    def compiled_prefix(self) -> Path:
+        """What ATC gets as --output: a path without the suffix."""
+        return self.scratch / "out" / "model"
+
+    @property
+    def compiled_model(self) -> Path:
+        return self.scratch / "out" / "model.om"
+
+    @property
+    def convert_result(self) -> Path:
+        return self.scratch / "out" / "convert.json"
+
+
+def write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What an earlier container left; `ResultLost` when it is not there."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise JobError(
+            Reason.RESULT_LOST,
+            f"the result of an earlier step is missing ({path.name}): the Job has to run again",
+            detail=str(error),
+        ) from error
+    if not isinstance(value, dict):
+        raise JobError(Reason.RESULT_LOST, f"{path.name} of an earlier step is not an object")
+    return value
