@@ -115,13 +115,14 @@ if wants node; then
   run proxy ready "$BIN/kube-proxy" --config="$STATE/proxy.yaml"
   run dns ready "$BIN/coredns" -conf "$STATE/Corefile"
 fi
+export PYTHONPATH=$REPOSITORY PYTHONDONTWRITEBYTECODE=1
 if wants devices; then
   # shellcheck disable=SC2086
-  run deviceplugin "$BIN/python" -u "$DEVKIT/deviceplugin/deviceplugin.py" \
+  run deviceplugin "$BIN/python" -u -m devkit.deviceplugin.deviceplugin \
     --unhealthy-file "$STATE/unhealthy-chips" $DEVICES
 fi
 if wants storage; then
-  run storage ready python3 -u "$DEVKIT/storage/provisioner.py" \
+  run storage ready python3 -u -m devkit.storage.provisioner \
     --server https://127.0.0.1:6443 --pki "$pki" --node "$NAME" --directory "$DATA/volumes"
 fi
 

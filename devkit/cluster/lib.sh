@@ -62,6 +62,27 @@ cluster_pid() { # prints the pid of the sandbox's first process while it lives
   echo "$pid"
 }
 
+process_identity() { # process_identity PID: the pid and when it started, as a pid can come again
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  stat=${stat##*) }
+  echo "$1 $(cut -d ' ' -f 20 <<< "$stat")"
+}
+
+end_orphans() { # ends clusters whose owner died without ending them: each holds 1 GB of memory
+  local file owner
+  mkdir -p "$KT_ROOT"
+  exec 7>"$KT_ROOT/.orphans.lock"
+  flock 7 # two callers must not end the same one
+  for file in "$KT_ROOT"/*/owner; do
+    owner=$(cat "$file" 2>/dev/null) || continue
+    [ -n "$owner" ] && [ "$(process_identity "${owner% *}")" != "$owner" ] || continue
+    say "ending the cluster \"$(basename "$(dirname "$file")")\": its owner is gone"
+    "$here/down.sh" "$(basename "$(dirname "$file")")" 7>&-
+  done
+  exec 7>&-
+}
+
 inside() { # inside COMMAND...: runs a command in the sandbox's mount, pid and net namespaces
   nsenter --target "$(cat "$STATE/init.pid")" --mount --pid --net -- "$@"
 }

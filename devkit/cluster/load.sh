@@ -13,5 +13,5 @@ shift
 cluster_pid >/dev/null || die "no cluster \"$NAME\" is running under $KT_ROOT"
 for tar in "$@"; do
   # By standard input, because the sandbox may see another file at the same path.
-  inside ctr --namespace k8s.io images import - < "$tar" >&2
+  inside ctr --namespace k8s.io images import - < "$tar" >/dev/null
 done

@@ -36,8 +36,8 @@ def pack_layer(files: dict[str, Path]) -> bytes:
 
         for directory in DIRECTORIES:
             make_directory(directory)
-        for destination, source in files.items():
-            destination = destination.lstrip("/")
+        for path, source in files.items():
+            destination = path.lstrip("/")
             make_directory(destination.rpartition("/")[0])
             content = source.read_bytes()
             entry = tarfile.TarInfo(destination)
@@ -76,9 +76,7 @@ def pack_image(*, reference: str, entrypoint: list[str], files: dict[str, Path],
 def main(arguments: list[str]) -> None:
     reference, out, entrypoint, *pairs = arguments
     files = {inside: Path(source) for inside, _, source in (p.partition("=") for p in pairs)}
-    pack_image(
-        reference=reference, entrypoint=json.loads(entrypoint), files=files, out=Path(out)
-    )
+    pack_image(reference=reference, entrypoint=json.loads(entrypoint), files=files, out=Path(out))
 
 
 if __name__ == "__main__":

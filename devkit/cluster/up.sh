@@ -6,6 +6,7 @@
 #   KT_COMPONENTS  exactly these, in place of the mode's: apiserver controller-manager scheduler
 #                  node devices storage
 #   KT_DEVICES     "huawei.com/Ascend310P:4 huawei.com/Ascend310:1": resource and count
+#   KT_OWNER       pid of a process that the cluster shall not outlive: the next up.sh ends it
 #   KT_ROOT, KT_DATA, KT_TIMEOUT  see lib.sh
 #   KT_KEEP=1      leave a cluster that failed to start as it is, to look at it
 set -euo pipefail
@@ -65,7 +66,7 @@ make_cgroups() {
 
 write_env() {
   local variable
-  for variable in NAME STATE DATA NODE_IP SERVICE_NET BIN DEVKIT COMPONENTS DEVICES; do
+  for variable in NAME STATE DATA NODE_IP SERVICE_NET BIN REPOSITORY COMPONENTS DEVICES; do
     printf '%s=%q\n' "$variable" "${!variable}"
   done > "$STATE/env"
 }
@@ -136,19 +137,23 @@ on_exit() {
 }
 
 preflight
+end_orphans
 clear_dead
 BIN=$("$here/build.sh")
-DEVKIT=$(dirname "$here")
+REPOSITORY=$(cd "$here/../.." && pwd)
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 mkdir -p "$KT_ROOT"
 mkdir "$STATE" 2>/dev/null || die "another up.sh is starting the cluster \"$NAME\""
 trap on_exit EXIT
 claim_index "${2:-}"
+say "booting the cluster \"$NAME\" ..."
 echo "$INDEX" > "$STATE/index"
 mkdir -p "$STATE"/{log,etcd,containerd,cni} \
   "$DATA"/{kubelet,containerd,cni,pod-logs,container-logs,volumes}
 chmod 711 "$STATE"
+ln -s "$BIN" "$STATE/bin"
+if [ -n "${KT_OWNER:-}" ]; then process_identity "$KT_OWNER" > "$STATE/owner"; fi
 write_env
 "$here/pki.sh" "$STATE/pki" "$NAME" "$NODE_IP" "$FIRST_SERVICE"
 write_configs

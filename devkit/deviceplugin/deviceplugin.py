@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A SIMULATED Ascend device plugin: real kubelet protocol, no hardware.
 
 Why: an operator's real trouble with NPUs (no free chip, a chip that turns unhealthy, partial
@@ -6,14 +5,12 @@ allocation) happens between scheduler, kubelet and device plugin. This plugin of
 as it is told to, so all of that is real; only the chips are not. `devkit/cluster` runs it as a
 process, `daemonset.yaml` as a pod on other clusters.
 
-    deviceplugin.py [--directory DIR] [--unhealthy-file FILE] RESOURCE:COUNT[:SOC] ...
+    python -m devkit.deviceplugin.deviceplugin [--unhealthy-file FILE] RESOURCE:COUNT[:SOC] ...
 
 A container that asked for chips gets what Huawei's plugin gives it: ASCEND_VISIBLE_DEVICES with
 the physical ids and /dev/davinciN (each of them the host's /dev/null). SIMULATED_NPU_SOC is the
 devkit's own addition, for the simulated `acl` library, and does not exist on real nodes.
 """
-
-# mypy: disable-error-code="import-untyped"
 
 from __future__ import annotations
 
@@ -21,14 +18,16 @@ import argparse
 import logging
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
-import kubelet_protocol as protocol
+from devkit.deviceplugin import kubelet_protocol as protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = logging.getLogger("simulated-ascend-device-plugin")
 
@@ -197,10 +196,12 @@ class Plugin:
         self._registered_with = 0
 
 
-def keep_registered(plugins: list[Plugin], *, until: threading.Event) -> None:
+def keep_registered(plugins: list[Plugin], *, directory: Path, until: threading.Event) -> None:
+    """Registers whenever a kubelet without us is there; silent while none is."""
+    kubelet = directory / protocol.KUBELET_SOCKET
     while not until.is_set():
         for plugin in plugins:
-            if plugin.is_registered():
+            if plugin.is_registered() or not kubelet.exists():
                 continue
             try:
                 plugin.start()
@@ -223,7 +224,7 @@ def main() -> None:
         resources = parse_resources(arguments.resources)
     except ValueError as error:
         parser.error(str(error))
-    log.info("this is a SIMULATOR: the chips it offers do not exist")
+    log.info("this is a SIMULATOR: the chips it offers do not exist; waiting for the kubelet")
     until = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: until.set())
@@ -235,7 +236,7 @@ def main() -> None:
         )
         for resource in resources
     ]
-    keep_registered(plugins, until=until)
+    keep_registered(plugins, directory=arguments.directory, until=until)
 
 
 if __name__ == "__main__":

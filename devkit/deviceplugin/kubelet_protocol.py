@@ -5,8 +5,6 @@ fields spares the devkit a protoc and generated files. Only `deviceplugin.py` us
 Source of the field numbers: k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/api.proto.
 """
 
-# mypy: disable-error-code="import-untyped"
-
 from __future__ import annotations
 
 from typing import Any

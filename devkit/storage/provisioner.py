@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Makes a volume for each claim of the devkit's storage class, on the embedded cluster.
 
 Why: on a usual cluster a claim binds without a person making a volume, so it must here, too.
@@ -16,37 +15,26 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kube_client import ApiError, KubeClient, Object
+from devkit.storage import volumes
+from devkit.storage.kube_client import ApiError, KubeClient, Object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("devkit-storage")
-
-PROVISIONER = "devkit.resnet-operator.io/local"
-TMPFS_ANNOTATION = "devkit.resnet-operator.io/tmpfs"
-TMPFS_PARAMETER = "tmpfs"
-PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
-# Both are written by Kubernetes: who shall make the volume, and where the pod will run.
-WANTED_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 CLAIMS = "/api/v1/persistentvolumeclaims"
 VOLUMES = "/api/v1/persistentvolumes"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 RETRY_SECONDS = 2.0
-
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-
-
-class CannotProvision(Exception):
-    """The claim asks for something that this provisioner does not have."""
 
 
 @dataclass(frozen=True)
@@ -79,107 +67,6 @@ class Disk:
             raise OSError(f"{' '.join(command)}: {result.stderr.strip()}")
 
 
-def parse_size(text: str) -> int:
-    """`1Mi` gives 1048576. Raises CannotProvision for anything that is no size."""
-    match = re.fullmatch(r"(\d+)(|k|M|G|Ki|Mi|Gi)", text)
-    if not match or int(match[1]) == 0:
-        raise CannotProvision(f"{text!r} is not a size of a tmpfs; write 1Mi, for example")
-    return int(match[1]) * UNITS[match[2]]
-
-
-def volume_name(claim: Object) -> str:
-    return f"pvc-{claim['metadata']['uid']}"
-
-
-def wants_volume(claim: Object, *, node: str) -> bool:
-    """True for an unbound claim that Kubernetes has handed to us, for this node."""
-    annotations = claim["metadata"].get("annotations", {})
-    return (
-        annotations.get(WANTED_PROVISIONER) == PROVISIONER
-        and annotations.get(SELECTED_NODE, node) == node
-        and not claim["spec"].get("volumeName")
-        and "deletionTimestamp" not in claim["metadata"]
-    )
-
-
-def is_abandoned(volume: Object) -> bool:
-    """True for a volume of ours whose claim is gone and whose data nobody wants to keep."""
-    return (
-        volume["metadata"].get("annotations", {}).get(PROVISIONED_BY) == PROVISIONER
-        and volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
-        and volume.get("status", {}).get("phase") in ("Released", "Failed")
-        and "deletionTimestamp" not in volume["metadata"]
-    )
-
-
-def tmpfs_size(claim: Object, storage_class: Object) -> int | None:
-    annotations = claim["metadata"].get("annotations", {})
-    parameters = storage_class.get("parameters") or {}
-    text = annotations.get(TMPFS_ANNOTATION, parameters.get(TMPFS_PARAMETER))
-    return None if text is None else parse_size(text)
-
-
-def make_volume(claim: Object, *, storage_class: Object, node: str, path: Path) -> Object:
-    """The PersistentVolume for a claim: exactly the access modes and the size it asks for."""
-    metadata, spec = claim["metadata"], claim["spec"]
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": volume_name(claim), "annotations": {PROVISIONED_BY: PROVISIONER}},
-        "spec": {
-            "capacity": {"storage": spec["resources"]["requests"]["storage"]},
-            "accessModes": spec["accessModes"],
-            "volumeMode": "Filesystem",
-            "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
-            "storageClassName": storage_class["metadata"]["name"],
-            "local": {"path": str(path)},
-            "nodeAffinity": {
-                "required": {
-                    "nodeSelectorTerms": [
-                        {
-                            "matchExpressions": [
-                                {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
-                            ]
-                        }
-                    ]
-                }
-            },
-            "claimRef": {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "namespace": metadata["namespace"],
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-            },
-        },
-    }
-
-
-def failure_event(claim: Object, message: str) -> Object:
-    """What `kubectl describe pvc` shows; the reason is the one that every provisioner uses."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    metadata = claim["metadata"]
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
-        "involvedObject": {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "namespace": metadata["namespace"],
-            "name": metadata["name"],
-            "uid": metadata["uid"],
-        },
-        "type": "Warning",
-        "reason": "ProvisioningFailed",
-        "message": message,
-        "source": {"component": PROVISIONER},
-        "firstTimestamp": now,
-        "lastTimestamp": now,
-        "count": 1,
-    }
-
-
 class Provisioner:
     """Makes claims and volumes agree. `refused` holds claims that were told so already."""
 
@@ -192,13 +79,16 @@ class Provisioner:
     def reconcile(self) -> bool:
         """One pass; False when something should be tried again soon."""
         done = True
-        volumes = self._client.list(VOLUMES)
-        names = {volume["metadata"]["name"] for volume in volumes}
+        existing = self._client.list(VOLUMES)
+        names = {volume["metadata"]["name"] for volume in existing}
         for claim in self._client.list(CLAIMS):
-            if wants_volume(claim, node=self._node) and volume_name(claim) not in names:
+            if (
+                volumes.wants_volume(claim, node=self._node)
+                and volumes.volume_name(claim) not in names
+            ):
                 done &= self._try(self._provision, claim)
-        for volume in volumes:
-            if is_abandoned(volume):
+        for volume in existing:
+            if volumes.is_abandoned(volume):
                 done &= self._try(self._remove, volume)
         return done
 
@@ -206,7 +96,7 @@ class Provisioner:
         name = target["metadata"]["name"]
         try:
             step(target)
-        except CannotProvision as error:
+        except volumes.CannotProvisionError as error:
             self._refuse(target, str(error))
         except (ApiError, OSError) as error:
             log.warning("%s: will try again: %s", name, error)
@@ -216,11 +106,11 @@ class Provisioner:
     def _provision(self, claim: Object) -> None:
         metadata, spec = claim["metadata"], claim["spec"]
         if spec.get("volumeMode", "Filesystem") != "Filesystem":
-            raise CannotProvision("only volumeMode Filesystem is to be had here")
+            raise volumes.CannotProvisionError("only volumeMode Filesystem is to be had here")
         storage_class = self._client.request("GET", f"{CLASSES}/{spec['storageClassName']}")
-        size = tmpfs_size(claim, storage_class)
-        path = self._disk.make(volume_name(claim), tmpfs_bytes=size)
-        volume = make_volume(claim, storage_class=storage_class, node=self._node, path=path)
+        size = volumes.tmpfs_size(claim, storage_class)
+        path = self._disk.make(volumes.volume_name(claim), tmpfs_bytes=size)
+        volume = volumes.make_volume(claim, storage_class=storage_class, node=self._node, path=path)
         try:
             self._client.request("POST", VOLUMES, body=volume)
         except ApiError as error:
@@ -245,7 +135,8 @@ class Provisioner:
         self._refused.add(uid)
         namespace = claim["metadata"]["namespace"]
         log.warning("%s/%s: %s", namespace, claim["metadata"]["name"], message)
-        event = failure_event(claim, message)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        event = volumes.failure_event(claim, message=message, now=now)
         self._client.request("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
 
 
