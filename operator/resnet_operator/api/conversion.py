@@ -1,6 +1,6 @@
 """`spec.conversion`: how ATC makes the offline model."""
 
-# ruff: noqa: TC001  (pydantic reads the annotations when the class is made)
+
 
 from __future__ import annotations
 

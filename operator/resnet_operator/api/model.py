@@ -1,6 +1,6 @@
 """`spec.model`: where the model lies and what it is called."""
 
-# ruff: noqa: TC001  (pydantic reads the annotations when the class is made)
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`spec.serving`: how Triton serves the artifact, and the pods it runs in."""
 
-# ruff: noqa: TC001  (pydantic reads the annotations when the class is made)
+
 
 from __future__ import annotations
 

@@ -1,0 +1,19 @@
+"""`python -m resnet_operator`: run the controller with settings from the environment."""
+
+from __future__ import annotations
+
+import asyncio
+
+from resnet_operator import logs
+from resnet_operator.app import App
+from resnet_operator.settings import Settings
+
+
+def main() -> None:
+    settings = Settings()
+    logs.configure(settings)
+    asyncio.run(App(settings).run())
+
+
+if __name__ == "__main__":
+    main()

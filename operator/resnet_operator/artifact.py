@@ -1,0 +1,112 @@
+"""What a conversion made, as a record keeps it. Pure; read by `render` and `plan`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ARTIFACT_KEY = "artifact.json"
+FAILURE_KEY = "failure.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output: Triton type without TYPE_, shape without the batch dimension."""
+
+    name: str
+    data_type: str
+    dims: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TensorInfo:
+        return cls(value["name"], value["dataType"], tuple(value["dims"]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """Identity, origin and contract of an artifact; sizes in bytes, duration in seconds."""
+
+    content_key: str
+    sha256: str
+    size_bytes: int
+    file: str
+    chip: str
+    compiler: str
+    origin: str
+    duration_seconds: float
+    command: tuple[str, ...]
+    model_sha256: str
+    model_size_bytes: int
+    opset: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    arch: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
+        """Put together what the Job's containers said; raises KeyError when one said nothing."""
+        fetch, prepare, publish = messages["fetch"], messages["prepare"], messages["publish"]
+        convert = messages.get("convert") or {}
+        return cls(
+            content_key=publish["contentKey"],
+            sha256=publish["sha256"],
+            size_bytes=publish["sizeBytes"],
+            file=publish["file"],
+            chip=chip,
+            compiler=convert.get("compiler") or "none",
+            origin=publish["origin"],
+            duration_seconds=convert.get("durationSeconds") or 0,
+            command=tuple(convert.get("argv") or ()),
+            model_sha256=fetch["sha256"],
+            model_size_bytes=fetch["sizeBytes"],
+            opset=prepare["opset"],
+            inputs=tuple(TensorInfo.from_json(value) for value in prepare["inputs"]),
+            outputs=tuple(TensorInfo.from_json(value) for value in prepare["outputs"]),
+            arch=convert.get("arch"),
+            notes=tuple(prepare.get("notes") or ()),
+        )
+
+    @classmethod
+    def from_record(cls, data: Mapping[str, str]) -> Artifact | None:
+        """Read a record's data; None while the record is not filled."""
+        if ARTIFACT_KEY not in data:
+            return None
+        value = json.loads(data[ARTIFACT_KEY])
+        value["inputs"] = tuple(TensorInfo.from_json(item) for item in value["inputs"])
+        value["outputs"] = tuple(TensorInfo.from_json(item) for item in value["outputs"])
+        value["command"] = tuple(value["command"])
+        value["notes"] = tuple(value["notes"])
+        return cls(**value)
+
+    def to_record(self) -> dict[str, str]:
+        value = asdict(self) | {
+            "inputs": [item.to_json() for item in self.inputs],
+            "outputs": [item.to_json() for item in self.outputs],
+        }
+        return {ARTIFACT_KEY: json.dumps(value, sort_keys=True)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why the last attempt failed; kept in the record, so that it outlives the Job."""
+
+    attempt: int
+    reason: str
+    message: str
+    permanent: bool
+    time: str
+    detail: str = ""
+    code: str | None = None
+
+    @classmethod
+    def from_record(cls, data: Mapping[str, str]) -> Failure | None:
+        return cls(**json.loads(data[FAILURE_KEY])) if FAILURE_KEY in data else None
+
+    def to_record(self) -> dict[str, str]:
+        return {FAILURE_KEY: json.dumps(asdict(self), sort_keys=True)}

@@ -1,0 +1,63 @@
+"""What can go wrong, said by who must act.
+
+OperatorError
+├── InvalidSpec   the user must change the spec; no retry until they do
+├── Waiting       somebody else must act; looked at again later
+└── KubeError     the API server said no
+    ├── Transient   network, 429, 5xx: back-off
+    ├── Conflict    409 of server-side apply: another manager owns a field
+    ├── Gone        404: the object is not there (any more)
+    └── Rejected    403, 422 …: shown in the status with the server's words
+"""
+
+from __future__ import annotations
+
+from resnet_operator.api.reasons import Reason
+
+
+class OperatorError(Exception):
+    """Any error that the operator expects."""
+
+
+class InvalidSpec(OperatorError):  # noqa: N818 - the word of the condition
+    """The user must act; carries the reason and the sentence for the condition."""
+
+    def __init__(self, message: str, reason: Reason = Reason.INVALID_SPEC) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Waiting(OperatorError):  # noqa: N818 - a state, not a fault
+    """Somebody else must act; carries the reason and the sentence for the condition."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class KubeError(OperatorError):
+    """The API server did not do what was asked."""
+
+    def __init__(self, status: int, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+
+class Transient(KubeError):  # noqa: N818
+    pass
+
+
+class Conflict(KubeError):  # noqa: N818
+    pass
+
+
+class Gone(KubeError):  # noqa: N818
+    pass
+
+
+class Rejected(KubeError):  # noqa: N818
+    pass

@@ -1,0 +1,158 @@
+"""The API server: a thin client over `kubernetes.aio`, plain dicts in and out.
+
+No typed models: importing and parsing them costs more than all else the operator does. Errors of
+the library end here and become ours. Every call is counted, for the metrics and for the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+
+from resnet_operator import names
+from resnet_operator.errors import Conflict, Gone, KubeError, Rejected, Transient
+from resnet_operator.metrics import API_REQUESTS
+
+APPLY_TYPE = "application/apply-patch+yaml"
+TIMEOUT_SECONDS = 30.0
+
+# The plural of every kind that we write.
+PLURALS: Mapping[str, str] = {
+    "ConfigMap": "configmaps",
+    "Deployment": "deployments",
+    "Event": "events",
+    "Job": "jobs",
+    "NetworkPolicy": "networkpolicies",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "ResNetService": "resnetservices",
+    "Service": "services",
+}
+
+
+class Kube:
+    """One shared client. Methods raise KubeError's children and nothing of the library."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._host: str = client.configuration.host
+
+    @classmethod
+    async def connect(cls) -> Kube:
+        """Connect as the pod's service account, or by KUBECONFIG outside a cluster."""
+        configuration = Configuration()
+        # Looking up netrc and proxies for each request costs twice the request itself.
+        configuration.client_session_kwargs = {"trust_env": False}
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)
+        return cls(ApiClient(configuration))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def apply(
+        self, body: dict[str, Any], *, manager: str, force: bool, subresource: str = ""
+    ) -> dict[str, Any]:
+        """Server-side apply; Conflict names the other manager when `force` is False."""
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        path = _path(body) + (f"/{subresource}" if subresource else "")
+        return await self._call("PATCH", path, query, body=body, content_type=APPLY_TYPE)
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        """POST; Conflict when an object of the name is there."""
+        path = _path(body).rsplit("/", 1)[0]
+        return await self._call("POST", path, {"fieldManager": names.MANAGER}, body=body)
+
+    async def delete(self, body: dict[str, Any], *, uid: str, version: str | None = None) -> None:
+        """Delete the very object that was seen; Gone when it is not there any more."""
+        preconditions = {"uid": uid} | ({"resourceVersion": version} if version else {})
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": preconditions,
+        }
+        await self._call("DELETE", _path(body), {}, body=options)
+
+    async def list_one(
+        self, api_version: str, kind: str, namespace: str, *, field_selector: str
+    ) -> list[dict[str, Any]]:
+        """List what fits a field selector: a read that needs no right to `get`."""
+        like = {"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace}}
+        path = _path({**like, "metadata": {**like["metadata"], "name": ""}}).rstrip("/")  # type: ignore[dict-item]
+        found = await self._call("GET", path, {"fieldSelector": field_selector}, body=None)
+        items: list[dict[str, Any]] = found.get("items") or []
+        return items
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        body: dict[str, Any] | None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        url = f"{self._host}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        await self._authenticate(headers)
+        kind = path.rsplit("/", 2)
+        API_REQUESTS.labels(method=method, path=kind[-2 if method != "POST" else -1]).inc()
+        try:
+            response = await self._client.call_api(
+                method, url, headers, body, _request_timeout=TIMEOUT_SECONDS
+            )
+            content = await response.read()
+        except ApiException as error:
+            raise _convert(error) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Transient(0, f"the API server cannot be reached: {error}") from error
+        if response.status >= 400:
+            raise _from_status(response.status, content, response.headers)
+        value: dict[str, Any] = json.loads(content)
+        return value
+
+    async def _authenticate(self, headers: dict[str, str]) -> None:
+        settings = self._client.configuration
+        # The projected token is renewed on disk; the hook reads it again when it is due.
+        for auth in (await _auth_settings(settings)).values():
+            if auth.get("in") == "header" and auth.get("value"):
+                headers[auth["key"]] = auth["value"]
+
+
+async def _auth_settings(settings: Configuration) -> dict[str, Any]:
+    value = settings.auth_settings()
+    if asyncio.iscoroutine(value):
+        value = await value
+    return dict(value)
+
+
+def _path(body: Mapping[str, Any]) -> str:
+    """Return the path of an object, from its apiVersion, kind, namespace and name."""
+    version, meta = body["apiVersion"], body["metadata"]
+    prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    return f"{prefix}/namespaces/{meta['namespace']}/{PLURALS[body['kind']]}/{meta['name']}"
+
+
+def _convert(error: ApiException) -> KubeError:
+    return _from_status(error.status or 0, error.body or b"", error.headers or {})
+
+
+def _from_status(status: int, content: bytes | str, headers: Any) -> KubeError:
+    try:
+        message = json.loads(content).get("message") or str(content)
+    except (ValueError, AttributeError):
+        message = content.decode(errors="replace") if isinstance(content, bytes) else content
+    if status in {0, 408, 429} or status >= 500:
+        after = headers.get("Retry-After") if headers else None
+        return Transient(status, message, retry_after=float(after) if after else None)
+    kinds: dict[int, type[KubeError]] = {404: Gone, 409: Conflict}
+    return kinds.get(status, Rejected)(status, message)

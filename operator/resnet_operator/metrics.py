@@ -1,0 +1,24 @@
+"""What the operator tells Prometheus. Names end in their unit; labels are closed lists."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECONCILES = Counter(
+    "resnet_operator_reconciles_total", "Reconciles by result.", labelnames=("result",)
+)
+RECONCILE_SECONDS = Histogram(
+    "resnet_operator_reconcile_seconds",
+    "Time of one reconcile.",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
+)
+API_REQUESTS = Counter(
+    "resnet_operator_api_requests_total",
+    "Requests to the API server but for watches.",
+    labelnames=("method", "path"),
+)
+QUEUE_DEPTH = Gauge("resnet_operator_queue_depth", "Objects that wait for a reconcile.")
+SERVICES = Gauge("resnet_operator_services", "ResNetServices by phase.", labelnames=("phase",))
+LAST_EVENT_SECONDS = Gauge(
+    "resnet_operator_last_event_timestamp_seconds", "Time of the last watch event."
+)

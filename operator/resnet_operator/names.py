@@ -1,0 +1,71 @@
+"""Names, labels and digests: the words by which the parts of the cluster find each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+GROUP = "serving.resnet-operator.io"
+MANAGER = "resnet-operator"
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"
+INSTANCE = "app.kubernetes.io/instance"
+NAME = "app.kubernetes.io/name"
+ARTIFACT = f"{GROUP}/artifact"
+REVISION = f"{GROUP}/revision"
+RUNTIME = f"{GROUP}/runtime"
+TEMPLATE_DIGEST = f"{GROUP}/template-digest"
+RETRY = f"{GROUP}/retry"
+
+MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
+
+CONVERSION = "conversion"
+SERVING = "serving"
+STORE = "store"
+RECORD = "artifact"
+REVISION_COMPONENT = "revision"
+RUNTIME_COMPONENT = "runtime"
+
+STORE_NAME = "resnet-store"
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any, length: int = 64) -> str:
+    """Return the hexadecimal SHA-256 of the canonical JSON, cut to `length` digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def record_name(key: str) -> str:
+    return f"rns-{key}"
+
+
+def job_name(key: str, attempt: int) -> str:
+    return f"rns-{key}-{attempt}"
+
+
+def runtime_name(runtime: str) -> str:
+    return f"rns-runtime-{runtime}"
+
+
+def revision_name(service: str, declared: str) -> str:
+    return f"{service}-{declared}"
+
+
+def owner_manager(uid: str) -> str:
+    """Return the field manager of one owner on a shared record.
+
+    One manager for all owners would lose every owner but the last: server-side apply removes
+    what a manager no longer states.
+    """
+    return f"{MANAGER}-{uid}"
+
+
+def labels(component: str, **extra: str) -> dict[str, str]:
+    """Return the labels of a child; keyword names are label keys given by `extra` values."""
+    return {MANAGED_BY: MANAGER, NAME: "resnetservice", COMPONENT: component, **extra}

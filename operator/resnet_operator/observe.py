@@ -1,0 +1,170 @@
+"""One consistent look at everything that concerns a ResNetService.
+
+Reads indexes only, but for two rare things that are not watched: a ConfigMap that a user names
+(labels, model), and the events of a pod that does not come.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.errors import KubeError
+from resnet_operator.kube import Kube
+from resnet_operator.observed import ConfigMapObject, Meta, Observed, ServiceObject, StoreObserved
+from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
+from resnet_operator.plan.times import seconds_since
+from resnet_operator.plan.trouble import missing_claim
+from resnet_operator.render.conversion import source_reference
+from resnet_operator.render.serving import runtime_digest
+from resnet_operator.views import Views
+
+
+async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: datetime) -> Observed:
+    """Return all that `make_plan` needs; raises KubeError when a read fails."""
+    meta, resolved = service.meta, service.resolved
+    if resolved is None:
+        return Observed(service=service)
+    namespace, key = meta.namespace, resolved.source_key
+    record = views.one("ConfigMap", namespace, names.record_name(key))
+    jobs = views.some(
+        "Job", ("artifact", namespace, key), lambda view: _has_artifact(view.meta, namespace, key)
+    )
+    job_pods = views.pods("artifact", namespace, key)
+    pods = views.pods("instance", namespace, meta.name)
+    labels, labels_problem = await _labels(service, kube)
+    converting = record is None or not record.immutable
+    revisions = views.some(
+        "ConfigMap", ("revision", namespace, meta.name), lambda view: _is_revision(view.meta, meta)
+    )
+    return Observed(
+        service=service,
+        deployment=views.one("Deployment", namespace, meta.name),
+        network_service=views.one("Service", namespace, meta.name),
+        record=record,
+        owned_records=views.some(
+            "ConfigMap", ("owner", namespace, meta.uid), lambda view: meta.uid in view.meta.owners
+        ),
+        revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
+        runtime=views.one("ConfigMap", namespace, names.runtime_name(runtime_digest())),
+        stale_runtimes=_stale_runtimes(views, namespace),
+        jobs=jobs,
+        job_pods=job_pods,
+        pods=pods,
+        store=_store(views, namespace),
+        labels=labels,
+        labels_problem=labels_problem,
+        source_problem=await _source_problem(service, views, kube) if converting else None,
+        complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
+    )
+
+
+def _has_artifact(meta: Meta, namespace: str, key: str) -> bool:
+    return meta.namespace == namespace and meta.labels.get(names.ARTIFACT) == key
+
+
+def _is_revision(view: Meta, service: Meta) -> bool:
+    return (
+        view.namespace == service.namespace
+        and view.labels.get(names.COMPONENT) == names.REVISION_COMPONENT
+        and view.labels.get(names.INSTANCE) == service.name
+    )
+
+
+def _stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]:
+    """Return runtimes of other versions that no revision names any more."""
+    index = views.indexes["ConfigMap"]
+    return tuple(
+        view
+        for view in index.get(("runtime", namespace, ""), ())
+        if view.meta.labels.get(names.RUNTIME) != runtime_digest()
+        and not tuple(
+            index.get(("uses-runtime", namespace, view.meta.labels.get(names.RUNTIME, "")), ())
+        )
+    )
+
+
+def _store(views: Views, namespace: str) -> StoreObserved:
+    deployment = views.one("Deployment", namespace, names.STORE_NAME)
+    return StoreObserved(
+        deployment=deployment.digest if deployment else None,
+        claim=views.one("PersistentVolumeClaim", namespace, names.STORE_NAME) is not None,
+        service=views.one("Service", namespace, names.STORE_NAME) is not None,
+        config=views.one("ConfigMap", namespace, names.STORE_NAME) is not None,
+    )
+
+
+async def _labels(service: ServiceObject, kube: Kube) -> tuple[str | None, str | None]:
+    """Return the class labels, and what is wrong with them."""
+    resolved = service.resolved
+    if resolved is None or resolved.spec.model.class_labels is None:
+        return None, None
+    reference = resolved.spec.model.class_labels.config_map_key_ref
+    found = await _config_map(kube, service.meta.namespace, reference.name)
+    if found is None:
+        return None, f'ConfigMap "{reference.name}" of model.classLabels does not exist; create it'
+    data = found.get("data") or {}
+    if reference.key not in data:
+        has = ", ".join(sorted(data)[:5]) or "nothing"
+        return None, f'ConfigMap "{reference.name}" has no key "{reference.key}"; it has {has}'
+    return data[reference.key], None
+
+
+async def _config_map(kube: Kube, namespace: str, name: str) -> dict[str, Any] | None:
+    selector = f"metadata.name={name}"
+    found = await kube.list_one("v1", "ConfigMap", namespace, field_selector=selector)
+    return found[0] if found else None
+
+
+async def _source_problem(service: ServiceObject, views: Views, kube: Kube) -> str | None:
+    """Say what is missing of a source inside the cluster, before a Job waits for it in vain."""
+    resolved = service.resolved
+    if resolved is None:
+        return None
+    kind, name, key = source_reference(resolved.spec.model.uri)
+    namespace = service.meta.namespace
+    if kind == "pvc" and views.one("PersistentVolumeClaim", namespace, name) is None:
+        return missing_claim(name).message
+    if kind == "configmap":
+        found = await _config_map(kube, namespace, name)
+        if found is None:
+            return f'ConfigMap "{name}" of model.uri does not exist; create it or change the URI'
+        keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])
+        if key not in keys:
+            return f'ConfigMap "{name}" has no key "{key}"; it has {", ".join(keys[:5])}'
+    return None
+
+
+async def _complaints(kube: Kube, things: tuple[Any, ...], *, now: datetime) -> tuple[str, ...]:
+    """Return warnings about a Job without pod or a pod without containers, newest last."""
+    waiting = [thing for thing in things if _is_waiting(thing, now)]
+    pods = {thing.meta.controller for thing in things if hasattr(thing, "containers")}
+    messages: list[str] = []
+    for thing in waiting:
+        if not hasattr(thing, "containers") and thing.meta.uid in pods:
+            continue
+        selector = f"involvedObject.uid={thing.meta.uid},type=Warning"
+        try:
+            events = await kube.list_one(
+                "v1", "Event", thing.meta.namespace, field_selector=selector
+            )
+        except KubeError:
+            continue
+        events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        wanted = {"FailedCreate", "FailedMount", "FailedAttachVolume"}
+        messages += [e.get("message", "") for e in events if e.get("reason") in wanted]
+    return tuple(messages)
+
+
+def _is_waiting(thing: Any, now: datetime) -> bool:
+    """Tell whether the kubelet or the Job controller should have acted by now."""
+    if seconds_since(thing.meta.created, now) < POD_EXPECTED_SECONDS or thing.meta.deleting:
+        return False
+    if hasattr(thing, "containers"):
+        idle = all(
+            c.waiting in {"", "ContainerCreating", "PodInitializing"} for c in thing.containers
+        )
+        ran = any(c.running or c.exit_code is not None for c in thing.containers)
+        return bool(thing.scheduled and thing.phase == "Pending" and idle and not ran)
+    return not thing.finished

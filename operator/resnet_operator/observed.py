@@ -1,0 +1,356 @@
+"""Frozen views of the cluster's objects: raw bodies end here.
+
+`watch` keeps these in its indexes, so they are small: managedFields and defaults are left out,
+and what is only needed for a comparison is kept compressed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from resnet_operator import names
+from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.errors import InvalidSpec
+from resnet_operator.resolve import Resolved, resolve
+from resnet_operator.settings import Settings
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What all objects have; `version` orders two sightings of one object."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    created: str
+    controller: str | None
+    owners: tuple[str, ...]
+    labels: Mapping[str, str]
+    deleting: bool
+
+    @classmethod
+    def from_body(cls, body: Body) -> Meta:
+        meta = body["metadata"]
+        owners = meta.get("ownerReferences") or ()
+        return cls(
+            namespace=meta.get("namespace", ""),
+            name=meta["name"],
+            uid=meta["uid"],
+            version=meta["resourceVersion"],
+            created=meta.get("creationTimestamp") or "",
+            controller=next((o["uid"] for o in owners if o.get("controller")), None),
+            owners=tuple(o["uid"] for o in owners),
+            labels=dict(meta.get("labels") or {}),
+            deleting=bool(meta.get("deletionTimestamp")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An object kept whole for comparison, as compressed JSON."""
+
+    packed: bytes
+
+    @classmethod
+    def from_body(cls, body: Body, *sections: str) -> Live:
+        meta = body["metadata"]
+        kept = {
+            "metadata": {
+                key: meta[key]
+                for key in ("labels", "annotations", "ownerReferences")
+                if key in meta
+            }
+        } | {name: body[name] for name in sections if name in body}
+        return cls(zlib.compress(json.dumps(kept, default=_plain).encode(), 1))
+
+    def unpack(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(zlib.decompress(self.packed))
+        return value
+
+
+def _plain(value: Any) -> Any:
+    # kopf hands out read-only mapping views.
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceObject:
+    """A ResNetService, parsed; exactly one of `resolved` and `invalid` is there."""
+
+    meta: Meta
+    generation: int
+    retry: str
+    resolved: Resolved | None
+    invalid: str | None
+    status: Mapping[str, Any]
+
+    @classmethod
+    def from_body(cls, body: Body, *, settings: Settings) -> ServiceObject:
+        meta = Meta.from_body(body)
+        resolved, invalid = None, None
+        try:
+            spec = ResNetServiceSpec.model_validate(_deep(body.get("spec") or {}))
+            resolved = resolve(name=meta.name, uid=meta.uid, spec=spec, settings=settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            invalid = f"spec.{where}: {first['msg']}"
+        except InvalidSpec as error:
+            invalid = error.message
+        annotations = body["metadata"].get("annotations") or {}
+        return cls(
+            meta=meta,
+            generation=body["metadata"].get("generation", 0),
+            retry=annotations.get(names.RETRY, ""),
+            resolved=resolved,
+            invalid=invalid,
+            status=_deep(body.get("status") or {}),
+        )
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Return the claims that the spec names."""
+        if self.resolved is None:
+            return ()
+        parts = urlsplit(self.resolved.spec.model.uri)
+        return (parts.netloc,) if parts.scheme == "pvc" else ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentObject:
+    meta: Meta
+    live: Live
+    generation: int
+    observed_generation: int
+    revision: str
+    wanted: int
+    replicas: int
+    updated: int
+    ready: int
+    available: int
+    progressing: tuple[str, str]
+    failure: str
+    digest: str
+
+    @classmethod
+    def from_body(cls, body: Body) -> DeploymentObject:
+        spec, status = body["spec"], body.get("status") or {}
+        conditions = {c["type"]: c for c in status.get("conditions") or ()}
+        progressing = conditions.get("Progressing", {})
+        failure = conditions.get("ReplicaFailure", {})
+        template_labels = spec["template"]["metadata"].get("labels") or {}
+        annotations = body["metadata"].get("annotations") or {}
+        return cls(
+            meta=Meta.from_body(body),
+            live=Live.from_body(body, "spec"),
+            generation=body["metadata"].get("generation", 0),
+            observed_generation=status.get("observedGeneration", 0),
+            revision=template_labels.get(names.REVISION, ""),
+            wanted=spec.get("replicas", 1),
+            replicas=status.get("replicas", 0),
+            updated=status.get("updatedReplicas", 0),
+            ready=status.get("readyReplicas", 0),
+            available=status.get("availableReplicas", 0),
+            progressing=(progressing.get("status", ""), progressing.get("reason", "")),
+            failure=failure.get("message", "") if failure.get("status") == "True" else "",
+            digest=annotations.get(names.TEMPLATE_DIGEST, ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkServiceObject:
+    meta: Meta
+    live: Live
+
+    @classmethod
+    def from_body(cls, body: Body) -> NetworkServiceObject:
+        return cls(meta=Meta.from_body(body), live=Live.from_body(body, "spec"))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMapObject:
+    """A record, revision, runtime or store ConfigMap; `packed` holds its data."""
+
+    meta: Meta
+    packed: bytes
+    immutable: bool
+
+    @classmethod
+    def from_body(cls, body: Body) -> ConfigMapObject:
+        data = json.dumps(dict(body.get("data") or {})).encode()
+        labels = body["metadata"].get("labels") or {}
+        # The runtime's files are only ever named, never read back.
+        keep = labels.get(names.COMPONENT) != names.RUNTIME_COMPONENT
+        return cls(
+            meta=Meta.from_body(body),
+            packed=zlib.compress(data if keep else b"{}", 1),
+            immutable=bool(body.get("immutable")),
+        )
+
+    def data(self) -> dict[str, str]:
+        value: dict[str, str] = json.loads(zlib.decompress(self.packed))
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class JobObject:
+    meta: Meta
+    attempt: int
+    complete: bool
+    failed: bool
+    failure_reason: str
+    finished: bool
+    ttl: int | None
+
+    @classmethod
+    def from_body(cls, body: Body) -> JobObject:
+        status = body.get("status") or {}
+        conditions = {
+            c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"
+        }
+        complete, failed = "Complete" in conditions, "Failed" in conditions
+        return cls(
+            meta=Meta.from_body(body),
+            attempt=int(body["metadata"]["name"].rsplit("-", 1)[-1]),
+            complete=complete,
+            failed=failed,
+            failure_reason=conditions.get("Failed", {}).get("reason", ""),
+            finished=complete or failed,
+            ttl=body["spec"].get("ttlSecondsAfterFinished"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """State of one container; `exit_code`, `message` and `reason` are of its last end."""
+
+    name: str
+    image: str
+    init: bool
+    running: bool
+    waiting: str
+    terminated: bool
+    exit_code: int | None
+    reason: str
+    message: str
+    restarts: int
+
+    @classmethod
+    def from_status(cls, status: Body, *, init: bool, previous: bool = True) -> Container:
+        state = status.get("state") or {}
+        last = state.get("terminated")
+        if last is None and previous:
+            last = (status.get("lastState") or {}).get("terminated")
+        last = last or {}
+        return cls(
+            name=status["name"],
+            image=status.get("image", ""),
+            init=init,
+            running="running" in state,
+            waiting=(state.get("waiting") or {}).get("reason", ""),
+            terminated="terminated" in state,
+            exit_code=last.get("exitCode"),
+            reason=last.get("reason", ""),
+            message=last.get("message", ""),
+            restarts=status.get("restartCount", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    meta: Meta
+    phase: str
+    reason: str
+    ready: bool
+    scheduled: bool
+    unschedulable: str
+    containers: tuple[Container, ...] = field(default=())
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_body(cls, body: Body) -> Pod:
+        status, spec = body.get("status") or {}, body.get("spec") or {}
+        conditions = {c["type"]: c for c in status.get("conditions") or ()}
+        scheduled = conditions.get("PodScheduled", {})
+        unschedulable = ""
+        if scheduled.get("status") == "False":
+            unschedulable = scheduled.get("message") or scheduled.get("reason") or ""
+        statuses = [(s, True) for s in status.get("initContainerStatuses") or ()]
+        statuses += [(s, False) for s in status.get("containerStatuses") or ()]
+        return cls(
+            meta=Meta.from_body(body),
+            phase=status.get("phase", "Pending"),
+            reason=status.get("reason", ""),
+            ready=conditions.get("Ready", {}).get("status") == "True",
+            scheduled=scheduled.get("status") == "True",
+            unschedulable=unschedulable,
+            containers=tuple(Container.from_status(s, init=init) for s, init in statuses),
+            images={
+                c["name"]: c.get("image", "")
+                for c in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    meta: Meta
+    phase: str
+
+    @classmethod
+    def from_body(cls, body: Body) -> Claim:
+        return cls(
+            meta=Meta.from_body(body), phase=(body.get("status") or {}).get("phase", "Pending")
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """All that one reconcile of one ResNetService looks at; taken at one moment."""
+
+    service: ServiceObject
+    deployment: DeploymentObject | None = None
+    network_service: NetworkServiceObject | None = None
+    record: ConfigMapObject | None = None
+    owned_records: tuple[ConfigMapObject, ...] = ()
+    revisions: Mapping[str, ConfigMapObject] = field(default_factory=dict)
+    runtime: ConfigMapObject | None = None
+    stale_runtimes: tuple[ConfigMapObject, ...] = ()
+    jobs: tuple[JobObject, ...] = ()
+    job_pods: tuple[Pod, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    store: StoreObserved | None = None
+    labels: str | None = None
+    labels_problem: str | None = None
+    source_problem: str | None = None
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreObserved:
+    """What is there of the namespace's artifact store: the digest each child was applied with."""
+
+    deployment: str | None
+    claim: bool
+    service: bool
+    config: bool
+
+
+def _deep(value: Any) -> Any:
+    """Copy kopf's read-only views into plain dicts and lists."""
+    if isinstance(value, Mapping):
+        return {key: _deep(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_deep(item) for item in value]
+    return value

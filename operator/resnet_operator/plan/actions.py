@@ -1,0 +1,73 @@
+"""The verbs of a plan. `reconcile` knows how to do them; nothing here does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.api.reasons import Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apply:
+    """Server-side apply. `adopt` is False until the object is known to be ours."""
+
+    body: dict[str, Any]
+    manager: str = names.MANAGER
+    adopt: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Create:
+    """POST; an object that is there already is as good."""
+
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delete:
+    """Delete exactly the object that was seen; with `version` only if nobody changed it since."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: str | None = None
+
+
+Action = Apply | Create | Delete
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A cause that stands in the way, as a condition says it."""
+
+    reason: Reason
+    message: str
+    detail: str = ""
+    permanent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A Kubernetes Event on the ResNetService."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All of one reconcile: actions in order, the whole status, events, when to look again.
+
+    `again` asks for another round at once, because an action's answer is needed (a uid).
+    """
+
+    actions: tuple[Action, ...] = ()
+    status: dict[str, Any] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    requeue_after: float | None = None
+    again: bool = False

@@ -1,0 +1,164 @@
+"""The conditions, by the state table of the API: who must act, and since when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.artifact import Artifact
+from resnet_operator.observed import Observed
+from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.times import to_text
+
+SHORT = 120
+LONG = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Everything that the status is made of, decided by the other parts of the plan."""
+
+    observed: Observed
+    artifact: Artifact | None = None
+    stage: str = "Pending"
+    doing: str = ""
+    artifact_problem: Problem | None = None
+    serving_problem: Problem | None = None
+    problem: Problem | None = None
+    stalled: bool = False
+    complete: bool = False
+    loading: bool = False
+    desired: str | None = None
+    target: str | None = None
+    wanted: int = 0
+    retry_handled: bool = False
+
+    @property
+    def available(self) -> bool:
+        live = self.observed.deployment
+        return live is not None and live.available > 0
+
+    @property
+    def switched_off(self) -> Reason | None:
+        resolved = self.observed.service.resolved
+        if resolved is None:
+            return None
+        if resolved.suspended:
+            return Reason.SUSPENDED
+        return Reason.SCALED_TO_ZERO if self.complete and self.wanted == 0 else None
+
+
+Said = tuple[str, Reason, str]
+
+
+def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]]:
+    """Return the conditions in a fixed order; Reconciling and Stalled only when True."""
+    status, reason, message = _ready(situation)
+    said: dict[str, Said] = {
+        "Available": _available(situation),
+        "Ready": (status, reason, shorten(message, SHORT)),
+        "ArtifactReady": _artifact_ready(situation),
+    }
+    if situation.stalled:
+        said["Stalled"] = ("True", reason, shorten(message, SHORT))
+    elif status != "True":
+        said["Reconciling"] = ("True", reason, shorten(message, SHORT))
+    if situation.target and situation.wanted:
+        said["Scheduled"] = _scheduled(situation)
+        said["ModelReady"] = _model_ready(situation)
+    service = situation.observed.service
+    old = {c["type"]: c for c in service.status.get("conditions") or ()}
+    return [
+        _condition(kind, *said[kind], generation=service.generation, old=old.get(kind), now=now)
+        for kind in sorted(said)
+    ]
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return one line of at most `limit` characters, cut at a word."""
+    line = " ".join(text.split()) if limit == SHORT else text
+    if len(line) <= limit:
+        return line
+    return line[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _ready(situation: Situation) -> Said:
+    if situation.problem is not None:
+        return "False", situation.problem.reason, situation.problem.message
+    if off := situation.switched_off:
+        kept = "the artifact is kept" if situation.artifact else "nothing was converted yet"
+        return "True", off, f"no pods are wanted; {kept}"
+    if situation.complete:
+        revision = (situation.target or "").rsplit("-", 1)[-1]
+        return "True", Reason.READY, f"serving revision {revision}"
+    if situation.artifact is None:
+        reasons = {"Fetching": Reason.FETCHING, "Converting": Reason.CONVERTING}
+        return "False", reasons.get(situation.stage, Reason.PENDING), situation.doing
+    if situation.loading:
+        return "False", Reason.LOADING, "Triton is loading the model"
+    revision = (situation.target or "").rsplit("-", 1)[-1]
+    return "False", Reason.ROLLING_OUT, f"starting pods of revision {revision}"
+
+
+def _available(situation: Situation) -> Said:
+    if situation.available:
+        return "True", Reason.READY, "at least one pod serves"
+    return "False", situation.switched_off or Reason.PENDING, "no pod serves"
+
+
+def _artifact_ready(situation: Situation) -> Said:
+    artifact, problem = situation.artifact, situation.artifact_problem
+    if artifact:
+        reason = Reason.REUSED if artifact.origin == "Reused" else Reason.CONVERTED
+        compiler = "" if artifact.compiler == "none" else f" by {artifact.compiler}"
+        notes = "".join(f"; {note}" for note in artifact.notes)
+        return "True", reason, shorten(f"{artifact.origin}{compiler}{notes}", LONG)
+    if problem:
+        return "False", problem.reason, long_message(problem)
+    return "False", Reason.PENDING, situation.doing or "no artifact yet"
+
+
+def _scheduled(situation: Situation) -> Said:
+    problem = situation.serving_problem
+    if problem and problem.reason in {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}:
+        return "False", problem.reason, long_message(problem)
+    return "True", Reason.READY, "every pod has a node, or is about to get one"
+
+
+def _model_ready(situation: Situation) -> Said:
+    if situation.complete:
+        return "True", Reason.READY, "all pods of the revision have loaded the model"
+    if situation.serving_problem:
+        return "False", situation.serving_problem.reason, long_message(situation.serving_problem)
+    return "False", Reason.LOADING, "pods of the revision are starting"
+
+
+def long_message(problem: Problem) -> str:
+    """Return the message and the detail: the end of a log, or the server's own words."""
+    if not problem.detail:
+        return problem.message
+    return f"{problem.message}\n{problem.detail}"[:LONG]
+
+
+def _condition(
+    kind: str,
+    status: str,
+    reason: Reason,
+    message: str,
+    *,
+    generation: int,
+    old: dict[str, Any] | None,
+    now: datetime,
+) -> dict[str, Any]:
+    unchanged = old is not None and old.get("status") == status
+    since = old.get("lastTransitionTime") if old is not None and unchanged else None
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason.value,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": since or to_text(now),
+    }

@@ -1,0 +1,364 @@
+"""The artifact: is it there, is a Job making it, did it fail, may it be tried again?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.api.reasons import Reason
+from resnet_operator.artifact import Artifact, Failure
+from resnet_operator.observed import JobObject, Observed, Pod
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.times import from_text, seconds_since, to_text
+from resnet_operator.plan.trouble import (
+    creation_failure,
+    ended_container,
+    message_of,
+    pod_trouble,
+    to_reason,
+)
+from resnet_operator.render.conversion import job, record_content, record_owner
+from resnet_operator.render.serving import owner_reference
+from resnet_operator.render.store import store_children, store_digest
+from resnet_operator.resolve import Resolved
+from resnet_operator.settings import Settings, StoreType
+
+SUCCEEDED_TTL_SECONDS = 600
+FAILED_TTL_SECONDS = 86_400
+PERMANENT_CODES = range(64, 80)
+# A Job without a pod for this long: something refuses the pod, and only an event says what.
+POD_EXPECTED_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactPlan:
+    """Where the artifact stands. `stage` is a word of status.phase while it is being made."""
+
+    artifact: Artifact | None = None
+    actions: tuple[Action, ...] = ()
+    problem: Problem | None = None
+    stalled: bool = False
+    stage: str = "Pending"
+    doing: str = ""
+    requeue_after: float | None = None
+    again: bool = False
+    retry_handled: bool = False
+
+
+def plan_artifact(
+    observed: Observed, resolved: Resolved, *, settings: Settings, now: datetime
+) -> ArtifactPlan:
+    """Decide the next step towards the artifact."""
+    record = observed.record
+    data = record.data() if record else {}
+    join = _join(observed, resolved)
+    if artifact := Artifact.from_record(data):
+        return _have_artifact(observed, artifact, join)
+    failure = Failure.from_record(data)
+    newest = max(observed.jobs, key=lambda item: item.attempt, default=None)
+    if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
+        return _harvest(observed, resolved, newest, join, now=now)
+    if newest and not newest.finished and not newest.meta.deleting:
+        return _watch(observed, resolved, newest, join, now=now)
+    if failure:
+        return _after_failure(observed, resolved, failure, join, settings=settings, now=now)
+    return _start(observed, resolved, 1, join, settings=settings)
+
+
+def _join(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
+    """Own the record, by a field manager of our own."""
+    service, record = observed.service.meta, observed.record
+    if record and service.uid in record.meta.owners:
+        return ()
+    body = record_owner(
+        key=resolved.source_key,
+        service=service,
+        owner=owner_reference(service, controller=False),
+    )
+    return (Apply(body=body, manager=names.owner_manager(service.uid)),)
+
+
+def _have_artifact(
+    observed: Observed, artifact: Artifact, join: tuple[Action, ...]
+) -> ArtifactPlan:
+    lost = any(
+        found.reason is Reason.ARTIFACT_MISSING
+        for pod in observed.pods
+        if (found := pod_trouble(pod))
+    )
+    if lost and retry_asked(observed) and (record := observed.record):
+        # The record speaks of an artifact that the store has lost: begin again.
+        forget = Delete(
+            api_version="v1",
+            kind="ConfigMap",
+            namespace=record.meta.namespace,
+            name=record.meta.name,
+            uid=record.meta.uid,
+        )
+        return ArtifactPlan(actions=(forget,), requeue_after=1, retry_handled=True)
+    return ArtifactPlan(artifact=artifact, actions=join, retry_handled=retry_asked(observed))
+
+
+def retry_asked(observed: Observed) -> bool:
+    """Tell whether the retry annotation holds a value that was not acted on yet."""
+    service = observed.service
+    return bool(service.retry) and service.retry != service.status.get("lastHandledRetry", "")
+
+
+def _harvest(
+    observed: Observed,
+    resolved: Resolved,
+    done: JobObject,
+    join: tuple[Action, ...],
+    *,
+    now: datetime,
+) -> ArtifactPlan:
+    """Bring the result of an ended Job into the record, then let the Job go."""
+    pods = [pod for pod in observed.job_pods if pod.meta.controller == done.meta.uid]
+    result = _result(done, pods, resolved, now=now)
+    good = isinstance(result, Artifact)
+    content = record_content(
+        key=resolved.source_key,
+        namespace=done.meta.namespace,
+        data=result.to_record(),
+        immutable=good,
+    )
+    ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
+    actions = (*join, Apply(body=content), Apply(body=_job_ttl(done, ttl)))
+    if isinstance(result, Artifact):
+        return ArtifactPlan(artifact=result, actions=actions)
+    return ArtifactPlan(actions=actions, again=True)
+
+
+def _job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": done.meta.name, "namespace": done.meta.namespace},
+        "spec": {"ttlSecondsAfterFinished": seconds},
+    }
+
+
+def _result(
+    done: JobObject, pods: list[Pod], resolved: Resolved, *, now: datetime
+) -> Artifact | Failure:
+    messages = {c.name: message_of(c) for pod in pods for c in pod.containers}
+    if done.complete:
+        try:
+            return Artifact.from_messages(messages, chip=resolved.chip)
+        except KeyError:
+            return _failure(
+                done,
+                Problem(
+                    reason=Reason.RESULT_LOST,
+                    message="the Job ended but its result was not seen; it is made again",
+                ),
+                now=now,
+            )
+    for pod in pods:
+        for container in pod.containers:
+            if container.exit_code:
+                return _container_failure(done, messages[container.name], pod, container, now=now)
+        if found := pod_trouble(pod):
+            return _failure(done, found, now=now)
+    if done.failure_reason == "DeadlineExceeded":
+        problem = Problem(
+            reason=Reason.CONVERSION_TIMEOUT, message="the Job did not end before its deadline"
+        )
+    else:
+        problem = Problem(
+            reason=Reason.RESULT_LOST,
+            message="the Job failed and its pod is gone; it is made again",
+        )
+    return _failure(done, problem, now=now)
+
+
+def _container_failure(
+    done: JobObject, left: Any, pod: Pod, container: Any, *, now: datetime
+) -> Failure:
+    found = ended_container(container)
+    if left.get("reason"):
+        reason = to_reason(str(left["reason"]), Reason.CONVERSION_FAILED)
+        found = Problem(
+            reason=reason,
+            message=str(left.get("message") or ""),
+            detail=str(left.get("detail", "")),
+        )
+    elif found.reason is Reason.CRASH_LOOPING:
+        found = Problem(
+            reason=Reason.RESULT_LOST,
+            message=f"{found.message.split(';')[0]} and left no message; it is made again",
+            detail=found.detail,
+        )
+    return _failure(
+        done,
+        found,
+        now=now,
+        permanent=container.exit_code in PERMANENT_CODES,
+        code=left.get("code"),
+    )
+
+
+def _failure(
+    done: JobObject,
+    problem: Problem,
+    *,
+    now: datetime,
+    permanent: bool = False,
+    code: str | None = None,
+) -> Failure:
+    return Failure(
+        attempt=done.attempt,
+        reason=problem.reason.value,
+        message=problem.message,
+        detail=problem.detail,
+        permanent=permanent,
+        time=to_text(now),
+        code=code,
+    )
+
+
+def _watch(
+    observed: Observed,
+    resolved: Resolved,
+    running: JobObject,
+    join: tuple[Action, ...],
+    *,
+    now: datetime,
+) -> ArtifactPlan:
+    """Say where a running Job stands and what it waits for."""
+    pods = [pod for pod in observed.job_pods if pod.meta.controller == running.meta.uid]
+    age = seconds_since(running.meta.created, now)
+    if not pods and age >= POD_EXPECTED_SECONDS and observed.complaints:
+        problem: Problem | None = creation_failure(observed.complaints[-1])
+    else:
+        problem = next((found for pod in pods if (found := _pending_trouble(pod, observed))), None)
+    stage, doing = _stage(pods, resolved)
+    left = resolved.progress_deadline_seconds - age
+    wait = None if pods else max(POD_EXPECTED_SECONDS - age, 1)
+    return ArtifactPlan(
+        actions=join,
+        problem=problem,
+        stalled=problem is not None and left <= 0,
+        stage=stage,
+        doing=doing,
+        requeue_after=max(left, 1) if problem and left > 0 else wait,
+        retry_handled=retry_asked(observed),
+    )
+
+
+def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
+    # A container that failed is told by the Job's own end; here only what keeps it from starting.
+    if any(container.exit_code for container in pod.containers):
+        return None
+    found = pod_trouble(pod)
+    if found is None and pod.phase == "Pending" and observed.complaints and pod.scheduled:
+        return mount_failure(observed.complaints[-1])
+    return found
+
+
+def mount_failure(complaint: str) -> Problem:
+    """Say what the kubelet cannot mount, from its event."""
+    name = complaint.split('"')[1] if complaint.count('"') >= 2 else ""
+    return Problem(
+        reason=Reason.VOLUME_MOUNT_FAILED,
+        message=f"volume {name} cannot be mounted; see the condition for the kubelet's words",
+        detail=complaint,
+    )
+
+
+def _stage(pods: list[Pod], resolved: Resolved) -> tuple[str, str]:
+    for pod in pods:
+        done = {c.name for c in pod.containers if c.exit_code == 0 and not c.running}
+        if "convert" in done or ("prepare" in done and not resolved.on_chip):
+            return "Converting", "the artifact is being put into the store"
+        if "prepare" in done:
+            return "Converting", f"ATC is converting for {resolved.chip}"
+        if "fetch" in done:
+            return "Fetching", "the model is being inspected"
+        if any(c.running for c in pod.containers):
+            return "Fetching", "the model is being fetched"
+    return "Pending", "the conversion's pod is starting"
+
+
+def _after_failure(
+    observed: Observed,
+    resolved: Resolved,
+    failure: Failure,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    """Try again at once when asked, later when that can help, else stay failed."""
+    attempt = failure.attempt + 1
+    lost = failure.reason == Reason.RESULT_LOST.value and failure.attempt <= resolved.retries
+    if retry_asked(observed) or lost:
+        return _start(observed, resolved, attempt, join, settings=settings)
+    problem = Problem(
+        reason=to_reason(failure.reason, Reason.CONVERSION_FAILED),
+        message=failure.message,
+        detail=failure.detail,
+        permanent=failure.permanent,
+    )
+    if failure.permanent or failure.attempt > resolved.retries:
+        return ArtifactPlan(actions=join, problem=problem, stalled=True)
+    pauses = settings.retry_seconds
+    pause = pauses[min(failure.attempt, len(pauses)) - 1]
+    left = pause - (now - from_text(failure.time)).total_seconds()
+    if left <= 0:
+        return _start(observed, resolved, attempt, join, settings=settings)
+    return ArtifactPlan(actions=join, problem=problem, requeue_after=left)
+
+
+def _start(
+    observed: Observed,
+    resolved: Resolved,
+    attempt: int,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+) -> ArtifactPlan:
+    """Make the Job of one attempt, once everything it needs is there."""
+    if resolved.suspended:
+        return ArtifactPlan(actions=join)
+    if observed.source_problem:
+        problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=observed.source_problem)
+        return ArtifactPlan(actions=join, problem=problem, requeue_after=60)
+    if observed.record is None:
+        # The Job is owned by the record, so its uid is needed first.
+        return ArtifactPlan(actions=join, again=True)
+    record = observed.record.meta
+    wanted = job(
+        service=observed.service.meta,
+        resolved=resolved,
+        record=record,
+        attempt=attempt,
+        settings=settings,
+    )
+    return ArtifactPlan(
+        actions=(*join, *plan_store(observed, settings=settings), Create(body=wanted)),
+        stage="Pending",
+        doing="the conversion's pod is starting",
+        requeue_after=POD_EXPECTED_SECONDS,
+        retry_handled=retry_asked(observed),
+    )
+
+
+def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
+    """Make the namespace's store when it is not there as the settings want it."""
+    if settings.store.type is not StoreType.SERVER or observed.store is None:
+        return ()
+    store = observed.store
+    same = store.deployment == store_digest(settings)
+    if same and store.claim and store.service and store.config:
+        return ()
+    children = store_children(observed.service.meta.namespace, settings)
+    # A claim's spec cannot be changed; it is made once and never touched again.
+    return tuple(
+        Create(body=child) if child["kind"] == "PersistentVolumeClaim" else Apply(body=child)
+        for child in children
+        if not (child["kind"] == "PersistentVolumeClaim" and store.claim)
+    )

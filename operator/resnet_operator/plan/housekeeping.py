@@ -1,0 +1,61 @@
+"""What is ours and no longer wanted: old revisions, records of old keys, old runtimes."""
+
+from __future__ import annotations
+
+from resnet_operator import names
+from resnet_operator.observed import ConfigMapObject, Observed
+from resnet_operator.plan.actions import Action, Apply, Delete
+from resnet_operator.render.conversion import record_owner
+from resnet_operator.resolve import Resolved
+
+HISTORY_LIMIT = 3
+
+
+def plan_housekeeping(
+    observed: Observed, resolved: Resolved, *, keep: set[str], settled: bool
+) -> tuple[Action, ...]:
+    """Return deletions; `keep` names revisions in use, `settled` that no rollout is under way."""
+    if not settled:
+        return ()
+    return (
+        *_old_revisions(observed, keep),
+        *_old_records(observed, resolved),
+        *_old_runtimes(observed),
+    )
+
+
+def _old_revisions(observed: Observed, keep: set[str]) -> tuple[Action, ...]:
+    unused = [view for name, view in observed.revisions.items() if name not in keep]
+    unused.sort(key=lambda view: (view.meta.created, int(view.meta.version)), reverse=True)
+    return tuple(_delete(view) for view in unused[HISTORY_LIMIT:])
+
+
+def _old_records(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
+    """Withdraw from records of other keys; the last owner deletes, if nobody joined meanwhile."""
+    service = observed.service.meta
+    actions: list[Action] = []
+    for record in observed.owned_records:
+        key = record.meta.labels.get(names.ARTIFACT, "")
+        if key == resolved.source_key:
+            continue
+        if record.meta.owners == (service.uid,):
+            actions.append(_delete(record, only_this_version=True))
+        else:
+            body = record_owner(key=key, service=service, owner=None)
+            actions.append(Apply(body=body, manager=names.owner_manager(service.uid)))
+    return tuple(actions)
+
+
+def _old_runtimes(observed: Observed) -> tuple[Action, ...]:
+    return tuple(_delete(view) for view in observed.stale_runtimes)
+
+
+def _delete(view: ConfigMapObject, *, only_this_version: bool = False) -> Delete:
+    return Delete(
+        api_version="v1",
+        kind="ConfigMap",
+        namespace=view.meta.namespace,
+        name=view.meta.name,
+        uid=view.meta.uid,
+        version=view.meta.version if only_this_version else None,
+    )

@@ -1,0 +1,132 @@
+"""What the user reads: phase, counts, contract and conditions, from one situation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.artifact import Artifact
+from resnet_operator.observed import Observed
+from resnet_operator.plan.actions import Event
+from resnet_operator.plan.conditions import Situation, conditions_of
+from resnet_operator.plan.times import to_text
+from resnet_operator.render.serving import selector
+from resnet_operator.render.triton import output_types
+
+# Transitions that are worth an Event: ends and faults, not each step on the way.
+QUIET = {
+    Reason.PENDING,
+    Reason.FETCHING,
+    Reason.CONVERTING,
+    Reason.ROLLING_OUT,
+    Reason.LOADING,
+}
+
+
+def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
+    """Return the whole status; what has not changed keeps its times."""
+    observed = situation.observed
+    service, old = observed.service, observed.service.status
+    resolved, live = service.resolved, observed.deployment
+    phase = phase_of(situation)
+    same_phase = old.get("phase") == phase and old.get("phaseStartTime")
+    ready = live.ready if live else 0
+    status: dict[str, Any] = {
+        "observedGeneration": service.generation,
+        "phase": phase,
+        "phaseStartTime": old["phaseStartTime"] if same_phase else to_text(now),
+        "replicas": live.replicas if live else 0,
+        "readyReplicas": ready,
+        "conditions": conditions_of(situation, now=now),
+    }
+    if situation.retry_handled or old.get("lastHandledRetry"):
+        status["lastHandledRetry"] = (
+            service.retry if situation.retry_handled else old["lastHandledRetry"]
+        )
+    if resolved is not None:
+        status |= {
+            "ready": f"{ready}/{situation.wanted}",
+            "batch": ",".join(str(size) for size in resolved.batch_sizes),
+            "chip": resolved.chip,
+            "runtime": resolved.runtime,
+            "selector": ",".join(f"{k}={v}" for k, v in sorted(selector(service.meta).items())),
+        }
+    if situation.artifact and resolved is not None:
+        status |= _artifact_status(situation.artifact, observed, resolved.model_name)
+    else:
+        status |= {key: old[key] for key in ("model", "artifact") if key in old}
+    if situation.target:
+        status |= _serving_status(situation)
+    return status
+
+
+def phase_of(situation: Situation) -> str:
+    """Return the word for people."""
+    resolved = situation.observed.service.resolved
+    available = situation.available
+    if resolved is not None and resolved.suspended and situation.problem is None:
+        return "Suspended"
+    if situation.complete:
+        return "Ready"
+    if situation.stalled:
+        return "Degraded" if available else "Failed"
+    if situation.artifact is None:
+        return situation.stage if not (situation.problem and available) else "Degraded"
+    return "Degraded" if situation.problem and available else "Deploying"
+
+
+def transitions(old: Any, new: dict[str, Any]) -> tuple[Event, ...]:
+    """Return an Event when the Ready condition has another cause than before."""
+
+    def ready(status: Any) -> tuple[str, str, str]:
+        for condition in status.get("conditions") or ():
+            if condition["type"] == "Ready":
+                return condition["status"], condition["reason"], condition["message"]
+        return "", "", ""
+
+    before, after = ready(old), ready(new)
+    if before == after or after[1] in {reason.value for reason in QUIET}:
+        return ()
+    kind = "Normal" if after[0] == "True" else "Warning"
+    return (Event(type=kind, reason=after[1], message=after[2]),)
+
+
+def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) -> dict[str, Any]:
+    resolved = observed.service.resolved
+    key = resolved.source_key if resolved else ""
+    compiler = {"compiler": artifact.compiler} if artifact.compiler != "none" else {}
+    command = {"command": list(artifact.command)} if artifact.command else {}
+    return {
+        "model": {
+            "name": model_name,
+            "sha256": artifact.model_sha256,
+            "sizeBytes": artifact.model_size_bytes,
+            "opset": artifact.opset,
+            "inputs": [tensor.to_json() for tensor in artifact.inputs],
+            "outputs": [tensor.to_json() for tensor in output_types(artifact)],
+        },
+        "artifact": {
+            "record": f"rns-{key}",
+            "contentKey": artifact.content_key,
+            "sha256": artifact.sha256,
+            "sizeBytes": artifact.size_bytes,
+            "chip": artifact.chip,
+            "origin": artifact.origin,
+            "durationSeconds": round(artifact.duration_seconds),
+            **compiler,
+            **command,
+        },
+    }
+
+
+def _serving_status(situation: Situation) -> dict[str, Any]:
+    service, live = situation.observed.service.meta, situation.observed.deployment
+    host = f"{service.name}.{service.namespace}.svc"
+    serving = live.revision if live and live.available > 0 else None
+    revisions = {"desired": situation.desired, "serving": serving}
+    return {
+        "revisions": {key: value for key, value in revisions.items() if value},
+        "repositoryConfigMap": situation.target,
+        "endpoints": {"http": f"{host}:8000", "grpc": f"{host}:8001"},
+    }

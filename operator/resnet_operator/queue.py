@@ -1,0 +1,115 @@
+"""The work queue: one key once, one worker a key, back-off with jitter, and "look again later".
+
+The semantics are those of the queues that Go controllers use. `watch` adds keys, `app` runs the
+workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from resnet_operator.metrics import QUEUE_DEPTH
+
+Key = tuple[str, str]
+# Returns seconds after which to look again, or None. Raising means failure: back-off.
+Work = Callable[[Key], Awaitable[float | None]]
+
+BASE_DELAY_SECONDS = 0.5
+MAX_DELAY_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
+
+
+class WorkQueue:
+    """Keys in the order they came; a key that is worked on is worked on again if added."""
+
+    def __init__(self, *, rng: random.Random | None = None) -> None:
+        self._waiting: deque[Key] = deque()
+        self._queued: set[Key] = set()
+        self._running: set[Key] = set()
+        self._dirty: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+
+    def add(self, key: Key) -> None:
+        """Have the key worked on as soon as a worker is free."""
+        if key in self._running:
+            self._dirty.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._waiting.append(key)
+            QUEUE_DEPTH.set(len(self._waiting))
+            self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have the key worked on later; the sooner of two times wins."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + max(seconds, 0)
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= due:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_at(due, self._fire, key)
+
+    def forget(self, key: Key) -> None:
+        """Drop timers and failures of an object that is gone."""
+        self._failures.pop(key, None)
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+
+    def _fire(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def is_idle(self) -> bool:
+        return not self._waiting and not self._running
+
+    async def _get(self) -> Key:
+        while not self._waiting:
+            self._wake.clear()
+            await self._wake.wait()
+        key = self._waiting.popleft()
+        QUEUE_DEPTH.set(len(self._waiting))
+        self._queued.discard(key)
+        self._running.add(key)
+        return key
+
+    async def work(self, do: Work) -> None:
+        """Take keys and work on them, for ever; run as many of these as there are workers."""
+        while True:
+            key = await self._get()
+            if timer := self._timers.pop(key, None):
+                timer.cancel()
+            try:
+                again = await do(key)
+            except Exception as error:
+                self.add_after(key, self._delay(key, error))
+            else:
+                self._failures.pop(key, None)
+                if again is not None:
+                    self.add_after(key, again)
+            finally:
+                self._running.discard(key)
+                if key in self._dirty:
+                    self._dirty.discard(key)
+                    self.add(key)
+
+    def _delay(self, key: Key, error: Exception) -> float:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay: float = min(BASE_DELAY_SECONDS * 2.0**failures, MAX_DELAY_SECONDS)
+        asked = getattr(error, "retry_after", None)
+        delay = max(delay, asked or 0) * (1 + self._rng.random() / 4)
+        log.warning(
+            "reconcile failed, will retry",
+            extra={"key": "/".join(key), "error": str(error), "seconds": round(delay, 1)},
+            exc_info=not hasattr(error, "retry_after"),
+        )
+        return delay

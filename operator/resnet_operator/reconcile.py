@@ -1,0 +1,199 @@
+"""Make the world as one ResNetService wants it: observe, plan, execute, say.
+
+The same function serves creation, change, repair and restart: it asks what is, never what
+happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.reasons import Reason
+from resnet_operator.api.status import as_status
+from resnet_operator.errors import Conflict, Gone, Rejected
+from resnet_operator.events import event_body
+from resnet_operator.kube import Kube
+from resnet_operator.metrics import RECONCILE_SECONDS, RECONCILES
+from resnet_operator.observe import observe
+from resnet_operator.observed import Observed, ServiceObject
+from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
+from resnet_operator.plan.actions import Problem
+from resnet_operator.queue import Key
+from resnet_operator.settings import Settings
+from resnet_operator.views import Views
+
+log = logging.getLogger(__name__)
+
+MAX_ROUNDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciler:
+    """Holds what a reconcile needs of the outside: the client, the views, the clock."""
+
+    kube: Kube
+    views: Views
+    settings: Settings
+    clock: Callable[[], datetime]
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one object forward; returns seconds after which to look again."""
+        started = time.perf_counter()
+        result = "error"
+        try:
+            again = await self._rounds(key)
+            result = "ok"
+            return again
+        finally:
+            RECONCILES.labels(result=result).inc()
+            RECONCILE_SECONDS.observe(time.perf_counter() - started)
+
+    async def _rounds(self, key: Key) -> float | None:
+        for _ in range(MAX_ROUNDS):
+            service = self.views.service(*key)
+            if service is None or service.meta.deleting:
+                return None  # owner references do the rest
+            now = self.clock()
+            observed = await observe(service, views=self.views, kube=self.kube, now=now)
+            plan = make_plan(observed, settings=self.settings, now=now)
+            problem = await self._execute(plan.actions)
+            if problem is not None:
+                plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
+            elif plan.again:
+                continue
+            await self._say(service, plan)
+            return plan.requeue_after
+        return 1.0
+
+    async def _execute(self, actions: tuple[Action, ...]) -> Problem | None:
+        """Do all actions in order; returns what stood in the way of one."""
+        for action in actions:
+            try:
+                if problem := await self._do(action):
+                    return problem
+            except Rejected as error:
+                return Problem(
+                    reason=Reason.REJECTED,
+                    message=f"the API server refused a {_kind(action)}: {error.message}",
+                )
+        return None
+
+    async def _do(self, action: Action) -> Problem | None:
+        match action:
+            case Apply():
+                return await self._apply(action)
+            case Create():
+                try:
+                    self._remember(await self.kube.create(action.body))
+                except Conflict:
+                    log.debug("is there already", extra=_about(action.body))
+                else:
+                    log.info("created", extra=_about(action.body))
+            case Delete():
+                await self._delete(action)
+        return None
+
+    async def _apply(self, action: Apply) -> Problem | None:
+        body = action.body
+        try:
+            answer = await self.kube.apply(body, manager=action.manager, force=action.adopt)
+        except Conflict as error:
+            if action.adopt:
+                raise
+            return _name_conflict(body, error.message)
+        except Rejected as error:
+            if action.adopt or "immutable" not in error.message:
+                raise
+            return _name_conflict(body, error.message)
+        if not action.adopt and (other := _other_manager(answer, action.manager)):
+            # It was there before, and nothing of it contradicted us: give it back as it was.
+            bare = {"name": body["metadata"]["name"], "namespace": body["metadata"]["namespace"]}
+            nothing = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": bare}
+            await self.kube.apply(nothing, manager=action.manager, force=False)
+            return _name_conflict(body, f'conflict with "{other}"')
+        self._remember(answer)
+        log.info("applied", extra=_about(body))
+        return None
+
+    async def _delete(self, action: Delete) -> None:
+        body = {
+            "apiVersion": action.api_version,
+            "kind": action.kind,
+            "metadata": {"namespace": action.namespace, "name": action.name},
+        }
+        try:
+            await self.kube.delete(body, uid=action.uid, version=action.version)
+        except (Gone, Conflict):
+            return  # gone already, or somebody has joined meanwhile
+        if overlay := self.views.overlays.get(action.kind):
+            overlay.drop(action.namespace, action.name)
+        log.info("deleted", extra=_about(body))
+
+    async def _say(self, service: ServiceObject, plan: Plan) -> None:
+        """Write the status, once and whole, if it says anything new."""
+        status = as_status(plan.status)
+        if status == service.status:
+            return
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": service.meta.name, "namespace": service.meta.namespace},
+            "status": status,
+        }
+        try:
+            answer = await self.kube.apply(
+                body, manager=names.MANAGER, force=True, subresource="status"
+            )
+        except Gone:
+            return
+        self._remember(answer)
+        for event in plan.events:
+            await self._emit(service, event)
+
+    async def _emit(self, service: ServiceObject, event: Any) -> None:
+        try:
+            await self.kube.create(event_body(service.meta, event, now=self.clock()))
+        except Rejected as error:
+            log.warning("event was refused", extra={"error": error.message})
+
+    def _remember(self, answer: dict[str, Any]) -> None:
+        if overlay := self.views.overlays.get(answer.get("kind", "")):
+            overlay.put(answer)
+
+
+def _kind(action: Action) -> str:
+    return action.kind if isinstance(action, Delete) else str(action.body["kind"])
+
+
+def _about(body: dict[str, Any]) -> dict[str, str]:
+    meta = body["metadata"]
+    return {"kind": body["kind"], "object": f"{meta['namespace']}/{meta['name']}"}
+
+
+def _name_conflict(body: dict[str, Any], words: str) -> Problem:
+    manager = words.split('"')[1] if words.count('"') >= 2 else ""
+    whose = (
+        f"belongs to {manager}" if "conflict with" in words and manager else "is somebody else's"
+    )
+    kind, name = body["kind"], body["metadata"]["name"]
+    return Problem(
+        reason=Reason.NAME_CONFLICT,
+        message=f'{kind} "{name}" {whose}; rename the ResNetService or remove it',
+        detail=words,
+    )
+
+
+def _other_manager(answer: dict[str, Any], ours: str) -> str | None:
+    """Return who else owns fields of an object that we believed to have created just now."""
+    fields = answer["metadata"].get("managedFields") or ()
+    return next((f["manager"] for f in fields if f.get("manager") != ours), None)
+
+
+__all__ = ["Observed", "Reconciler"]

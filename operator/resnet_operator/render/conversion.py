@@ -1,0 +1,131 @@
+"""The conversion side: the Job and what goes into its containers."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from resnet_operator import names
+from resnet_operator.observed import Meta
+from resnet_operator.render.engine import render_one
+from resnet_operator.render.store import store_url
+from resnet_operator.resolve import Resolved
+from resnet_operator.settings import Settings, StoreType
+
+PERMANENT_EXIT_CODES = list(range(64, 80))
+# A backstop: it also counts the time a pod is Pending, and deletes the pod with its message.
+DEADLINE_MARGIN_SECONDS = 6 * 3600
+
+
+def record_owner(*, key: str, service: Meta, owner: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what one owner states about a record; without `owner` it withdraws."""
+    metadata: dict[str, Any] = {"name": names.record_name(key), "namespace": service.namespace}
+    if owner:
+        metadata |= {
+            "labels": names.labels(names.RECORD, **{names.ARTIFACT: key}),
+            "ownerReferences": [owner],
+        }
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+def record_content(
+    *, key: str, namespace: str, data: dict[str, str], immutable: bool
+) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": names.record_name(key),
+            "namespace": namespace,
+            "labels": names.labels(names.RECORD, **{names.ARTIFACT: key}),
+        },
+        "data": data,
+    }
+    return content | ({"immutable": True} if immutable else {})
+
+
+def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[str, Any]:
+    """Return what the Job's containers are told, as `resnet_jobs.spec` reads it."""
+    spec, conversion = resolved.spec, resolved.spec.conversion
+    return {
+        "uri": spec.model.uri,
+        "sha256": spec.model.sha256,
+        "format": spec.model.format or "ONNX",
+        "chip": resolved.chip,
+        "batchSizes": list(resolved.batch_sizes),
+        "inputShapes": (conversion and conversion.input_shapes) or {},
+        "precisionMode": conversion and conversion.precision_mode,
+        "opSelectImplMode": conversion and conversion.op_select_impl_mode,
+        "timeoutSeconds": resolved.timeout_seconds,
+        "store": {"type": "Server", "url": store_url(namespace, settings)}
+        if settings.store.type is StoreType.SERVER
+        else {"type": "SharedClaim", "path": "/store"},
+    }
+
+
+def job(
+    *, service: Meta, resolved: Resolved, record: Meta, attempt: int, settings: Settings
+) -> dict[str, Any]:
+    """Return the Job of one attempt; the record owns it, because several objects may wait for it."""
+    conversion, key = resolved.spec.conversion, resolved.source_key
+    resources = conversion and conversion.resources
+    requests = {"cpu": "500m", "memory": "2Gi", **((resources and resources.requests) or {})}
+    limits = dict((resources and resources.limits) or {})
+    shared = settings.store.type is StoreType.SHARED_CLAIM
+    return render_one(
+        "job.yaml.j2",
+        name=names.job_name(key, attempt),
+        namespace=service.namespace,
+        labels=names.labels(names.CONVERSION, **{names.ARTIFACT: key}),
+        owners=[
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "name": record.name,
+                "uid": record.uid,
+                "controller": True,
+            }
+        ],
+        deadline_seconds=resolved.timeout_seconds + DEADLINE_MARGIN_SECONDS,
+        permanent_exit_codes=PERMANENT_EXIT_CODES,
+        passed_through=_passed_through(resolved, settings),
+        jobs_image=settings.jobs_image,
+        pull_policy=settings.image_pull_policy,
+        spec_json=names.canonical_json(
+            job_spec(namespace=service.namespace, resolved=resolved, settings=settings)
+        ),
+        source_volume=source_volume(resolved.spec.model.uri),
+        converter_image=resolved.converter_image,
+        converter_resources={"requests": requests, "limits": limits},
+        store_claim=settings.store.claim_name if shared else None,
+    )
+
+
+def source_reference(uri: str) -> tuple[str, str, str]:
+    """Return scheme, name of the object and path or key of a URI."""
+    parts = urlsplit(uri)
+    return parts.scheme, parts.netloc, parts.path.lstrip("/")
+
+
+def source_volume(uri: str) -> dict[str, Any] | None:
+    """Return the volume that holds the source, or None when it is downloaded."""
+    kind, name, key = source_reference(uri)
+    if kind == "pvc":
+        claim = {"claimName": name, "readOnly": True}
+        return {"name": "source", "persistentVolumeClaim": claim}
+    if kind == "configmap":
+        items = [{"key": key, "path": key}]
+        return {"name": "source", "configMap": {"name": name, "items": items}}
+    return None
+
+
+def _passed_through(resolved: Resolved, settings: Settings) -> list[tuple[str, Any]]:
+    conversion, serving = resolved.spec.conversion, resolved.spec.serving
+    secrets = [{"name": name} for name in settings.image_pull_secrets]
+    secrets += [{"name": item.name} for item in serving.image_pull_secrets or ()]
+    values = {
+        "nodeSelector": conversion and conversion.node_selector,
+        "tolerations": conversion and conversion.tolerations,
+        "imagePullSecrets": secrets,
+    }
+    return [(key, value) for key, value in values.items() if value]

@@ -1,0 +1,285 @@
+"""The serving side: runtime and revision ConfigMaps, pod template, Deployment, Service."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.artifact import Artifact
+from resnet_operator.compare import parse_quantity
+from resnet_operator.observed import Meta
+from resnet_operator.render.engine import read_runtime_file, render_one
+from resnet_operator.render.store import store_url
+from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
+from resnet_operator.resolve import ASCEND_OM, ONNX_RUNTIME, Resolved
+from resnet_operator.settings import Settings, StoreType
+
+CONFIG_KEY = "config.pbtxt"
+LABELS_KEY = "labels.txt"
+TEMPLATE_KEY = "pod-template.json"
+
+# Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
+DRAIN_SECONDS = 15
+EXIT_TIMEOUT_SECONDS = 15
+GRACE_SECONDS = 45
+
+RUNTIME_SOURCES = {"launch.py": "launch.py"}
+MODEL_FILES = {ASCEND_OM: "ascend_om.py", ONNX_RUNTIME: "onnxruntime_model.py"}
+COMMON_FILE = "model_common.py"
+
+TRITON_ARGS = (
+    "--model-repository=/models",
+    "--model-control-mode=none",
+    "--strict-readiness=true",
+    "--exit-on-error=true",
+    f"--exit-timeout-secs={EXIT_TIMEOUT_SECONDS}",
+    "--disable-auto-complete-config",
+    "--allow-gpu-metrics=false",
+    "--pinned-memory-pool-byte-size=0",
+    "--grpc-max-connection-age=10000",
+    "--grpc-max-connection-age-grace=20000",
+    "--log-format=ISO8601",
+    "--http-port=8000",
+    "--grpc-port=8001",
+    "--metrics-port=8002",
+)
+
+
+def owner_reference(owner: Meta, *, controller: bool) -> dict[str, Any]:
+    """Return the reference to a ResNetService; without blockOwnerDeletion, which needs rights."""
+    reference: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": owner.name,
+        "uid": owner.uid,
+    }
+    return reference | ({"controller": True} if controller else {})
+
+
+def selector(service: Meta) -> dict[str, str]:
+    return {
+        names.MANAGED_BY: names.MANAGER,
+        names.COMPONENT: names.SERVING,
+        names.INSTANCE: service.name,
+    }
+
+
+@functools.cache
+def runtime_data() -> dict[str, str]:
+    """Return the files that every serving pod mounts, the same for all objects."""
+    files = ["launch.py", COMMON_FILE, *MODEL_FILES.values()]
+    return {name: read_runtime_file(name) for name in files}
+
+
+@functools.cache
+def runtime_digest() -> str:
+    return names.digest(runtime_data(), 10)
+
+
+def runtime_config_map(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": names.runtime_name(runtime_digest()),
+            "namespace": namespace,
+            "labels": names.labels(names.RUNTIME_COMPONENT, **{names.RUNTIME: runtime_digest()}),
+        },
+        "immutable": True,
+        "data": runtime_data(),
+    }
+
+
+def revision_config_map(
+    *,
+    service: Meta,
+    resolved: Resolved,
+    artifact: Artifact,
+    revision: str,
+    labels: str | None,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return the immutable ConfigMap of a revision: config, labels and pod template."""
+    config = config_pbtxt(resolved=resolved, artifact=artifact, has_labels=labels is not None)
+    template = pod_template(
+        service=service,
+        resolved=resolved,
+        artifact=artifact,
+        revision=revision,
+        has_labels=labels is not None,
+        settings=settings,
+    )
+    data = {CONFIG_KEY: config, TEMPLATE_KEY: names.canonical_json(template)}
+    if labels is not None:
+        data[LABELS_KEY] = labels
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": revision,
+            "namespace": service.namespace,
+            "labels": names.labels(
+                names.REVISION_COMPONENT,
+                **{names.INSTANCE: service.name, names.RUNTIME: runtime_digest()},
+            ),
+            "ownerReferences": [owner_reference(service, controller=True)],
+        },
+        "immutable": True,
+        "data": data,
+    }
+
+
+def deployment(
+    *, service: Meta, resolved: Resolved, template: str, replicas: int
+) -> dict[str, Any]:
+    """Return the Deployment around a revision's stored pod template (JSON text)."""
+    shape = render_one(
+        "deployment.yaml.j2",
+        name=service.name,
+        namespace=service.namespace,
+        labels=names.labels(names.SERVING, **{names.INSTANCE: service.name}),
+        owners=[owner_reference(service, controller=True)],
+        replicas=replicas,
+        progress_deadline_seconds=resolved.progress_deadline_seconds,
+        selector=selector(service),
+    )
+    # Not through the template: parsing this as JSON is ten times faster than as YAML.
+    shape["spec"]["template"] = json.loads(template)
+    return shape
+
+
+def network_service(*, service: Meta, resolved: Resolved) -> dict[str, Any]:
+    options = resolved.spec.serving.service
+    return render_one(
+        "service.yaml.j2",
+        name=service.name,
+        namespace=service.namespace,
+        labels=names.labels(names.SERVING, **{names.INSTANCE: service.name}),
+        annotations=dict((options and options.annotations) or {}),
+        owners=[owner_reference(service, controller=True)],
+        type=(options and options.type) or "ClusterIP",
+        selector=selector(service),
+    )
+
+
+def pod_template(
+    *,
+    service: Meta,
+    resolved: Resolved,
+    artifact: Artifact,
+    revision: str,
+    has_labels: bool,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return the pod template of a revision."""
+    serving = resolved.spec.serving
+    shm_bytes = shared_memory_bytes(resolved=resolved, artifact=artifact)
+    command, artifact_mounts, model_mounts, volume = _artifact_access(service, artifact, settings)
+    revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
+    return render_one(
+        "serving-pod.yaml.j2",
+        labels={
+            **(serving.pod_labels or {}),
+            **names.labels(
+                names.SERVING, **{names.INSTANCE: service.name, names.REVISION: revision}
+            ),
+        },
+        annotations=dict(serving.pod_annotations or {}),
+        grace_seconds=GRACE_SECONDS,
+        runtime_class_name=settings.runtime_class_name if resolved.on_chip else "",
+        scheduler_name=settings.scheduler_name if resolved.on_chip else "",
+        passed_through=_passed_through(resolved, artifact, settings),
+        device_group=settings.device_group,
+        jobs_image=settings.jobs_image,
+        pull_policy=settings.image_pull_policy,
+        artifact_command=command,
+        artifact_mounts=artifact_mounts,
+        image=resolved.serving_image,
+        args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS],
+        env=_environment(resolved),
+        resources=_resources(resolved, shm_bytes),
+        model=resolved.model_name,
+        load_timeout_seconds=resolved.load_timeout_seconds,
+        model_mounts=model_mounts,
+        revision=revision,
+        revision_items=[{"key": key, "path": key} for key in revision_keys],
+        runtime_config_map=names.runtime_name(runtime_digest()),
+        runtime_items=[
+            {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
+            {"key": COMMON_FILE, "path": f"1/{COMMON_FILE}"},
+        ],
+        artifact_volume=volume,
+        shm_bytes=shm_bytes,
+    )
+
+
+def _artifact_access(
+    service: Meta, artifact: Artifact, settings: Settings
+) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """Return the init container's command and mounts, Triton's mounts and the volume."""
+    path = f"/artifact/{artifact.file}"
+    start = ["python3", "-m", "resnet_jobs"]
+    if settings.store.type is StoreType.SERVER:
+        url = store_url(service.namespace, settings)
+        command = [*start, "download", "--url", url, "--sha256", artifact.sha256, "--output", path]
+        folder = {"name": "artifact", "mountPath": "/artifact"}
+        volume: dict[str, Any] = {"name": "artifact", "emptyDir": {}}
+        return command, [folder], [{**folder, "readOnly": True}], volume
+    command = [*start, "verify", "--sha256", artifact.sha256, "--path", path]
+    mount: dict[str, Any] = {
+        "name": "artifact",
+        "mountPath": path,
+        "subPath": f"blobs/sha256/{artifact.sha256}",
+        "readOnly": True,
+    }
+    claim = {"claimName": settings.store.claim_name, "readOnly": True}
+    return command, [mount], [mount], {"name": "artifact", "persistentVolumeClaim": claim}
+
+
+def _environment(resolved: Resolved) -> list[dict[str, Any]]:
+    ours = [
+        {"name": "HOME", "value": "/tmp/home"},  # noqa: S108 - an emptyDir of the pod
+        {"name": "ASCEND_PROCESS_LOG_PATH", "value": "/tmp/ascend"},  # noqa: S108
+    ]
+    users = list(resolved.spec.serving.env or ())
+    taken = {item["name"] for item in users}
+    return [*(item for item in ours if item["name"] not in taken), *users]
+
+
+def _resources(resolved: Resolved, shm_bytes: int) -> dict[str, Any]:
+    """Return requests and limits; /dev/shm counts as memory, so it is added to the limit."""
+    given = resolved.spec.serving.resources
+    requests = {"cpu": "500m", "memory": "1Gi", **((given and given.requests) or {})}
+    limits = dict((given and given.limits) or {"memory": "4Gi"})
+    memory = parse_quantity(limits["memory"]) if "memory" in limits else None
+    if memory is not None:
+        limits["memory"] = str(int(memory) + shm_bytes)
+    if resolved.resource:
+        limits[resolved.resource] = str(resolved.chip_count)
+        requests[resolved.resource] = str(resolved.chip_count)
+    return {"requests": requests, "limits": limits}
+
+
+def _passed_through(
+    resolved: Resolved, artifact: Artifact, settings: Settings
+) -> list[tuple[str, Any]]:
+    serving = resolved.spec.serving
+    node_selector = dict(serving.node_selector or {})
+    if artifact.arch:
+        node_selector["kubernetes.io/arch"] = {"x86_64": "amd64", "aarch64": "arm64"}.get(
+            artifact.arch, artifact.arch
+        )
+    secrets = [{"name": name} for name in settings.image_pull_secrets]
+    secrets += [{"name": item.name} for item in serving.image_pull_secrets or ()]
+    values = {
+        "nodeSelector": node_selector,
+        "tolerations": serving.tolerations,
+        "affinity": serving.affinity,
+        "priorityClassName": serving.priority_class_name,
+        "serviceAccountName": serving.service_account_name,
+        "imagePullSecrets": secrets,
+    }
+    return [(key, value) for key, value in values.items() if value]

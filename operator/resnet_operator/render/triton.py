@@ -1,0 +1,115 @@
+"""`config.pbtxt`: what Triton is told about the model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from resnet_operator.artifact import Artifact, TensorInfo
+from resnet_operator.compare import parse_quantity
+from resnet_operator.render.engine import render_text
+from resnet_operator.resolve import Resolved
+
+# Sizes in bytes of Triton's types; model.py answers FP16 as FP32, because class_count refuses it.
+TYPE_BYTES = {
+    "BOOL": 1,
+    "UINT8": 1,
+    "INT8": 1,
+    "FP16": 2,
+    "BF16": 2,
+    "INT16": 2,
+    "UINT16": 2,
+    "FP32": 4,
+    "INT32": 4,
+    "UINT32": 4,
+    "FP64": 8,
+    "INT64": 8,
+    "UINT64": 8,
+}
+ANSWERED_AS_FP32 = {"FP16", "BF16"}
+
+
+@dataclass(frozen=True)
+class ConfigTensor:
+    name: str
+    data_type: str
+    dims: tuple[int, ...]
+    format: str | None = None
+    label_filename: str | None = None
+
+
+def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) -> str:
+    """Return the text of config.pbtxt."""
+    sizes = [size for size in resolved.batch_sizes if size <= resolved.max_batch_size]
+    return render_text(
+        "config.pbtxt.j2",
+        name=resolved.model_name,
+        backend="python",
+        max_batch_size=resolved.max_batch_size,
+        inputs=[_input(tensor) for tensor in artifact.inputs],
+        outputs=[
+            _output(tensor, has_labels=has_labels and index == 0)
+            for index, tensor in enumerate(artifact.outputs)
+        ],
+        instances=resolved.instances,
+        dynamic_batching=resolved.dynamic_batching,
+        preferred_batch_sizes=resolved.preferred_batch_sizes,
+        max_queue_delay_microseconds=resolved.max_queue_delay_microseconds,
+        warmups=(sizes or [resolved.max_batch_size]) if resolved.warmup else [],
+        parameters=_parameters(resolved, artifact),
+    )
+
+
+def output_types(artifact: Artifact) -> tuple[TensorInfo, ...]:
+    """Return the outputs as clients see them."""
+    return tuple(
+        TensorInfo(t.name, "FP32" if t.data_type in ANSWERED_AS_FP32 else t.data_type, t.dims)
+        for t in artifact.outputs
+    )
+
+
+def shared_memory_bytes(*, resolved: Resolved, artifact: Artifact) -> int:
+    """Return the size of /dev/shm that Triton's Python backend needs for all instances."""
+    sample = sum(
+        TYPE_BYTES.get(tensor.data_type, 8) * math.prod(tensor.dims)
+        for tensor in (*artifact.inputs, *output_types(artifact))
+    )
+    needed = resolved.instances * (2 * resolved.max_batch_size * sample + 4 * 2**20)
+    return max(64 * 2**20, needed)
+
+
+def intra_op_threads(resolved: Resolved) -> int:
+    """Return ONNX Runtime's threads: the CPUs that the container may use, at least one."""
+    resources = resolved.spec.serving.resources
+    limits = (resources and resources.limits) or {}
+    requests = (resources and resources.requests) or {}
+    cpu = parse_quantity(limits.get("cpu", requests.get("cpu", "1")))
+    return max(1, math.ceil(cpu or 1))
+
+
+def _input(tensor: TensorInfo) -> ConfigTensor:
+    # A picture of one or three channels; Triton allows a format for three dims only.
+    picture = len(tensor.dims) == 3 and tensor.dims[0] in {1, 3}
+    return ConfigTensor(
+        tensor.name, tensor.data_type, tensor.dims, format="FORMAT_NCHW" if picture else None
+    )
+
+
+def _output(tensor: TensorInfo, *, has_labels: bool) -> ConfigTensor:
+    data_type = "FP32" if tensor.data_type in ANSWERED_AS_FP32 else tensor.data_type
+    return ConfigTensor(
+        tensor.name, data_type, tensor.dims, label_filename="labels.txt" if has_labels else None
+    )
+
+
+def _parameters(resolved: Resolved, artifact: Artifact) -> list[tuple[str, str]]:
+    values = {
+        "batch_sizes": ",".join(str(size) for size in resolved.batch_sizes),
+        "chip_count": str(resolved.chip_count),
+        "model_file": f"/artifact/{artifact.file}",
+    }
+    if resolved.on_chip:
+        values["soc_version"] = resolved.chip
+    else:
+        values["intra_op_threads"] = str(intra_op_threads(resolved))
+    return sorted(values.items())

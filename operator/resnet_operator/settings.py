@@ -1,0 +1,78 @@
+"""The operator's settings: what describes the cluster, by environment variables RESNET_*.
+
+The chart sets them from its values. A ResNetService says nothing of the cluster, so that it can
+move to another one unchanged.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Resource names of the official device plugin; the longest prefix of the chip wins.
+MIND_CLUSTER_RESOURCES = {
+    "Ascend310": "huawei.com/Ascend310",
+    "Ascend310B": "huawei.com/Ascend310",
+    "Ascend310P": "huawei.com/Ascend310P",
+    "Ascend910": "huawei.com/Ascend910",
+    "Ascend950": "huawei.com/npu",
+    "Ascend350": "huawei.com/npu",
+}
+
+
+class StoreType(StrEnum):
+    SERVER = "Server"
+    SHARED_CLAIM = "SharedClaim"
+
+
+class StoreSettings(BaseModel):
+    """Where artifacts lie between the Job that makes them and the pods that serve them."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    type: StoreType = StoreType.SERVER
+    image: str = ""
+    size: str = "20Gi"
+    storage_class_name: str | None = None
+    claim_name: str | None = None
+
+
+class AdoptNewDefaults(StrEnum):
+    ON_SPEC_CHANGE = "OnSpecChange"
+    IMMEDIATELY = "Immediately"
+
+
+class Settings(BaseSettings):
+    """All settings; read once at start."""
+
+    model_config = SettingsConfigDict(env_prefix="RESNET_", frozen=True, extra="ignore")
+
+    namespaces: tuple[str, ...] = ()
+    jobs_image: str
+    converter_images: dict[str, str] = Field(default_factory=dict)
+    serving_images: dict[str, str] = Field(default_factory=dict)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    store: StoreSettings = StoreSettings()
+    chip_resources: dict[str, str] = Field(default_factory=lambda: dict(MIND_CLUSTER_RESOURCES))
+    runtime_class_name: str = ""
+    scheduler_name: str = ""
+    device_group: int = 1000
+    adopt_new_defaults: AdoptNewDefaults = AdoptNewDefaults.ON_SPEC_CHANGE
+    cluster_domain: str = "cluster.local"
+    workers: int = Field(default=16, ge=1, le=256)
+    resync_seconds: float = Field(default=600, ge=1)
+    retry_seconds: tuple[float, ...] = (300, 900, 3600)
+    http_port: int = 8080
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "plain"] = "json"
+
+
+def by_longest_prefix(table: dict[str, str], chip: str) -> str | None:
+    """Return the value whose key is the longest prefix of `chip`; key "" is the default."""
+    fitting = [key for key in table if chip.startswith(key)]
+    return table[max(fitting, key=len)] if fitting else None
