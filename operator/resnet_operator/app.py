@@ -89,7 +89,7 @@ class App:
         return time.monotonic() - self._beat < STUCK_SECONDS
 
     async def _resync(self) -> None:
-        """Look at every object from time to time, in case an event was lost; free if all is well."""
+        """Look at every object now and then, in case an event was lost; free if all is well."""
         due = time.monotonic() + self.settings.resync_seconds
         while True:
             await asyncio.sleep(1)

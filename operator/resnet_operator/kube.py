@@ -64,11 +64,14 @@ class Kube:
         """Server-side apply; Conflict names the other manager when `force` is False."""
         query = {"fieldManager": manager, "force": "true" if force else "false"}
         path = _path(body) + (f"/{subresource}" if subresource else "")
+        resource = PLURALS[body["kind"]] + (f"/{subresource}" if subresource else "")
+        API_REQUESTS.labels(method="PATCH", resource=resource).inc()
         return await self._call("PATCH", path, query, body=body, content_type=APPLY_TYPE)
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """POST; Conflict when an object of the name is there."""
         path = _path(body).rsplit("/", 1)[0]
+        API_REQUESTS.labels(method="POST", resource=PLURALS[body["kind"]]).inc()
         return await self._call("POST", path, {"fieldManager": names.MANAGER}, body=body)
 
     async def delete(self, body: dict[str, Any], *, uid: str, version: str | None = None) -> None:
@@ -80,14 +83,15 @@ class Kube:
             "propagationPolicy": "Background",
             "preconditions": preconditions,
         }
+        API_REQUESTS.labels(method="DELETE", resource=PLURALS[body["kind"]]).inc()
         await self._call("DELETE", _path(body), {}, body=options)
 
     async def list_one(
         self, api_version: str, kind: str, namespace: str, *, field_selector: str
     ) -> list[dict[str, Any]]:
         """List what fits a field selector: a read that needs no right to `get`."""
-        like = {"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace}}
-        path = _path({**like, "metadata": {**like["metadata"], "name": ""}}).rstrip("/")  # type: ignore[dict-item]
+        path = _path({"apiVersion": api_version, "kind": kind}, namespace=namespace)
+        API_REQUESTS.labels(method="LIST", resource=PLURALS[kind]).inc()
         found = await self._call("GET", path, {"fieldSelector": field_selector}, body=None)
         items: list[dict[str, Any]] = found.get("items") or []
         return items
@@ -104,8 +108,6 @@ class Kube:
         url = f"{self._host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         await self._authenticate(headers)
-        kind = path.rsplit("/", 2)
-        API_REQUESTS.labels(method=method, path=kind[-2 if method != "POST" else -1]).inc()
         try:
             response = await self._client.call_api(
                 method, url, headers, body, _request_timeout=TIMEOUT_SECONDS
@@ -135,11 +137,12 @@ async def _auth_settings(settings: Configuration) -> dict[str, Any]:
     return dict(value)
 
 
-def _path(body: Mapping[str, Any]) -> str:
-    """Return the path of an object, from its apiVersion, kind, namespace and name."""
-    version, meta = body["apiVersion"], body["metadata"]
+def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:
+    """Return the path of an object, or of all of its kind in `namespace`."""
+    version, meta = body["apiVersion"], body.get("metadata") or {}
     prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    return f"{prefix}/namespaces/{meta['namespace']}/{PLURALS[body['kind']]}/{meta['name']}"
+    where = f"{prefix}/namespaces/{namespace or meta['namespace']}/{PLURALS[body['kind']]}"
+    return where if namespace else f"{where}/{meta['name']}"
 
 
 def _convert(error: ApiException) -> KubeError:

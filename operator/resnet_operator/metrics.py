@@ -15,7 +15,7 @@ RECONCILE_SECONDS = Histogram(
 API_REQUESTS = Counter(
     "resnet_operator_api_requests_total",
     "Requests to the API server but for watches.",
-    labelnames=("method", "path"),
+    labelnames=("method", "resource"),
 )
 QUEUE_DEPTH = Gauge("resnet_operator_queue_depth", "Objects that wait for a reconcile.")
 SERVICES = Gauge("resnet_operator_services", "ResNetServices by phase.", labelnames=("phase",))

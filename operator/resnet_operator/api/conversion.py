@@ -1,7 +1,5 @@
 """`spec.conversion`: how ATC makes the offline model."""
 
-
-
 from __future__ import annotations
 
 from enum import StrEnum

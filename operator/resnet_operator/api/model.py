@@ -1,7 +1,5 @@
 """`spec.model`: where the model lies and what it is called."""
 
-
-
 from __future__ import annotations
 
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """`spec.serving`: how Triton serves the artifact, and the pods it runs in."""
 
-
-
 from __future__ import annotations
 
 from enum import StrEnum

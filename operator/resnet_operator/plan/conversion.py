@@ -1,4 +1,4 @@
-"""The artifact: is it there, is a Job making it, did it fail, may it be tried again?"""
+"""The artifact: whether it is there, a Job makes it, it failed, or may be tried again."""
 
 from __future__ import annotations
 

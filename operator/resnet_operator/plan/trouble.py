@@ -97,6 +97,8 @@ def _unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None
         message = (
             f"0/{total} nodes have enough free {', '.join(lacking)}; add nodes or ask for less"
         )
+    elif total == "0":
+        message = "the cluster has no ready node; add one"
     else:
         message = f"0/{total} nodes fit the pod; check nodeSelector, affinity and taints"
     return Problem(reason=Reason.UNSCHEDULABLE, message=message, detail=text)

@@ -66,7 +66,7 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
 def job(
     *, service: Meta, resolved: Resolved, record: Meta, attempt: int, settings: Settings
 ) -> dict[str, Any]:
-    """Return the Job of one attempt; the record owns it, because several objects may wait for it."""
+    """Return the Job of one attempt; the record owns it, as several objects may wait for it."""
     conversion, key = resolved.spec.conversion, resolved.source_key
     resources = conversion and conversion.resources
     requests = {"cpu": "500m", "memory": "2Gi", **((resources and resources.requests) or {})}

@@ -60,3 +60,9 @@ def read_template(name: str) -> str:
 def read_runtime_file(name: str) -> str:
     """Return the text of one file of `resnet_runtime`."""
     return (RUNTIME_FILES / name).read_text()
+
+
+@functools.cache
+def runtime_files() -> tuple[str, ...]:
+    """Return the names of the files of `resnet_runtime`."""
+    return tuple(sorted(path.name for path in RUNTIME_FILES.glob("*.py")))

@@ -11,7 +11,7 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.artifact import Artifact
 from resnet_operator.compare import parse_quantity
 from resnet_operator.observed import Meta
-from resnet_operator.render.engine import read_runtime_file, render_one
+from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.store import store_url
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
 from resnet_operator.resolve import ASCEND_OM, ONNX_RUNTIME, Resolved
@@ -26,9 +26,8 @@ DRAIN_SECONDS = 15
 EXIT_TIMEOUT_SECONDS = 15
 GRACE_SECONDS = 45
 
-RUNTIME_SOURCES = {"launch.py": "launch.py"}
 MODEL_FILES = {ASCEND_OM: "ascend_om.py", ONNX_RUNTIME: "onnxruntime_model.py"}
-COMMON_FILE = "model_common.py"
+RUNTIME_PACKAGE = "resnet_runtime"
 
 TRITON_ARGS = (
     "--model-repository=/models",
@@ -70,8 +69,7 @@ def selector(service: Meta) -> dict[str, str]:
 @functools.cache
 def runtime_data() -> dict[str, str]:
     """Return the files that every serving pod mounts, the same for all objects."""
-    files = ["launch.py", COMMON_FILE, *MODEL_FILES.values()]
-    return {name: read_runtime_file(name) for name in files}
+    return {name: read_runtime_file(name) for name in runtime_files()}
 
 
 @functools.cache
@@ -207,13 +205,18 @@ def pod_template(
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
-        runtime_items=[
-            {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
-            {"key": COMMON_FILE, "path": f"1/{COMMON_FILE}"},
-        ],
+        runtime_items=_runtime_items(resolved),
         artifact_volume=volume,
         shm_bytes=shm_bytes,
     )
+
+
+def _runtime_items(resolved: Resolved) -> list[dict[str, str]]:
+    """Return where the files go: the model's own as model.py, all of them as a package beside."""
+    package = [
+        {"key": name, "path": f"1/{RUNTIME_PACKAGE}/{name}"} for name in sorted(runtime_data())
+    ]
+    return [{"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"}, *package]
 
 
 def _artifact_access(
