@@ -1,11 +1,11 @@
 #!/bin/bash
+# shellcheck disable=SC2153 # NAME, STATE and so on come from the file that up.sh writes
 # init.sh STATE: process 1 of a cluster's sandbox, which has mount, pid, net and uts namespaces of
 # its own. up.sh starts it; when it ends, the kernel ends every process in the sandbox, and the
 # mounts, interfaces and firewall rules go with them.
 set -u
-state=$1
 # shellcheck source=/dev/null
-. "$state/env"
+. "$1/env"
 
 # Shared inside (the kubelet's mounts must reach containers), but nothing passes to the host.
 mount --make-rprivate /

@@ -1,5 +1,6 @@
-# shellcheck shell=bash disable=SC2034
-# The names, addresses and directories of one cluster. Sourced by up.sh, down.sh and load.sh.
+# shellcheck shell=bash disable=SC2034,SC2154
+# The names, addresses and directories of one cluster. Sourced by up.sh, down.sh and load.sh,
+# which set `here`.
 
 : "${KT_ROOT:=/run/resnet-devkit}"      # sockets, certificates, logs: small
 : "${KT_DATA:=/var/lib/resnet-devkit}"  # images, pod directories, volumes: on a real disk

@@ -19,6 +19,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ $# -ge 1 ] || die "usage: up.sh NAME [INDEX]"
 check_name "$1"
 name_paths "$1"
+if [ -n "${2:-}" ] && ! { [[ $2 =~ ^[0-9]+$ ]] && [ "$2" -ge 1 ] && [ "$2" -le $last_index ]; }; then
+  die "the index is \"$2\"; it must be 1 to $last_index"
+fi
 case ${KT_MODE:=full} in
   full) COMPONENTS="apiserver controller-manager scheduler node devices storage" ;;
   api) COMPONENTS="apiserver controller-manager scheduler" ;;
@@ -140,6 +143,7 @@ preflight
 end_orphans
 clear_dead
 BIN=$("$here/build.sh")
+# shellcheck disable=SC2034 # written to the sandbox's environment
 REPOSITORY=$(cd "$here/../.." && pwd)
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 

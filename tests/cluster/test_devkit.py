@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -334,6 +335,52 @@ def test_dns_answers_for_a_service(cluster: Cluster, namespace: str) -> None:
     expected = dict.fromkeys(names, address)
     expected |= {"example.com": "unknown", "host.resnet-devkit.internal": cluster.host_ip}
     assert said == expected
+
+
+@pytest.mark.e2e
+def test_services_exec_and_port_forward_reach_a_pod(cluster: Cluster, namespace: str) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {
+            "type": "NodePort",
+            "selector": {"app": "web"},
+            "ports": [{"port": 80, "targetPort": 8080}],
+        },
+    }
+    apply(cluster, namespace, service, probe_pod("web", "serve:8080"))
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/web", "-n", namespace, "--timeout=60s")
+    spec = get(cluster, "service", "web", "-n", namespace)["spec"]
+    pod_ip = get(cluster, "pod", "web", "-n", namespace)["status"]["podIP"]
+    for address, reason in (
+        (f"{pod_ip}:8080", "a pod by its address"),
+        (f"{spec['clusterIP']}:80", "a Service by its cluster address"),
+        (f"{cluster.node_ip}:{spec['ports'][0]['nodePort']}", "a Service by the node's port"),
+    ):
+        assert eventually(lambda a=address: fetch(a) == "hello"), reason  # type: ignore[misc]
+    probe = ("--", "/probe", "env:KUBERNETES_SERVICE_PORT")
+    said = cluster.kubectl("exec", "web", "-n", namespace, *probe)
+    assert said == "KUBERNETES_SERVICE_PORT=443\n"
+
+    kubectl = str(cluster.bin_dir / "kubectl")
+    forward = [kubectl, "port-forward", "pod/web", "-n", namespace, ":8080"]
+    with subprocess.Popen(
+        forward, stdout=subprocess.PIPE, text=True, env=cluster.environment()
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[2]
+        assert fetch(address) == "hello"
+        process.terminate()
+
+
+def fetch(address: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{address}/", timeout=5) as response:
+            return str(response.read().decode())
+    except OSError as error:
+        return str(error)
 
 
 @pytest.mark.e2e

@@ -5,6 +5,7 @@
  *   env:NAME          NAME=value
  *   open:PATH         PATH: ok, or why it cannot be opened for reading and writing
  *   write:PATH:BYTES  PATH: ok, or why so many bytes cannot be written there
+ *   serve:PORT        answers every connection with "hello"; ends with the pod
  *   resolve:NAME      NAME: its IPv4 address, by the pod's own resolv.conf, or "unknown"
  */
 #include <arpa/inet.h>
@@ -13,9 +14,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <resolv.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void report(const char *subject, int error) {
@@ -77,6 +80,34 @@ static void resolve(const char *name) {
     printf("%s: unknown\n", name);
 }
 
+/* Process 1 ignores a signal that it has no handler for. */
+static void leave(int signal) {
+    (void)signal;
+    _exit(0);
+}
+
+static void serve(int port) {
+    static const char answer[] = "HTTP/1.0 200 OK\r\n\r\nhello";
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    char request[4096];
+
+    signal(SIGTERM, leave);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 16)) {
+        report("serve", errno);
+        return;
+    }
+    for (;;) {
+        int connection = accept(listener, NULL, NULL);
+        if (connection >= 0 && read(connection, request, sizeof request) >= 0) {
+            if (write(connection, answer, sizeof answer - 1) < 0) {
+                report("serve", errno);
+            }
+        }
+        close(connection);
+    }
+}
+
 int main(int count, char **arguments) {
     for (int i = 1; i < count; i++) {
         char *argument = arguments[i];
@@ -87,6 +118,8 @@ int main(int count, char **arguments) {
             try_open(argument + 5);
         } else if (strncmp(argument, "write:", 6) == 0 && strchr(argument + 6, ':')) {
             try_write(argument + 6);
+        } else if (strncmp(argument, "serve:", 6) == 0) {
+            serve(atoi(argument + 6));
         } else if (strncmp(argument, "resolve:", 8) == 0) {
             resolve(argument + 8);
         } else {
