@@ -1,0 +1,118 @@
+# The images of resnet-operator. `docker build .` makes the operator; `--target` names another:
+#
+#   operator     the controller
+#   jobs         the containers of a conversion Job, and the init container of serving pods
+#   serving      Triton and CANN: runtime AscendOM
+#   serving-cpu  Triton and ONNX Runtime: runtime ONNXRuntime (chip CPU)
+#
+# Base images are build arguments. TRITON_IMAGE is anything with /opt/tritonserver, the Python
+# backend and pip. CANN_IMAGE is a CANN image of the chip's family whose pyACL knows the Python of
+# TRITON_IMAGE (docs/architecture.md says which pairs fit).
+ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.07-py3
+ARG CANN_IMAGE=quay.io/ascend/cann:9.0.0-310p-openeuler24.03-py3.11
+
+# ---- libraries: only wheels, only those of the lock files -------------------------------------
+# pip reads PIP_NO_INDEX and PIP_FIND_LINKS from the environment: a folder of wheels where no index
+# can be reached. Nobody has to set them.
+FROM ${PYTHON_IMAGE} AS operator-libraries
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+COPY requirements/operator.lock /tmp/
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: --target /opt/libraries \
+      -r /tmp/operator.lock \
+ && find /opt/libraries -type d -name tests -prune -exec rm -rf {} +
+
+FROM ${PYTHON_IMAGE} AS jobs-libraries
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+COPY requirements/jobs.lock /tmp/
+# The test data of onnx and numpy is a third of their size.
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: --target /opt/libraries \
+      -r /tmp/jobs.lock \
+ && rm -rf /opt/libraries/onnx/backend/test \
+ && find /opt/libraries -type d -name tests -prune -exec rm -rf {} +
+
+# ---- jobs -------------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS jobs
+# ONNX Runtime reports to Microsoft unless told not to.
+ENV ORT_DISABLE_TELEMETRY=1
+ENV PYTHONPATH=/opt/resnet-operator/operator:/opt/libraries \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=jobs-libraries /opt/libraries /opt/libraries
+COPY operator/resnet_jobs /opt/resnet-operator/operator/resnet_jobs
+# Unchecked bytecode: the sources of an image never change, and a read-only root could not rewrite it.
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-jobs" \
+      org.opencontainers.image.description="Fetches, inspects and publishes the models of resnet-operator" \
+      org.opencontainers.image.version="${VERSION}"
+USER 1000:1000
+CMD ["python3", "-m", "resnet_jobs"]
+
+# ---- serving: Triton with ONNX Runtime ----------------------------------------------------------
+FROM ${TRITON_IMAGE} AS serving-cpu
+USER root
+ENV ORT_DISABLE_TELEMETRY=1
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+# Distributions mark their Python as theirs; in an image nobody else installs into it.
+ARG PIP_BREAK_SYSTEM_PACKAGES=1
+COPY requirements/serving-cpu.lock /opt/resnet-operator/
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+      -r /opt/resnet-operator/serving-cpu.lock \
+ && find "$(python3 -c 'import numpy; print(numpy.__path__[0])')" -type d -name tests -prune \
+      -exec rm -rf {} +
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-serving-cpu" \
+      org.opencontainers.image.description="Triton with ONNX Runtime in the Python backend" \
+      org.opencontainers.image.version="${VERSION}"
+USER 1000:1000
+
+# ---- serving: Triton with CANN ------------------------------------------------------------------
+FROM ${CANN_IMAGE} AS cann
+
+FROM ${TRITON_IMAGE} AS serving
+USER root
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+ARG PIP_BREAK_SYSTEM_PACKAGES=1
+COPY requirements/serving.lock /opt/resnet-operator/
+# CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+      -r /opt/resnet-operator/serving.lock \
+ && find "$(python3 -c 'import numpy; print(numpy.__path__[0])')" -type d -name tests -prune \
+      -exec rm -rf {} + \
+ && { grep -q ':x:1000:' /etc/group || echo 'HwHiAiUser:x:1000:' >> /etc/group; } \
+ && { grep -q ':x:1000:' /etc/passwd \
+      || echo 'HwHiAiUser:x:1000:1000::/tmp/home:/bin/sh' >> /etc/passwd; }
+COPY --from=cann /usr/local/Ascend /usr/local/Ascend
+# As the stock CANN images set them: nothing here runs through a shell that would read set_env.sh.
+ENV ASCEND_TOOLKIT_HOME=/usr/local/Ascend/ascend-toolkit/latest
+ENV ASCEND_HOME_PATH=${ASCEND_TOOLKIT_HOME} \
+    ASCEND_AICPU_PATH=${ASCEND_TOOLKIT_HOME} \
+    ASCEND_OPP_PATH=${ASCEND_TOOLKIT_HOME}/opp \
+    PYTHONPATH=${ASCEND_TOOLKIT_HOME}/python/site-packages:${ASCEND_TOOLKIT_HOME}/opp/built-in/op_impl/ai_core/tbe \
+    LD_LIBRARY_PATH=${ASCEND_TOOLKIT_HOME}/lib64:${ASCEND_TOOLKIT_HOME}/lib64/plugin/opskernel:${ASCEND_TOOLKIT_HOME}/lib64/plugin/nnengine:${ASCEND_TOOLKIT_HOME}/opp/built-in/op_impl/ai_core/tbe/op_tiling:/usr/local/Ascend/driver/lib64:/usr/local/Ascend/driver/lib64/common:/usr/local/Ascend/driver/lib64/driver${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-serving" \
+      org.opencontainers.image.description="Triton with CANN in the Python backend" \
+      org.opencontainers.image.version="${VERSION}"
+USER 1000:1000
+
+# ---- operator: last, so that it is the default --------------------------------------------------
+FROM ${PYTHON_IMAGE} AS operator
+ENV PYTHONPATH=/opt/resnet-operator/operator:/opt/libraries \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=operator-libraries /opt/libraries /opt/libraries
+# The same layout as the repository: the code finds templates/ beside operator/.
+COPY templates /opt/resnet-operator/templates
+COPY operator/resnet_runtime /opt/resnet-operator/operator/resnet_runtime
+COPY operator/resnet_operator /opt/resnet-operator/operator/resnet_operator
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-operator" \
+      org.opencontainers.image.description="Turns a ResNetService into a running Triton service" \
+      org.opencontainers.image.version="${VERSION}"
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "resnet_operator"]

@@ -1,0 +1,206 @@
+"""What the images need from outside and no Dockerfile can fetch on a machine without a registry.
+
+Debian packages come through mmdebstrap, Python packages through pip, each as this machine is set
+up to reach them; nothing of that set-up gets into an image. Called by build.py. Every function
+makes a folder named after the hash of its recipe, once, and returns it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+SUITE = "bookworm"
+PYTHON = "3.11"
+PACKAGES = (
+    "python3",
+    "ca-certificates",
+    "libpython3.11",  # Triton's Python stub links to it
+    "libstdc++6",
+    "media-types",  # otherwise python3 brings mailcap and, with it, perl
+    "python3-pip-whl",
+    "usr-is-merged",
+)
+UNWANTED = (
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    "/usr/share/doc/*",
+    "/usr/share/lintian/*",
+    "/usr/lib/*/gconv/*",
+)
+WANTED = ("/usr/share/doc/*/copyright", "/usr/lib/*/gconv/gconv-modules*")
+# usrmerge is chosen by apt before usr-is-merged can stand in for it; it alone needs all of perl.
+PURGED = (
+    "usrmerge",
+    "libfile-find-rule-perl",
+    "libnumber-compare-perl",
+    "libtext-glob-perl",
+    "perl",
+    "perl-modules-5.36",
+    "libperl5.36",
+)
+PIP = """#!/bin/sh
+# pip without installing pip: Debian keeps the wheel for virtual environments.
+for wheel in /usr/share/python-wheels/pip-*.whl; do exec python3 "$wheel/pip" "$@"; done
+"""
+
+
+class BuildError(Exception):
+    """A build step failed; the message says what to do or ends with the tool's own words."""
+
+
+def say(text: str) -> None:
+    """Progress, for people: stdout belongs to the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a tool; return its stdout, or raise with the end of what it said."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True
+    )
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        raise BuildError(f"{command[0]} failed with status {done.returncode}:\n{tail}")
+    return done.stdout
+
+
+def digest(*parts: str | bytes) -> str:
+    """16 hex digits over the parts; the border between two parts counts."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(hashlib.sha256(data).digest())
+    return total.hexdigest()[:16]
+
+
+@contextmanager
+def _made_once(cache: Path, name: str, what: str) -> Iterator[tuple[Path, Path | None]]:
+    """Yield (folder, work folder); the work folder is None when the folder is there already."""
+    folder = cache / "materials" / name
+    if folder.is_dir():
+        yield folder, None
+        return
+    say(f"  {what} ...")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+        made = Path(work) / "made"
+        made.mkdir()
+        yield folder, made
+        made.chmod(0o755)
+        made.rename(folder)
+
+
+def rootfs(cache: Path) -> Path:
+    """rootfs.tar of the base image, pip's wrapper, and the .deb files of nginx beside them."""
+    mirror = os.environ.get("DEBIAN_MIRROR", "")
+    name = "rootfs-" + digest(SUITE, *PACKAGES, "-", *UNWANTED, *WANTED, *PURGED, PIP, "1")
+    with _made_once(cache, name, "a Debian root with mmdebstrap (about 30 s, once)") as (out, new):
+        if new:
+            exclude = [f"--dpkgopt=path-exclude={path}" for path in UNWANTED]
+            include = [f"--dpkgopt=path-include={path}" for path in WANTED]
+            # The hook runs apt of this machine with the sources of the new root: the same suite.
+            fetch = 'cd "$MATERIAL" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -qq download'
+            run(
+                *("mmdebstrap", "--variant=essential", "--format=tar", "--skip=output/dev"),
+                '--aptopt=APT::Install-Recommends "false"',
+                '--aptopt=APT::Sandbox::User "root"',
+                f"--include={','.join(PACKAGES)}",
+                *exclude,
+                *include,
+                f'--customize-hook=chroot "$1" dpkg --purge {" ".join(PURGED)}',
+                f"--customize-hook={fetch} nginx nginx-common",
+                *(SUITE, new / "rootfs.tar", *([mirror] if mirror else [])),
+                env={**os.environ, "MATERIAL": str(new)},
+            )
+            (new / "pip").write_text(PIP)
+            (new / "pip").chmod(0o755)
+    return out
+
+
+def nginx(cache: Path) -> Path:
+    """nginx/: the program and the table of media types, unpacked from Debian's packages."""
+    packages = sorted(rootfs(cache).glob("nginx*.deb"))
+    name = "nginx-" + digest(*(package.name for package in packages), "1")
+    with _made_once(cache, name, "nginx from Debian's packages") as (out, new):
+        if new:
+            for package in packages:
+                run("dpkg-deb", "--extract", package, new / "deb")
+            for path in ("usr/sbin/nginx", "etc/nginx/mime.types"):
+                (new / "nginx" / path).parent.mkdir(parents=True, exist_ok=True)
+                (new / "deb" / path).rename(new / "nginx" / path)
+            shutil.rmtree(new / "deb")
+    return out
+
+
+def triton(cache: Path) -> Path:
+    """tritonserver/{bin,lib,backends/python,caches} out of the wheel, with one stub."""
+    lock = HERE / "triton.lock"
+    name = "triton-" + digest(lock.read_bytes(), PYTHON, "2")
+    with _made_once(cache, name, "Triton from the nvidia-pytriton wheel") as (out, new):
+        if new:
+            pip_download(lock, new / "wheel")
+            (wheel,) = (new / "wheel").glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(new / "unpacked")
+            _lay_out_triton(new / "unpacked", new / "tritonserver")
+            shutil.rmtree(new / "wheel")
+            shutil.rmtree(new / "unpacked")
+    return out
+
+
+def _lay_out_triton(wheel: Path, target: Path) -> None:
+    server = wheel / "pytriton" / "tritonserver"
+    stub = server / "python_backend_stubs" / PYTHON / "triton_python_backend_stub"
+    stub.rename(server / "backends" / "python" / stub.name)
+    shutil.rmtree(server / "python_backend_stubs")
+    server.rename(target)
+    libraries = target / "lib"
+    (wheel / "nvidia_pytriton.libs").rename(libraries)
+    for foreign in libraries.glob("libpython3*"):  # for the stubs that are left out
+        foreign.unlink()
+    for path in target.rglob("*"):
+        path.chmod(0o755 if path.is_dir() or path.suffix != ".py" else 0o644)
+
+
+def wheels(cache: Path, lock: Path) -> Path:
+    """The folder of wheels; all of the lock file's are in it. Hashes are checked here and again
+    by the pip in the build."""
+    folder = cache / "wheels"
+    mark = folder / f".{lock.stem}-{digest(lock.read_bytes(), PYTHON)}"
+    if not mark.exists():
+        say(f"  the Python packages of {lock.name} ...")
+        pip_download(lock, folder)
+        mark.touch()
+    return folder
+
+
+def pip_download(lock: Path, folder: Path) -> None:
+    """Wheels for the images' Python, whatever Python runs here."""
+    machine = platform.machine()
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(36, 16, -1)]
+    platforms += [f"manylinux2014_{machine}", f"linux_{machine}"]
+    run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
+        *("--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON),
+        *("--abi", "cp311", "--abi", "abi3", "--abi", "none"),
+        *(part for name in platforms for part in ("--platform", name)),
+        *("--dest", folder, "-r", lock),
+    )
+
+
+MATERIALS: dict[str, Callable[[Path], Path]] = {"rootfs": rootfs, "nginx": nginx, "triton": triton}
