@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 CRD_FILE = ROOT / "crds" / "resnetservices.yaml"
@@ -147,3 +148,11 @@ def fresh_namespace(server: ApiServer) -> Iterator[str]:
         yield name
     finally:
         server.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def eventually(claim: Callable[[], bool], *, what: str, seconds: float = 20) -> None:
+    """Wait until the claim holds; fail with `what` was waited for when it never does."""
+    end = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.05)

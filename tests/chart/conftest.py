@@ -1,0 +1,70 @@
+"""The chart suite: the chart rendered by a real helm, its output checked by a real API server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.apiserver import ROOT, ApiServer
+
+HERE = Path(__file__).parent
+CHART = ROOT / "charts" / "resnet-operator"
+Manifest = dict[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.cluster)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The chart of this repository; values are nested dicts, as in a values file."""
+
+    server: ApiServer
+    version: str
+    scratch: Path
+
+    def values(self, values: Manifest) -> str:
+        path = self.scratch / "values.yaml"
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        return str(path)
+
+    def template(self, values: Manifest | None = None, *, namespace: str = "default") -> str:
+        return self.server.helm(*self._template(values or {}, namespace))
+
+    def render(
+        self, values: Manifest | None = None, *, namespace: str = "default"
+    ) -> list[Manifest]:
+        return [
+            document
+            for document in yaml.safe_load_all(self.template(values, namespace=namespace))
+            if document
+        ]
+
+    def refusal(self, values: Manifest) -> str:
+        """Return what helm says of values that it must refuse."""
+        done = self.server.run("helm", *self._template(values, "default"))
+        assert done.returncode != 0, "helm took the values"
+        return done.stderr
+
+    def _template(self, values: Manifest, namespace: str) -> list[str]:
+        command = ["template", "resnet-operator", str(CHART), "--namespace", namespace]
+        return [*command, "--kube-version", self.version, "--values", self.values(values)]
+
+
+@pytest.fixture
+def chart(installed_crd: ApiServer, tmp_path: Path) -> Chart:
+    version = installed_crd.request("GET", "/version").body["gitVersion"]
+    return Chart(installed_crd, version, tmp_path)
+
+
+def only(documents: list[Manifest], kind: str) -> Manifest:
+    """Return the one document of a kind."""
+    found = [document for document in documents if document["kind"] == kind]
+    assert len(found) == 1, f"{len(found)} of kind {kind}"
+    return found[0]

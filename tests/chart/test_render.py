@@ -1,0 +1,250 @@
+"""What the chart makes of its values, and which values it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.apiserver import CRD_FILE, fresh_namespace
+from tests.chart.conftest import CHART, Chart, Manifest, only
+
+from resnet_operator import __version__
+from resnet_operator.settings import (
+    MIND_CLUSTER_RESOURCES,
+    Settings,
+    StoreType,
+    by_longest_prefix,
+)
+
+if TYPE_CHECKING:
+    pass
+
+EVERYTHING: Manifest = {
+    "images": {
+        "registry": "registry.example.com/team/",
+        "tag": "dev",
+        "operator": "other/operator:1",
+        "converter": {"": "cann:all"},
+        "pullSecrets": ["mirror"],
+    },
+    "store": {"type": "SharedClaim", "claimName": "artifacts", "storageClassName": "fast"},
+    "runtimeClassName": "ascend",
+    "schedulerName": "volcano",
+    "serviceAccount": {"name": "keeper", "annotations": {"example.com/a": "b"}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    },
+    "priorityClassName": "system-cluster-critical",
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}],
+    "affinity": {"podAntiAffinity": {}},
+    "podLabels": {"team": "vision"},
+    "podAnnotations": {"example.com/a": "b"},
+}
+MONITOR_CRDS = [
+    {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.lower()}s.monitoring.coreos.com"},
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": f"{kind.lower()}s"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": True,
+                        }
+                    },
+                }
+            ],
+        },
+    }
+    for kind in ("ServiceMonitor", "PodMonitor")
+]
+
+
+def environment(documents: list[Manifest]) -> dict[str, str]:
+    [container] = only(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+def settings_of(documents: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Return the settings as the operator reads them from the rendered environment."""
+    for name in [name for name in os.environ if name.startswith("RESNET_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(documents).items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING, {"watchNamespaces": ["a"]}])
+def test_lint(chart: Chart, values: Manifest) -> None:
+    chart.server.helm("lint", "--strict", str(CHART), "--values", chart.values(values))
+
+
+def accepted_by_the_server(chart: Chart, documents: list[Manifest]) -> None:
+    if not chart.server.embedded:
+        documents = [d for d in documents if not d["apiVersion"].startswith("monitoring.")]
+    chart.server.kubectl(
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+        input=yaml.safe_dump_all(documents),
+    )
+
+
+def test_default_is_accepted_by_the_api_server(chart: Chart, namespace: str) -> None:
+    accepted_by_the_server(chart, chart.render(namespace=namespace))
+
+
+def test_namespaced_is_accepted_by_the_api_server(chart: Chart, namespace: str) -> None:
+    with fresh_namespace(chart.server) as other:
+        values = {"watchNamespaces": [namespace, other]}
+        accepted_by_the_server(chart, chart.render(values, namespace=namespace))
+
+
+def test_everything_on_is_accepted_by_the_api_server(chart: Chart, namespace: str) -> None:
+    if chart.server.embedded:  # prometheus-operator's real CRDs are large; these take any object
+        chart.server.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(MONITOR_CRDS))
+        for crd in MONITOR_CRDS:
+            name = crd["metadata"]["name"]  # type: ignore[index]
+            chart.server.kubectl("wait", "--for=condition=Established", f"crd/{name}")
+    accepted_by_the_server(chart, chart.render(EVERYTHING, namespace=namespace))
+
+
+def test_settings_are_the_defaults(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the chart says by default is what the operator takes by default."""
+    settings = settings_of(chart.render(), monkeypatch)
+    expected = Settings(
+        jobs_image=f"resnet-jobs:{__version__}",
+        serving_images={
+            "AscendOM": f"resnet-serving:{__version__}",
+            "ONNXRuntime": f"resnet-serving-cpu:{__version__}",
+        },
+    )
+    different = {"converter_images", "store"}
+    assert settings.model_dump(exclude=different) == expected.model_dump(exclude=different)
+    assert settings.store.type is StoreType.SERVER
+    assert settings.store.image.startswith("docker.io/nginxinc/nginx-unprivileged:")
+    assert settings.store.size == expected.store.size
+
+
+def test_every_setting_has_a_value_in_the_chart(chart: Chart) -> None:
+    fields = {f"RESNET_{name.upper()}" for name in Settings.model_fields}
+    assert environment(chart.render()).keys() == fields
+
+
+def test_settings_of_everything(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = chart.render(EVERYTHING | {"watchNamespaces": ["a", "b"]})
+    settings = settings_of(documents, monkeypatch)
+    assert settings.namespaces == ("a", "b")
+    assert settings.jobs_image == "registry.example.com/team/resnet-jobs:dev"
+    assert settings.serving_images["AscendOM"] == "registry.example.com/team/resnet-serving:dev"
+    assert settings.image_pull_secrets == ("mirror",)
+    assert settings.store.type is StoreType.SHARED_CLAIM
+    assert settings.store.claim_name == "artifacts"
+    assert settings.runtime_class_name == "ascend"
+    assert by_longest_prefix(settings.converter_images, "Ascend310B4") == "cann:all"
+    pod = only(documents, "Deployment")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == "other/operator:1", "a tag of its own is kept"
+    assert pod["tolerations"][0]["tolerationSeconds"] == 3600
+    assert pod["serviceAccountName"] == "keeper"
+
+
+CONVERTERS = [
+    ("Ascend310P3", "-310p-", "310P has an image"),
+    ("Ascend910B4-1", "-910b-", "A2 has an image"),
+    ("Ascend910_9392", "-a3-", "A3 has an image"),
+    ("Ascend310B4", None, "there is no public image for 310B"),
+    ("Ascend310", None, "there is no public image for 310"),
+    ("Ascend910B", None, "the first 910, in spite of its name, is no A2"),
+]
+
+
+@pytest.mark.parametrize(("chip", "part", "reason"), CONVERTERS, ids=[c[0] for c in CONVERTERS])
+def test_converter_images(chart: Chart, chip: str, part: str | None, reason: str) -> None:
+    images = json.loads(environment(chart.render())["RESNET_CONVERTER_IMAGES"])
+    image = by_longest_prefix(images, chip)
+    assert (image is None) if part is None else (image and part in image), reason
+
+
+def test_chart_and_code_agree() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert values["chipResources"] == MIND_CLUSTER_RESOURCES
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == __version__
+
+
+def test_crd_is_rendered_as_it_is_in_the_repository(chart: Chart) -> None:
+    assert CRD_FILE.read_text(encoding="utf-8").strip() in chart.template()
+    crd = only(chart.render(), "CustomResourceDefinition")
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    without = chart.render({"crds": {"install": False}})
+    assert all(document["kind"] != "CustomResourceDefinition" for document in without)
+
+
+def test_one_operator_at_a_time(chart: Chart) -> None:
+    spec = only(chart.render(), "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"replicas": 2}, "'replicas' not allowed", "an unknown value is a slip, not a wish"),
+    ({"images": {"converters": {}}}, "'converters' not allowed", "a slip within a part"),
+    ({"watchNamespaces": "a"}, "/watchNamespaces", "a list, not a string"),
+    ({"watchNamespaces": ["a_b"]}, "/watchNamespaces/0", "no namespace has this name"),
+    ({"images": {"pullPolicy": "Sometimes"}}, "/images/pullPolicy", "no such policy"),
+    ({"images": {"jobs": "https://r/jobs"}}, "/images/jobs", "an image is no URL"),
+    ({"images": {"converter": {"310P": "x"}}}, "propertyName '310P'", "a chip begins with Ascend"),
+    ({"chipResources": {"Ascend310P": "npu"}}, "/chipResources/Ascend310P", "it has a domain"),
+    ({"store": {"type": "S3"}}, "/store/type", "not built yet"),
+    ({"store": {"type": "SharedClaim"}}, "claimName", "a shared claim has a name"),
+    ({"store": {"size": "20 GB"}}, "/store/size", "no quantity"),
+    ({"workers": 0}, "/workers", "nobody would work"),
+    ({"resyncSeconds": 0}, "/resyncSeconds", "this would be a busy loop"),
+    ({"log": {"level": "trace"}}, "/log/level", "no such level"),
+    ({"adoptNewDefaults": True}, "/adoptNewDefaults", "a word, not a switch"),
+    (
+        {"podLabels": {"app.kubernetes.io/name": "x"}},
+        "invalid propertyName",
+        "the selector's own labels",
+    ),
+    ({"metrics": {"podMonitor": {"interval": "30"}}}, "/podMonitor/interval", "30 of what?"),
+]
+
+
+@pytest.mark.parametrize(("values", "message", "reason"), REFUSED, ids=[c[2] for c in REFUSED])
+def test_values_are_refused(
+    chart: Chart, values: dict[str, Any], message: str, reason: str
+) -> None:
+    said = chart.refusal(values)
+    assert message in said, reason
+
+
+def test_notes_say_what_to_do_next(chart: Chart) -> None:
+    shown = chart.server.helm(
+        "install",
+        "try",
+        str(CHART),
+        "--dry-run=server",
+        "--values",
+        chart.values({"watchNamespaces": ["models"], "crds": {"install": False}}),
+    )
+    notes = shown.partition("NOTES:")[2]
+    assert "rollout status deployment/try-resnet-operator" in notes
+    assert "kubectl apply -n models -f -" in notes
+    assert "images.registry is not set" in notes
+    assert "crds.install is false" in notes
