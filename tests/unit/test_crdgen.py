@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import BaseModel, Field
 from tests.apiserver import ROOT
+from tests.cluster.bounds import nodes
 
 from resnet_operator.api import Reason
 from resnet_operator.crdgen.__main__ import generated_files, main, stale_files
@@ -15,19 +16,9 @@ from resnet_operator.crdgen.docs import api_reference, reason_reference, split_d
 from resnet_operator.crdgen.schema import structural_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SCHEMA = root_schema()
-
-
-def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    yield path, schema
-    for name, child in schema.get("properties", {}).items():
-        yield from nodes(child, f"{path}.{name}".removeprefix("."))
-    for key, sign in (("items", "[]"), ("additionalProperties", ".*")):
-        if key in schema:
-            yield from nodes(schema[key], path + sign)
 
 
 def test_generated_files_are_up_to_date() -> None:

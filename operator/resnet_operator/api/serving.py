@@ -158,4 +158,6 @@ class Serving(ApiModel):
     pod_annotations: StringMap | None = Field(
         default=None, description="Further annotations of the serving pods."
     )
-    service: ServiceOptions | None = Field(default=None, description="The Service before the pods.")
+    service: ServiceOptions | None = Field(
+        default=None, description="The Service in front of the pods."
+    )

@@ -86,7 +86,7 @@ class Rollout(ApiModel):
 
 
 class ResNetServiceSpec(ApiModel):
-    """What the user wants."""
+    """What to serve, on which chip, and how."""
 
     suspend: bool | None = Field(
         default=None, description="True removes the pods and keeps the artifact; default false."

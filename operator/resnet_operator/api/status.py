@@ -1,6 +1,7 @@
 """`status` of a ResNetService: the operator's user interface.
 
-No enum and no required field, so that an older CRD never blinds a newer operator.
+No enum and no required field, and the CRD keeps unknown fields: an older CRD never blinds a newer
+operator.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Condition(ApiModel):
 
 
 class ResNetServiceStatus(ApiModel):
-    """What is."""
+    """What is served and where, or why not."""
 
     observed_generation: int | None = Field(
         default=None, description="Generation of the spec that this status speaks of."
