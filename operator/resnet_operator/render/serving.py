@@ -28,6 +28,7 @@ GRACE_SECONDS = 45
 
 MODEL_FILES = {ASCEND_OM: "ascend_om.py", ONNX_RUNTIME: "onnxruntime_model.py"}
 RUNTIME_PACKAGE = "resnet_runtime"
+LAUNCHER = "launch.py"
 
 TRITON_ARGS = (
     "--model-repository=/models",
@@ -205,18 +206,20 @@ def pod_template(
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
-        runtime_items=_runtime_items(resolved),
+        launcher_items=[{"key": LAUNCHER, "path": LAUNCHER}, *_package_items("")],
+        runtime_items=[
+            {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
+            *_package_items("1/"),
+        ],
         artifact_volume=volume,
         shm_bytes=shm_bytes,
     )
 
 
-def _runtime_items(resolved: Resolved) -> list[dict[str, str]]:
-    """Return where the files go: the model's own as model.py, all of them as a package beside."""
-    package = [
-        {"key": name, "path": f"1/{RUNTIME_PACKAGE}/{name}"} for name in sorted(runtime_data())
-    ]
-    return [{"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"}, *package]
+def _package_items(folder: str) -> list[dict[str, str]]:
+    """Return where the runtime's files go as a package under `folder`."""
+    files = sorted(runtime_data())
+    return [{"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in files]
 
 
 def _artifact_access(
