@@ -1,0 +1,90 @@
+"""What launch.py asks the kernel: the process table, memory kills, shared memory left behind.
+
+In a pod it is mounted at /launcher/resnet_runtime/processes.py. Standard library, Python >= 3.8.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Dict, NamedTuple
+
+SHM = "/dev/shm"
+SHM_PREFIX = "triton_python_backend_shm_region_"
+OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+
+
+class Process(NamedTuple):
+    """One line of the process table; `status` is a wait status once `state` is Z."""
+
+    name: str
+    state: str
+    parent: int
+    status: int
+
+
+def log(text: str) -> None:
+    sys.stderr.write("launch: {}\n".format(text))
+    sys.stderr.flush()
+
+
+def process_table() -> Dict[int, Process]:
+    """All processes that can be seen, by pid."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open("/proc/{}/stat".format(entry)) as file:
+                before, after = file.read().rsplit(")", 1)
+        except OSError:
+            continue  # it ended meanwhile
+        fields = after.split()  # from field 3, the state, on; the last is field 52, exit_code
+        found[int(entry)] = Process(
+            before.split("(", 1)[1], fields[0], int(fields[1]), int(fields[49])
+        )
+    return found
+
+
+def describe(status: int) -> str:
+    """A wait status in words."""
+    if os.WIFSIGNALED(status):
+        return "signal {}".format(os.WTERMSIG(status))
+    return "exit status {}".format(os.WEXITSTATUS(status))
+
+
+def out_of_memory_kills() -> int:
+    """How many processes of this container the kernel killed for memory (cgroup v2 or v1)."""
+    for path in OOM_COUNTERS:
+        try:
+            with open(path) as file:
+                for line in file:
+                    if line.startswith("oom_kill "):
+                        return int(line.split()[1])
+        except OSError:
+            continue
+    return 0
+
+
+def remove_stale_regions(folder: str = SHM) -> int:
+    """Delete what a crashed Triton left in shared memory, except what a live process maps.
+
+    /dev/shm outlives a restart of the container, and the regions would fill it up.
+    """
+    try:
+        stale = {name for name in os.listdir(folder) if name.startswith(SHM_PREFIX)}
+    except OSError:
+        return 0
+    for pid in process_table() if stale else ():
+        try:
+            with open("/proc/{}/maps".format(pid)) as file:
+                text = file.read()
+        except OSError:
+            continue
+        stale = {name for name in stale if name not in text}
+    for name in stale:
+        try:
+            os.unlink(os.path.join(folder, name))
+        except OSError as error:
+            log("cannot remove {}: {}".format(name, error))
+    return len(stale)
