@@ -1,0 +1,133 @@
+"""launch.py without a server: flags, messages, the process table; tests/runtime has a real one."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resnet_runtime import launch, processes
+
+RUNTIME = Path(launch.__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(RUNTIME.glob("*.py")), ids=lambda path: path.name)
+def test_syntax_of_python_3_8(path: Path) -> None:
+    ast.parse(path.read_text(), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("name", ["launch.py", "processes.py"])
+def test_pid_1_needs_no_package(name: str) -> None:
+    imported = {
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(ast.parse((RUNTIME / name).read_text()))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    roots = {str(module).split(".", maxsplit=1)[0] for module in imported}
+    assert roots <= sys.stdlib_module_names | {"resnet_runtime"}
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        (["t", "--http-port=9000"], "9000"),
+        (["t", "--http-port-range=1"], "8000"),
+        (["t"], "8000"),
+    ],
+)
+def test_flag(command: list[str], value: str) -> None:
+    assert launch.flag(command, "http-port", "8000") == value
+
+
+def test_administrative_calls_need_a_key_that_nobody_has() -> None:
+    first, second = launch.restrict(["t"]), launch.restrict(["t"])
+    assert first[0] == "t"
+    for flag, other in zip(first[1:], second[1:], strict=True):
+        assert "=shared-memory,model-repository,trace,logging:admin=" in flag
+        assert flag != other
+        assert len(flag.rsplit("=", 1)[1]) == 32
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(9, "signal 9"), (256, "exit status 1"), (0, "exit status 0")]
+)
+def test_wait_status_in_words(status: int, words: str) -> None:
+    assert processes.describe(status) == words
+
+
+def test_the_process_table_knows_zombies_and_their_status() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert processes.process_table()[child.pid].parent == os.getpid()
+    child.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, but still in the table
+    zombie = processes.process_table()[child.pid]
+    child.communicate()
+    assert (zombie.state, processes.describe(zombie.status)) == ("Z", "signal 9")
+
+
+def test_stale_regions_go_used_ones_and_others_stay(tmp_path: Path) -> None:
+    used = tmp_path / (processes.SHM_PREFIX + "used")
+    used.write_bytes(b"x" * 4096)
+    for name in (processes.SHM_PREFIX + "stale", "somebody-elses"):
+        (tmp_path / name).touch()
+    mapper = (
+        f"import mmap, sys; f = open({str(used)!r}, 'r+b'); m = mmap.mmap(f.fileno(), 0);"
+        "print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", mapper], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert processes.remove_stale_regions(str(tmp_path)) == 1
+        assert {path.name for path in tmp_path.iterdir()} == {used.name, "somebody-elses"}
+    assert processes.remove_stale_regions(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "kills"),
+    [("low 0\noom 2\noom_kill 1\n", 1), ("oom_kill_disable 0\noom_kill 3\n", 3), ("low 0\n", 0)],
+)
+def test_memory_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, kills: int
+) -> None:
+    counter = tmp_path / "memory.events"
+    counter.write_text(text)
+    monkeypatch.setattr(processes, "OOM_COUNTERS", (str(tmp_path / "none"), str(counter)))
+    assert processes.out_of_memory_kills() == kills
+
+
+def test_a_models_message_is_kept_until_the_load_succeeds(termination_log: Path) -> None:
+    log = launch.TerminationLog()
+    log.write("ModelLoadFailed", "first")
+    log.write("CrashLooping", "second")
+    assert json.loads(termination_log.read_text())["message"] == "first"
+    log.forget_load_failure()
+    log.write("CrashLooping", "third")
+    log.forget_load_failure()
+    assert json.loads(termination_log.read_text())["message"] == "third"
+
+
+def test_image_without_triton(
+    termination_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = subprocess.run(
+        [
+            sys.executable,
+            RUNTIME / "launch.py",
+            "--",
+            "no-such-server",
+            "--model-repository=/models",
+        ],
+        env={**os.environ, "PYTHONPATH": str(RUNTIME.parent)},
+        capture_output=True,
+    )
+    assert done.returncode == 127
+    assert json.loads(termination_log.read_text())["reason"] == "ContainerConfigError"
