@@ -32,6 +32,8 @@ RECIPE = 1
 def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     """Success message: what a client must send and will get."""
     atc.check_precision(spec.precision_mode, chip=spec.chip)
+    if not workspace.model.is_file():
+        raise JobError(Reason.RESULT_LOST, "the fetched model is missing: the Job has to run again")
     model, merged = load_model(workspace.model)
     notes = [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)

@@ -29,16 +29,28 @@ MAX_REDIRECTS = 5
 RETRIED_STATUS = (408, 425, 429)
 
 
-class HttpStatusError(Exception):
-    """The server answered, and not with the file."""
+class TransferError(Exception):
+    """The file did not come. `may_pass` tells whether asking again can help.
 
+    TransferError
+    ├── HttpStatusError    the server answered, and not with the file
+    └── UnreachableError   there was no answer, or it broke off: the text says which
+    """
+
+    may_pass = True
+
+
+class HttpStatusError(TransferError):
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
+        self.may_pass = status >= 500 or status in RETRIED_STATUS
 
 
-class UnreachableError(Exception):
-    """There was no answer, or it broke off. The text says which."""
+class UnreachableError(TransferError):
+    def __init__(self, text: str, *, may_pass: bool = True) -> None:
+        super().__init__(text)
+        self.may_pass = may_pass
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,9 @@ def new_pool() -> urllib3.PoolManager:
     """TLS certificates are checked against the image's own list; no proxy is used."""
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-        retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5),
+        retries=urllib3.Retry(
+            total=None, connect=0, read=0, status=0, other=0, redirect=MAX_REDIRECTS
+        ),
         headers={"User-Agent": "resnet-operator", "Accept-Encoding": "identity"},
     )
 
@@ -78,7 +92,7 @@ def new_pool() -> urllib3.PoolManager:
 def download(url: str, target: Path, *, patience: Patience) -> Digest:
     """Writes the answer to `target` and returns its digest; `target` is whole or not there.
 
-    Raises `HttpStatusError`, `UnreachableError` or `JobError` (EphemeralStorageExceeded).
+    Raises `TransferError` or `JobError` (EphemeralStorageExceeded).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
@@ -107,8 +121,8 @@ def _until_done(
     while True:
         try:
             _attempt(pool, url, part, target=target, deadline=deadline, clock=clock)
-        except (HttpStatusError, UnreachableError) as error:
-            if isinstance(error, HttpStatusError) and not _may_pass(error.status):
+        except TransferError as error:
+            if not error.may_pass:
                 raise
             if part.progress.done - credited >= MIB:
                 delays, credited = iter(patience.delays), part.progress.done
@@ -119,10 +133,6 @@ def _until_done(
             clock.sleep(delay)
         else:
             return
-
-
-def _may_pass(status: int) -> bool:
-    return status >= 500 or status in RETRIED_STATUS
 
 
 def _attempt(
@@ -189,30 +199,31 @@ def _validator(response: urllib3.BaseHTTPResponse) -> str | None:
     return response.headers.get("Last-Modified")
 
 
+# The first kind that fits, what it means, and whether asking again can help.
+MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
+    (exceptions.NameResolutionError, "the host name cannot be resolved", True),
+    (exceptions.NewConnectionError, "the host refuses the connection or is not reachable", True),
+    (exceptions.ConnectTimeoutError, "the host does not answer", True),
+    (exceptions.ReadTimeoutError, "the server stopped sending", True),
+    (exceptions.SSLError, "the TLS connection fails: {error}", False),
+    (exceptions.ResponseError, f"the server redirects more than {MAX_REDIRECTS} times", False),
+    (exceptions.LocationValueError, "that leads to no http(s) address ({error})", False),
+    (exceptions.HTTPError, "the connection broke ({kind})", True),
+)
+
+
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """Turns urllib3's exceptions into `UnreachableError` with a text for people."""
     try:
         yield
-    except exceptions.MaxRetryError as error:
-        raise UnreachableError(_explain(error.reason or error)) from error
     except exceptions.HTTPError as error:
-        raise UnreachableError(_explain(error)) from error
-
-
-def _explain(error: BaseException) -> str:
-    if isinstance(error, exceptions.NameResolutionError):
-        return "the host name cannot be resolved"
-    if isinstance(error, exceptions.ConnectTimeoutError):
-        return "the host does not answer"
-    if isinstance(error, exceptions.NewConnectionError):
-        return "the host refuses the connection or cannot be reached"
-    if isinstance(error, exceptions.SSLError):
-        return f"the TLS connection fails ({error})"
-    if isinstance(error, exceptions.ResponseError):
-        return f"the server redirects more than {MAX_REDIRECTS} times"
-    if isinstance(error, exceptions.URLSchemeUnknown):
-        return f"the server redirects to something else than http(s) ({error})"
-    if isinstance(error, exceptions.ReadTimeoutError):
-        return "the server stopped sending"
-    return f"the connection broke ({type(error).__name__})"
+        cause: Exception = error
+        if isinstance(error, exceptions.MaxRetryError) and error.reason is not None:
+            cause = error.reason
+        for kind, text, may_pass in MEANINGS:
+            if isinstance(cause, kind):
+                name = type(cause).__name__
+                message = text.format(error=cause, kind=name)
+                raise UnreachableError(message, may_pass=may_pass) from error
+        raise

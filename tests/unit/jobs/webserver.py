@@ -57,9 +57,9 @@ def piece(status: int, data: bytes, length: int, **headers: str) -> Answer:
         handler.send_header("Content-Length", str(length))
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Connection", "close")
         handler.end_headers()
         handler.wfile.write(data)
-        handler.close_connection = True
 
     return send
 

@@ -1,0 +1,258 @@
+"""Publishing and fetching back: what a Job calls its origin, and what a pod refuses to load."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs.conftest import FakeTime
+from tests.unit.jobs.webserver import piece, serving, status, unused_address, whole
+
+from resnet_jobs.convert_driver import content_key
+from resnet_jobs.download import download, verify
+from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.publish import publish
+from resnet_jobs.spec import JobSpec
+from resnet_jobs.store import Manifest
+from resnet_jobs.store_shared import SharedClaimStore
+from resnet_jobs.workspace import Workspace, write_json
+
+Order = Callable[..., JobSpec]
+CONTENT = {"recipe": 1, "model": "m", "chip": "c", "options": []}
+PREPARED = {
+    "ok": True,
+    "opset": 13,
+    "inputs": [{"name": "input", "dataType": "FP32", "dims": [3, 8, 8]}],
+    "outputs": [{"name": "scores", "dataType": "FP32", "dims": [5]}],
+    "batchSizes": [1, 2],
+    "notes": [],
+    "contentInputs": CONTENT,
+}
+BUILD = {
+    "ok": True,
+    "compiler": "ATC 8.2.RC1",
+    "contentKey": "k" * 64,
+    "hit": False,
+    "durationSeconds": 1.5,
+    "arch": "x86_64",
+    "argv": ["atc", "--framework=5"],
+    "manifest": None,
+}
+OM = b"an OM"
+SHA256 = hashlib.sha256(OM).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SharedClaimStore:
+    (tmp_path / "store").mkdir()
+    return SharedClaimStore(tmp_path / "store")
+
+
+@pytest.fixture
+def converted(workspace: Workspace) -> Workspace:
+    write_json(workspace.prepared, PREPARED)
+    write_json(workspace.convert_result, BUILD)
+    workspace.compiled_model.write_bytes(OM)
+    return workspace
+
+
+def test_a_new_artifact(order: Order, converted: Workspace, store: SharedClaimStore) -> None:
+    result = publish(order(), converted, store=store)
+    assert result == {
+        "ok": True,
+        "contentKey": "k" * 64,
+        "sha256": SHA256,
+        "sizeBytes": 5,
+        "file": "model.om",
+        "origin": "Converted",
+    }
+    found = store.find("k" * 64)
+    assert found is not None
+    document = dict(found.document)
+    assert document.pop("created").endswith("+00:00")
+    assert document == {
+        **{key: result[key] for key in ("contentKey", "sha256", "sizeBytes", "file")},
+        "chip": "Ascend310P3",
+        "compiler": "ATC 8.2.RC1",
+        "argv": ["atc", "--framework=5"],
+        "arch": "x86_64",
+        "opset": 13,
+        "inputs": PREPARED["inputs"],
+        "outputs": PREPARED["outputs"],
+        "batchSizes": [1, 2],
+    }
+
+
+def test_someone_published_it_meanwhile(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    publish(order(), converted, store=store)
+    converted.compiled_model.write_bytes(b"another build of the same")
+    result = publish(order(), converted, store=store)
+    assert (result["origin"], result["sha256"]) == ("Reused", SHA256)
+
+
+def test_the_loser_of_a_race_takes_the_winners(
+    order: Order, converted: Workspace, store: SharedClaimStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(order(), converted, store=store)
+    converted.compiled_model.write_bytes(b"another build of the same")
+    first_look = iter([None])
+    really = store.find
+    monkeypatch.setattr(store, "find", lambda key: next(first_look, ...) and really(key))
+    result = publish(order(), converted, store=store)
+    assert (result["origin"], result["sha256"]) == ("Reused", SHA256)
+
+
+def test_a_hit_of_the_driver_uploads_nothing(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    converted.compiled_model.unlink()
+    there = {"contentKey": "k" * 64, "sha256": "ab", "sizeBytes": 2, "file": "model.om"}
+    write_json(converted.convert_result, {**BUILD, "hit": True, "manifest": there})
+    result = publish(order(), converted, store=store)
+    assert result == {"ok": True, **there, "origin": "Reused"}
+
+
+def test_the_cpu_gets_a_copy_of_the_model(
+    order: Order, workspace: Workspace, store: SharedClaimStore
+) -> None:
+    write_json(workspace.prepared, PREPARED)
+    workspace.model.write_bytes(b"ONNX")
+    results = [publish(order(chip="CPU"), workspace, store=store) for _ in range(2)]
+    assert [result["origin"] for result in results] == ["Copied", "Reused"]
+    assert results[0]["contentKey"] == content_key(CONTENT, "none")
+    assert results[0]["file"] == "model.onnx"
+
+
+LOST: list[tuple[str, Callable[[Workspace], Path]]] = [
+    ("nothing was prepared", lambda place: place.prepared),
+    ("nothing was converted", lambda place: place.convert_result),
+    ("the model is gone", lambda place: place.compiled_model),
+]
+
+
+@pytest.mark.parametrize(("why", "which"), LOST, ids=[x[0] for x in LOST])
+def test_a_lost_result(
+    why: str,
+    which: Callable[[Workspace], Path],
+    order: Order,
+    converted: Workspace,
+    store: SharedClaimStore,
+) -> None:
+    which(converted).unlink()
+    with pytest.raises(JobError) as caught:
+        publish(order(), converted, store=store)
+    assert caught.value.reason == Reason.RESULT_LOST, why
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_result_cut_off(
+    text: str, order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    converted.prepared.write_text(text)
+    with pytest.raises(JobError) as caught:
+        publish(order(), converted, store=store)
+    assert caught.value.reason == Reason.RESULT_LOST
+
+
+def test_the_manifest_is_written_last(
+    order: Order, converted: Workspace, store: SharedClaimStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    really = store.commit
+
+    def commit(manifest: Manifest) -> Manifest:
+        calls.extend(path.name for path in (converted.scratch.parent / "store").rglob("*"))
+        return really(manifest)
+
+    monkeypatch.setattr(store, "commit", commit)
+    publish(order(), converted, store=store)
+    assert SHA256 in calls
+    assert f"{'k' * 64}.json" not in calls
+
+
+# --- download and verify ------------------------------------------------------------------------
+
+
+def fetched(address: str, output: Path, fake_time: FakeTime, **more: Any) -> dict[str, Any]:
+    return download(
+        f"{address}/", SHA256, output, wait_seconds=more.get("wait", 20), clock=fake_time.clock
+    )
+
+
+def test_an_artifact_is_downloaded_once(tmp_path: Path, fake_time: FakeTime) -> None:
+    output = tmp_path / "model.om"
+    with serving(whole(OM)) as (address, seen):
+        first = fetched(address, output, fake_time)
+        again = fetched(address, output, fake_time)
+    assert first == again == {"ok": True, "sha256": SHA256, "sizeBytes": 5}
+    assert [request for request, _ in seen] == [f"GET /blobs/sha256/{SHA256}"]
+    assert output.read_bytes() == OM
+
+
+def test_half_a_file_from_before_is_replaced(tmp_path: Path, fake_time: FakeTime) -> None:
+    output = tmp_path / "model.om"
+    output.write_bytes(b"an")
+    with serving(whole(OM)) as (address, _):
+        fetched(address, output, fake_time)
+    assert output.read_bytes() == OM
+
+
+def test_the_store_is_waited_for(tmp_path: Path, fake_time: FakeTime) -> None:
+    script = [status(503), piece(200, OM[:2], 5), whole(OM)]
+    with serving(*script) as (address, _):
+        fetched(address, tmp_path / "model.om", fake_time)
+    assert fake_time.naps == [1.0, 2.0]
+
+
+REFUSED: list[tuple[str, Any, Reason, int]] = [
+    ("removed from the store", status(404), Reason.ARTIFACT_MISSING, 86),
+    ("another content", whole(b"other"), Reason.CHECKSUM_MISMATCH, 67),
+    ("a store that forbids", status(403), Reason.STORE_UNAVAILABLE, 81),
+    ("a store that stays down", status(503), Reason.STORE_UNAVAILABLE, 81),
+]
+
+
+@pytest.mark.parametrize(("why", "answer", "reason", "code"), REFUSED, ids=[r[0] for r in REFUSED])
+def test_downloads_refused(
+    why: str, answer: Any, reason: Reason, code: int, tmp_path: Path, fake_time: FakeTime
+) -> None:
+    with serving(answer) as (address, _), pytest.raises(JobError) as caught:
+        fetched(address, tmp_path / "out/model.om", fake_time)
+    assert (caught.value.reason, caught.value.exit_code) == (reason, code), why
+    assert list((tmp_path / "out").iterdir()) == [], "nothing that could be loaded by mistake"
+
+
+def test_a_store_that_is_away(tmp_path: Path, fake_time: FakeTime) -> None:
+    with pytest.raises(JobError) as caught:
+        fetched(unused_address(), tmp_path / "model.om", fake_time)
+    assert caught.value.reason == Reason.STORE_UNAVAILABLE
+    assert sum(fake_time.naps) == 20
+
+
+def test_a_mounted_artifact(tmp_path: Path) -> None:
+    path = tmp_path / "model.om"
+    path.write_bytes(OM)
+    assert verify(SHA256, path) == {"ok": True, "sha256": SHA256, "sizeBytes": 5}
+
+
+MOUNTED: list[tuple[str, Callable[[Path], object], Reason]] = [
+    ("nothing there", lambda path: None, Reason.ARTIFACT_MISSING),
+    ("a folder, as a subPath mount makes it", lambda path: path.mkdir(), Reason.ARTIFACT_MISSING),
+    ("another content", lambda path: path.write_bytes(b"x"), Reason.CHECKSUM_MISMATCH),
+    ("not readable", lambda path: path.symlink_to(path), Reason.STORE_UNAVAILABLE),
+]
+
+
+@pytest.mark.parametrize(("why", "make", "reason"), MOUNTED, ids=[m[0] for m in MOUNTED])
+def test_mounts_refused(
+    why: str, make: Callable[[Path], object], reason: Reason, tmp_path: Path
+) -> None:
+    make(tmp_path / "model.om")
+    with pytest.raises(JobError) as caught:
+        verify(SHA256, tmp_path / "model.om")
+    assert caught.value.reason == reason, why

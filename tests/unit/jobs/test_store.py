@@ -1,0 +1,318 @@
+"""Both kinds of store keep the same promises; the server's are proven against a real nginx."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs import nginx
+from tests.unit.jobs.conftest import FakeTime
+from tests.unit.jobs.webserver import serving, status, unused_address, whole
+
+from resnet_jobs import convert_driver as driver
+from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.files import Digest, digest_file
+from resnet_jobs.spec import StoreSpec
+from resnet_jobs.store import Manifest, Store, from_document, open_store
+from resnet_jobs.store_server import ServerStore
+from resnet_jobs.store_shared import SharedClaimStore
+
+needs_nginx = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
+KEY = "k" * 64
+
+
+class Kind:
+    """A store under test: how a Job sees it, and where its files really are."""
+
+    def __init__(self, folder: Path, connect: Callable[[], Store], spec: dict[str, str]) -> None:
+        self.folder = folder
+        self.connect = connect
+        self.spec = spec
+
+    def uploads(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return [entry.name for entry in (self.folder / "uploads").iterdir()]
+        return []
+
+
+@pytest.fixture(params=[pytest.param("Server", marks=needs_nginx), "SharedClaim"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+    folder = tmp_path / "store"
+    if request.param == "SharedClaim":
+        folder.mkdir()
+        spec = {"type": "SharedClaim", "path": str(folder)}
+        yield Kind(folder, lambda: SharedClaimStore(folder), spec)
+        return
+    with nginx.running(tmp_path) as url:
+        spec = {"type": "Server", "url": url}
+        yield Kind(folder, lambda: ServerStore(url, wait_seconds=0), spec)
+
+
+def artifact(path: Path, content: bytes) -> tuple[Path, Digest]:
+    path.write_bytes(content)
+    return path, digest_file(path)
+
+
+def manifest(digest: Digest, *, key: str = KEY, **more: Any) -> Manifest:
+    return from_document(
+        {
+            "contentKey": key,
+            "sha256": digest.sha256,
+            "sizeBytes": digest.size,
+            "file": "model.om",
+            **more,
+        }
+    )
+
+
+def publish(store: Store, path: Path, digest: Digest, **more: Any) -> Manifest:
+    store.put_blob(path, digest)
+    return store.commit(manifest(digest, **more))
+
+
+def test_what_is_published_is_found(kind: Kind, tmp_path: Path) -> None:
+    store = kind.connect()
+    assert store.find(KEY) is None
+    path, digest = artifact(tmp_path / "model.om", b"OM" * 500_000)
+    store.put_blob(path, digest)
+    assert store.find(KEY) is None, "a blob without its manifest does not exist"
+    mine = manifest(digest, inputs=[{"name": "é"}])
+    assert store.commit(mine) == mine
+    assert store.find(KEY) == mine
+    assert driver.find_in_store(kind.spec, KEY) == mine.document
+    blob = kind.folder / "blobs/sha256" / digest.sha256
+    assert blob.read_bytes() == path.read_bytes()
+    assert blob.stat().st_mode & 0o444 == 0o444, "serving pods must be able to read it"
+    assert kind.uploads() == []
+
+
+def test_the_first_commit_wins(kind: Kind, tmp_path: Path) -> None:
+    store = kind.connect()
+    first = publish(store, *artifact(tmp_path / "a.om", b"first"))
+    second = publish(store, *artifact(tmp_path / "b.om", b"second"))
+    assert second == first
+    assert store.find(KEY) == first
+    assert kind.uploads() == []
+
+
+def test_two_racing_publishers_end_with_one_manifest(kind: Kind, tmp_path: Path) -> None:
+    files = [artifact(tmp_path / f"{name}.om", name.encode() * 1000) for name in ("a", "b")]
+    for turn in range(20):
+        key = f"{turn:064d}"
+        barrier = threading.Barrier(2)
+        answers: list[Manifest] = []
+
+        def run(
+            path: Path, digest: Digest, *, key: str = key, barrier: threading.Barrier = barrier,
+            answers: list[Manifest] = answers,
+        ) -> None:  # fmt: skip
+            store = kind.connect()
+            store.put_blob(path, digest)
+            barrier.wait(10)
+            answers.append(store.commit(manifest(digest, key=key)))
+
+        threads = [threading.Thread(target=run, args=file) for file in files]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(answers) == 2
+        assert answers[0] == answers[1] == kind.connect().find(key)
+    assert kind.uploads() == []
+
+
+DAMAGE: list[tuple[str, Callable[[Path, str], object]]] = [
+    ("the blob is gone", lambda store, sha: (store / "blobs/sha256" / sha).unlink()),
+    ("the blob is cut off", lambda store, sha: (store / "blobs/sha256" / sha).write_bytes(b"f")),
+    (
+        "the manifest is no JSON",
+        lambda store, _: (store / f"artifacts/{KEY}.json").write_text("{"),
+    ),
+    (
+        "the manifest is another's",
+        lambda store, _: (store / f"artifacts/{KEY}.json").write_text("{}"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "damage"), DAMAGE, ids=[d[0] for d in DAMAGE])
+def test_a_damaged_artifact_counts_as_absent_and_is_repaired(
+    reason: str, damage: Callable[[Path, str], object], kind: Kind, tmp_path: Path
+) -> None:
+    store = kind.connect()
+    _, digest = artifact(tmp_path / "a.om", b"first")
+    publish(store, tmp_path / "a.om", digest)
+    damage(kind.folder, digest.sha256)
+    assert store.find(KEY) is None, reason
+    assert driver.find_in_store(kind.spec, KEY) is None
+    again = publish(store, *artifact(tmp_path / "b.om", b"second"))
+    assert again.sha256 != digest.sha256
+    assert store.find(KEY) == again
+    assert kind.uploads() == []
+
+
+def test_the_same_file_is_stored_once(kind: Kind, tmp_path: Path) -> None:
+    store = kind.connect()
+    path, digest = artifact(tmp_path / "a.om", b"same")
+    publish(store, path, digest)
+    assert publish(store, path, digest, key="other").sha256 == digest.sha256
+    assert [entry.name for entry in (kind.folder / "blobs/sha256").iterdir()] == [digest.sha256]
+
+
+# --- a full or broken volume --------------------------------------------------------------------
+
+BIG = 3 * 1024 * 1024
+FILL = ["dd", "if=/dev/zero", "of={store}/fill", "bs=4k"]
+READ_ONLY = ["mount", "-o", "remount,ro", "{store}"]
+VOLUMES: list[tuple[str, int, list[str], Reason, str]] = [
+    ("no room for the file", BIG, [], Reason.STORE_FULL, "3 MiB"),
+    ("no room at all", 5000, FILL, Reason.STORE_FULL, "delete services"),
+    ("read-only", 5, READ_ONLY, Reason.STORE_UNAVAILABLE, ""),
+]
+
+
+@pytest.mark.parametrize("which", [pytest.param("Server", marks=needs_nginx), "SharedClaim"])
+@pytest.mark.parametrize(
+    ("why", "size", "command", "reason", "want"), VOLUMES, ids=[v[0] for v in VOLUMES]
+)
+def test_volumes(
+    why: str, size: int, command: list[str], reason: Reason, want: str, which: str, tmp_path: Path
+) -> None:
+    with contextlib.ExitStack() as stack:
+        folder = tmp_path / "store"
+        if not stack.enter_context(nginx.small_volume(folder)):
+            pytest.skip("needs the right to mount a small file system")
+        if which == "Server":
+            url = stack.enter_context(nginx.running(tmp_path))
+            store: Store = ServerStore(url, wait_seconds=0)
+        else:
+            store = SharedClaimStore(folder)
+        if command:
+            words = [word.format(store=folder) for word in command]
+            subprocess.run(words, capture_output=True, check=False)
+        with pytest.raises(JobError) as caught:
+            store.put_blob(*artifact(tmp_path / "big.om", b"x" * size))
+        assert caught.value.reason == reason, why
+        assert want in caught.value.message
+        if which == "Server" and reason == Reason.STORE_FULL and not command:
+            small = publish(store, *artifact(tmp_path / "small.om", b"fits"))
+            assert store.find(KEY) == small, "what does fit is still taken"
+
+
+# --- a server that does not answer as it should -------------------------------------------------
+
+
+def server(address: str, fake_time: FakeTime, *, wait: float = 20) -> ServerStore:
+    return ServerStore(address, wait_seconds=wait, clock=fake_time.clock)
+
+
+def test_the_store_may_take_a_while_to_start(fake_time: FakeTime) -> None:
+    with serving(status(503), status(502), status(404)) as (address, _):
+        assert server(address, fake_time).find(KEY) is None
+    assert fake_time.naps == [1.0, 2.0]
+
+
+def test_a_store_that_never_answers(fake_time: FakeTime) -> None:
+    with pytest.raises(JobError) as caught:
+        server(unused_address(), fake_time).find(KEY)
+    assert (caught.value.reason, caught.value.exit_code) == (Reason.STORE_UNAVAILABLE, 81)
+    assert "Deployment resnet-store" in caught.value.message
+    assert sum(fake_time.naps) == 20
+
+
+ANSWERS: list[tuple[str, list[int], Reason]] = [
+    ("507 is what it says", [404, 507], Reason.STORE_FULL),
+    ("500, and an empty file goes in: full", [404, 500, 201, 204], Reason.STORE_FULL),
+    ("500, and no empty file goes in: broken", [404, 500, 500], Reason.STORE_UNAVAILABLE),
+    ("a server without PUT", [404, 405], Reason.STORE_UNAVAILABLE),
+    ("a limit on bodies", [404, 413], Reason.STORE_UNAVAILABLE),
+    ("no right to move", [404, 201, 403], Reason.STORE_UNAVAILABLE),
+    ("full while moving", [404, 201, 500, 201, 204], Reason.STORE_FULL),
+    ("no right to look", [403], Reason.STORE_UNAVAILABLE),
+]
+
+
+@pytest.mark.parametrize(("why", "answers", "reason"), ANSWERS, ids=[a[0] for a in ANSWERS])
+def test_answers(
+    why: str, answers: list[int], reason: Reason, fake_time: FakeTime, tmp_path: Path
+) -> None:
+    with serving(*map(status, answers)) as (address, seen), pytest.raises(JobError) as caught:
+        server(address, fake_time).put_blob(*artifact(tmp_path / "a.om", b"OM"))
+    assert caught.value.reason == reason, why
+    assert len(seen) == len(answers)
+
+
+def test_a_move_whose_answer_got_lost(fake_time: FakeTime, tmp_path: Path) -> None:
+    """The second try finds the upload gone, and the blob in its place."""
+    script = [status(404), status(201), status(503), status(404), whole(b"OM")]
+    with serving(*script) as (address, seen):
+        server(address, fake_time).put_blob(*artifact(tmp_path / "a.om", b"OM"))
+    assert [request.split()[0] for request, _ in seen] == ["HEAD", "PUT", "MOVE", "MOVE", "HEAD"]
+    assert seen[1][1]["Content-Length"] == "2"
+    assert seen[2][1]["Overwrite"] == "T"
+    assert seen[2][1]["Destination"].startswith("/blobs/sha256/")
+
+
+def test_an_interrupted_upload_starts_again(fake_time: FakeTime, tmp_path: Path) -> None:
+    def hang_up(handler: Any) -> None:
+        handler.rfile.read(10)
+        handler.connection.close()
+        handler.close_connection = True
+
+    with serving(status(404), hang_up, status(201), status(204)) as (address, seen):
+        server(address, fake_time).put_blob(*artifact(tmp_path / "a.om", b"OM" * 1000))
+    assert [request.split()[0] for request, _ in seen] == ["HEAD", "PUT", "PUT", "MOVE"]
+    assert {headers["Content-Length"] for _, headers in seen[1:3]} == {"2000"}
+
+
+def test_the_driver_waits_for_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(driver.time, "sleep", naps.append)  # type: ignore[attr-defined]
+    with serving(status(503), status(404)) as (address, _):
+        assert driver.find_in_store({"type": "Server", "url": address}, KEY) is None
+    assert naps == [1.0]
+    with pytest.raises(driver.DriverError) as caught:
+        driver.find_in_store({"type": "Server", "url": unused_address()}, KEY, wait_seconds=0)
+    assert caught.value.payload["reason"] == "StoreUnavailable"
+    assert caught.value.exit_code == 81
+
+
+def test_the_driver_reads_a_manifest_from_a_server(fake_time: FakeTime) -> None:
+    document = {"contentKey": KEY, "sha256": "ab", "sizeBytes": 2, "file": "model.om"}
+    data = json.dumps(document).encode()
+    with serving(whole(data), whole(b"OM")) as (address, seen):
+        assert driver.find_in_store({"type": "Server", "url": f"{address}/"}, KEY) == document
+    assert [request for request, _ in seen] == [
+        f"GET /artifacts/{KEY}.json",
+        "HEAD /blobs/sha256/ab",
+    ]
+
+
+def test_the_order_picks_the_kind(tmp_path: Path) -> None:
+    assert isinstance(open_store(StoreSpec("Server", "http://x")), ServerStore)
+    assert isinstance(open_store(StoreSpec("SharedClaim", str(tmp_path))), SharedClaimStore)
+
+
+def test_a_claim_that_is_not_mounted(tmp_path: Path) -> None:
+    store = SharedClaimStore(tmp_path / "nowhere")
+    with pytest.raises(JobError) as caught:
+        store.put_blob(*artifact(tmp_path / "a.om", b"OM"))
+    assert caught.value.reason == Reason.STORE_UNAVAILABLE
+    assert "writable by group 1000" in caught.value.message
+
+
+def test_a_claim_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    (tmp_path / "store").mkdir()
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    store = SharedClaimStore(tmp_path / "store")
+    mine = publish(store, *artifact(tmp_path / "a.om", b"OM"))
+    assert store.find(KEY) == mine
