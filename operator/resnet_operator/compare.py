@@ -7,8 +7,9 @@ there. Lists are compared as server-side apply merges them: by key where the API
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 # Merge keys of the lists that appear in what we apply (Kubernetes API, x-kubernetes-list-map-keys).
@@ -43,19 +44,23 @@ SUFFIXES = {
 }
 
 
+# Fields that hold one quantity; `requests` and `limits` hold a map of them.
+QUANTITIES = {"sizeLimit", "divisor"}
+QUANTITY = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)([A-Za-z]*)")
+
+# Maps that the API takes as one value: a key that somebody adds changes what ours mean.
+ATOMIC_MAPS = {"selector"}
+# Plain booleans of the API: the server does not store their false. Any other false that we state
+# differs from its default, as automountServiceAccountToken does.
+FALSE_IS_ABSENT = {"readOnly", "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty"}
+
+
 def parse_quantity(text: str | int | float) -> Decimal | None:
     """Return the number of a Kubernetes quantity, or None when it is not one."""
-    value = str(text)
-    number = value.rstrip("numkMGTPEi")
-    suffix = value[len(number) :]
-    if suffix == "E" or (suffix == "" and "e" in value.lower()):
-        suffix = suffix if suffix == "E" else ""
-    if suffix not in SUFFIXES:
+    found = QUANTITY.fullmatch(str(text))
+    if found is None or found[2] not in SUFFIXES:
         return None
-    try:
-        return Decimal(number) * SUFFIXES[suffix]
-    except InvalidOperation:
-        return None
+    return Decimal(found[1]) * SUFFIXES[found[2]]
 
 
 def is_subset(desired: Any, live: Any, field: str = "") -> bool:
@@ -66,17 +71,19 @@ def is_subset(desired: Any, live: Any, field: str = "") -> bool:
         return _is_subset_list(desired, live, field)
     if desired == live and isinstance(desired, bool) == isinstance(live, bool):
         return True
-    return field == "quantity" and _same_quantity(desired, live)
+    return (field == "quantity" or field in QUANTITIES) and _same_quantity(desired, live)
 
 
 def _is_subset_map(desired: Mapping[str, Any], live: Any, field: str) -> bool:
     if not isinstance(live, Mapping):
         # An empty map that we state may be left out by the server.
         return live is None and all(_is_empty(value) for value in desired.values())
+    if field in ATOMIC_MAPS and live.keys() - desired.keys():
+        return False
     quantities = field in {"requests", "limits"}
     return all(
         (key in live and is_subset(value, live[key], "quantity" if quantities else key))
-        or (key not in live and _is_empty(value))
+        or (key not in live and (_is_empty(value) or (value is False and key in FALSE_IS_ABSENT)))
         for key, value in desired.items()
     )
 
@@ -101,9 +108,8 @@ def _merge_key(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...
 
 
 def _is_empty(value: Any) -> bool:
-    # The server drops empty maps, lists and strings of optional fields, and false where it is
-    # the default; a 0 is a statement.
-    return value is None or value is False or value in ({}, [], "")
+    # The server drops empty maps, lists and strings of optional fields; a 0 is a statement.
+    return value is None or value in ({}, [], "")
 
 
 def _same_quantity(one: Any, other: Any) -> bool:
