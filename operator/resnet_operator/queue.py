@@ -104,7 +104,8 @@ class WorkQueue:
     def _delay(self, key: Key, error: Exception) -> float:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay: float = min(BASE_DELAY_SECONDS * 2.0**failures, MAX_DELAY_SECONDS)
+        # Bounded before the power: after four days of failures it would be no float any more.
+        delay: float = min(BASE_DELAY_SECONDS * 2.0 ** min(failures, 32), MAX_DELAY_SECONDS)
         asked = getattr(error, "retry_after", None)
         delay = max(delay, asked or 0) * (1 + self._rng.random() / 4)
         log.warning(
