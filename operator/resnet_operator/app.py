@@ -8,11 +8,11 @@ import gc
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
-from resnet_operator import health, watch
+from resnet_operator import health, names, watch
 from resnet_operator.kube import Kube
 from resnet_operator.metrics import SERVICES
 from resnet_operator.observed import ServiceObject
@@ -56,6 +56,8 @@ class App:
             clusterwide=not self.settings.namespaces,
             namespaces=self.settings.namespaces,
             standalone=True,
+            # kopf would ask for the user's name, which an arbitrary uid does not have.
+            identity=cast(Any, names.MANAGER),
             stop_flag=stop,
         )
 

@@ -1,0 +1,238 @@
+"""The verbs of the e2e tests: what a person does with kubectl and a Triton client."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import tritonclient.http as triton
+from PIL import Image
+from samples.predict import PRESETS, preprocess
+from tests.apiserver import ROOT, ApiServer, fresh_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from devkit.cluster.cluster import Cluster
+    from devkit.deploy import Operator
+
+DIGITS = ROOT / "samples" / "digits"
+MODEL = DIGITS / "digits-resnet.onnx"
+LABELS = DIGITS / "labels.txt"
+PICTURES = sorted((DIGITS / "pictures").glob("*.png"))
+API = "serving.resnet-operator.io/v1alpha1"
+# Triton answers within this of ONNX Runtime when the chip computes in FP16.
+FP16_TOLERANCE = 0.05
+
+
+def digits_batch(paths: list[Path]) -> np.ndarray:
+    """Return the pictures as the network's input [N, 3, 32, 32]."""
+    pictures = np.stack([np.asarray(Image.open(p).convert("RGB"), np.uint8) for p in paths])
+    return preprocess(pictures, PRESETS["digits"])
+
+
+def expected_logits(batch: np.ndarray) -> np.ndarray:
+    """Return ONNX Runtime's answer for a batch, the truth that serving is held against."""
+    session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"input": batch})[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """One namespace and what happens in it."""
+
+    server: ApiServer
+    cluster: Cluster | None
+    operator: Operator
+    namespace: str
+
+    # -- kubectl ---------------------------------------------------------------------------
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002
+        return self.server.kubectl("-n", self.namespace, *arguments, input=input)
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "-f", "-", input=json.dumps(listed))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return value
+
+    def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        chosen = ("-l", selector) if selector else ()
+        items: list[dict[str, Any]] = json.loads(
+            self.kubectl("get", kind, *chosen, "-o", "json")
+        )["items"]
+        return items
+
+    def patch(self, kind: str, name: str, value: dict[str, Any]) -> None:
+        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(value))
+
+    # -- the ResNetService -----------------------------------------------------------------
+
+    def service(self, name: str = "digits", **parts: Any) -> dict[str, Any]:
+        """Return a ResNetService of the sample model; `parts` replace parts of the spec."""
+        spec: dict[str, Any] = {
+            "model": {"uri": "configmap://digits-model/digits-resnet.onnx"},
+            "accelerator": {"chip": "Ascend310P3"},
+            "conversion": {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}},
+            "serving": {},
+        }
+        for key, value in parts.items():
+            spec[key] = {**spec.get(key, {}), **value} if isinstance(value, dict) else value
+        spec["serving"] = {
+            "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
+            **spec["serving"],
+        }
+        return {"apiVersion": API, "kind": "ResNetService", "metadata": {"name": name}, "spec": spec}
+
+    def put_sample(self) -> None:
+        """Put the sample model and its labels into ConfigMaps."""
+        model = base64.b64encode(MODEL.read_bytes()).decode()
+        self.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "digits-model"},
+                "binaryData": {MODEL.name: model},
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "digits-labels"},
+                "data": {"labels.txt": LABELS.read_text()},
+            },
+        )
+
+    def put_claim(self, name: str = "models") -> None:
+        """Make a claim that holds the sample model, as a person would: by a pod that copies."""
+        self.apply(*self.operator.claim_with_sample(name))
+        self.kubectl(
+            "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=60s"
+        )
+        self.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+
+    def ready_condition(self, name: str = "digits") -> dict[str, Any]:
+        status = self.get("resnetservice", name).get("status", {})
+        return next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+
+    def condition(self, kind: str, name: str = "digits") -> dict[str, Any]:
+        status = self.get("resnetservice", name).get("status", {})
+        return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
+
+    def wait_ready(self, name: str = "digits", seconds: float = 90) -> dict[str, Any]:
+        """Wait until the current spec is fully realised; return the status."""
+
+        def is_ready() -> bool:
+            found = self.get("resnetservice", name)
+            status = found.get("status", {})
+            ready = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+            return (
+                status.get("observedGeneration") == found["metadata"]["generation"]
+                and ready.get("status") == "True"
+            )
+
+        self.eventually(is_ready, lambda: f"{name} is not Ready: {self.ready_condition(name)}", seconds)
+        status: dict[str, Any] = self.get("resnetservice", name)["status"]
+        return status
+
+    def wait_reason(
+        self, reason: str, name: str = "digits", seconds: float = 60
+    ) -> dict[str, Any]:
+        """Wait until the Ready condition has the reason; return the condition."""
+        self.eventually(
+            lambda: self.ready_condition(name).get("reason") == reason,
+            lambda: f"{name} never said {reason}: {self.ready_condition(name)}",
+            seconds,
+        )
+        return self.ready_condition(name)
+
+    def printed_message(self, name: str = "digits") -> str:
+        """Return the MESSAGE column that `kubectl get resnetservices` prints."""
+        heads, line = self.kubectl("get", "resnetservices", name).splitlines()
+        start = heads.index("MESSAGE")
+        return line[start : heads.index("AGE", start)].strip()
+
+    def running(self, container: str) -> bool:
+        """Tell whether a container of a conversion's pod is running now."""
+        return any("running" in c.get("state", {}) for c in self._job_containers(container))
+
+    def ended(self, container: str) -> bool:
+        return any("terminated" in c.get("state", {}) for c in self._job_containers(container))
+
+    def _job_containers(self, name: str) -> list[dict[str, Any]]:
+        pods = self.items("pods", "app.kubernetes.io/component=conversion")
+        return [
+            status
+            for pod in pods
+            for key in ("initContainerStatuses", "containerStatuses")
+            for status in pod["status"].get(key, ())
+            if status["name"] == name
+        ]
+
+    def job_conditions(self) -> list[dict[str, Any]]:
+        return [c for job in self.items("jobs") for c in job["status"].get("conditions", ())]
+
+    # -- the endpoint ----------------------------------------------------------------------
+
+    def client(self, name: str = "digits") -> triton.InferenceServerClient:
+        """Return a Triton client of the Service, by its address."""
+        address = self.get("service", name)["spec"]["clusterIP"]
+        return triton.InferenceServerClient(f"{address}:8000", connection_timeout=10)
+
+    def logits(self, batch: np.ndarray, name: str = "digits", model: str = "") -> np.ndarray:
+        asked = triton.InferInput("input", list(batch.shape), "FP32")
+        asked.set_data_from_numpy(batch)
+        answer = self.client(name).infer(model or name, [asked])
+        return np.asarray(answer.as_numpy("logits"))
+
+    def top(self, picture: Path, name: str = "digits", count: int = 3) -> list[str]:
+        """Return the names of the best classes of a picture, best first."""
+        batch = digits_batch([picture])
+        asked = triton.InferInput("input", list(batch.shape), "FP32")
+        asked.set_data_from_numpy(batch)
+        wanted = triton.InferRequestedOutput("logits", class_count=count)
+        answer = self.client(name).infer(name, [asked], outputs=[wanted]).as_numpy("logits")
+        assert answer is not None
+        return [item.decode().split(":")[2] for item in answer.ravel()]
+
+    # -- waiting ---------------------------------------------------------------------------
+
+    def eventually(
+        self, claim: Callable[[], bool], explain: Callable[[], str], seconds: float = 60
+    ) -> None:
+        end = time.monotonic() + seconds
+        while not claim():
+            assert time.monotonic() < end, f"after {seconds:g} s: {explain()}\n{self.picture()}"
+            time.sleep(0.2)
+
+    def picture(self) -> str:
+        """Return what a person would look at when a test fails."""
+        parts = [self.kubectl("get", "resnetservices,jobs,deployments,pods", "-o", "wide")]
+        parts.append(self.kubectl("get", "events", "--sort-by=.lastTimestamp"))
+        parts.append(self.operator.logs(tail=40))
+        return "\n".join(parts)
+
+
+@contextmanager
+def new_story(server: ApiServer, cluster: Cluster | None, operator: Operator) -> Iterator[Story]:
+    with fresh_namespace(server) as namespace:
+        server.kubectl(
+            "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"
+        )
+        story = Story(server=server, cluster=cluster, operator=operator, namespace=namespace)
+        try:
+            yield story
+        finally:
+            # Chips are few: do not wait for the pods to drain.
+            story.kubectl("delete", "resnetservices", "--all", "--wait=false")
+            story.kubectl("delete", "deployments,jobs", "--all", "--wait=false")
+            story.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
