@@ -121,9 +121,7 @@ class Builder:
         return destination
 
     def _forget_old(self, image: Image) -> None:
-        tars = sorted(
-            self.cache.glob(f"*/{image.name}.tar"), key=lambda path: path.stat().st_mtime
-        )
+        tars = sorted(self.cache.glob(f"*/{image.name}.tar"), key=lambda path: path.stat().st_mtime)
         for path in tars[:-KEPT]:
             path.unlink()
             if not any(path.parent.iterdir()):

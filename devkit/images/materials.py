@@ -124,7 +124,9 @@ def rootfs(cache: Path) -> Path:
                 *include,
                 f'--customize-hook=chroot "$1" dpkg --purge {" ".join(PURGED)}',
                 f"--customize-hook={fetch} nginx nginx-common",
-                *(SUITE, new / "rootfs.tar", *([mirror] if mirror else [])),
+                SUITE,
+                new / "rootfs.tar",
+                *([mirror] if mirror else []),
                 env={**os.environ, "MATERIAL": str(new)},
             )
             (new / "pip").write_text(PIP)

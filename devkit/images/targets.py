@@ -88,6 +88,7 @@ IMAGES = {
             inputs=(
                 "devkit/cann/.dockerignore",
                 "devkit/cann/requirements.lock",
+                "devkit/cann/src",
                 "devkit/cann/toolkit",
             ),
             bases={"BASE_IMAGE": "base"},

@@ -1,0 +1,133 @@
+"""Makes a graph compute with the numbers that an AI Core would use. Called by compiler.py.
+
+ONNX Runtime has no half-precision convolution for ordinary CPUs. So weights are rounded once, and
+a pair of Casts (to the narrow type and back) rounds activations wherever an AI Core would store
+them; products are summed in single precision, as the cube unit does. Not reproduced: the order of
+the sums, saturation at 65504 (here: infinity), and the fused operators' private formats.
+
+    word        rounded
+    fp16        inputs, weights and every result
+    mixed_fp16  weights, inputs and results of matrix operators only
+    mixed_bf16  the same in bfloat16
+    cube_fp16   weights and inputs of matrix operators only: fp16 in, fp32 out
+    origin      nothing
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+MATRIX = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"})
+# fmt: off
+EXACT = frozenset((
+    "Abs", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements",
+    "GatherND", "GlobalMaxPool", "Identity", "Max", "MaxPool", "Min", "Neg", "Pad", "ReduceMax",
+    "ReduceMin", "Relu", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "TopK",
+    "Transpose", "Unsqueeze", "Where",
+))
+# fmt: on
+"""Operators that only choose among their inputs: a rounded input gives a rounded result."""
+
+
+def round_graph(model: onnx.ModelProto, word: str) -> onnx.ModelProto:
+    if word == "origin":
+        return model
+    return _Rounding(model, word).apply()
+
+
+class _Rounding:
+    def __init__(self, model: onnx.ModelProto, word: str) -> None:
+        self.model = model
+        self.everything = word == "fp16"
+        self.results = word != "cube_fp16"
+        self.narrow = TensorProto.BFLOAT16 if word == "mixed_bf16" else TensorProto.FLOAT16
+        typed = onnx.shape_inference.infer_shapes(model).graph
+        self.floats = {
+            value.name
+            for value in (*typed.input, *typed.value_info, *typed.output)
+            if value.type.tensor_type.elem_type == TensorProto.FLOAT
+        }
+        self.nodes: list[onnx.NodeProto] = []
+        self.rounded: dict[str, str] = {}
+        """Tensor -> its rounded twin, for tensors that are also used unrounded."""
+        self.unrounded: set[str] = set()
+        """Results whose rounding waits until after the Relu that alone reads them."""
+
+    def apply(self) -> onnx.ModelProto:
+        graph = self.model.graph
+        self._round_weights()
+        if self.everything:
+            for value in graph.input:
+                if value.name in self.floats:
+                    self.rounded[value.name] = self._twin(value.name)
+        consumers = _consumers(graph)
+        for node in graph.node:
+            matrix = node.op_type in MATRIX
+            if matrix and not self.everything:
+                for name in node.input:
+                    if name in self.floats and name not in self.rounded:
+                        self.rounded[name] = self._twin(name)
+            if matrix or self.everything:
+                names = [self.rounded.get(name, name) for name in node.input]
+                node.input[:] = names
+            self._add(node, consumers)
+        del graph.node[:]
+        graph.node.extend(self.nodes)
+        del graph.value_info[:]
+        return self.model
+
+    def _add(self, node: onnx.NodeProto, consumers: dict[str, list[str]]) -> None:
+        """Keep the node, and round its results where they are stored."""
+        self.nodes.append(node)
+        matrix = node.op_type in MATRIX
+        if not (self.results and (matrix or self.everything)):
+            return
+        exact = node.op_type in EXACT and self.unrounded.isdisjoint(node.input)
+        for index, name in enumerate(node.output):
+            if exact or name not in self.floats:
+                continue
+            # Relu(round(x)) is round(Relu(x)): rounding after Relu lets ONNX Runtime fuse it.
+            if node.op_type != "Relu" and consumers.get(name) == ["Relu"]:
+                self.unrounded.add(name)
+                continue
+            node.output[index] = f"{name}/wide"
+            self._casts(node.output[index], name)
+
+    def _twin(self, name: str) -> str:
+        twin = f"{name}/narrow"
+        self._casts(name, twin)
+        return twin
+
+    def _casts(self, source: str, target: str) -> None:
+        middle = f"{target}/cast"
+        self.nodes.append(helper.make_node("Cast", [source], [middle], to=self.narrow))
+        self.nodes.append(helper.make_node("Cast", [middle], [target], to=TensorProto.FLOAT))
+
+    def _round_weights(self) -> None:
+        graph = self.model.graph
+        used = {name for node in graph.node if node.op_type in MATRIX for name in node.input}
+        for tensor in graph.initializer:
+            if tensor.data_type == TensorProto.FLOAT and (self.everything or tensor.name in used):
+                values = numpy_helper.to_array(tensor)
+                tensor.CopyFrom(numpy_helper.from_array(self._narrow(values), tensor.name))
+
+    def _narrow(self, values: np.ndarray) -> np.ndarray:
+        if self.narrow == TensorProto.FLOAT16:
+            with np.errstate(over="ignore"):
+                return values.astype(np.float16).astype(np.float32)
+        bits = values.astype(np.float32).view(np.uint32)
+        nearest_even = bits + 0x7FFF + ((bits >> 16) & 1)
+        return (nearest_even & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _consumers(graph: onnx.GraphProto) -> dict[str, list[str]]:
+    """Tensor -> the types of the operators that read it; a graph output counts as one."""
+    result: dict[str, list[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            result.setdefault(name, []).append(node.op_type)
+    for value in graph.output:
+        result.setdefault(value.name, []).append("output")
+    return result
