@@ -215,13 +215,14 @@ def atc_environment(environment: dict[str, str], home: str, machine: str) -> dic
     for name in ("USER", "LOGNAME"):
         result.setdefault(name, "resnet")
     path = environment.get("LD_LIBRARY_PATH", "")
-    folders = [folder for folder in path.split(":") if folder] + list(DRIVER_LIBRARIES)
-    if any(os.path.exists(os.path.join(folder, "libascend_hal.so")) for folder in folders):
+    folders = [folder for folder in path.split(":") if folder]
+    known = folders + list(DRIVER_LIBRARIES)
+    if any(os.path.exists(os.path.join(folder, "libascend_hal.so")) for folder in known):
         return result
     for root in cann_roots(environment):
         stubs = os.path.join(root, machine + "-linux", "devlib")
         if os.path.isdir(stubs):  # appended: the image's own libraries keep their precedence
-            result["LD_LIBRARY_PATH"] = path + ":" + stubs if path else stubs
+            result["LD_LIBRARY_PATH"] = ":".join([*folders, stubs])
             break
     return result
 

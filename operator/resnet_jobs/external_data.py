@@ -7,6 +7,7 @@ model, so that one file and one digest stand for the whole from then on.
 from __future__ import annotations
 
 import hashlib
+import mmap
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+LOCATION_ENTRY = b"\x0a\x08location"  # field 1, 8 bytes: the key of a StringStringEntryProto
+
 
 def external_files(path: Path) -> tuple[str, ...]:
     """The relative paths of the files a model's weights are in; empty for one-file models and for
     what is no ONNX file at all (`prepare` says so in better words).
     """
+    if not _may_have_external_data(path):
+        return ()
     import onnx
 
     try:
@@ -44,6 +49,19 @@ def external_files(path: Path) -> tuple[str, ...]:
                 "onnx.save(onnx.load(path), new_path)",
             )
     return tuple(sorted(names))
+
+
+def _may_have_external_data(path: Path) -> bool:
+    """Whether the key of such an entry occurs in the file at all. Parsing would hold the weights
+    twice in memory; a model that has them elsewhere is small.
+    """
+    if path.stat().st_size == 0:
+        return False
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(LOCATION_ENTRY) >= 0
 
 
 def tensors(graph: Any) -> Iterator[Any]:

@@ -34,8 +34,8 @@ class SourceSpec:
 
     @property
     def label(self) -> str:
-        """The address without its query, which may hold a signature."""
-        return self.uri.split("?", 1)[0].split("#", 1)[0]
+        """The address for people: short, and without its query, which may hold a signature."""
+        return shortened(self.uri.split("?", 1)[0].split("#", 1)[0])
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class JobSpec:
     @property
     def is_cpu(self) -> bool:
         return self.chip == "CPU"
+
+
+def shortened(address: str) -> str:
+    """A URI may have 2048 characters; the sentence around it must stay readable."""
+    return address if len(address) <= 100 else f"{address[:48]}…{address[-48:]}"
 
 
 def parse_job(text: str | None) -> JobSpec:
@@ -97,7 +102,7 @@ def parse_source(uri: object) -> SourceSpec:
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme not in SUPPORTED_SCHEMES:
         raise _invalid(
-            f'spec.model.uri "{uri}" has no supported scheme; '
+            f'spec.model.uri "{shortened(uri)}" has no supported scheme; '
             "write pvc://<claim>/<path>, configmap://<name>/<key> or http(s)://<host>/<path>"
         )
     if scheme in ("http", "https"):
@@ -107,9 +112,11 @@ def parse_source(uri: object) -> SourceSpec:
         raise _invalid(f"spec.model.uri must not hold a user name or password: {scheme}://…")
     segments = [segment for segment in path.split("/") if segment not in ("", ".")]
     if not host or not segments:
-        raise _invalid(f'spec.model.uri "{uri}" must name a {_VOLUME[scheme]}')
+        raise _invalid(f'spec.model.uri "{shortened(uri)}" must name a {_VOLUME[scheme]}')
     if ".." in segments or "\0" in path:
-        raise _invalid(f'spec.model.uri "{uri}" must not contain "..": write the path from the top')
+        raise _invalid(
+            f'spec.model.uri "{shortened(uri)}" must not contain "..": write the path from the top'
+        )
     return SourceSpec(scheme=scheme, uri=uri, host=host, path="/".join(segments))
 
 
@@ -128,7 +135,9 @@ def _web_source(uri: str, scheme: str) -> SourceSpec:
     if parts.username is not None or parts.password is not None:
         raise _invalid(f"spec.model.uri must not hold a user name or password: {scheme}://{host}/…")
     if not host:
-        raise _invalid(f'spec.model.uri "{uri}" names no host; write {scheme}://<host>/<path>')
+        raise _invalid(
+            f'spec.model.uri "{shortened(uri)}" names no host; write {scheme}://<host>/<path>'
+        )
     return SourceSpec(scheme=scheme, uri=uri, host=host, path=parts.path)
 
 

@@ -548,7 +548,7 @@ def test_the_content_key_depends_on_everything_and_on_no_order() -> None:
 # --- the stub driver library --------------------------------------------------------------------
 
 STUBS: list[tuple[str, dict[str, str], str | None, str | None]] = [
-    ("no driver: the stubs are appended", {"stub": ""}, "/image/lib", "/image/lib:{stubs}"),
+    ("no driver: the stubs are appended", {"stub": ""}, "/image/lib:", "/image/lib:{stubs}"),
     ("no library path before", {"stub": ""}, None, "{stubs}"),
     ("a driver: nothing is touched", {"stub": "", "driver": ""}, "{driver}", "{driver}"),
     ("no stubs either", {}, "/image/lib", "/image/lib"),

@@ -99,3 +99,10 @@ def test_a_password_is_never_repeated() -> None:
     with pytest.raises(JobError) as caught:
         parsed(uri="https://user:s3cret@host/a.onnx")
     assert "s3cret" not in caught.value.message
+
+
+def test_a_long_address_leaves_room_for_the_sentence() -> None:
+    label = parsed(uri="https://host/" + "a" * 1900 + "/m.onnx").source.label
+    assert len(label) < 100
+    assert label.startswith("https://host/a")
+    assert label.endswith("a/m.onnx")
