@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 ARTIFACT_KEY = "artifact.json"
@@ -77,7 +77,7 @@ class Artifact:
         """Read a record's data; None while the record is not filled."""
         if ARTIFACT_KEY not in data:
             return None
-        value = json.loads(data[ARTIFACT_KEY])
+        value = _known(cls, json.loads(data[ARTIFACT_KEY]))
         value["inputs"] = tuple(TensorInfo.from_json(item) for item in value["inputs"])
         value["outputs"] = tuple(TensorInfo.from_json(item) for item in value["outputs"])
         value["command"] = tuple(value["command"])
@@ -106,7 +106,15 @@ class Failure:
 
     @classmethod
     def from_record(cls, data: Mapping[str, str]) -> Failure | None:
-        return cls(**json.loads(data[FAILURE_KEY])) if FAILURE_KEY in data else None
+        if FAILURE_KEY not in data:
+            return None
+        return cls(**_known(cls, json.loads(data[FAILURE_KEY])))
 
     def to_record(self) -> dict[str, str]:
         return {FAILURE_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+
+def _known(cls: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a newer operator has written: records outlive a step back to this version."""
+    known = {item.name for item in fields(cls)}
+    return {key: item for key, item in value.items() if key in known}

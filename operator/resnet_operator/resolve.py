@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from resnet_operator.api.spec import BatchingMode, ResNetServiceSpec, Warmup
 from resnet_operator.errors import InvalidSpec
@@ -54,6 +55,7 @@ class Resolved:
 
 def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings) -> Resolved:
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
+    _check_uri(spec.model.uri)
     chip = spec.accelerator.chip
     on_chip = chip != CPU
     runtime = ASCEND_OM if on_chip else ONNX_RUNTIME
@@ -149,6 +151,14 @@ def declared_digest(
             mode="json", include={"jobs_image", "serving_images", "chip_resources", "store"}
         )
     return digest(declared, 10)
+
+
+def _check_uri(uri: str) -> None:
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        # The CRD's rules cannot see every one, an unclosed [ of an IPv6 address for example.
+        raise InvalidSpec(f"spec.model.uri cannot be read ({error}); correct it") from error
 
 
 def _resource(spec: ResNetServiceSpec, settings: Settings) -> str:
