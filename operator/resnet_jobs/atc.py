@@ -31,16 +31,15 @@ PRECISION_MODES = {
     "Origin": "--precision_mode_v2=origin",
     "MixedFloat16": "--precision_mode_v2=mixed_float16",
     "MixedBFloat16": "--precision_mode_v2=mixed_bfloat16",
-    "MixedHiF8": "--precision_mode_v2=mixed_hif8",
-    "CubeHiF8": "--precision_mode_v2=cube_hif8",
 }
 OP_SELECT_IMPL_MODES = {
     "HighPerformance": "--op_select_implmode=high_performance",
     "HighPrecision": "--op_select_implmode=high_precision",
+    "HighPerformanceForAll": "--op_select_implmode=high_performance_for_all",
+    "HighPrecisionForAll": "--op_select_implmode=high_precision_for_all",
 }
 BF16_CHIPS = ("Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4", "Ascend910_9",
               "Ascend310B", "Ascend950")  # fmt: skip
-HIF8_CHIPS = ("Ascend950",)
 ONNX_FRAMEWORK = 5
 
 
@@ -92,11 +91,6 @@ def check_precision(precision_mode: str | None, *, chip: str) -> None:
         raise _invalid(
             f"spec.conversion.precisionMode {mode} needs a chip with bfloat16, which {chip} is "
             "not; write ForceFP16 or leave it out"
-        )
-    if "HiF8" in mode and not chip.startswith(HIF8_CHIPS):
-        raise _invalid(
-            f"spec.conversion.precisionMode {mode} is for Ascend950 chips only; {chip} wants "
-            "another, or none"
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from resnet_jobs import atc
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.inspect_model import Tensor
+from resnet_operator.api.conversion import OpSelectImplMode, PrecisionMode
 
 PATHS: Any = {"model": Path("/scratch/in/model.onnx"), "output": Path("/scratch/out/model")}
 PICTURE = Tensor("actual_input_1", "FP32", (3, 224, 224))
@@ -100,7 +101,6 @@ REFUSED: list[tuple[str, str | None, str, str]] = [
     ("310P3 has no bfloat16", "AllowMixPrecisionBF16", "Ascend310P3", "bfloat16"),
     ("by its v2 name too", "MixedBFloat16", "Ascend310P3", "bfloat16"),
     ("the old 910B is not the A2", "AllowFP32ToBF16", "Ascend910B", "bfloat16"),
-    ("HiF8 is for the 950", "CubeHiF8", "Ascend910B4", "Ascend950"),
 ]
 
 
@@ -118,13 +118,18 @@ ALLOWED = [
     ("310B has bfloat16", "MixedBFloat16", "Ascend310B4"),
     ("A2 has bfloat16", "AllowFP32ToBF16", "Ascend910B3"),
     ("A3 has bfloat16", "AllowMixPrecisionBF16", "Ascend910_9362"),
-    ("950 has HiF8", "MixedHiF8", "Ascend950PR_9589"),
+    ("950 has bfloat16", "MixedBFloat16", "Ascend950PR_9589"),
 ]
 
 
 @pytest.mark.parametrize(("reason", "mode", "chip"), ALLOWED, ids=[a[0] for a in ALLOWED])
 def test_precision_the_chip_has(reason: str, mode: str | None, chip: str) -> None:
     atc.check_precision(mode, chip=chip)
+
+
+def test_the_tables_know_what_the_custom_resource_offers() -> None:
+    assert [mode.value for mode in PrecisionMode] == list(atc.PRECISION_MODES)
+    assert [mode.value for mode in OpSelectImplMode] == list(atc.OP_SELECT_IMPL_MODES)
 
 
 @pytest.mark.parametrize("field", ["precision_mode", "op_select_impl_mode"])
