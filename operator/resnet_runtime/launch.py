@@ -36,6 +36,7 @@ from resnet_runtime.processes import (
 STUB = "triton_python_b"  # triton_python_backend_stub, as the kernel cuts it
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 TICK_SECONDS = 1.0
+LOADING_TICK_SECONDS = 0.2
 LOAD_FAILURE_SECONDS = 30.0  # Triton ends by itself after a failed load
 KILL_SECONDS = 10.0  # after Triton's own exit timeout
 PR_SET_CHILD_SUBREAPER = 36
@@ -50,14 +51,14 @@ class TerminationLog:
 
     def _read(self) -> str:
         try:
-            with open(self._path) as file:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
                 return file.read()
         except OSError:
             return ""
 
     def _replace(self, text: str) -> None:
         try:
-            with open(self._path, "w") as file:
+            with open(self._path, "w", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
             log("cannot write {}: {}".format(self._path, error))
@@ -169,8 +170,8 @@ class Watch:
             failure = self._failure()
             if failure is not None:
                 return failure
-            self._wait(TICK_SECONDS)
-        seconds = self._drain_seconds if self._server.ready else 0.0
+            self._wait(TICK_SECONDS if self._server.ready else LOADING_TICK_SECONDS)
+        seconds = self._drain_seconds if self._server.check_ready() else 0.0
         log("asked to stop: serving for another {:g} s".format(seconds))
         deadline = time.monotonic() + seconds
         while self._asked_to_stop == 1 and time.monotonic() < deadline:
@@ -201,6 +202,7 @@ class Watch:
     def _failure(self) -> Optional[int]:
         """The exit status when the server or a stub has ended by itself, else None."""
         if not self._server.ready and self._server.check_ready():
+            log("the models are loaded")
             self._termination.forget_load_failure()
         status = self._server.status()
         if status is not None:

@@ -112,16 +112,22 @@ def write_termination(
     record = {"reason": reason, "message": message[:MESSAGE_CHARACTERS], "code": code}
     if detail:
         record["detail"] = detail
-    while len(json.dumps(record)) > TERMINATION_BYTES and record.get("detail"):
+    text = _json(record)
+    while len(text) > TERMINATION_BYTES and record.get("detail"):
         record["detail"] = str(record["detail"])[: len(str(record["detail"])) * 3 // 4]
-    sys.stderr.write(json.dumps(record) + "\n")
+        text = _json(record)
+    sys.stderr.write("{!r}\n".format(record))
     try:
         if os.path.exists(path) and os.path.getsize(path):
             return
-        with open(path, "w") as file:
-            json.dump(record, file)
+        with open(path, "wb") as file:
+            file.write(text)
     except OSError as error:
         sys.stderr.write("cannot write {}: {}\n".format(path, error))
+
+
+def _json(record: Dict[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ def test_the_first_message_stays(left_behind: Message) -> None:
 def test_a_long_detail_is_cut_not_the_json(
     termination_log: Path, left_behind: Message, detail: str
 ) -> None:
-    write_termination("ModelLoadFailed", "m" * 1000, code="545001", detail=detail)
+    write_termination("ModelLoadFailed", "芯" * 1000, code="545001", detail=detail)
     assert termination_log.stat().st_size <= 1500
     assert len(left_behind()["message"]) == 300
     assert left_behind()["code"] == "545001"
@@ -42,7 +41,7 @@ def test_no_termination_log_is_no_failure(
 ) -> None:
     monkeypatch.setenv("RESNET_TERMINATION_LOG", str(tmp_path / "none" / "log"))
     write_termination("ModelLoadFailed", "why")
-    assert json.loads(capfd.readouterr().err.splitlines()[0])["message"] == "why"
+    assert "'message': 'why'" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
