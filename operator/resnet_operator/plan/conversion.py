@@ -16,6 +16,7 @@ from resnet_operator.plan.trouble import (
     creation_failure,
     ended_container,
     message_of,
+    mount_failure,
     pod_trouble,
     to_reason,
 )
@@ -255,18 +256,8 @@ def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
         return None
     found = pod_trouble(pod)
     if found is None and pod.phase == "Pending" and observed.complaints and pod.scheduled:
-        return mount_failure(observed.complaints[-1])
+        return mount_failure(observed.complaints)
     return found
-
-
-def mount_failure(complaint: str) -> Problem:
-    """Say what the kubelet cannot mount, from its event."""
-    name = complaint.split('"')[1] if complaint.count('"') >= 2 else ""
-    return Problem(
-        reason=Reason.VOLUME_MOUNT_FAILED,
-        message=f"volume {name} cannot be mounted; see the condition for the kubelet's words",
-        detail=complaint,
-    )
 
 
 def _stage(pods: list[Pod], resolved: Resolved) -> tuple[str, str]:

@@ -10,8 +10,8 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.compare import is_subset
 from resnet_operator.observed import ConfigMapObject, DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
-from resnet_operator.plan.conversion import mount_failure, plan_store
-from resnet_operator.plan.trouble import creation_failure, pod_trouble
+from resnet_operator.plan.conversion import plan_store
+from resnet_operator.plan.trouble import creation_failure, mount_failure, pod_trouble
 from resnet_operator.render.serving import (
     TEMPLATE_KEY,
     deployment,
@@ -190,5 +190,5 @@ def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None
         return None
     found = pod_trouble(pod, resource=resolved.resource, count=resolved.chip_count)
     if found is None and pod.scheduled and pod.phase == "Pending" and observed.complaints:
-        return mount_failure(observed.complaints[-1])
+        return mount_failure(observed.complaints)
     return found

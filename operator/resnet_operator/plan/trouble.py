@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
@@ -16,19 +16,25 @@ from resnet_operator.observed import Container, Pod
 from resnet_operator.plan.actions import Problem
 
 PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
-CONFIG_FAILURES = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+CONFIG_FAILURES = {"CreateContainerConfigError", "CreateContainerError"}
+# One cause: the kubelet says the first while it waits, one of the others of the attempt.
+START_FAILURES = {"RunContainerError", "StartError", "ContainerCannotRun"}
 MODEL_FAULTS = {Reason.MODEL_LOAD_FAILED, Reason.CHIP_MISMATCH, Reason.OUT_OF_MEMORY}
 
 BY_WORD = {reason.value: reason for reason in Reason}
 MISSING_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
-INSUFFICIENT = re.compile(r"Insufficient ([A-Za-z0-9./_-]+)")
-NODES = re.compile(r"^(\d+)/(\d+) nodes are available")
+INSUFFICIENT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
+NODES = re.compile(r"^\d+/(\d+) nodes are available")
+UNBOUND_CLAIM = "unbound immediate PersistentVolumeClaims"
+VOLUME = re.compile(r'volume "([^"]+)"|unmounted volumes=\[([^\] ]+)')
+# The name has another end in each attempt; it is no part of the cause.
+POD_NAME = re.compile(r'pods "[^"]*"')
 
 
 def pod_trouble(pod: Pod, *, resource: str | None = None, count: int = 1) -> Problem | None:
     """Return the first cause that explains why the pod is not well, or None."""
     checks: tuple[Callable[[], Problem | None], ...] = (
-        lambda: _evicted(pod),
+        lambda: node_failure(pod),
         lambda: _unschedulable(pod, resource, count),
         lambda: _image_pull(pod),
         lambda: _config(pod),
@@ -53,6 +59,7 @@ def to_reason(word: str | None, default: Reason) -> Reason:
 
 def creation_failure(message: str) -> Problem:
     """Say why a controller may not create pods; `message` is the API server's refusal."""
+    message = POD_NAME.sub("pods", message)
     if "exceeded quota" in message:
         found = re.search(r"exceeded quota: ([^,]+), requested: ([^,]+(?:,[^,]+)*?), used", message)
         what = f'quota "{found[1]}" refuses {found[2]}' if found else "a quota refuses the pod"
@@ -62,22 +69,19 @@ def creation_failure(message: str) -> Problem:
             detail=message,
         )
     if "violates PodSecurity" in message:
-        level = re.search(r'violates PodSecurity "([^"]+)"', message)
+        found = re.search(r'violates PodSecurity "([^"]+)"', message)
+        level = f" {found[1]}" if found else ""
         return Problem(
             reason=Reason.POD_SECURITY_FORBIDDEN,
-            message=f"Pod Security {level[1] if level else ''} of the namespace refuses the pod",
+            message=f"Pod Security{level} of the namespace refuses the pod",
             detail=message,
         )
     return Problem(reason=Reason.REJECTED, message="the API server refuses the pod", detail=message)
 
 
-def _evicted(pod: Pod) -> Problem | None:
-    if pod.phase != "Failed" or pod.reason not in {
-        "Evicted",
-        "NodeLost",
-        "Shutdown",
-        "NodeShutdown",
-    }:
+def node_failure(pod: Pod) -> Problem | None:
+    """Say that the node ended the pod or did not take it: only then has a pod a reason itself."""
+    if pod.phase != "Failed" or not pod.reason:
         return None
     return Problem(reason=Reason.POD_LOST, message=f"a pod was ended by its node ({pod.reason})")
 
@@ -88,8 +92,14 @@ def _unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None
         return None
     if missing := MISSING_CLAIM.search(text):
         return missing_claim(missing[1])
+    if UNBOUND_CLAIM in text:
+        return Problem(
+            reason=Reason.VOLUME_MOUNT_FAILED,
+            message="a PersistentVolumeClaim of the pod is not bound; check its storage class",
+            detail=text,
+        )
     nodes = NODES.match(text)
-    total = nodes[2] if nodes else "0"
+    total = nodes[1] if nodes else "0"
     lacking = sorted(set(INSUFFICIENT.findall(text)))
     if resource and resource in lacking:
         message = f"0/{total} nodes have {count} free {resource}; free a chip or add a node"
@@ -97,10 +107,12 @@ def _unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None
         message = (
             f"0/{total} nodes have enough free {', '.join(lacking)}; add nodes or ask for less"
         )
-    elif total == "0":
+    elif total != "0":
+        message = f"0/{total} nodes fit the pod; check nodeSelector, affinity and taints"
+    elif nodes or "no nodes available" in text:
         message = "the cluster has no ready node; add one"
     else:
-        message = f"0/{total} nodes fit the pod; check nodeSelector, affinity and taints"
+        message = "the scheduler cannot place the pod; see the condition for its words"
     return Problem(reason=Reason.UNSCHEDULABLE, message=message, detail=text)
 
 
@@ -108,6 +120,21 @@ def missing_claim(name: str) -> Problem:
     return Problem(
         reason=Reason.VOLUME_MOUNT_FAILED,
         message=f'PersistentVolumeClaim "{name}" does not exist here; create it or change the URI',
+    )
+
+
+def mount_failure(complaints: Sequence[str]) -> Problem:
+    """Say what the kubelet cannot mount, from its events.
+
+    It complains in turns about one volume with the cause and about all without: the cause wins.
+    """
+    words = next((text for text in reversed(complaints) if 'volume "' in text), complaints[-1])
+    found = VOLUME.search(words)
+    what = f'volume "{found[1] or found[2]}"' if found else "a volume"
+    return Problem(
+        reason=Reason.VOLUME_MOUNT_FAILED,
+        message=f"{what} cannot be mounted; see the condition for the kubelet's words",
+        detail=words,
     )
 
 
@@ -124,6 +151,8 @@ def _image_pull(pod: Pod) -> Problem | None:
 
 def _config(pod: Pod) -> Problem | None:
     for container in pod.containers:
+        if container.waiting in START_FAILURES:
+            return _not_started(container)
         if container.waiting in CONFIG_FAILURES:
             return Problem(
                 reason=Reason.CONTAINER_CONFIG_ERROR,
@@ -131,6 +160,15 @@ def _config(pod: Pod) -> Problem | None:
                 "check the ConfigMaps and Secrets of serving.env",
             )
     return None
+
+
+def _not_started(container: Container) -> Problem:
+    return Problem(
+        reason=Reason.CONTAINER_CONFIG_ERROR,
+        message=f"container {container.name} cannot be started; "
+        "its image is not one that can run here",
+        detail=container.message,
+    )
 
 
 def _ended(pod: Pod) -> Problem | None:
@@ -151,6 +189,8 @@ def ended_container(container: Container) -> Problem:
             message=str(left.get("message") or reason.meaning),
             detail=str(left.get("detail") or ""),
         )
+    if container.reason in START_FAILURES:
+        return _not_started(container)
     if container.reason == "OOMKilled":
         return Problem(
             reason=Reason.OUT_OF_MEMORY,
