@@ -1,0 +1,466 @@
+"""Why a pod is not well: each failure in all the states that the kubelet shows of it.
+
+The kubelet goes round in circles (waiting, running, ended, waiting); the cause is one, so the
+problem must be one as well, or the status is written again with every turn.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.unit.controller.builders import (
+    RESOURCE,
+    Body,
+    a_pod,
+    end,
+    ended,
+    pod_body,
+    running,
+    waiting,
+)
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.observed import Container, Pod
+from resnet_operator.plan.trouble import (
+    creation_failure,
+    message_of,
+    mount_failure,
+    pod_trouble,
+    to_reason,
+)
+
+POD_NAME = "resnet50-7d4b9c-x2x5k"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`states` are all the pods that one cause shows as, one after the other."""
+
+    reason: str
+    states: tuple[Body, ...]
+    word: Reason
+    message: str
+    detail: str | None = None
+    chips: int = 1
+
+
+def pod(**facts: Any) -> Body:
+    return pod_body(POD_NAME, **facts)
+
+
+def loop(name: str, last: Body, **facts: Any) -> tuple[Body, ...]:
+    """Return the states of a container that ends, is held back and is started again."""
+    return (
+        pod(phase="Running", containers=[{"name": name, "state": last, "lastState": {}}], **facts),
+        pod(containers=[waiting(name, "CrashLoopBackOff", last=last)], **facts),
+        pod(phase="Running", containers=[running(name, last=last)], **facts),
+    )
+
+
+def loading(reason: str, message: str, **more: Any) -> Body:
+    return end(1, said={"reason": reason, "message": message, "code": None, **more})
+
+
+def unschedulable(text: str) -> tuple[Body, ...]:
+    return (pod(unschedulable=text),)
+
+
+IMAGES = {"triton": "registry.example/serving:9", "artifact": "registry.example/jobs:9"}
+CASES = (
+    Case(
+        "no node has the chip",
+        (
+            *unschedulable(
+                "0/3 nodes are available: 3 Insufficient huawei.com/Ascend310P. preemption: "
+                "0/3 nodes are available: 3 No preemption victims found for incoming pod."
+            ),
+            *unschedulable("0/3 nodes are available: 3 Insufficient huawei.com/Ascend310P."),
+        ),
+        Reason.UNSCHEDULABLE,
+        "0/3 nodes have 2 free huawei.com/Ascend310P; free a chip or add a node",
+        chips=2,
+    ),
+    Case(
+        "some nodes lack the chip and others are tainted: the chip is what is missing",
+        unschedulable(
+            "0/2 nodes are available: 1 Insufficient huawei.com/Ascend310P, 1 node(s) had "
+            "untolerated taint {node-role.kubernetes.io/control-plane: }."
+        ),
+        Reason.UNSCHEDULABLE,
+        "0/2 nodes have 1 free huawei.com/Ascend310P; free a chip or add a node",
+    ),
+    Case(
+        "not enough memory",
+        unschedulable("0/2 nodes are available: 2 Insufficient memory, 1 Insufficient cpu."),
+        Reason.UNSCHEDULABLE,
+        "0/2 nodes have enough free cpu, memory; add nodes or ask for less",
+    ),
+    Case(
+        "the node selector fits none",
+        unschedulable(
+            "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+        ),
+        Reason.UNSCHEDULABLE,
+        "0/2 nodes fit the pod; check nodeSelector, affinity and taints",
+    ),
+    Case(
+        "a cluster without nodes",
+        unschedulable("no nodes available to schedule pods"),
+        Reason.UNSCHEDULABLE,
+        "the cluster has no ready node; add one",
+    ),
+    Case(
+        "a queue that holds the pod back is no lack of nodes",
+        unschedulable("Scheduling is blocked due to non-empty scheduling gates"),
+        Reason.UNSCHEDULABLE,
+        "the scheduler cannot place the pod; see the condition for its words",
+    ),
+    Case(
+        "the claim of the source is missing",
+        unschedulable(
+            '0/1 nodes are available: persistentvolumeclaim "models" not found. preemption: …'
+        ),
+        Reason.VOLUME_MOUNT_FAILED,
+        'PersistentVolumeClaim "models" does not exist here; create it or change the URI',
+    ),
+    Case(
+        "a claim that no volume was found for",
+        unschedulable(
+            "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. "
+            "preemption: 0/1 nodes are available"
+        ),
+        Reason.VOLUME_MOUNT_FAILED,
+        "a PersistentVolumeClaim of the pod is not bound; check its storage class",
+    ),
+    Case(
+        "Triton's image cannot be pulled",
+        (
+            pod(containers=[waiting("triton", "ErrImagePull")], images=IMAGES),
+            pod(containers=[waiting("triton", "ImagePullBackOff")], images=IMAGES),
+        ),
+        Reason.IMAGE_PULL_FAILED,
+        "image registry.example/serving:9 cannot be pulled; correct its name or add a pull secret",
+    ),
+    Case(
+        "an image with an impossible name",
+        (pod(containers=[waiting("triton", "InvalidImageName")], images=IMAGES),),
+        Reason.IMAGE_PULL_FAILED,
+        "image registry.example/serving:9 cannot be pulled; correct its name or add a pull secret",
+    ),
+    Case(
+        "the init container's image cannot be pulled",
+        (
+            pod(
+                init=[waiting("artifact", "ErrImagePull")],
+                containers=[waiting("triton", "PodInitializing")],
+                images=IMAGES,
+            ),
+        ),
+        Reason.IMAGE_PULL_FAILED,
+        "image registry.example/jobs:9 cannot be pulled; correct its name or add a pull secret",
+    ),
+    Case(
+        "a Secret of serving.env is missing",
+        (pod(containers=[waiting("triton", "CreateContainerConfigError")]),),
+        Reason.CONTAINER_CONFIG_ERROR,
+        "container triton cannot be made (CreateContainerConfigError); "
+        "check the ConfigMaps and Secrets of serving.env",
+    ),
+    Case(
+        "an image without python3",
+        (
+            pod(containers=[waiting("triton", "RunContainerError")]),
+            *loop("triton", end(128, said='exec: "python3": not found', reason="StartError")),
+        ),
+        Reason.CONTAINER_CONFIG_ERROR,
+        "container triton cannot be started; its image is not one that can run here",
+    ),
+    Case(
+        "Triton cannot load the model",
+        loop("triton", loading("ModelLoadFailed", "ACL 500002: the model is for another CANN")),
+        Reason.MODEL_LOAD_FAILED,
+        "ACL 500002: the model is for another CANN",
+    ),
+    Case(
+        "the chip is another one",
+        loop("triton", loading("ChipMismatch", "this chip is Ascend310P1, wanted Ascend310P3")),
+        Reason.CHIP_MISMATCH,
+        "this chip is Ascend310P1, wanted Ascend310P3",
+    ),
+    Case(
+        "a model process of Triton was killed",
+        loop("triton", loading("CrashLooping", "a model process of Triton died (signal 9)")),
+        Reason.CRASH_LOOPING,
+        "a model process of Triton died (signal 9)",
+    ),
+    Case(
+        "a word that this version does not know, with a message",
+        loop("triton", loading("FromNextYear", "a sentence", detail="the log")),
+        Reason.CRASH_LOOPING,
+        "a sentence",
+        detail="the log",
+    ),
+    Case(
+        "a reason without a message gets the reason's own sentence",
+        loop("triton", end(1, said={"reason": "ModelLoadFailed"})),
+        Reason.MODEL_LOAD_FAILED,
+        Reason.MODEL_LOAD_FAILED.meaning,
+    ),
+    Case(
+        "Triton was killed for memory",
+        loop("triton", end(137, reason="OOMKilled")),
+        Reason.OUT_OF_MEMORY,
+        "container triton was killed for memory; raise its memory limit",
+    ),
+    Case(
+        "Triton was killed and left nothing",
+        loop("triton", end(139)),
+        Reason.CRASH_LOOPING,
+        "container triton ended with signal 11; read its log",
+    ),
+    Case(
+        "Triton ended and left text",
+        loop("triton", end(1, said="not JSON")),
+        Reason.CRASH_LOOPING,
+        "container triton ended with status 1; read its log",
+        detail="not JSON",
+    ),
+    Case(
+        "the store has lost the artifact",
+        (
+            pod(
+                init=[
+                    waiting("artifact", "CrashLoopBackOff", last=loading("ArtifactMissing", "x"))
+                ],
+                containers=[waiting("triton", "PodInitializing")],
+            ),
+            pod(
+                init=[running("artifact", last=loading("ArtifactMissing", "x"))],
+                containers=[waiting("triton", "PodInitializing")],
+            ),
+        ),
+        Reason.ARTIFACT_MISSING,
+        "x",
+    ),
+    Case(
+        "the node ran out of something",
+        (pod(phase="Failed", reason="Evicted", containers=[ended("triton", 137)]),),
+        Reason.POD_LOST,
+        "a pod was ended by its node (Evicted)",
+    ),
+    Case(
+        "the node took the pod and then had no healthy chip for it",
+        (pod(phase="Failed", reason="UnexpectedAdmissionError"),),
+        Reason.POD_LOST,
+        "a pod was ended by its node (UnexpectedAdmissionError)",
+    ),
+    Case(
+        "the node was shut down",
+        (pod(phase="Failed", reason="Terminated", containers=[ended("triton", 143)]),),
+        Reason.POD_LOST,
+        "a pod was ended by its node (Terminated)",
+    ),
+)
+
+WELL = (
+    ("it is being made", pod(containers=[waiting("triton", "ContainerCreating")])),
+    ("no status yet", pod()),
+    (
+        "its init container is done",
+        pod(init=[ended("artifact")], containers=[running("triton")], phase="Running"),
+    ),
+    (
+        "it serves again after a crash",
+        pod(containers=[running("triton", last=end(1))], phase="Running", ready=True),
+    ),
+    (
+        "its init container came through at the second try",
+        pod(
+            init=[{"name": "artifact", "state": end(0), "lastState": end(1)}],
+            containers=[running("triton")],
+            phase="Running",
+        ),
+    ),
+)
+
+
+def trouble(body: Body, chips: int = 1) -> Any:
+    return pod_trouble(Pod.from_body(body), resource=RESOURCE, count=chips)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)
+def test_pod_trouble(case: Case) -> None:
+    for state in case.states:
+        found = trouble(state, case.chips)
+        assert found is not None, case.reason
+        assert (found.reason, found.message) == (case.word, case.message), case.reason
+        if case.detail is not None:
+            assert found.detail == case.detail
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)
+def test_all_states_of_one_cause_say_the_same(case: Case) -> None:
+    found = {trouble(state, case.chips).message for state in case.states}
+    assert len(found) == 1, case.reason
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)
+def test_messages_are_short_and_stable(case: Case) -> None:
+    found = trouble(case.states[0], case.chips)
+    assert len(found.message) <= 120, "the printed column holds no more"
+    assert "\n" not in found.message
+    assert POD_NAME not in found.message + found.detail
+    assert not re.search(r"\b\d+ (restarts?|seconds?|times?|[smh])\b", found.message)
+
+
+@pytest.mark.parametrize(("reason", "body"), WELL)
+def test_a_pod_that_is_well_has_no_trouble(reason: str, body: Body) -> None:
+    assert trouble(body) is None, reason
+
+
+def test_the_first_cause_is_told() -> None:
+    """An image that cannot be pulled is told before a container that crashed."""
+    body = pod(
+        init=[waiting("artifact", "CrashLoopBackOff", last=end(1))],
+        containers=[waiting("triton", "ImagePullBackOff")],
+        images=IMAGES,
+    )
+    assert trouble(body).reason is Reason.IMAGE_PULL_FAILED
+
+
+# Refusals by the API server, told by a Deployment's condition or a Job's event.
+
+QUOTA = (
+    'pods "{pod}" is forbidden: exceeded quota: compute, requested: limits.memory=4Gi,'
+    "requests.cpu=1, used: limits.memory={used}, limited: limits.memory=8Gi"
+)
+SECURITY = (
+    'pods "{pod}" is forbidden: violates PodSecurity "restricted:latest": '
+    'restricted volume types (volume "driver" uses restricted volume type "hostPath")'
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    reason: str
+    words: tuple[str, ...]
+    word: Reason
+    message: str
+    kept: tuple[str, ...] = field(default=())
+
+
+REFUSALS = (
+    Refusal(
+        "a quota, whatever the name of the pod",
+        (QUOTA.format(pod="a-x2x5k", used="8Gi"), QUOTA.format(pod="a-zzzzz", used="8Gi")),
+        Reason.QUOTA_EXCEEDED,
+        'quota "compute" refuses limits.memory=4Gi,requests.cpu=1; '
+        "raise the quota or lower the resources",
+        kept=("limited: limits.memory=8Gi",),
+    ),
+    Refusal(
+        "a quota in other words",
+        ("exceeded quota",),
+        Reason.QUOTA_EXCEEDED,
+        "a quota refuses the pod; raise the quota or lower the resources",
+    ),
+    Refusal(
+        "Pod Security",
+        (SECURITY.format(pod="a-x2x5k"), SECURITY.format(pod="a-zzzzz")),
+        Reason.POD_SECURITY_FORBIDDEN,
+        "Pod Security restricted:latest of the namespace refuses the pod",
+        kept=('volume "driver" uses restricted volume type "hostPath"',),
+    ),
+    Refusal(
+        "Pod Security of an event that was cut",
+        ("violates PodSecurity",),
+        Reason.POD_SECURITY_FORBIDDEN,
+        "Pod Security of the namespace refuses the pod",
+    ),
+    Refusal(
+        "a webhook",
+        ('Error creating: admission webhook "x" denied the request: no',),
+        Reason.REJECTED,
+        "the API server refuses the pod",
+        kept=('webhook "x" denied the request: no',),
+    ),
+)
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.reason)
+def test_creation_failure(case: Refusal) -> None:
+    found = [creation_failure(words) for words in case.words]
+    assert found[0].reason is case.word
+    assert found[0].message == case.message
+    assert all(part in found[0].detail for part in case.kept)
+    assert all(other == found[0] for other in found), "pod names are no cause"
+
+
+MOUNTS = (
+    (
+        "a ConfigMap that is missing; the kubelet then complains in general terms",
+        (
+            'MountVolume.SetUp failed for volume "source" : configmap "models" not found',
+            "Unable to attach or mount volumes: unmounted volumes=[source], unattached "
+            "volumes=[source tmp]: timed out waiting for the condition",
+        ),
+        'volume "source" cannot be mounted; see the condition for the kubelet\'s words',
+        'configmap "models" not found',
+    ),
+    (
+        "only the general complaint is left",
+        ("Unable to attach or mount volumes: unmounted volumes=[source tmp]: timed out",),
+        'volume "source" cannot be mounted; see the condition for the kubelet\'s words',
+        "Unable to attach",
+    ),
+    (
+        "other words",
+        ("something else",),
+        "a volume cannot be mounted; see the condition for the kubelet's words",
+        "something else",
+    ),
+)
+
+
+@pytest.mark.parametrize(("reason", "complaints", "message", "detail"), MOUNTS)
+def test_mount_failure(reason: str, complaints: tuple[str, ...], message: str, detail: str) -> None:
+    for order in (complaints, complaints[::-1]):
+        found = mount_failure(order)
+        assert found.reason is Reason.VOLUME_MOUNT_FAILED
+        assert found.message == message, reason
+        assert detail in found.detail
+
+
+SAID = (
+    ("nothing", "", {}),
+    ("JSON", '{"a": 1}', {"a": 1}),
+    ("text", "killed", {}),
+    ("JSON that is no object", "[1]", {}),
+    ("JSON that was cut", '{"a": ', {}),
+)
+
+
+@pytest.mark.parametrize(("reason", "text", "want"), SAID)
+def test_message_of(reason: str, text: str, want: Any) -> None:
+    status = {"name": "a", "state": {"terminated": {"exitCode": 1, "message": text}}}
+    assert message_of(Container.from_status(status, init=False)) == want, reason
+
+
+def test_to_reason() -> None:
+    assert to_reason("ModelNotFound", Reason.REJECTED) is Reason.MODEL_NOT_FOUND
+    assert to_reason("FromNextYear", Reason.REJECTED) is Reason.REJECTED
+    assert to_reason(None, Reason.REJECTED) is Reason.REJECTED
+
+
+def test_a_pod_without_any_status_is_pending() -> None:
+    found = Pod.from_body({"metadata": pod()["metadata"], "spec": {}})
+    assert (found.phase, found.ready, found.scheduled, found.containers) == (
+        "Pending",
+        False,
+        False,
+        (),
+    )
+    assert a_pod(unschedulable="x").scheduled is False
