@@ -102,7 +102,13 @@ class Operator:
     def restart(self) -> None:
         self.scale(1)
         self.check(
-            "kubectl", "-n", NAMESPACE, "rollout", "status", f"deployment/{RELEASE}", "--timeout=90s"
+            "kubectl",
+            "-n",
+            NAMESPACE,
+            "rollout",
+            "status",
+            f"deployment/{RELEASE}",
+            "--timeout=90s",
         )
 
     def metrics(self) -> str:
@@ -176,5 +182,3 @@ def _namespace() -> dict[str, Any]:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     metadata = {"name": NAMESPACE, "labels": labels}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-
-

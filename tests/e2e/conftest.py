@@ -26,7 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
-    """A cluster with nodes and images: the embedded one, or the one of RESNET_TEST_KUBECONFIG."""
+    """A cluster with nodes and images: the embedded one, or the one of RESNET_TEST_KUBECONFIG.
+
+    RESNET_TEST_CLUSTER names a running embedded cluster, which saves half a minute while one
+    writes a test.
+    """
     if foreign := os.environ.get("RESNET_TEST_KUBECONFIG"):
         with proxied(kubeconfig=Path(foreign), bin_dir=build(), embedded=False) as server:
             yield server, None
@@ -35,6 +39,13 @@ def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
         pytest.skip("the embedded cluster needs root; or set RESNET_TEST_KUBECONFIG")
     subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
     images = deploy.build_images()
+    if running := os.environ.get("RESNET_TEST_CLUSTER"):
+        cluster = Cluster.attach(running)
+        cluster.load(*images)
+        kubeconfig, bin_dir = cluster.kubeconfig, cluster.bin_dir
+        with proxied(kubeconfig=kubeconfig, bin_dir=bin_dir, embedded=True) as server:
+            yield server, cluster
+        return
     with (
         Cluster.start(mode="full", images=images) as cluster,
         proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,
@@ -48,6 +59,9 @@ def operator(full_cluster: tuple[ApiServer, Cluster | None]) -> deploy.Operator:
     server, _ = full_cluster
     installed = deploy.Operator(run=server.run)
     installed.install(values={"retrySeconds": [2, 3600], "log": {"format": "plain"}})
+    if os.environ.get("RESNET_TEST_CLUSTER"):
+        installed.kill()  # the image of the same name may be a new one
+        installed.restart()
     return installed
 
 

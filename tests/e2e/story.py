@@ -60,7 +60,7 @@ class Story:
 
     def apply(self, *objects: dict[str, Any]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.kubectl("apply", "-f", "-", input=json.dumps(listed))
+        self.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
@@ -68,9 +68,9 @@ class Story:
 
     def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
         chosen = ("-l", selector) if selector else ()
-        items: list[dict[str, Any]] = json.loads(
-            self.kubectl("get", kind, *chosen, "-o", "json")
-        )["items"]
+        items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, *chosen, "-o", "json"))[
+            "items"
+        ]
         return items
 
     def patch(self, kind: str, name: str, value: dict[str, Any]) -> None:
@@ -92,7 +92,12 @@ class Story:
             "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
             **spec["serving"],
         }
-        return {"apiVersion": API, "kind": "ResNetService", "metadata": {"name": name}, "spec": spec}
+        return {
+            "apiVersion": API,
+            "kind": "ResNetService",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
 
     def put_sample(self) -> None:
         """Put the sample model and its labels into ConfigMaps."""
@@ -140,13 +145,13 @@ class Story:
                 and ready.get("status") == "True"
             )
 
-        self.eventually(is_ready, lambda: f"{name} is not Ready: {self.ready_condition(name)}", seconds)
+        self.eventually(
+            is_ready, lambda: f"{name} is not Ready: {self.ready_condition(name)}", seconds
+        )
         status: dict[str, Any] = self.get("resnetservice", name)["status"]
         return status
 
-    def wait_reason(
-        self, reason: str, name: str = "digits", seconds: float = 60
-    ) -> dict[str, Any]:
+    def wait_reason(self, reason: str, name: str = "digits", seconds: float = 60) -> dict[str, Any]:
         """Wait until the Ready condition has the reason; return the condition."""
         self.eventually(
             lambda: self.ready_condition(name).get("reason") == reason,

@@ -23,8 +23,9 @@ def test_killed_in_the_middle(story: Story, stage: str, reason: str) -> None:
         "fetch": lambda: story.running("fetch") or story.ended("fetch"),
         "convert": lambda: story.running("convert") or story.ended("convert"),
         "done": lambda: story.ended("prepare"),
-        "rollout": lambda: "deployment.apps/digits"
-        in story.kubectl("get", "deployments", "-o", "name"),
+        "rollout": lambda: (
+            "deployment.apps/digits" in story.kubectl("get", "deployments", "-o", "name")
+        ),
     }[stage]
     story.eventually(wait, lambda: f"never came to: {reason}")
     story.operator.kill()

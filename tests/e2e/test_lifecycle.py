@@ -44,9 +44,7 @@ def test_change_of_chip_converts_again_and_serves_meanwhile(story: Story) -> Non
     story.apply(story.service())
     before = story.wait_ready()
     story.patch("resnetservice", "digits", {"spec": {"accelerator": {"chip": "Ascend310B4"}}})
-    story.eventually(
-        lambda: len(story.items("jobs")) == 2, lambda: "no new conversion was started"
-    )
+    story.eventually(lambda: len(story.items("jobs")) == 2, lambda: "no new conversion was started")
     assert story.logits(digits_batch(PICTURES[:1])).shape == (1, 10), "the old revision serves on"
     after = story.wait_ready()
 

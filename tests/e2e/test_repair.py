@@ -16,10 +16,10 @@ def test_edits_and_deletions_are_put_back(story: Story) -> None:
     story.kubectl("set", "image", "deployment/digits", "triton=localhost/other:1")
     image = story.operator.values["images"]["registry"] + "/resnet-serving-cpu:dev"
     story.eventually(
-        lambda: story.get("deployment", "digits")["spec"]["template"]["spec"]["containers"][0][
-            "image"
-        ]
-        == image,
+        lambda: (
+            story.get("deployment", "digits")["spec"]["template"]["spec"]["containers"][0]["image"]
+            == image
+        ),
         lambda: "the image was not put back",
     )
     story.kubectl("delete", "service", "digits")

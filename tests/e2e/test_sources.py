@@ -32,16 +32,20 @@ def test_same_model_again_is_not_converted_again(story: Story, files: FileServer
     batch = digits_batch(PICTURES[:2])
     assert np.abs(story.logits(batch, "second") - expected_logits(batch)).max() < FP16_TOLERANCE
     story.eventually(
-        lambda: len(story.get("configmap", record["metadata"]["name"])["metadata"]["ownerReferences"])
-        == 1,
+        lambda: (
+            len(story.get("configmap", record["metadata"]["name"])["metadata"]["ownerReferences"])
+            == 1
+        ),
         lambda: "the record keeps the owner that is gone",
     )
     story.kubectl("delete", "pods", "-l", "app.kubernetes.io/instance=second", "--grace-period=1")
     story.eventually(
-        lambda: story.ready_condition("second").get("status") == "True"
-        and any(
-            "deletionTimestamp" not in pod["metadata"]
-            for pod in story.items("pods", "app.kubernetes.io/instance=second")
+        lambda: (
+            story.ready_condition("second").get("status") == "True"
+            and any(
+                "deletionTimestamp" not in pod["metadata"]
+                for pod in story.items("pods", "app.kubernetes.io/instance=second")
+            )
         ),
         lambda: "a new pod does not find the artifact",
     )

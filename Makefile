@@ -1,0 +1,57 @@
+# Every target in one line; `make help` prints them. Caches lie outside the repository.
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resnet-operator
+VENV = $(CACHE)/venv
+PY = PYTHONPATH=operator:. $(VENV)/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test check generate verify image bench cluster cluster-down lock clean venv
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
+
+demo: venv ## from a plain machine to a prediction: cluster, images, helm install, kubectl apply
+	@$(PY) -m devkit.demo
+
+demo-down: ## end the demo's cluster and remove all of it
+	@python3 devkit/cluster/cluster.py down --name demo
+
+test: venv ## all tests but the measuring ones: unit, golden, component, cluster, chart, e2e
+	@devkit/cluster/install.sh
+	@devkit/images/install.sh
+	@$(MAKE) --no-print-directory check
+	$(PY) -m pytest tests --ignore=tests/perf
+
+check: venv ## format, lint, types, layers, generated files
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy operator/resnet_operator operator/resnet_jobs operator/resnet_runtime devkit/deploy.py devkit/demo.py
+	cd operator && PYTHONPATH=. $(VENV)/bin/lint-imports --config ../pyproject.toml --no-cache
+	$(PY) -m resnet_operator.crdgen --check
+
+generate: venv ## write the CRD, the chart's copy and the references in docs/
+	$(PY) -m resnet_operator.crdgen
+
+verify: venv ## say whether the generated files are up to date
+	$(PY) -m resnet_operator.crdgen --check
+
+image: ## build the images that have changed, and print where they lie
+	@devkit/images/build.sh
+
+bench: venv ## measure the control plane and the data plane, against floors within one run
+	@$(PY) -m tests.perf.bench_control_plane
+	@$(PY) -m tests.perf.triton_ratio
+
+cluster: ## boot the embedded cluster alone and print its kubeconfig
+	@python3 devkit/cluster/cluster.py up --name demo
+
+cluster-down: demo-down ## end the embedded cluster and remove all of it
+
+lock: venv ## write requirements/*.lock from pyproject.toml
+	@$(VENV)/bin/python requirements/lock.py
+
+clean: ## remove what tests and tools leave in the tree
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@devkit/venv.sh $(VENV)
