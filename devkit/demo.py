@@ -154,8 +154,8 @@ def apply_samples(where: Target, operator: deploy.Operator) -> list[str]:
     else:
         print(f"no node has {RESOURCE}: only the CPU sample is applied")
     for name in names:
-        file = {"digits": "samples/digits-npu.yaml", "digits-cpu": "samples/digits-cpu.yaml"}[name]
-        show(f"kubectl apply -f {file}", where.kubectl("apply", "-f", str(ROOT / file)))
+        sample = "samples/digits-npu.yaml" if name == "digits" else "samples/digits-cpu.yaml"
+        show(f"kubectl apply -f {sample}", where.kubectl("apply", "-f", str(ROOT / sample)))
     return names
 
 
@@ -189,7 +189,7 @@ def forwarded(where: Target, name: str) -> Iterator[int]:
     command = ["kubectl", "-n", NAMESPACE, "port-forward", f"service/{name}", ":8000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=where.environment())
     try:
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None
         found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
         if not found:
             raise deploy.DeployError(f"kubectl port-forward service/{name} did not start")

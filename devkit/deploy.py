@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -115,6 +116,11 @@ class Operator:
         """Return the operator's metrics, through the API server."""
         path = f"/api/v1/namespaces/{NAMESPACE}/services/{RELEASE}-metrics:http/proxy/metrics"
         return self.check("kubectl", "get", "--raw", path)
+
+    def is_synced(self) -> bool:
+        """Tell whether the running operator has looked at every object at least once."""
+        done = re.search(r'reconciles_total{result="ok"} (\d+)', self.metrics())
+        return done is not None and float(done[1]) > 0
 
     def logs(self, *, tail: int = 100) -> str:
         logs = ("logs", f"deployment/{RELEASE}", f"--tail={tail}")

@@ -6,6 +6,7 @@ overlay file system where there is one, because vfs copies the whole root for ea
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from devkit.images.materials import BuildError, digest, run
@@ -49,7 +50,7 @@ class Buildah:
         arguments: Mapping[str, str],
         volumes: Mapping[Path, str],
     ) -> None:
-        options = ["--isolation=chroot", "--layers", "--format=docker", "--quiet"]
+        options = ["--isolation=chroot", "--layers", "--force-rm", "--format=docker", "--quiet"]
         options += [f"--target={stage}"] if stage else []
         options += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--volume={path}:{inside}:ro" for path, inside in volumes.items()]
@@ -76,4 +77,6 @@ class Buildah:
         return found.split()
 
     def remove(self, reference: str) -> None:
-        self._buildah("rmi", reference)
+        """Forget an image; one that somebody still works with stays."""
+        with suppress(BuildError):
+            self._buildah("rmi", reference)

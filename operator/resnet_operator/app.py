@@ -7,6 +7,7 @@ import functools
 import gc
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from resnet_operator.queue import WorkQueue
 from resnet_operator.reconcile import Reconciler
 from resnet_operator.settings import Settings
 from resnet_operator.views import Views
+from resnet_operator.watch import Watches
 
 log = logging.getLogger(__name__)
 
@@ -36,23 +38,27 @@ class App:
         self.views = Views(project)
         self.queue = WorkQueue()
         self.registry = kopf.OperatorRegistry()
+        self._engine = kopf.OperatorSettings()
+        watch.configure(self._engine)
+        self.watches = Watches(
+            views=self.views,
+            queue=self.queue,
+            settings=self._engine,
+            namespaces=settings.namespaces,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: Any = None
         self._kube: Kube | None = None
         self._beat = time.monotonic()
-        self._started = False
-        watch.register(self.registry, views=self.views, queue=self.queue, project_service=project)
         kopf.on.startup(registry=self.registry)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
         kopf.on.login(registry=self.registry)(_login)
 
     async def run(self, *, stop: asyncio.Event | None = None) -> None:
         """Run until a signal, or until `stop` is set."""
-        settings = kopf.OperatorSettings()
-        watch.configure(settings)
         await kopf.operator(
             registry=self.registry,
-            settings=settings,
+            settings=self._engine,
             clusterwide=not self.settings.namespaces,
             namespaces=self.settings.namespaces,
             standalone=True,
@@ -71,21 +77,25 @@ class App:
         )
         if self.settings.http_port:
             self._runner = await health.serve(
-                port=self.settings.http_port, is_ready=self.is_ready, is_alive=self._is_alive
+                port=self.settings.http_port,
+                is_ready=self.is_ready,
+                is_alive=self._is_alive,
+                before_metrics=self._count,
             )
         for number in range(self.settings.workers):
             work = self.queue.work(reconciler.reconcile)
             self._tasks.append(asyncio.create_task(work, name=f"worker-{number}"))
         self._tasks.append(asyncio.create_task(self._resync(), name="resync"))
+        # Here and not earlier: the streams find kopf's credentials in the context of this task.
+        self._tasks += self.watches.start()
         # What is loaded now stays for ever; do not walk through it again and again.
         gc.collect()
         gc.freeze()
-        self._started = True
         log.info("started", extra={"namespaces": list(self.settings.namespaces) or "all"})
 
     def is_ready(self) -> bool:
-        """Tell whether work is taken. Keys come only after kopf has listed everything."""
-        return self._started
+        """Tell whether work is taken: only once everything has been listed."""
+        return self.watches.synced
 
     def _is_alive(self) -> bool:
         return time.monotonic() - self._beat < STUCK_SECONDS
@@ -96,21 +106,12 @@ class App:
         while True:
             await asyncio.sleep(1)
             self._beat = time.monotonic()
-            self._count()
             if time.monotonic() >= due:
                 due = time.monotonic() + self.settings.resync_seconds
-                for kind, namespace, name in list(self.views.indexes.get("ResNetService", {})):
-                    if kind == "name":
-                        self.queue.add((namespace, name))
+                self.watches.add_all()
 
     def _count(self) -> None:
-        phases: dict[str, int] = {}
-        index = self.views.indexes.get("ResNetService", {})
-        for key in list(index):
-            if key[0] == "name":
-                for view in index[key]:
-                    phase = view.status.get("phase") or "Pending"
-                    phases[phase] = phases.get(phase, 0) + 1
+        phases = Counter(view.status.get("phase") or "Pending" for view in self.views.services.all())
         SERVICES.clear()
         for phase, number in phases.items():
             SERVICES.labels(phase=phase).set(number)

@@ -10,7 +10,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 
 async def serve(
-    *, port: int, is_ready: Callable[[], bool], is_alive: Callable[[], bool]
+    *,
+    port: int,
+    is_ready: Callable[[], bool],
+    is_alive: Callable[[], bool],
+    before_metrics: Callable[[], None],
 ) -> web.AppRunner:
     """Start the server; the caller cleans the runner up."""
 
@@ -23,6 +27,7 @@ async def serve(
         return web.Response(text="ok\n" if ready else "not synced\n", status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
+        before_metrics()
         return web.Response(
             body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -12,7 +12,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.errors import KubeError
 from resnet_operator.kube import Kube
-from resnet_operator.observed import ConfigMapObject, Meta, Observed, ServiceObject, StoreObserved
+from resnet_operator.observed import ConfigMapObject, Observed, ServiceObject, StoreObserved
 from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.times import seconds_since
 from resnet_operator.plan.trouble import missing_claim
@@ -27,27 +27,21 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     if resolved is None:
         return Observed(service=service)
     namespace, key = meta.namespace, resolved.source_key
-    record = views.one("ConfigMap", namespace, names.record_name(key))
-    jobs = views.some(
-        "Job", ("artifact", namespace, key), lambda view: _has_artifact(view.meta, namespace, key)
-    )
-    job_pods = views.pods("artifact", namespace, key)
-    pods = views.pods("instance", namespace, meta.name)
+    record = views.config_maps.one(namespace, names.record_name(key))
+    jobs = views.jobs.some(("artifact", namespace, key))
+    job_pods = views.pods.some(("artifact", namespace, key))
+    pods = views.pods.some(("instance", namespace, meta.name))
     labels, labels_problem = await _labels(service, kube)
     converting = record is None or not record.immutable
-    revisions = views.some(
-        "ConfigMap", ("revision", namespace, meta.name), lambda view: _is_revision(view.meta, meta)
-    )
+    revisions = views.config_maps.some(("revision", namespace, meta.name))
     return Observed(
         service=service,
-        deployment=views.one("Deployment", namespace, meta.name),
-        network_service=views.one("Service", namespace, meta.name),
+        deployment=views.deployments.one(namespace, meta.name),
+        network_service=views.network_services.one(namespace, meta.name),
         record=record,
-        owned_records=views.some(
-            "ConfigMap", ("owner", namespace, meta.uid), lambda view: meta.uid in view.meta.owners
-        ),
+        owned_records=views.config_maps.some(("owner", namespace, meta.uid)),
         revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
-        runtime=views.one("ConfigMap", namespace, names.runtime_name(runtime_digest())),
+        runtime=views.config_maps.one(namespace, names.runtime_name(runtime_digest())),
         stale_runtimes=_stale_runtimes(views, namespace),
         jobs=jobs,
         job_pods=job_pods,
@@ -60,38 +54,24 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     )
 
 
-def _has_artifact(meta: Meta, namespace: str, key: str) -> bool:
-    return meta.namespace == namespace and meta.labels.get(names.ARTIFACT) == key
-
-
-def _is_revision(view: Meta, service: Meta) -> bool:
-    return (
-        view.namespace == service.namespace
-        and view.labels.get(names.COMPONENT) == names.REVISION_COMPONENT
-        and view.labels.get(names.INSTANCE) == service.name
-    )
-
-
 def _stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]:
     """Return runtimes of other versions that no revision names any more."""
-    index = views.indexes["ConfigMap"]
     return tuple(
         view
-        for view in index.get(("runtime", namespace, ""), ())
-        if view.meta.labels.get(names.RUNTIME) != runtime_digest()
-        and not tuple(
-            index.get(("uses-runtime", namespace, view.meta.labels.get(names.RUNTIME, "")), ())
-        )
+        for view in views.config_maps.some(("runtime", namespace, ""))
+        if (digest := view.meta.labels.get(names.RUNTIME, "")) != runtime_digest()
+        and not views.config_maps.some(("uses-runtime", namespace, digest))
     )
 
 
 def _store(views: Views, namespace: str) -> StoreObserved:
-    deployment = views.one("Deployment", namespace, names.STORE_NAME)
+    name = (namespace, names.STORE_NAME)
+    deployment = views.deployments.one(*name)
     return StoreObserved(
         deployment=deployment.digest if deployment else None,
-        claim=views.one("PersistentVolumeClaim", namespace, names.STORE_NAME) is not None,
-        service=views.one("Service", namespace, names.STORE_NAME) is not None,
-        config=views.one("ConfigMap", namespace, names.STORE_NAME) is not None,
+        claim=views.claims.one(*name) is not None,
+        service=views.network_services.one(*name) is not None,
+        config=views.config_maps.one(*name) is not None,
     )
 
 
@@ -124,7 +104,7 @@ async def _source_problem(service: ServiceObject, views: Views, kube: Kube) -> s
         return None
     kind, name, key = source_reference(resolved.spec.model.uri)
     namespace = service.meta.namespace
-    if kind == "pvc" and views.one("PersistentVolumeClaim", namespace, name) is None:
+    if kind == "pvc" and views.claims.one(namespace, name) is None:
         return missing_claim(name).message
     if kind == "configmap":
         found = await _config_map(kube, namespace, name)

@@ -1,6 +1,6 @@
 """Frozen views of the cluster's objects: raw bodies end here.
 
-`watch` keeps these in its indexes, so they are small: managedFields and defaults are left out,
+`views` keeps these, so they are small: managedFields and defaults are left out,
 and what is only needed for a comparison is kept compressed.
 """
 
@@ -26,12 +26,12 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What all objects have; `version` orders two sightings of one object."""
+    """What all objects have; `version` orders two sightings, but does not make them differ."""
 
     namespace: str
     name: str
     uid: str
-    version: str
+    version: str = field(compare=False)
     created: str
     controller: str | None
     owners: tuple[str, ...]

@@ -57,7 +57,7 @@ class Reconciler:
 
     async def _rounds(self, key: Key) -> float | None:
         for _ in range(MAX_ROUNDS):
-            service = self.views.service(*key)
+            service = self.views.services.one(*key)
             if service is None or service.meta.deleting:
                 return None  # owner references do the rest
             now = self.clock()
@@ -91,7 +91,7 @@ class Reconciler:
                 return await self._apply(action)
             case Create():
                 try:
-                    self._remember(await self.kube.create(action.body))
+                    self.views.remember(await self.kube.create(action.body))
                 except Conflict:
                     log.debug("is there already", extra=_about(action.body))
                 else:
@@ -118,7 +118,7 @@ class Reconciler:
             nothing = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": bare}
             await self.kube.apply(nothing, manager=action.manager, force=False)
             return _name_conflict(body, f'conflict with "{other}"')
-        self._remember(answer)
+        self.views.remember(answer)
         log.info("applied", extra=_about(body))
         return None
 
@@ -132,8 +132,6 @@ class Reconciler:
             await self.kube.delete(body, uid=action.uid, version=action.version)
         except (Gone, Conflict):
             return  # gone already, or somebody has joined meanwhile
-        if overlay := self.views.overlays.get(action.kind):
-            overlay.drop(action.namespace, action.name)
         log.info("deleted", extra=_about(body))
 
     async def _say(self, service: ServiceObject, plan: Plan) -> None:
@@ -153,7 +151,7 @@ class Reconciler:
             )
         except Gone:
             return
-        self._remember(answer)
+        self.views.remember(answer)
         for event in plan.events:
             await self._emit(service, event)
 
@@ -162,10 +160,6 @@ class Reconciler:
             await self.kube.create(event_body(service.meta, event, now=self.clock()))
         except Rejected as error:
             log.warning("event was refused", extra={"error": error.message})
-
-    def _remember(self, answer: dict[str, Any]) -> None:
-        if overlay := self.views.overlays.get(answer.get("kind", "")):
-            overlay.put(answer)
 
 
 def _kind(action: Action) -> str:

@@ -1,128 +1,184 @@
-"""What is known of the cluster: kopf's indexes, and our own writes that they do not show yet.
+"""What is known of the cluster: one store for each kind, filled by the watches and by our writes.
 
-A watch lags behind our own write by one round trip. Without the overlay a second look in that
-gap would write again, or believe that nothing was made.
+A watch lags behind our own write by one round trip. Without the answers of our writes in here, a
+second look in that gap would write again, or believe that nothing was made. An object's
+resourceVersion says which of two sightings is the newer one, so both go through the same door.
+`watch` and `reconcile` fill the stores, `observe` reads them.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from resnet_operator import names
 from resnet_operator.observed import (
     Body,
     Claim,
     ConfigMapObject,
     DeploymentObject,
     JobObject,
+    Meta,
     NetworkServiceObject,
     Pod,
     ServiceObject,
 )
 
-T = TypeVar("T")
-# Keys of an index: ("name", namespace, name), ("owner", namespace, uid) …
+
+class HasMeta(Protocol):
+    @property
+    def meta(self) -> Meta: ...
+
+
+T = TypeVar("T", bound=HasMeta)
+Name = tuple[str, str]
+# What an object is found by beside its name: ("owner", namespace, uid) …
 IndexKey = tuple[str, str, str]
-Index = Mapping[IndexKey, Iterable[Any]]
-
-OVERLAY_SECONDS = 10.0
 
 
-@dataclass
-class Overlay(Generic[T]):
-    """Objects as the API server answered our writes, until the watch has caught up."""
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What a sighting taught: `before` is None for a new object, `after` for one that is gone."""
 
-    project: Callable[[Body], T]
-    clock: Callable[[], float] = time.monotonic
+    before: T | None
+    after: T | None
 
-    def __post_init__(self) -> None:
-        self._entries: dict[tuple[str, str], tuple[float, T]] = {}
 
-    def put(self, body: Body) -> None:
-        view = self.project(body)
-        meta = view.meta  # type: ignore[attr-defined]
-        self._entries[meta.namespace, meta.name] = (self.clock(), view)
+class Store(Generic[T]):
+    """All objects of one kind, by name and by index key."""
 
-    def seen(self, namespace: str, name: str, version: str) -> bool:
-        """Note what the watch has shown; tells whether it is just our own write."""
-        entry = self._entries.get((namespace, name))
-        if entry is None:
-            return False
-        ours = entry[1].meta.version  # type: ignore[attr-defined]
-        if int(version) >= int(ours):
-            del self._entries[namespace, name]
-        return version == ours  # type: ignore[no-any-return]
+    def __init__(
+        self,
+        project: Callable[[Body], T],
+        index: Callable[[T], tuple[IndexKey, ...]] = lambda _: (),
+    ) -> None:
+        self._project = project
+        self._index_of = index
+        self._objects: dict[Name, T] = {}
+        self._index: dict[IndexKey, dict[Name, T]] = {}
 
-    def drop(self, namespace: str, name: str) -> None:
-        self._entries.pop((namespace, name), None)
+    def put(self, body: Body) -> Change[T] | None:
+        """Keep a sighting; None when it is older than, or the same as, what is known."""
+        meta = body["metadata"]
+        name = (meta.get("namespace", ""), meta["name"])
+        known = self._objects.get(name)
+        if known is not None and int(known.meta.version) >= int(meta["resourceVersion"]):
+            return None
+        view = self._project(body)
+        self._forget(name)
+        self._objects[name] = view
+        for key in self._index_of(view):
+            self._index.setdefault(key, {})[name] = view
+        # Views hold what matters to us; the version itself does not count.
+        return None if known == view else Change(known, view)
 
-    def newest(self, namespace: str, name: str, shown: T | None) -> T | None:
-        """Return our own write if it is newer than what the watch has shown."""
-        entry = self._entries.get((namespace, name))
-        if entry is None:
-            return shown
-        stored, view = entry
-        if self.clock() - stored > OVERLAY_SECONDS:
-            del self._entries[namespace, name]
-            return shown
-        if shown is not None and int(shown.meta.version) >= int(view.meta.version):  # type: ignore[attr-defined]
-            return shown
-        return view
+    def remove(self, body: Body) -> Change[T] | None:
+        """Drop what was deleted; None when it is unknown, or another one has its name by now."""
+        meta = body["metadata"]
+        name = (meta.get("namespace", ""), meta["name"])
+        known = self._objects.get(name)
+        if known is None or known.meta.uid != meta["uid"]:
+            return None
+        self._forget(name)
+        return Change(known, None)
 
-    def merged(self, shown: Iterable[T], fits: Callable[[T], bool]) -> Iterator[T]:
-        """Yield what the watch has shown and our own writes beside it."""
-        names = set()
-        for view in shown:
-            meta = view.meta  # type: ignore[attr-defined]
-            names.add((meta.namespace, meta.name))
-            newest = self.newest(meta.namespace, meta.name, view)
-            if newest is not None:
-                yield newest
-        for key in [key for key in self._entries if key not in names]:
-            view_or_none = self.newest(*key, None)
-            if view_or_none is not None and fits(view_or_none):
-                yield view_or_none
+    def sweep(
+        self, *, namespace: str | None, listed: Collection[Name], version: str
+    ) -> list[Change[T]]:
+        """Drop what a list of this version did not show: nobody tells of those deletions."""
+        gone = [
+            view
+            for name, view in self._objects.items()
+            if namespace in {None, name[0]}
+            and name not in listed
+            and int(view.meta.version) <= int(version)
+        ]
+        for view in gone:
+            self._forget((view.meta.namespace, view.meta.name))
+        return [Change(view, None) for view in gone]
+
+    def _forget(self, name: Name) -> None:
+        view = self._objects.pop(name, None)
+        if view is None:
+            return
+        for key in self._index_of(view):
+            entry = self._index[key]
+            del entry[name]
+            if not entry:
+                del self._index[key]
+
+    def one(self, namespace: str, name: str) -> T | None:
+        return self._objects.get((namespace, name))
+
+    def some(self, key: IndexKey) -> tuple[T, ...]:
+        """Return the objects under an index key, in the order they came."""
+        return tuple(self._index.get(key, {}).values())
+
+    def all(self) -> Collection[T]:
+        return self._objects.values()
 
 
 class Views:
-    """All indexes and overlays; `watch` fills them, `observe` reads them."""
+    """The stores of all kinds."""
 
     def __init__(self, project_service: Callable[[Body], ServiceObject]) -> None:
-        self.indexes: dict[str, Index] = {}
-        self.overlays: dict[str, Overlay[Any]] = {
-            "ResNetService": Overlay(project_service),
-            "Deployment": Overlay(DeploymentObject.from_body),
-            "Service": Overlay(NetworkServiceObject.from_body),
-            "ConfigMap": Overlay(ConfigMapObject.from_body),
-            "Job": Overlay(JobObject.from_body),
-            "PersistentVolumeClaim": Overlay(Claim.from_body),
+        self.services = Store(project_service, _index_service)
+        self.deployments = Store(DeploymentObject.from_body)
+        self.network_services = Store(NetworkServiceObject.from_body)
+        self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
+        self.jobs = Store(JobObject.from_body, _index_job)
+        self.pods = Store(Pod.from_body, _index_pod)
+        self.claims = Store(Claim.from_body)
+        self.stores: dict[str, Store[Any]] = {
+            "ResNetService": self.services,
+            "Deployment": self.deployments,
+            "Service": self.network_services,
+            "ConfigMap": self.config_maps,
+            "Job": self.jobs,
+            "Pod": self.pods,
+            "PersistentVolumeClaim": self.claims,
         }
 
-    def one(self, kind: str, namespace: str, name: str) -> Any:
-        shown = next(iter(self.indexes[kind].get(("name", namespace, name), ())), None)
-        overlay = self.overlays.get(kind)
-        return overlay.newest(namespace, name, shown) if overlay else shown
+    def remember(self, answer: Body) -> None:
+        """Keep what the API server answered to a write of ours."""
+        if store := self.stores.get(answer.get("kind", "")):
+            store.put(answer)
 
-    def some(
-        self,
-        kind: str,
-        key: IndexKey,
-        fits: Callable[[Any], bool],
-    ) -> tuple[Any, ...]:
-        """Return the objects under an index key; `fits` tells the same of an own write."""
-        shown = tuple(self.indexes[kind].get(key, ()))
-        overlay = self.overlays.get(kind)
-        return tuple(v for v in overlay.merged(shown, fits) if fits(v)) if overlay else shown
-
-    def service(self, namespace: str, name: str) -> ServiceObject | None:
-        found: ServiceObject | None = self.one("ResNetService", namespace, name)
-        return found
-
-    def pods(self, kind: str, namespace: str, value: str) -> tuple[Pod, ...]:
-        return tuple(self.indexes["Pod"].get((kind, namespace, value), ()))
-
-    def keys_of_artifact(self, namespace: str, key: str) -> tuple[tuple[str, str], ...]:
-        found = self.indexes["ResNetService"].get(("artifact", namespace, key), ())
+    def users_of_artifact(self, namespace: str, key: str) -> tuple[Name, ...]:
+        """Return the names of the ResNetServices that want an artifact."""
+        found = self.services.some(("artifact", namespace, key))
         return tuple((item.meta.namespace, item.meta.name) for item in found)
+
+
+def _index_service(view: ServiceObject) -> tuple[IndexKey, ...]:
+    namespace = view.meta.namespace
+    keys: list[IndexKey] = [("uid", namespace, view.meta.uid)]
+    if view.resolved is not None:
+        keys.append(("artifact", namespace, view.resolved.source_key))
+        keys += [("claim", namespace, claim) for claim in view.claims]
+    return tuple(keys)
+
+
+def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
+    namespace, labels = view.meta.namespace, view.meta.labels
+    component = labels.get(names.COMPONENT, "")
+    if component == names.REVISION_COMPONENT:
+        instance, runtime = labels.get(names.INSTANCE, ""), labels.get(names.RUNTIME, "")
+        return ("revision", namespace, instance), ("uses-runtime", namespace, runtime)
+    if component == names.RUNTIME_COMPONENT:
+        return (("runtime", namespace, ""),)
+    if component == names.RECORD:
+        return tuple(("owner", namespace, owner) for owner in set(view.meta.owners))
+    return ()
+
+
+def _index_job(view: JobObject) -> tuple[IndexKey, ...]:
+    return (("artifact", view.meta.namespace, view.meta.labels.get(names.ARTIFACT, "")),)
+
+
+def _index_pod(view: Pod) -> tuple[IndexKey, ...]:
+    labels = view.meta.labels
+    if labels.get(names.COMPONENT) == names.CONVERSION:
+        return (("artifact", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
+    return (("instance", view.meta.namespace, labels.get(names.INSTANCE, "")),)

@@ -1,80 +1,46 @@
-"""From watch events to keys on the queue. The only module that knows kopf.
+"""From the API server's watches to views and keys on the queue. The only module that knows kopf.
 
-kopf keeps the watches, the indexes, the login and the signals. Handlers only enqueue: since kopf
-does not squash events, one that worked would run once for every stale event. There is no
-finalizer and nothing of kopf is stored on an object.
+kopf keeps login, signals and the list and watch requests with their retries. Its handlers and
+indexes are not used: both take a task for each object, and waiting for the indexes costs the
+square of the number of objects (docs/decisions/010-kopf-streams.md). Called by `app`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import kopf
+from kopf._cogs.clients import fetching, watching
+from kopf._cogs.structs.references import NamespaceName, Resource
 
 from resnet_operator import names
 from resnet_operator.api import GROUP, PLURAL, VERSION
 from resnet_operator.metrics import LAST_EVENT_SECONDS
-from resnet_operator.observed import (
-    Body,
-    Claim,
-    ConfigMapObject,
-    DeploymentObject,
-    JobObject,
-    Meta,
-    NetworkServiceObject,
-    Pod,
-    ServiceObject,
-)
+from resnet_operator.observed import Body, ConfigMapObject, Meta
 from resnet_operator.queue import Key, WorkQueue
-from resnet_operator.views import IndexKey, Views
+from resnet_operator.views import Change, Name, Views
 
-Indexed = dict[IndexKey, Any]
+log = logging.getLogger(__name__)
+
+# A stream that breaks off at once, time after time, is not opened again at once.
+SHORT_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """One kind: where it is, how it is kept, and whom its events concern."""
+    """One kind: where it is, and whom its changes concern."""
 
     kind: str
     resource: tuple[str, str, str]
-    index: Callable[[Body], Indexed]
-    keys: Callable[[Meta, Views], tuple[Key, ...]]
+    keys: Callable[[Change[Any], Views], Iterable[Key]]
     ours_only: bool = True
-
-
-class NoDiffBase(kopf.DiffBaseStorage):
-    """Stores nothing: deciding what changed is not kopf's work here."""
-
-    def build(self, **_: Any) -> Any:
-        return {}
-
-    def fetch(self, **_: Any) -> Any:
-        return {}
-
-    def store(self, **_: Any) -> None:
-        return None
-
-
-class NoProgress(kopf.ProgressStorage):
-    """Stores nothing: there are no handlers that progress."""
-
-    def fetch(self, **_: Any) -> Any:
-        return None
-
-    def store(self, **_: Any) -> None:
-        return None
-
-    def purge(self, **_: Any) -> None:
-        return None
-
-    def touch(self, **_: Any) -> None:
-        return None
-
-    def clear(self, *, essence: Any) -> Any:
-        return essence
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
@@ -85,159 +51,198 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
     settings.watching.server_timeout = 600
-    settings.queueing.worker_limit = None
-    settings.queueing.idle_timeout = 1.0
-    settings.persistence.diffbase_storage = NoDiffBase()
-    settings.persistence.progress_storage = NoProgress()
-    settings.persistence.finalizer = f"{GROUP}/unused"
+    # A page of Deployments is megabytes once it is parsed, and memory is not given back.
+    settings.watching.chunk_size = 100
     for watched in WATCHED:
         if watched.ours_only:
             # The key must be a tuple: a string is silently ignored.
             settings.watching.label_selectors[watched.resource] = names.MANAGED_SELECTOR
 
 
-def register(
-    registry: kopf.OperatorRegistry,
-    *,
-    views: Views,
-    queue: WorkQueue,
-    project_service: Callable[[Body], ServiceObject],
-) -> None:
-    """Put index and event handlers of all kinds into the registry."""
-    _register_one(registry, _services(project_service), views=views, queue=queue)
-    for watched in WATCHED:
-        _register_one(registry, watched, views=views, queue=queue)
+@dataclass(kw_only=True)
+class Watches:
+    """Follows all kinds in all namespaces; keys are queued once everything has been listed."""
+
+    views: Views
+    queue: WorkQueue
+    settings: kopf.OperatorSettings
+    namespaces: tuple[str, ...] = ()
+    synced: bool = False
+    _unlisted: set[tuple[str, str | None]] = field(default_factory=set)
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Start a task for each kind and namespace; none of them ends by itself."""
+        places = [
+            (watched, namespace)
+            for watched in WATCHED
+            for namespace in (self.namespaces or (None,))
+        ]
+        self._unlisted = {(watched.kind, namespace) for watched, namespace in places}
+        return [
+            asyncio.create_task(
+                self._follow(watched, namespace), name=f"watch {watched.kind} {namespace or ''}"
+            )
+            for watched, namespace in places
+        ]
+
+    async def _follow(self, watched: Watched, namespace: str | None) -> None:
+        pause = Pause()
+        while True:
+            opened = time.monotonic()
+            try:
+                await self._list_and_watch(watched, namespace)
+            except Exception as error:
+                # Whatever it is: without this kind nothing works, so it is tried for ever.
+                about = {"kind": watched.kind, "error": f"{type(error).__name__}: {error}"}
+                log.warning("watch broke off, will list again", extra=about)
+            await asyncio.sleep(pause.after(time.monotonic() - opened))
+
+    async def _list_and_watch(self, watched: Watched, namespace: str | None) -> None:
+        """List once, then follow the changes until the server wants a new list."""
+        resource = Resource(*watched.resource, kind=watched.kind, namespaced=True)
+        place = NamespaceName(namespace) if namespace else None
+        listed: set[Name] = set()
+        version = ""
+        async for chunk, version in fetching.fetch_objs(
+            settings=self.settings, resource=resource, namespace=place, logger=log
+        ):
+            for body in chunk:
+                listed.add((body["metadata"]["namespace"], body["metadata"]["name"]))
+                self._see(watched, body, gone=False)
+            del chunk
+        store = self.views.stores[watched.kind]
+        for change in store.sweep(namespace=namespace, listed=listed, version=version):
+            self._tell(watched, change)
+        self._is_listed(watched.kind, namespace)
+        pause, never = Pause(), asyncio.get_running_loop().create_future()
+        while True:
+            opened = time.monotonic()
+            async for event in watching.watch_objs(
+                settings=self.settings,
+                resource=resource,
+                namespace=place,
+                since=version,
+                operator_pause_waiter=never,
+            ):
+                body, kind = event["object"], event["type"]
+                if kind == "ERROR":
+                    log.debug("watch was refused", extra={"kind": watched.kind, "error": body})
+                    return
+                version = body["metadata"].get("resourceVersion", version)
+                if kind != "BOOKMARK":
+                    self._see(watched, body, gone=kind == "DELETED")
+            await asyncio.sleep(pause.after(time.monotonic() - opened))
+
+    def _see(self, watched: Watched, body: Body, *, gone: bool) -> None:
+        store = self.views.stores[watched.kind]
+        try:
+            change = store.remove(body) if gone else store.put(body)
+            if change is not None:
+                self._tell(watched, change)
+        except Exception:
+            # One odd object must not keep all others from being seen.
+            about = {"kind": watched.kind, "object": body["metadata"].get("name")}
+            log.exception("object cannot be read", extra=about)
+
+    def _tell(self, watched: Watched, change: Change[Any]) -> None:
+        LAST_EVENT_SECONDS.set_to_current_time()
+        if self.synced:
+            for key in watched.keys(change, self.views):
+                self.queue.add(key)
+
+    def _is_listed(self, kind: str, namespace: str | None) -> None:
+        self._unlisted.discard((kind, namespace))
+        if not self._unlisted and not self.synced:
+            self.synced = True
+            log.info("all objects are listed", extra={"services": len(self.views.services.all())})
+            self.add_all()
+
+    def add_all(self) -> None:
+        """Have every ResNetService looked at."""
+        for view in self.views.services.all():
+            self.queue.add((view.meta.namespace, view.meta.name))
 
 
-def _register_one(
-    registry: kopf.OperatorRegistry, watched: Watched, *, views: Views, queue: WorkQueue
-) -> None:
-    async def index(body: kopf.Body, **_: Any) -> Indexed:
-        return watched.index(body)
+@dataclass
+class Pause:
+    """How long to wait before a stream is opened again: longer each time it did not last."""
 
-    async def on_event(event: Mapping[str, Any], body: kopf.Body, **kwargs: Any) -> None:
-        if not views.indexes:
-            # kopf calls no event handler before all indexes are complete.
-            views.indexes |= {kind: kwargs[_index_name(kind)] for kind in KINDS}
-        LAST_EVENT_SECONDS.set(time.time())
-        meta = Meta.from_body(body)
-        overlay = views.overlays.get(watched.kind)
-        if event["type"] == "DELETED":
-            if overlay:
-                overlay.drop(meta.namespace, meta.name)
-        elif overlay and overlay.seen(meta.namespace, meta.name, meta.version):
-            return  # our own write: what it was meant to do is done
-        for key in watched.keys(meta, views):
-            queue.add(key)
+    failures: int = 0
 
-    kopf.index(*watched.resource, registry=registry, id=_index_name(watched.kind))(index)
-    kopf.on.event(*watched.resource, registry=registry, id=f"on_{watched.kind.lower()}")(on_event)
+    def after(self, lasted: float) -> float:
+        """Return seconds; a stream that lasted is opened again at once."""
+        if lasted > SHORT_SECONDS:
+            self.failures = 0
+            return 0.0
+        self.failures += 1
+        pause: float = min(0.1 * 2.0**self.failures, MAX_PAUSE_SECONDS)
+        return pause * (1 + random.random() / 4)  # noqa: S311 - jitter, no secret
 
 
-def _index_name(kind: str) -> str:
-    return f"index_{kind.lower()}"
+def _own_key(change: Change[Any], _: Views) -> Iterable[Key]:
+    return ((meta := _meta(change)).namespace, meta.name),
 
 
-def _services(project: Callable[[Body], ServiceObject]) -> Watched:
-    def index(body: Body) -> Indexed:
-        view = project(body)
-        meta = view.meta
-        entries: Indexed = {("name", meta.namespace, meta.name): view}
-        if view.resolved is not None:
-            entries["artifact", meta.namespace, view.resolved.source_key] = view
-            for claim in view.claims:
-                entries["claim", meta.namespace, claim] = view
-        return entries
-
-    return Watched(
-        kind="ResNetService",
-        resource=(GROUP, VERSION, PLURAL),
-        index=index,
-        keys=lambda meta, _: ((meta.namespace, meta.name),),
-        ours_only=False,
-    )
-
-
-def _index_by_name(project: Callable[[Body], Any]) -> Callable[[Body], Indexed]:
-    def index(body: Body) -> Indexed:
-        view = project(body)
-        return {("name", view.meta.namespace, view.meta.name): view}
-
-    return index
-
-
-def _index_config_map(body: Body) -> Indexed:
-    view = ConfigMapObject.from_body(body)
-    meta = view.meta
-    component = meta.labels.get(names.COMPONENT, "")
-    entries: Indexed = {("name", meta.namespace, meta.name): view}
-    if component == names.REVISION_COMPONENT:
-        instance = meta.labels.get(names.INSTANCE, "")
-        entries["revision", meta.namespace, instance] = view
-        entries["uses-runtime", meta.namespace, meta.labels.get(names.RUNTIME, "")] = meta.name
-    elif component == names.RUNTIME_COMPONENT:
-        entries["runtime", meta.namespace, ""] = view
-    elif component == names.RECORD:
-        for owner in meta.owners:
-            entries["owner", meta.namespace, owner] = view
-    return entries
-
-
-def _index_job(body: Body) -> Indexed:
-    view = JobObject.from_body(body)
-    return {("artifact", view.meta.namespace, view.meta.labels.get(names.ARTIFACT, "")): view}
-
-
-def _index_pod(body: Body) -> Indexed:
-    view = Pod.from_body(body)
-    labels = view.meta.labels
-    if labels.get(names.COMPONENT) == names.CONVERSION:
-        return {("artifact", view.meta.namespace, labels.get(names.ARTIFACT, "")): view}
-    return {("instance", view.meta.namespace, labels.get(names.INSTANCE, "")): view}
-
-
-def _keys(meta: Meta, views: Views) -> tuple[Key, ...]:
+def _keys(change: Change[Any], views: Views) -> Iterable[Key]:
     """Return the ResNetServices that an object of ours concerns, by its labels."""
+    meta = _meta(change)
+    if meta.labels.get(names.COMPONENT) == names.STORE:
+        return _all_of_namespace(meta.namespace, views) if change.after is None else ()
     if key := meta.labels.get(names.ARTIFACT):
-        return views.keys_of_artifact(meta.namespace, key)
+        return views.users_of_artifact(meta.namespace, key)
     if instance := meta.labels.get(names.INSTANCE):
         return ((meta.namespace, instance),)
     return ()
 
 
-def _claim_keys(meta: Meta, views: Views) -> tuple[Key, ...]:
-    found = views.indexes["ResNetService"].get(("claim", meta.namespace, meta.name), ())
-    return tuple((item.meta.namespace, item.meta.name) for item in found)
+def _all_of_namespace(namespace: str, views: Views) -> Iterable[Key]:
+    found = [view.meta for view in views.services.all()]
+    return [(meta.namespace, meta.name) for meta in found if meta.namespace == namespace]
+
+
+def _config_map_keys(change: Change[ConfigMapObject], views: Views) -> Iterable[Key]:
+    meta, before, after = _meta(change), change.before, change.after
+    component = meta.labels.get(names.COMPONENT)
+    if component == names.RUNTIME_COMPONENT and after is None:
+        runtime = meta.labels.get(names.RUNTIME, "")
+        found = views.config_maps.some(("uses-runtime", meta.namespace, runtime))
+        return {(meta.namespace, item.meta.labels.get(names.INSTANCE, "")) for item in found}
+    if component == names.RECORD and before and after and before.packed == after.packed:
+        # Somebody joined or left. Telling all the others would cost the square of their number.
+        uids = set(before.meta.owners) ^ set(after.meta.owners)
+        found_too = [v for uid in uids for v in views.services.some(("uid", meta.namespace, uid))]
+        return [(view.meta.namespace, view.meta.name) for view in found_too]
+    return _keys(change, views)
+
+
+def _claim_keys(change: Change[Any], views: Views) -> Iterable[Key]:
+    meta = _meta(change)
+    found = views.services.some(("claim", meta.namespace, meta.name))
+    return [(view.meta.namespace, view.meta.name) for view in found]
+
+
+def _meta(change: Change[Any]) -> Meta:
+    view = change.before if change.after is None else change.after
+    meta: Meta = view.meta
+    return meta
 
 
 WATCHED = (
     Watched(
-        kind="Deployment",
-        resource=("apps", "v1", "deployments"),
-        index=_index_by_name(DeploymentObject.from_body),
-        keys=_keys,
+        kind="ResNetService",
+        resource=(GROUP, VERSION, PLURAL),
+        keys=_own_key,
+        ours_only=False,
     ),
-    Watched(
-        kind="Service",
-        resource=("", "v1", "services"),
-        index=_index_by_name(NetworkServiceObject.from_body),
-        keys=_keys,
-    ),
-    Watched(
-        kind="ConfigMap",
-        resource=("", "v1", "configmaps"),
-        index=_index_config_map,
-        keys=_keys,
-    ),
-    Watched(kind="Job", resource=("batch", "v1", "jobs"), index=_index_job, keys=_keys),
-    Watched(kind="Pod", resource=("", "v1", "pods"), index=_index_pod, keys=_keys),
+    Watched(kind="Deployment", resource=("apps", "v1", "deployments"), keys=_keys),
+    Watched(kind="Service", resource=("", "v1", "services"), keys=_keys),
+    Watched(kind="ConfigMap", resource=("", "v1", "configmaps"), keys=_config_map_keys),
+    Watched(kind="Job", resource=("batch", "v1", "jobs"), keys=_keys),
+    Watched(kind="Pod", resource=("", "v1", "pods"), keys=_keys),
     Watched(
         kind="PersistentVolumeClaim",
         resource=("", "v1", "persistentvolumeclaims"),
-        index=_index_by_name(Claim.from_body),
         keys=_claim_keys,
         ours_only=False,
     ),
 )
-
-KINDS = ("ResNetService", *(watched.kind for watched in WATCHED))

@@ -65,7 +65,10 @@ def test_delete_leaves_nothing_behind(story: Story) -> None:
     story.apply(story.service(accelerator={"chip": "CPU"}))
     story.wait_ready()
     story.kubectl("delete", "resnetservice", "digits", "--timeout=10s")
-    selector = "app.kubernetes.io/managed-by=resnet-operator,app.kubernetes.io/component notin (store,runtime)"
+    selector = (
+        "app.kubernetes.io/managed-by=resnet-operator,"
+        "app.kubernetes.io/component notin (store,runtime)"
+    )
 
     def left() -> list[str]:
         kinds = "deployments,services,jobs,configmaps,pods"

@@ -71,9 +71,7 @@ def test_another_version_of_the_operator_restarts_nobody(story: Story) -> None:
     values = {"images": {"jobs": "localhost/resnet-jobs:other", "pullPolicy": "Never"}}
     try:
         story.operator.upgrade(values)
-        story.eventually(
-            lambda: story.operator.is_synced(), lambda: "the new operator does not come up"
-        )
+        story.eventually(story.operator.is_synced, lambda: "the new operator does not come up")
         after = story.get("deployment", "digits")
         assert after["spec"] == before["spec"], json.dumps(after["spec"])
         assert after["metadata"]["generation"] == before["metadata"]["generation"]

@@ -39,7 +39,7 @@ CONFIG = """
 name: "{name}"
 backend: "python"
 max_batch_size: {max_batch}
-input [ {{ name: "input" data_type: TYPE_FP32 format: FORMAT_NCHW dims: {dims} }} ]
+input [ {{ name: "{input}" data_type: TYPE_FP32 format: FORMAT_NCHW dims: {dims} }} ]
 output [ {{ name: "{output}" data_type: TYPE_FP32 dims: [ {classes} ] {labels} }} ]
 version_policy {{ specific {{ versions: [ 1 ] }} }}
 instance_group [ {{ count: {instances} kind: KIND_CPU }} ]
@@ -48,7 +48,7 @@ dynamic_batching {{ preferred_batch_size: [ {max_batch} ] max_queue_delay_micros
 """
 WARMUP = """
 model_warmup [ {{ name: "batch_{batch}" batch_size: {batch} count: 1
-  inputs {{ key: "input" value {{ data_type: TYPE_FP32 dims: {dims} zero_data: true }} }} }} ]
+  inputs {{ key: "{input}" value {{ data_type: TYPE_FP32 dims: {dims} zero_data: true }} }} }} ]
 """
 
 
@@ -75,6 +75,7 @@ class Model:
     source: Path
     file: Path
     name: str = "digits"
+    input: str = "input"
     output: str = "logits"
     dims: tuple[int, ...] = (3, 32, 32)
     classes: int = 10
@@ -97,11 +98,14 @@ class Model:
             name=self.name,
             max_batch=self.max_batch,
             dims=dims,
+            input=self.input,
             output=self.output,
             classes=self.classes,
             labels='label_filename: "labels.txt"' if self.labels else "",
             instances=self.instances,
-            warmup=WARMUP.format(batch=self.max_batch, dims=dims) if self.warmup else "",
+            warmup=WARMUP.format(batch=self.max_batch, input=self.input, dims=dims)
+            if self.warmup
+            else "",
         )
         for key, value in {"model_file": str(self.file), **self.parameters}.items():
             text += f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
