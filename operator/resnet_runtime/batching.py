@@ -18,6 +18,11 @@ import triton_python_backend_utils as pb_utils
 from resnet_runtime.settings import Settings, TensorSpec
 
 
+# NumPy 2 arrays are corrupted by stubs built with an old pybind11, unless they pass by DLPack; the
+# DLPack of such a stub renames NumPy 1's capsules wrongly, and the process dies when they are freed.
+BY_DLPACK = int(np.__version__.split(".")[0]) >= 2
+
+
 @dataclass
 class Admitted:
     """A request whose tensors fit; `position` is its place in Triton's list."""
@@ -38,14 +43,14 @@ def error_response(message: str, kind: str) -> Any:
 
 def to_array(tensor: Any) -> Any:
     """A view of an input tensor."""
-    if hasattr(tensor, "__dlpack__"):
+    if BY_DLPACK and hasattr(tensor, "__dlpack__"):
         return np.from_dlpack(tensor)
     return tensor.as_numpy()  # Triton before 23.04, where NumPy 2 was not yet
 
 
 def to_tensor(name: str, array: Any) -> Any:
     """An output tensor over the array's memory, which Triton copies when execute() returns."""
-    if hasattr(pb_utils.Tensor, "__dlpack__"):
+    if BY_DLPACK and hasattr(pb_utils.Tensor, "__dlpack__"):
         return pb_utils.Tensor.from_dlpack(name, array)
     return pb_utils.Tensor(name, array)
 
