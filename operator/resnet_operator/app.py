@@ -111,7 +111,9 @@ class App:
                 self.watches.add_all()
 
     def _count(self) -> None:
-        phases = Counter(view.status.get("phase") or "Pending" for view in self.views.services.all())
+        phases = Counter(
+            view.status.get("phase") or "Pending" for view in self.views.services.all()
+        )
         SERVICES.clear()
         for phase, number in phases.items():
             SERVICES.labels(phase=phase).set(number)

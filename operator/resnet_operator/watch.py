@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,12 +103,13 @@ class Watches:
         place = NamespaceName(namespace) if namespace else None
         listed: set[Name] = set()
         version = ""
-        async for chunk, version in fetching.fetch_objs(
+        async for chunk, list_version in fetching.fetch_objs(
             settings=self.settings, resource=resource, namespace=place, logger=log
         ):
-            for body in chunk:
-                listed.add((body["metadata"]["namespace"], body["metadata"]["name"]))
-                self._see(watched, body, gone=False)
+            version = list_version
+            for item in chunk:
+                listed.add((item["metadata"]["namespace"], item["metadata"]["name"]))
+                self._see(watched, item, gone=False)
             del chunk
         store = self.views.stores[watched.kind]
         for change in store.sweep(namespace=namespace, listed=listed, version=version):
@@ -124,7 +125,8 @@ class Watches:
                 since=version,
                 operator_pause_waiter=never,
             ):
-                body, kind = event["object"], event["type"]
+                body: Any = event["object"]
+                kind = event["type"]
                 if kind == "ERROR":
                     log.debug("watch was refused", extra={"kind": watched.kind, "error": body})
                     return
@@ -180,7 +182,8 @@ class Pause:
 
 
 def _own_key(change: Change[Any], _: Views) -> Iterable[Key]:
-    return ((meta := _meta(change)).namespace, meta.name),
+    meta = _meta(change)
+    return ((meta.namespace, meta.name),)
 
 
 def _keys(change: Change[Any], views: Views) -> Iterable[Key]:
@@ -222,7 +225,7 @@ def _claim_keys(change: Change[Any], views: Views) -> Iterable[Key]:
 
 
 def _meta(change: Change[Any]) -> Meta:
-    view = change.before if change.after is None else change.after
+    view: Any = change.before if change.after is None else change.after
     meta: Meta = view.meta
     return meta
 

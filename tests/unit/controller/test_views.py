@@ -1,4 +1,4 @@
-"""Our own writes, until the watch shows them."""
+"""What the stores keep of all they are shown: by the watches, by lists and by our own writes."""
 
 from __future__ import annotations
 
@@ -10,189 +10,184 @@ from tests.unit.controller.builders import NAMESPACE, a_settings, a_spec, metada
 
 from resnet_operator import names
 from resnet_operator.observed import Claim, ServiceObject
-from resnet_operator.views import OVERLAY_SECONDS, Overlay, Views
+from resnet_operator.views import Change, Store, Views
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def claim_body(version: int, *, name: str = "data", phase: str = "Pending") -> dict[str, Any]:
-    return {"metadata": metadata(name, version=version), "status": {"phase": phase}}
-
-
-def claim(version: int, *, name: str = "data", phase: str = "Pending") -> Claim:
-    return Claim.from_body(claim_body(version, name=name, phase=phase))
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def overlay(clock: Clock) -> Overlay[Claim]:
-    return Overlay(Claim.from_body, clock)
-
-
-@dataclass(frozen=True)
-class Newest:
-    reason: str
-    ours: int | None
-    shown: int | None
-    want: int | None
-
-
-NEWEST = (
-    Newest("nothing written: what the watch shows", None, 5, 5),
-    Newest("nothing written, nothing shown", None, None, None),
-    Newest("just created: the watch has not shown it yet", 7, None, 7),
-    Newest("just changed: the watch shows the version before", 7, 5, 7),
-    Newest("the watch has caught up", 7, 7, 7),
-    Newest("somebody changed it after us", 7, 9, 9),
-    Newest("versions are numbers: 10 is newer than 9", 10, 9, 10),
-)
-
-
-@pytest.mark.parametrize("case", NEWEST, ids=lambda case: case.reason)
-def test_newest(case: Newest, overlay: Overlay[Claim]) -> None:
-    if case.ours is not None:
-        overlay.put(claim_body(case.ours))
-    shown = claim(case.shown) if case.shown is not None else None
-    found = overlay.newest(NAMESPACE, "data", shown)
-    assert (found and found.meta.version) == (case.want and str(case.want)), case.reason
-
-
-@dataclass(frozen=True)
-class Echo:
-    reason: str
-    ours: int | None
-    event: int
-    is_echo: bool
-    forgotten: bool
-
-
-ECHOES = (
-    Echo("an event of an object we did not write", None, 5, False, True),
-    Echo("our own write comes back", 7, 7, True, True),
-    Echo("an event from before our write", 7, 5, False, False),
-    Echo("somebody wrote after us, and that event comes alone", 7, 9, False, True),
-)
-
-
-@pytest.mark.parametrize("case", ECHOES, ids=lambda case: case.reason)
-def test_echoes_of_our_own_writes(case: Echo, overlay: Overlay[Claim]) -> None:
-    if case.ours is not None:
-        overlay.put(claim_body(case.ours))
-    assert overlay.seen(NAMESPACE, "data", str(case.event)) is case.is_echo, case.reason
-    assert (overlay.newest(NAMESPACE, "data", None) is None) is case.forgotten, case.reason
-
-
-def test_an_echo_is_told_once(overlay: Overlay[Claim]) -> None:
-    overlay.put(claim_body(7))
-    assert overlay.seen(NAMESPACE, "data", "7")
-    assert not overlay.seen(NAMESPACE, "data", "7"), "a relist shows it again: look at it"
-
-
-def test_an_own_write_is_believed_for_a_while_only(overlay: Overlay[Claim], clock: Clock) -> None:
-    """If the watch never shows it, it is gone: deleted before the watch saw it."""
-    overlay.put(claim_body(7))
-    clock.now += OVERLAY_SECONDS
-    assert overlay.newest(NAMESPACE, "data", None) is not None
-    clock.now += 0.1
-    assert overlay.newest(NAMESPACE, "data", None) is None
-    clock.now -= 1
-    assert overlay.newest(NAMESPACE, "data", None) is None, "and it does not come back"
-
-
-def test_a_deleted_object_is_dropped(overlay: Overlay[Claim]) -> None:
-    overlay.put(claim_body(7))
-    overlay.drop(NAMESPACE, "data")
-    overlay.drop(NAMESPACE, "never written")
-    assert overlay.newest(NAMESPACE, "data", None) is None
-
-
-def test_a_second_write_replaces_the_first(overlay: Overlay[Claim]) -> None:
-    overlay.put(claim_body(7))
-    overlay.put(claim_body(8, phase="Bound"))
-    assert not overlay.seen(NAMESPACE, "data", "7"), "the echo of the first says nothing new"
-    found = overlay.newest(NAMESPACE, "data", claim(7))
-    assert found is not None
-    assert found.phase == "Bound"
-
-
-def test_a_list_shows_own_writes_beside_what_is_there(overlay: Overlay[Claim]) -> None:
-    overlay.put(claim_body(9, name="changed", phase="Bound"))
-    overlay.put(claim_body(9, name="new"))
-    overlay.put(claim_body(9, name="not asked for"))
-    shown = [claim(3, name="old"), claim(3, name="changed")]
-    found = {
-        view.meta.name: view.phase
-        for view in overlay.merged(shown, lambda view: view.meta.name != "not asked for")
+def claim_body(
+    version: int, *, name: str = "data", phase: str = "Pending", **meta: Any
+) -> dict[str, Any]:
+    return {
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata(name, version=version) | meta,
+        "status": {"phase": phase},
     }
-    assert found == {"old": "Pending", "changed": "Bound", "new": "Pending"}
 
 
-def test_a_list_outlives_an_entry_that_runs_out(overlay: Overlay[Claim], clock: Clock) -> None:
-    overlay.put(claim_body(9, name="changed"))
-    overlay.put(claim_body(9, name="new"))
-    clock.now += OVERLAY_SECONDS + 1
-    found = list(overlay.merged([claim(3, name="changed")], lambda _: True))
-    assert [(view.meta.name, view.meta.version) for view in found] == [("changed", "3")]
+def by_phase(view: Claim) -> tuple[tuple[str, str, str], ...]:
+    return (("phase", view.meta.namespace, view.phase),)
 
 
-# Views: indexes and overlays together.
+@pytest.fixture
+def store() -> Store[Claim]:
+    return Store(Claim.from_body, by_phase)
 
 
-def service_of(body: Any) -> ServiceObject:
-    return ServiceObject.from_body(body, settings=a_settings())
+@dataclass(frozen=True)
+class Sighting:
+    reason: str
+    known: dict[str, Any] | None
+    shown: dict[str, Any]
+    tells: bool
+    kept_version: str
+
+
+SIGHTINGS = (
+    Sighting("a new object", None, claim_body(5), True, "5"),
+    Sighting("somebody changed it", claim_body(5), claim_body(7, phase="Bound"), True, "7"),
+    Sighting("the echo of our own write", claim_body(7), claim_body(7), False, "7"),
+    Sighting("an event from before our write", claim_body(7), claim_body(5), False, "7"),
+    Sighting(
+        "versions are numbers: 10 is newer than 9",
+        claim_body(9),
+        claim_body(10, phase="Bound"),
+        True,
+        "10",
+    ),
+    Sighting(
+        "a change of what we do not look at tells nothing, but is the newer version",
+        claim_body(5),
+        claim_body(6, annotations={"note": "by a person"}),
+        False,
+        "6",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", SIGHTINGS, ids=lambda case: case.reason)
+def test_put(case: Sighting, store: Store[Claim]) -> None:
+    if case.known:
+        store.put(case.known)
+    change = store.put(case.shown)
+    assert (change is not None) is case.tells, case.reason
+    kept = store.one(NAMESPACE, "data")
+    assert kept is not None
+    assert kept.meta.version == case.kept_version, case.reason
+
+
+def test_a_change_has_both_sides(store: Store[Claim]) -> None:
+    first = store.put(claim_body(1))
+    second = store.put(claim_body(2, phase="Bound"))
+    assert first == Change(None, store_view(1))
+    assert second == Change(store_view(1), store_view(2, phase="Bound"))
+    assert store.remove(claim_body(3)) == Change(store_view(2, phase="Bound"), None)
+
+
+def store_view(version: int, **facts: Any) -> Claim:
+    return Claim.from_body(claim_body(version, **facts))
+
+
+def test_a_deletion_of_something_unknown_tells_nothing(store: Store[Claim]) -> None:
+    assert store.remove(claim_body(3)) is None
+
+
+def test_a_late_deletion_spares_the_next_one_of_that_name(store: Store[Claim]) -> None:
+    """We made it anew before the watch told that the old one was deleted."""
+    store.put(claim_body(9, uid="new"))
+    assert store.remove(claim_body(8, uid="old")) is None
+    assert store.one(NAMESPACE, "data") is not None
+
+
+def test_an_object_moves_in_the_index(store: Store[Claim]) -> None:
+    store.put(claim_body(1))
+    store.put(claim_body(1, name="other"))
+    store.put(claim_body(2, phase="Bound"))
+    bound = store.some(("phase", NAMESPACE, "Bound"))
+    assert [view.meta.name for view in bound] == ["data"]
+    assert [v.meta.name for v in store.some(("phase", NAMESPACE, "Pending"))] == ["other"]
+    store.remove(claim_body(3, phase="Bound"))
+    assert store.some(("phase", NAMESPACE, "Bound")) == ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    reason: str
+    version: int
+    listed: tuple[str, ...]
+    namespace: str | None
+    is_gone: bool
+
+
+SWEEPS = (
+    Sweep("the list shows it", 5, ("data",), None, False),
+    Sweep("deleted while nobody watched", 5, (), None, True),
+    Sweep("made by us after the list was taken", 11, (), None, False),
+    Sweep("in a namespace that this list is not about", 5, (), "elsewhere", False),
+    Sweep("in the namespace that this list is about", 5, (), NAMESPACE, True),
+)
+
+
+@pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case.reason)
+def test_sweep(case: Sweep, store: Store[Claim]) -> None:
+    store.put(claim_body(case.version))
+    listed = {(NAMESPACE, name) for name in case.listed}
+    gone = store.sweep(namespace=case.namespace, listed=listed, version="10")
+    assert bool(gone) is case.is_gone, case.reason
+    assert (store.one(NAMESPACE, "data") is None) is case.is_gone, case.reason
+
+
+# Views: the stores of all kinds.
 
 
 @pytest.fixture
 def views() -> Views:
-    views = Views(service_of)
-    views.indexes = {kind: {} for kind in (*views.overlays, "Pod")}
-    return views
+    return Views(lambda body: ServiceObject.from_body(body, settings=a_settings()))
 
 
-def test_one_finds_by_name_and_prefers_our_write(views: Views) -> None:
-    kind = "PersistentVolumeClaim"
-    views.indexes[kind] = {("name", NAMESPACE, "data"): [claim(3)]}
-    assert views.one(kind, NAMESPACE, "data").meta.version == "3"
-    assert views.one(kind, NAMESPACE, "other") is None
-    views.overlays[kind].put(claim_body(4))
-    assert views.one(kind, NAMESPACE, "data").meta.version == "4"
+def test_our_own_write_is_remembered_by_its_kind(views: Views) -> None:
+    views.remember(claim_body(4))
+    views.remember({"kind": "Event", "metadata": metadata("resnet50.1")})
+    assert views.claims.one(NAMESPACE, "data") is not None
 
 
-def test_some_leaves_out_what_no_longer_fits(views: Views) -> None:
-    """Our own write may have taken an object out of the list that the index still shows."""
-    kind = "PersistentVolumeClaim"
-    views.indexes[kind] = {("owner", NAMESPACE, "1"): [claim(3, phase="Bound")]}
-    views.overlays[kind].put(claim_body(4, phase="Lost"))
-    found = views.some(kind, ("owner", NAMESPACE, "1"), lambda view: view.phase == "Bound")
-    assert found == ()
+def config_map(name: str, component: str, **facts: Any) -> dict[str, Any]:
+    labels = names.labels(component, **facts.pop("labels", {}))
+    return {"kind": "ConfigMap", "metadata": metadata(name, labels=labels) | facts, "data": {}}
 
 
-def test_pods_have_no_overlay(views: Views) -> None:
-    views.indexes["Pod"] = {("instance", NAMESPACE, "a"): ["pod"]}
-    assert views.pods("instance", NAMESPACE, "a") == ("pod",)
-    assert views.some("Pod", ("instance", NAMESPACE, "a"), lambda _: False) == ("pod",)
-    assert views.one("Pod", NAMESPACE, "a") is None
-
-
-def test_all_objects_of_one_artifact(views: Views) -> None:
-    bodies = [{"metadata": metadata(name), "spec": a_spec()} for name in ("a", "b")]
-    views.indexes["ResNetService"] = {
-        ("artifact", NAMESPACE, "key"): [service_of(body) for body in bodies],
-        ("name", NAMESPACE, "a"): [service_of(bodies[0])],
+def test_config_maps_are_found_by_what_they_are(views: Views) -> None:
+    labels = {names.INSTANCE: "resnet50", names.RUNTIME: "abc"}
+    views.remember(config_map("resnet50-1", names.REVISION_COMPONENT, labels=labels))
+    views.remember(
+        config_map("rns-runtime-abc", names.RUNTIME_COMPONENT, labels={names.RUNTIME: "abc"})
+    )
+    owners = [{"uid": "one"}, {"uid": "two"}]
+    views.remember(config_map("rns-key", names.RECORD, ownerReferences=owners))
+    found = {
+        kind: [view.meta.name for view in views.config_maps.some((kind, NAMESPACE, value))]
+        for kind, value in (
+            ("revision", "resnet50"),
+            ("uses-runtime", "abc"),
+            ("runtime", ""),
+            ("owner", "one"),
+            ("owner", "two"),
+        )
     }
-    assert views.keys_of_artifact(NAMESPACE, "key") == ((NAMESPACE, "a"), (NAMESPACE, "b"))
-    assert views.keys_of_artifact(NAMESPACE, "other") == ()
-    found = views.service(NAMESPACE, "a")
-    assert found is not None
-    assert found.meta.name == "a"
-    assert found.meta.labels.get(names.ARTIFACT) is None
+    assert found == {
+        "revision": ["resnet50-1"],
+        "uses-runtime": ["resnet50-1"],
+        "runtime": ["rns-runtime-abc"],
+        "owner": ["rns-key"],
+    }
+
+
+def test_all_users_of_one_artifact(views: Views) -> None:
+    model = {"model": {"uri": "https://models.example/a.onnx", "sha256": "ab" * 32}}
+    for name in ("a", "b"):
+        body = {"kind": "ResNetService", "metadata": metadata(name), "spec": a_spec(model)}
+        views.remember(body)
+    a = views.services.one(NAMESPACE, "a")
+    assert a is not None
+    assert a.resolved is not None
+    key = a.resolved.source_key
+    assert views.users_of_artifact(NAMESPACE, key) == ((NAMESPACE, "a"), (NAMESPACE, "b"))
+    assert views.users_of_artifact(NAMESPACE, "other") == ()
