@@ -91,9 +91,9 @@ def target() -> Target:
             {
                 "images": {
                     "registry": registry,
-                    "converter": {
-                        "": os.environ.get("CANN_IMAGE") or f"{registry}/cann-simulator:dev"
-                    },
+                    "converter": deploy.converters(
+                        os.environ.get("CANN_IMAGE") or f"{registry}/cann-simulator:dev"
+                    ),
                 },
                 "store": {"image": f"{registry}/resnet-store:dev"},
             },

@@ -17,13 +17,23 @@ NAMESPACE = "resnet-system"
 RELEASE = "resnet-operator"
 SAMPLE = ROOT / "samples" / "digits" / "digits-resnet.onnx"
 
+
+def converters(image: str) -> dict[str, str | None]:
+    """Return the chart's value that has every chip converted by one image.
+
+    Helm merges maps, so the chart's own entries are taken out by null.
+    """
+    chart = ("Ascend310P", "Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4", "Ascend910_")
+    return {"": image, **dict.fromkeys(chart)}
+
+
 # The chart's values for images that were built here. With a registry, its name stands for
 # localhost.
 EMBEDDED: dict[str, Any] = {
     "images": {
         "registry": "localhost",
         "tag": "dev",
-        "converter": {"": "localhost/cann-simulator:dev"},
+        "converter": converters("localhost/cann-simulator:dev"),
     },
     "store": {"image": "localhost/resnet-store:dev", "size": "1Gi"},
 }

@@ -17,9 +17,8 @@ import triton_python_backend_utils as pb_utils
 
 from resnet_runtime.settings import Settings, TensorSpec
 
-
-# NumPy 2 arrays are corrupted by stubs built with an old pybind11, unless they pass by DLPack; the
-# DLPack of such a stub renames NumPy 1's capsules wrongly, and the process dies when they are freed.
+# Stubs built with an old pybind11 corrupt NumPy 2 arrays unless they pass by DLPack. Their DLPack in
+# turn renames NumPy 1's capsules wrongly, and the process dies when these are freed.
 BY_DLPACK = int(np.__version__.split(".")[0]) >= 2
 
 
