@@ -11,7 +11,7 @@ from resnet_operator.api.reasons import Reason
 
 @dataclass(frozen=True, kw_only=True)
 class Apply:
-    """Server-side apply. `adopt` is False until the object is known to be ours."""
+    """Server-side apply. With `adopt` False only if no object of the name is there yet."""
 
     body: dict[str, Any]
     manager: str = names.MANAGER

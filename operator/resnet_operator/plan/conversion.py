@@ -11,11 +11,10 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
-from resnet_operator.plan.times import from_text, seconds_since, to_text
+from resnet_operator.plan.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
     creation_failure,
-    ended_container,
-    message_of,
     mount_failure,
     pod_trouble,
     to_reason,
@@ -28,7 +27,6 @@ from resnet_operator.settings import Settings, StoreType
 
 SUCCEEDED_TTL_SECONDS = 600
 FAILED_TTL_SECONDS = 86_400
-PERMANENT_CODES = range(64, 80)
 # A Job without a pod for this long: something refuses the pod, and only an event says what.
 POD_EXPECTED_SECONDS = 10
 
@@ -58,7 +56,9 @@ def plan_artifact(
     if artifact := Artifact.from_record(data):
         return _have_artifact(observed, artifact, join)
     failure = Failure.from_record(data)
-    newest = max(observed.jobs, key=lambda item: item.attempt, default=None)
+    # Jobs of an earlier record of this name told of an artifact that the store has lost.
+    jobs = [item for item in observed.jobs if record and item.meta.controller == record.meta.uid]
+    newest = max(jobs, key=lambda item: item.attempt, default=None)
     if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
         return _harvest(observed, resolved, newest, join, now=now)
     if newest and not newest.finished and not newest.meta.deleting:
@@ -98,7 +98,8 @@ def _have_artifact(
             name=record.meta.name,
             uid=record.meta.uid,
         )
-        return ArtifactPlan(actions=(forget,), requeue_after=1, retry_handled=True)
+        doing = "the store has lost the artifact; it is made again"
+        return ArtifactPlan(actions=(forget,), doing=doing, requeue_after=1, retry_handled=True)
     return ArtifactPlan(artifact=artifact, actions=join, retry_handled=retry_asked(observed))
 
 
@@ -117,8 +118,11 @@ def _harvest(
     now: datetime,
 ) -> ArtifactPlan:
     """Bring the result of an ended Job into the record, then let the Job go."""
-    pods = [pod for pod in observed.job_pods if pod.meta.controller == done.meta.uid]
-    result = _result(done, pods, resolved, now=now)
+    pods = pods_of(done, observed)
+    if are_ending(pods):
+        stage, doing = _stage(pods, resolved)
+        return ArtifactPlan(actions=join, stage=stage, doing=doing, requeue_after=1)
+    result = result_of(done, pods, resolved, now=now)
     good = isinstance(result, Artifact)
     content = record_content(
         key=resolved.source_key,
@@ -142,85 +146,6 @@ def _job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
     }
 
 
-def _result(
-    done: JobObject, pods: list[Pod], resolved: Resolved, *, now: datetime
-) -> Artifact | Failure:
-    messages = {c.name: message_of(c) for pod in pods for c in pod.containers}
-    if done.complete:
-        try:
-            return Artifact.from_messages(messages, chip=resolved.chip)
-        except KeyError:
-            return _failure(
-                done,
-                Problem(
-                    reason=Reason.RESULT_LOST,
-                    message="the Job ended but its result was not seen; it is made again",
-                ),
-                now=now,
-            )
-    for pod in pods:
-        for container in pod.containers:
-            if container.exit_code:
-                return _container_failure(done, messages[container.name], pod, container, now=now)
-        if found := pod_trouble(pod):
-            return _failure(done, found, now=now)
-    if done.failure_reason == "DeadlineExceeded":
-        problem = Problem(
-            reason=Reason.CONVERSION_TIMEOUT, message="the Job did not end before its deadline"
-        )
-    else:
-        problem = Problem(
-            reason=Reason.RESULT_LOST,
-            message="the Job failed and its pod is gone; it is made again",
-        )
-    return _failure(done, problem, now=now)
-
-
-def _container_failure(
-    done: JobObject, left: Any, pod: Pod, container: Any, *, now: datetime
-) -> Failure:
-    found = ended_container(container)
-    if left.get("reason"):
-        reason = to_reason(str(left["reason"]), Reason.CONVERSION_FAILED)
-        found = Problem(
-            reason=reason,
-            message=str(left.get("message") or ""),
-            detail=str(left.get("detail", "")),
-        )
-    elif found.reason is Reason.CRASH_LOOPING:
-        found = Problem(
-            reason=Reason.RESULT_LOST,
-            message=f"{found.message.split(';')[0]} and left no message; it is made again",
-            detail=found.detail,
-        )
-    return _failure(
-        done,
-        found,
-        now=now,
-        permanent=container.exit_code in PERMANENT_CODES,
-        code=left.get("code"),
-    )
-
-
-def _failure(
-    done: JobObject,
-    problem: Problem,
-    *,
-    now: datetime,
-    permanent: bool = False,
-    code: str | None = None,
-) -> Failure:
-    return Failure(
-        attempt=done.attempt,
-        reason=problem.reason.value,
-        message=problem.message,
-        detail=problem.detail,
-        permanent=permanent,
-        time=to_text(now),
-        code=code,
-    )
-
-
 def _watch(
     observed: Observed,
     resolved: Resolved,
@@ -230,7 +155,7 @@ def _watch(
     now: datetime,
 ) -> ArtifactPlan:
     """Say where a running Job stands and what it waits for."""
-    pods = [pod for pod in observed.job_pods if pod.meta.controller == running.meta.uid]
+    pods = pods_of(running, observed)
     age = seconds_since(running.meta.created, now)
     if not pods and age >= POD_EXPECTED_SECONDS and observed.complaints:
         problem: Problem | None = creation_failure(observed.complaints[-1])

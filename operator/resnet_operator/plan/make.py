@@ -39,8 +39,9 @@ def make_plan(
         observed, resolved, keep={name for name in used if name}, settled=serving.complete
     )
     situation = _situation(observed, conversion, serving)
-    # Pods first: the record's ownership and the rest can wait a moment.
-    if conversion.artifact:
+    # Pods first, as they take time; only a result that is not on record yet goes before them, for
+    # a Deployment or Service that is refused must not keep it from there.
+    if observed.record is not None and observed.record.immutable:
         actions = (*serving.actions, *conversion.actions, *tidy)
     else:
         actions = (*conversion.actions, *serving.actions, *tidy)

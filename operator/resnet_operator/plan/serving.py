@@ -134,7 +134,7 @@ def _apply_deployment(
         return (Apply(body=body, adopt=False),)
     if _is_same(body, live.live.unpack()):
         return ()
-    return (Apply(body=body, adopt=live.meta.controller == observed.service.meta.uid),)
+    return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 
 
 def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
@@ -144,7 +144,7 @@ def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Acti
         return (Apply(body=body, adopt=False),)
     if _is_same(body, live.live.unpack()):
         return ()
-    return (Apply(body=body, adopt=live.meta.controller == observed.service.meta.uid),)
+    return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 
 
 def _is_same(body: dict[str, object], live: dict[str, object]) -> bool:

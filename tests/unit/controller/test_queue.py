@@ -31,7 +31,7 @@ class FullJitter(random.Random):
 class Recorder:
     """Work that notes when it was called; `answers` are what it returns or raises, in order."""
 
-    def __init__(self, *answers: float | None | Exception) -> None:
+    def __init__(self, *answers: float | Exception | None) -> None:
         self.answers = list(answers)
         self.calls: list[tuple[float, Key]] = []
 

@@ -404,8 +404,7 @@ MOUNTS = (
         "a ConfigMap that is missing; the kubelet then complains in general terms",
         (
             'MountVolume.SetUp failed for volume "source" : configmap "models" not found',
-            "Unable to attach or mount volumes: unmounted volumes=[source], unattached "
-            "volumes=[source tmp]: timed out waiting for the condition",
+            "Unable to attach or mount volumes: unmounted volumes=[source], unattached volumes=[]",
         ),
         'volume "source" cannot be mounted; see the condition for the kubelet\'s words',
         'configmap "models" not found',
