@@ -17,8 +17,8 @@ import triton_python_backend_utils as pb_utils
 
 from resnet_runtime.settings import Settings, TensorSpec
 
-# Stubs built with an old pybind11 corrupt NumPy 2 arrays unless they pass by DLPack. Their DLPack in
-# turn renames NumPy 1's capsules wrongly, and the process dies when these are freed.
+# Stubs built with an old pybind11 corrupt NumPy 2 arrays unless they pass by DLPack. Their DLPack
+# renames the capsules of NumPy 1 wrongly, and the process dies when these are freed.
 BY_DLPACK = int(np.__version__.split(".")[0]) >= 2
 
 
