@@ -25,5 +25,11 @@ def has_bfloat16(soc_version: str) -> bool:
     return soc_version.startswith(_BFLOAT16)
 
 
+def saturates(soc_version: str) -> bool:
+    """Does half precision stop at its largest number instead of going on to infinity?"""
+    return not soc_version.startswith(("Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4",
+                                       "Ascend910_93", "Ascend950"))  # fmt: skip
+
+
 def most_profiles(soc_version: str) -> int:
     return 256 if soc_version.startswith("Ascend950") else 100

@@ -16,8 +16,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from ascend_simulator import graph, om
-from ascend_simulator.errors import CATALOGUE, AtcError
+from ascend_simulator import chips, graph, om
+from ascend_simulator.catalogue import CATALOGUE
+from ascend_simulator.errors import AtcError
 from ascend_simulator.ortrun import RuntimeFailure, cpu_count, session
 from ascend_simulator.precision import round_graph
 from ascend_simulator.version import ATC_VERSION
@@ -38,7 +39,8 @@ def compile_order(order: Order, command_line: str) -> tuple[om.Header, bytes]:
         for node in model.graph.node
         for index, name in enumerate(node.output)
     }
-    model = round_graph(_fold(model), order.precision)
+    saturate = chips.saturates(order.soc_version)
+    model = round_graph(_fold(model), order.precision, saturate=saturate)
     if order.output_type == "FP16":
         _narrow_outputs(model)
     data = model.SerializeToString()

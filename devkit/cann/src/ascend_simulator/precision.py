@@ -2,8 +2,9 @@
 
 ONNX Runtime has no half-precision convolution for ordinary CPUs. So weights are rounded once, and
 a pair of Casts (to the narrow type and back) rounds activations wherever an AI Core would store
-them; products are summed in single precision, as the cube unit does. Not reproduced: the order of
-the sums, saturation at 65504 (here: infinity), and the fused operators' private formats.
+them; products are summed in single precision, as the cube unit does. Half precision ends at 65504:
+the chips before the 910B stop there, the newer ones go on to infinity. Not reproduced: the order
+of the sums, and the fused operators' private formats.
 
     word        rounded
     fp16        inputs, weights and every result
@@ -15,9 +16,14 @@ the sums, saturation at 65504 (here: infinity), and the fused operators' private
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MATRIX = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"})
 # fmt: off
@@ -31,18 +37,22 @@ EXACT = frozenset((
 """Operators that only choose among their inputs: a rounded input gives a rounded result."""
 
 
-def round_graph(model: onnx.ModelProto, word: str) -> onnx.ModelProto:
+LARGEST = 65504.0
+
+
+def round_graph(model: onnx.ModelProto, word: str, *, saturate: bool) -> onnx.ModelProto:
     if word == "origin":
         return model
-    return _Rounding(model, word).apply()
+    return _Rounding(model, word, saturate=saturate).apply()
 
 
 class _Rounding:
-    def __init__(self, model: onnx.ModelProto, word: str) -> None:
+    def __init__(self, model: onnx.ModelProto, word: str, *, saturate: bool) -> None:
         self.model = model
         self.everything = word == "fp16"
         self.results = word != "cube_fp16"
         self.narrow = TensorProto.BFLOAT16 if word == "mixed_bf16" else TensorProto.FLOAT16
+        self.saturate = saturate and self.narrow == TensorProto.FLOAT16
         typed = onnx.shape_inference.infer_shapes(model).graph
         self.floats = {
             value.name
@@ -58,25 +68,28 @@ class _Rounding:
     def apply(self) -> onnx.ModelProto:
         graph = self.model.graph
         self._round_weights()
+        if self.saturate:
+            for name, value in (("fp16/lowest", -LARGEST), ("fp16/highest", LARGEST)):
+                graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
         if self.everything:
-            for value in graph.input:
-                if value.name in self.floats:
-                    self.rounded[value.name] = self._twin(value.name)
+            self._twins(value.name for value in graph.input)
         consumers = _consumers(graph)
         for node in graph.node:
-            matrix = node.op_type in MATRIX
-            if matrix and not self.everything:
-                for name in node.input:
-                    if name in self.floats and name not in self.rounded:
-                        self.rounded[name] = self._twin(name)
-            if matrix or self.everything:
-                names = [self.rounded.get(name, name) for name in node.input]
-                node.input[:] = names
+            if node.op_type in MATRIX and not self.everything:
+                self._twins(node.input)
+            if node.op_type in MATRIX or self.everything:
+                node.input[:] = [self.rounded.get(name, name) for name in node.input]
             self._add(node, consumers)
         del graph.node[:]
         graph.node.extend(self.nodes)
         del graph.value_info[:]
         return self.model
+
+    def _twins(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self.floats and name not in self.rounded:
+                self.rounded[name] = f"{name}/narrow"
+                self._casts(name, self.rounded[name])
 
     def _add(self, node: onnx.NodeProto, consumers: dict[str, list[str]]) -> None:
         """Keep the node, and round its results where they are stored."""
@@ -95,12 +108,11 @@ class _Rounding:
             node.output[index] = f"{name}/wide"
             self._casts(node.output[index], name)
 
-    def _twin(self, name: str) -> str:
-        twin = f"{name}/narrow"
-        self._casts(name, twin)
-        return twin
-
     def _casts(self, source: str, target: str) -> None:
+        if self.saturate:
+            limits = ["fp16/lowest", "fp16/highest"]
+            self.nodes.append(helper.make_node("Clip", [source, *limits], [f"{target}/clip"]))
+            source = f"{target}/clip"
         middle = f"{target}/cast"
         self.nodes.append(helper.make_node("Cast", [source], [middle], to=self.narrow))
         self.nodes.append(helper.make_node("Cast", [middle], [target], to=TensorProto.FLOAT))
@@ -115,6 +127,8 @@ class _Rounding:
 
     def _narrow(self, values: np.ndarray) -> np.ndarray:
         if self.narrow == TensorProto.FLOAT16:
+            if self.saturate:
+                values = np.clip(values, -LARGEST, LARGEST)
             with np.errstate(over="ignore"):
                 return values.astype(np.float16).astype(np.float32)
         bits = values.astype(np.float32).view(np.uint32)

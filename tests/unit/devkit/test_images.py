@@ -1,0 +1,97 @@
+"""The table of images: complete, in order, and keyed by all that goes into an image."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from devkit.images import build
+from devkit.images.materials import BuildError, digest
+from devkit.images.targets import IMAGES, MAIN, Image
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=lambda image: image.name)
+def test_everything_named_exists(image: Image) -> None:
+    paths = (image.dockerfile, *image.inputs, *([image.lock] if image.lock else []))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_bases_come_first() -> None:
+    seen: set[str] = set()
+    for image in IMAGES.values():
+        assert set(image.bases.values()) <= seen
+        seen.add(image.name)
+
+
+def test_inputs_are_what_the_dockerfile_copies() -> None:
+    """A file that is copied but no input would leave an old image in use."""
+    text = (ROOT / MAIN).read_text()
+    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    copied: dict[str, set[str]] = {}
+    for stage in stages:
+        name = stage.split("\n")[0].split(" AS ")[1]
+        sources = re.findall(r"^COPY (?!--from)(\S+) ", stage, re.MULTILINE)
+        parents = re.findall(r"--from=(\S+)", stage)
+        copied[name] = set(sources).union(*(copied.get(parent, set()) for parent in parents))
+    for image in IMAGES.values():
+        if image.dockerfile == MAIN:
+            assert set(image.inputs) - {".dockerignore"} == copied[str(image.stage)]
+
+
+def test_operator_is_the_default_target() -> None:
+    assert re.findall(r" AS (\S+)$", (ROOT / MAIN).read_text(), re.MULTILINE)[-1] == "operator"
+
+
+@pytest.fixture
+def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> build.Builder:
+    """A builder over a small repository, without buildah and without the network."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    (tmp_path / "Dockerfile").write_text("FROM x\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("a = 1\n")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "Buildah", lambda _storage: None)
+    monkeypatch.setattr(build, "IMAGES", {"below": BELOW, "above": ABOVE})
+    return build.Builder(tmp_path / "cache", foreign={})
+
+
+BELOW = Image("below", "below", "Dockerfile", inputs=("src",))
+ABOVE = Image("above", "above", "Dockerfile", bases={"BASE": "below"})
+
+CHANGES = [
+    ("src/a.py", "a = 2\n", True, "another text in a source"),
+    ("src/b.py", "", True, "a new source"),
+    ("Dockerfile", "FROM y\n", True, "another recipe"),
+    ("README.md", "hello", False, "a file that no image copies"),
+    ("src/__pycache__/a.pyc", "x", False, "what Python leaves behind"),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "changes", "reason"), CHANGES)
+def test_key_follows_the_inputs(
+    builder: build.Builder, tmp_path: Path, path: str, text: str, changes: bool, reason: str
+) -> None:
+    before = builder.key(BELOW), builder.key(ABOVE)
+    assert (builder.key(BELOW), builder.key(ABOVE)) == before
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(text)
+    after = builder.key(BELOW), builder.key(ABOVE)
+    assert (before[0] != after[0], before[1] != after[1]) == (changes, changes), reason
+
+
+def test_a_missing_input_is_named(builder: build.Builder) -> None:
+    with pytest.raises(BuildError, match="gone is missing"):
+        builder.key(Image("x", "x", "Dockerfile", inputs=("gone",)))
+
+
+def test_digest_sees_the_borders() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build.main(["--only", "operater"])
+    assert "no such image: operater" in capsys.readouterr().err
