@@ -2,13 +2,14 @@
 
 model_common.py calls `admit` and the answering functions, the runtimes `gather` and `profile_for`.
 
-Tensors cross the border by DLPack. The stubs of Triton up to 24.x at least were built with an old
-pybind11 which misreads NumPy 2's arrays without an error: `as_numpy()` gives rows of zeros, and
-`Tensor(name, array)` sends no bytes, on which the server may even crash (class_count).
+Tensors cross the border to Triton by DLPack. The stubs of Triton up to 24.10 at least were built
+with an old pybind11, which misreads NumPy 2's arrays without an error: `as_numpy()` gives rows of
+zeros, and `Tensor(name, array)` sends no bytes, on which the server may even crash (class_count).
 """
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any, List, Sequence, Tuple
 
@@ -17,9 +18,11 @@ import triton_python_backend_utils as pb_utils
 
 from resnet_runtime.settings import Settings, TensorSpec
 
-# Stubs built with an old pybind11 corrupt NumPy 2 arrays unless they pass by DLPack. Their DLPack
-# renames the capsules of NumPy 1 wrongly, and the process dies when these are freed.
-BY_DLPACK = int(np.__version__.split(".")[0]) >= 2
+# How a capsule is to be named once it was taken. Old stubs write another name; then NumPy 2 logs an
+# error for each answer, and with NumPy 1 the process dies.
+USED_CAPSULE = ctypes.c_char_p(b"used_dltensor")
+_rename = ctypes.pythonapi.PyCapsule_SetName
+_rename.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
 @dataclass
@@ -42,15 +45,18 @@ def error_response(message: str, kind: str) -> Any:
 
 def to_array(tensor: Any) -> Any:
     """A view of an input tensor."""
-    if BY_DLPACK and hasattr(tensor, "__dlpack__"):
+    if hasattr(tensor, "__dlpack__"):
         return np.from_dlpack(tensor)
     return tensor.as_numpy()  # Triton before 23.04, where NumPy 2 was not yet
 
 
 def to_tensor(name: str, array: Any) -> Any:
     """An output tensor over the array's memory, which Triton copies when execute() returns."""
-    if BY_DLPACK and hasattr(pb_utils.Tensor, "__dlpack__"):
-        return pb_utils.Tensor.from_dlpack(name, array)
+    if hasattr(pb_utils.Tensor, "__dlpack__"):
+        capsule = array.__dlpack__()
+        tensor = pb_utils.Tensor.from_dlpack(name, capsule)
+        _rename(capsule, USED_CAPSULE)
+        return tensor
     return pb_utils.Tensor(name, array)
 
 

@@ -137,6 +137,13 @@ def test_many_clients_of_all_sizes_each_get_their_own_answer(
     assert runs < len(starts), "no two requests were ever run together"
 
 
+def test_answers_leave_no_trace_in_the_log(served: Pod, tensors: Any) -> None:
+    """Old stubs and NumPy complain of each other, once for each answer; see batching.py."""
+    with tritonclient.grpc.InferenceServerClient(served.grpc) as client:
+        infer(tritonclient.grpc, client, tensors[:8])
+    assert "Traceback" not in served.log
+
+
 def statistics(client: Any) -> tuple[int, int]:
     """(pictures, runs) since the start."""
     (model,) = client.get_inference_statistics("digits").model_stats

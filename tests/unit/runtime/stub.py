@@ -26,6 +26,19 @@ class TritonError:
         self.code = code
 
 
+class Taken:
+    """What a consumer makes of a bare DLPack capsule of this machine's memory."""
+
+    def __init__(self, capsule: Any) -> None:
+        self._capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
 class Tensor:
     """Like Triton's: as an array it can be seen by DLPack; the old ways refuse to be used."""
 
@@ -39,7 +52,7 @@ class Tensor:
     def from_dlpack(cls, name: str, array: Any) -> Tensor:
         tensor = cls.__new__(cls)
         tensor._name = name
-        tensor.array = np.from_dlpack(array)
+        tensor.array = np.from_dlpack(array if hasattr(array, "__dlpack__") else Taken(array))
         return tensor
 
     def name(self) -> str:
