@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
+from resnet_operator.artifact import Artifact
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Plan, Problem
 from resnet_operator.plan.conditions import Situation
 from resnet_operator.plan.conversion import ArtifactPlan, plan_artifact
+from resnet_operator.plan.deadline import seconds_left
 from resnet_operator.plan.housekeeping import plan_housekeeping
-from resnet_operator.plan.serving import ServingPlan, plan_serving
+from resnet_operator.plan.serving import ServingPlan, plan_serving, wanted_replicas
 from resnet_operator.plan.status import status_of, transitions
+from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 
@@ -28,8 +31,9 @@ def make_plan(
     if observed.labels_problem and problem is None:
         problem = Problem(reason=Reason.INVALID_SPEC, message=observed.labels_problem)
     if problem is not None:
-        stuck = Situation(observed=observed, problem=problem, stalled=problem.permanent)
-        return _say(observed, stuck, now=now, requeue_after=60)
+        return _say(
+            observed, _stuck(observed, resolved, problem, now=now), now=now, requeue_after=60
+        )
     conversion = plan_artifact(observed, resolved, settings=settings, now=now)
     if conversion.again:
         return Plan(actions=conversion.actions, again=True)
@@ -38,14 +42,15 @@ def make_plan(
     tidy = plan_housekeeping(
         observed, resolved, keep={name for name in used if name}, settled=serving.complete
     )
-    situation = _situation(observed, conversion, serving)
+    situation, left = _situation(observed, resolved, conversion, serving, now=now)
     # Pods first, as they take time; only a result that is not on record yet goes before them, for
     # a Deployment or Service that is refused must not keep it from there.
     if observed.record is not None and observed.record.immutable:
         actions = (*serving.actions, *conversion.actions, *tidy)
     else:
         actions = (*conversion.actions, *serving.actions, *tidy)
-    plan = _say(observed, situation, now=now, requeue_after=conversion.requeue_after)
+    waits = [seconds for seconds in (conversion.requeue_after, left) if seconds]
+    plan = _say(observed, situation, now=now, requeue_after=min(waits, default=None))
     return Plan(
         actions=actions,
         status=plan.status,
@@ -54,9 +59,37 @@ def make_plan(
     )
 
 
-def _situation(observed: Observed, conversion: ArtifactPlan, serving: ServingPlan) -> Situation:
-    problem = conversion.problem or serving.problem
+def _stuck(observed: Observed, resolved: Resolved, problem: Problem, *, now: datetime) -> Situation:
+    """Describe an object of which nothing can be written; what it has stays as it is."""
+    record = observed.record
+    deadline = resolved.progress_deadline_seconds
+    left = seconds_left(problem, observed.service, deadline=deadline, now=now)
     return Situation(
+        observed=observed,
+        artifact=Artifact.from_record(record.data()) if record else None,
+        problem=problem,
+        stalled=problem.permanent or not left,
+        wanted=wanted_replicas(resolved),
+    )
+
+
+def _situation(
+    observed: Observed,
+    resolved: Resolved,
+    conversion: ArtifactPlan,
+    serving: ServingPlan,
+    *,
+    now: datetime,
+) -> tuple[Situation, float | None]:
+    """Return all that is to be said, and the seconds until a problem makes it Stalled."""
+    # Without an artifact the pods are those of an older spec: they are no news of this one.
+    current = conversion.artifact is not None
+    problem = conversion.problem or (serving.problem if current else None)
+    left = None
+    if problem:
+        deadline = resolved.progress_deadline_seconds
+        left = seconds_left(problem, observed.service, deadline=deadline, now=now)
+    situation = Situation(
         observed=observed,
         artifact=conversion.artifact,
         stage=conversion.stage,
@@ -64,7 +97,7 @@ def _situation(observed: Observed, conversion: ArtifactPlan, serving: ServingPla
         artifact_problem=conversion.problem,
         serving_problem=serving.problem,
         problem=problem,
-        stalled=conversion.stalled or serving.stalled,
+        stalled=conversion.stalled or (current and serving.stalled) or left == 0,
         complete=serving.complete,
         loading=serving.loading,
         desired=serving.desired,
@@ -72,6 +105,7 @@ def _situation(observed: Observed, conversion: ArtifactPlan, serving: ServingPla
         wanted=serving.wanted,
         retry_handled=conversion.retry_handled,
     )
+    return situation, None if situation.stalled else left
 
 
 def _say(

@@ -42,7 +42,7 @@ def plan_serving(
     observed: Observed, resolved: Resolved, artifact: Artifact | None, *, settings: Settings
 ) -> ServingPlan:
     """Decide the revision, the children that differ, and what the pods say."""
-    wanted = 0 if resolved.suspended else resolved.replicas
+    wanted = wanted_replicas(resolved)
     desired = _desired(observed, resolved, artifact, settings=settings) if artifact else None
     live = observed.deployment
     target = desired or (live.revision if live and live.revision in observed.revisions else None)
@@ -74,6 +74,10 @@ def plan_serving(
         loading=loading,
         wanted=wanted,
     )
+
+
+def wanted_replicas(resolved: Resolved) -> int:
+    return 0 if resolved.suspended else resolved.replicas
 
 
 def _desired(

@@ -23,6 +23,9 @@ QUIET = {
     Reason.LOADING,
 }
 
+# What stays true of pods that run while nothing new can be said of them.
+SERVING_KEYS = ("revisions", "repositoryConfigMap", "endpoints")
+
 
 def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
     """Return the whole status; what has not changed keeps its times."""
@@ -32,12 +35,15 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
     phase = phase_of(situation)
     same_phase = old.get("phase") == phase and old.get("phaseStartTime")
     ready = live.ready if live else 0
+    wanted = situation.wanted if resolved or not live else live.wanted
     status: dict[str, Any] = {
         "observedGeneration": service.generation,
         "phase": phase,
         "phaseStartTime": old["phaseStartTime"] if same_phase else to_text(now),
+        "ready": f"{ready}/{wanted}",
         "replicas": live.replicas if live else 0,
         "readyReplicas": ready,
+        "selector": ",".join(f"{k}={v}" for k, v in sorted(selector(service.meta).items())),
         "conditions": conditions_of(situation, now=now),
     }
     if situation.retry_handled or old.get("lastHandledRetry"):
@@ -46,11 +52,9 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         )
     if resolved is not None:
         status |= {
-            "ready": f"{ready}/{situation.wanted}",
             "batch": ",".join(str(size) for size in resolved.batch_sizes),
             "chip": resolved.chip,
             "runtime": resolved.runtime,
-            "selector": ",".join(f"{k}={v}" for k, v in sorted(selector(service.meta).items())),
         }
     if situation.artifact and resolved is not None:
         status |= _artifact_status(situation.artifact, observed, resolved.model_name)
@@ -58,6 +62,8 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         status |= {key: old[key] for key in ("model", "artifact") if key in old}
     if situation.target:
         status |= _serving_status(situation)
+    elif live:
+        status |= {key: old[key] for key in SERVING_KEYS if key in old}
     return status
 
 

@@ -151,13 +151,15 @@ def deployment(
 
 
 def network_service(*, service: Meta, resolved: Resolved) -> dict[str, Any]:
+    """Return the Service. The digest shows that an annotation of the user's is to go again."""
     options = resolved.spec.serving.service
+    annotations = dict((options and options.annotations) or {})
     return render_one(
         "service.yaml.j2",
         name=service.name,
         namespace=service.namespace,
         labels=names.labels(names.SERVING, **{names.INSTANCE: service.name}),
-        annotations=dict((options and options.annotations) or {}),
+        annotations={**annotations, names.TEMPLATE_DIGEST: names.digest(annotations, 10)},
         owners=[owner_reference(service, controller=True)],
         type=(options and options.type) or "ClusterIP",
         selector=selector(service),

@@ -31,7 +31,7 @@ def serving(**values: Any) -> dict[str, Any]:
     return {"serving": values}
 
 
-OTHER_PODS = (
+OTHER_PODS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("batching is in config.pbtxt", serving(batching={"maxQueueDelayMicroseconds": 5})),
     ("batch sizes are in config.pbtxt", {"conversion": {"batchSizes": [8]}}),
     ("another name in Triton", {"model": {"name": "digits"}}),
@@ -52,7 +52,7 @@ OTHER_PODS = (
     ("a label", serving(podLabels={"a": "b"})),
     ("an annotation", serving(podAnnotations={"a": "b"})),
 )
-SAME_PODS = (
+SAME_PODS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("nothing was changed", {}),
     ("replicas", serving(replicas=5)),
     ("suspended", {"suspend": True}),

@@ -421,7 +421,7 @@ def test_a_permanent_failure_waits_for_the_user() -> None:
 
 def test_a_retryable_failure_comes_again_after_growing_pauses() -> None:
     world = World(settings=a_settings(retry_seconds=(300, 900, 3600)))
-    world.change({"conversion": {"retries": 4}})
+    world.change({"conversion": {"retries": 4}, "rollout": {"progressDeadlineSeconds": 86400}})
     world.reconcile()
     for attempt, pause in enumerate((300, 900, 3600, 3600), start=1):
         fail(world)
@@ -684,7 +684,7 @@ def shared(world: World) -> None:
     }
     world.apply(theirs, manager="resnet-operator-uid-other")
     for child in other.names_of("ConfigMap"):
-        if child in {names.STORE_NAME} or child.startswith("rns-runtime-"):
+        if child == names.STORE_NAME or child.startswith("rns-runtime-"):
             world.apply(other.body("ConfigMap", child), manager=names.MANAGER)
     for kind in ("Deployment", "Service", "PersistentVolumeClaim"):
         world.apply(other.body(kind, names.STORE_NAME), manager=names.MANAGER)

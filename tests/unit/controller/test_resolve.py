@@ -263,7 +263,7 @@ def key(changes: dict[str, Any] | None = None, *, uid: str = "uid-1") -> str:
     return source_key(uid=uid, spec=parsed(changes))
 
 
-OTHER_ARTIFACT = (
+OTHER_ARTIFACT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("another file", {"model": {"uri": "pvc://models/other.onnx"}}),
     ("the file is pinned", {"model": {"sha256": HEX}}),
     ("it is to be fetched again", {"model": {"refetch": "2"}}),
@@ -274,7 +274,7 @@ OTHER_ARTIFACT = (
     ("another choice of operators", conversion(opSelectImplMode="HighPrecision")),
     ("another compiler image", conversion(image="mine/cann:1")),
 )
-SAME_ARTIFACT = (
+SAME_ARTIFACT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("nothing was changed", {}),
     ("an empty conversion is none", {"conversion": {}}),
     ("batching is Triton's affair", batching(maxBatchSize=4, mode="Disabled")),

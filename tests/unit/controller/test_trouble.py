@@ -433,7 +433,7 @@ def test_mount_failure(reason: str, complaints: tuple[str, ...], message: str, d
         assert detail in found.detail
 
 
-SAID = (
+SAID: tuple[tuple[str, str, dict[str, int]], ...] = (
     ("nothing", "", {}),
     ("JSON", '{"a": 1}', {"a": 1}),
     ("text", "killed", {}),

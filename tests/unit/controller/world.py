@@ -135,6 +135,7 @@ class World:
         kept = ("uid", "creationTimestamp")
         self._facts[at] = facts | ({key: known[key] for key in kept} if known else {})
         self._facts[at]["resourceVersion"] = str(self._counter)
+        self._facts[at]["generation"] = known["generation"] + 1 if known else 1
 
     # What there is.
 
@@ -186,18 +187,19 @@ class World:
 
     def observe(self, **changes: Any) -> Observed:
         service = self.service
+        deployment = None
+        if self._is_watched("Deployment"):
+            deployment = DeploymentObject.from_body(self.body("Deployment"))
         if service.resolved is None:
-            return Observed(service=service)
+            return Observed(service=service, deployment=deployment)
         maps = [ConfigMapObject.from_body(body) for body in self._bodies("ConfigMap")]
         pods = [Pod.from_body(body) for body in self.pods]
         runtimes = [m for m in maps if self._is(m, names.RUNTIME_COMPONENT)]
         observed = Observed(
             service=service,
-            deployment=DeploymentObject.from_body(self.body("Deployment"))
-            if self.has("Deployment", NAME)
-            else None,
+            deployment=deployment,
             network_service=NetworkServiceObject.from_body(self.body("Service"))
-            if self.has("Service", NAME)
+            if self._is_watched("Service")
             else None,
             record=next((m for m in maps if m.meta.name == self.record), None),
             owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
@@ -212,6 +214,12 @@ class World:
             store=self._store(),
         )
         return replace(observed, **(self.seen | changes))
+
+    def _is_watched(self, kind: str) -> bool:
+        """Tell whether the child is there and has our label: no other is watched."""
+        if not self.has(kind, NAME):
+            return False
+        return names.MANAGED_BY in self.body(kind)["metadata"]["labels"]
 
     def _is(self, found: ConfigMapObject, component: str) -> bool:
         return found.meta.labels.get(names.COMPONENT) == component
@@ -279,7 +287,7 @@ class World:
             kind, status, words = condition
             conditions = [{"type": kind, "status": status, "reason": words, "message": words}]
         self._said["Deployment", NAME] = {
-            "observedGeneration": 1,
+            "observedGeneration": self._facts["Deployment", NAME]["generation"],
             "conditions": conditions,
             **counts,
         }
