@@ -49,7 +49,7 @@ class OfflineModel:
         self.device = settings.instance_index % settings.numbers("chip_count")[0]
         acl("init")
         acl("rt.set_device", self.device)
-        check_chip(acl.raw("get_soc_name"), settings.parameter("soc_version"))
+        check_chip(acl.raw("get_soc_name") or "an unknown chip", settings.parameter("soc_version"))
         self._context = acl("rt.create_context", self.device)
         path = settings.parameter("model_file")
         if not os.path.isfile(path):

@@ -122,19 +122,17 @@ def test_many_clients_of_all_sizes_each_get_their_own_answer(
     chance = random.Random(8)
     starts = [(chance.randrange(190), chance.randint(1, 8)) for _ in range(300)]
     with tritonclient.grpc.InferenceServerClient(served.grpc) as client:
-        before = statistics(client)
+        before = runs_so_far(client)
 
         def ask(start: int, size: int) -> Any:
             return infer(tritonclient.grpc, client, tensors[start : start + size])
 
         with ThreadPoolExecutor(16) as pool:
             answers = list(pool.map(ask, *zip(*starts, strict=True)))
-        after = statistics(client)
+        after = runs_so_far(client)
     for (start, size), got in zip(starts, answers, strict=True):
         np.testing.assert_allclose(got, expected[start : start + size], rtol=1e-4, atol=1e-4)
-    pictures, runs = after[0] - before[0], after[1] - before[1]
-    assert pictures == sum(size for _, size in starts)
-    assert runs < len(starts), "no two requests were ever run together"
+    assert after - before < len(starts), "no two requests were ever run together"
 
 
 def test_answers_leave_no_trace_in_the_log(served: Pod, tensors: Any) -> None:
@@ -144,7 +142,7 @@ def test_answers_leave_no_trace_in_the_log(served: Pod, tensors: Any) -> None:
     assert "Traceback" not in served.log
 
 
-def statistics(client: Any) -> tuple[int, int]:
-    """(pictures, runs) since the start."""
+def runs_so_far(client: Any) -> int:
+    """How often the model was executed since the start."""
     (model,) = client.get_inference_statistics("digits").model_stats
-    return int(model.inference_count), int(model.execution_count)
+    return int(model.execution_count)
