@@ -219,9 +219,11 @@ class JobObject:
             c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"
         }
         complete, failed = "Complete" in conditions, "Failed" in conditions
+        # Somebody's copy of a Job has our label, but no attempt at the end of its name.
+        number = body["metadata"]["name"].rsplit("-", 1)[-1]
         return cls(
             meta=Meta.from_body(body),
-            attempt=int(body["metadata"]["name"].rsplit("-", 1)[-1]),
+            attempt=int(number) if number.isdecimal() else 0,
             complete=complete,
             failed=failed,
             failure_reason=conditions.get("Failed", {}).get("reason", ""),

@@ -272,9 +272,16 @@ def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
     if same and store.claim and store.service and store.config:
         return ()
     children = store_children(observed.service.meta.namespace, settings)
+    there = {
+        "Deployment": store.deployment is not None,
+        "Service": store.service,
+        "ConfigMap": store.config,
+    }
     # A claim's spec cannot be changed; it is made once and never touched again.
     return tuple(
-        Create(body=child) if child["kind"] == "PersistentVolumeClaim" else Apply(body=child)
+        Create(body=child)
+        if child["kind"] == "PersistentVolumeClaim"
+        else Apply(body=child, adopt=there.get(child["kind"], True))
         for child in children
         if not (child["kind"] == "PersistentVolumeClaim" and store.claim)
     )

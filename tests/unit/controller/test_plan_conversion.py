@@ -88,6 +88,25 @@ def test_a_store_that_is_there_is_left_alone() -> None:
     assert described(world.reconcile()) == [f"create Job {names.job_name(world.key, 1)}"]
 
 
+def test_a_store_that_is_not_seen_is_not_taken_by_force() -> None:
+    """Somebody else's Service may have its name; what has our label is ours."""
+    world = World()
+    world.reconcile()
+    adopted = dict.fromkeys(("ConfigMap", "Service", "Deployment"), True)
+
+    def forced() -> dict[str, bool]:
+        actions = [action for action in world.plan().actions if isinstance(action, Apply)]
+        kinds = {action.body["kind"]: action.adopt for action in actions}
+        return {kind: kinds[kind] for kind in adopted}
+
+    world.delete("Job", world.newest_job())
+    world.settings = a_settings(store={"image": "registry.example/store:2"})
+    assert forced() == adopted, "a new image for the store that we made"
+    for kind in adopted:
+        world.delete(kind, names.STORE_NAME)
+    assert forced() == dict.fromkeys(adopted, False)
+
+
 def test_a_part_of_the_store_that_was_removed_is_put_back() -> None:
     world = World().serve()
     world.delete("Service", names.STORE_NAME)

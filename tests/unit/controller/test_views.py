@@ -1,4 +1,4 @@
-"""What the stores keep of all they are shown: by the watches, by lists and by our own writes."""
+"""What is known of the cluster: sightings come by watches and by our own writes, in any order."""
 
 from __future__ import annotations
 
@@ -6,188 +6,246 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.unit.controller.builders import NAMESPACE, a_settings, a_spec, metadata
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.controller.builders import (
+    NAMESPACE,
+    UID,
+    a_settings,
+    a_spec,
+    deterministic,
+    labels_of_job,
+    metadata,
+    pod_body,
+)
 
 from resnet_operator import names
 from resnet_operator.observed import Claim, ServiceObject
 from resnet_operator.views import Change, Store, Views
 
 
-def claim_body(
-    version: int, *, name: str = "data", phase: str = "Pending", **meta: Any
+def body(
+    version: int, *, name: str = "data", phase: str = "Pending", uid: str = "uid-1"
 ) -> dict[str, Any]:
-    return {
-        "kind": "PersistentVolumeClaim",
-        "metadata": metadata(name, version=version) | meta,
-        "status": {"phase": phase},
-    }
+    meta = metadata(name, version=version, uid=uid)
+    return {"kind": "PersistentVolumeClaim", "metadata": meta, "status": {"phase": phase}}
 
 
-def by_phase(view: Claim) -> tuple[tuple[str, str, str], ...]:
-    return (("phase", view.meta.namespace, view.phase),)
+def claim(version: int, **facts: Any) -> Claim:
+    return Claim.from_body(body(version, **facts))
 
 
 @pytest.fixture
 def store() -> Store[Claim]:
-    return Store(Claim.from_body, by_phase)
+    return Store(Claim.from_body, lambda view: (("phase", NAMESPACE, view.phase),))
 
 
 @dataclass(frozen=True)
 class Sighting:
+    """`first` is known; what does `second` teach, and which version is known then?"""
+
     reason: str
-    known: dict[str, Any] | None
-    shown: dict[str, Any]
-    tells: bool
-    kept_version: str
+    first: tuple[int, str] | None
+    second: tuple[int, str]
+    teaches: bool
+    known: int
 
 
 SIGHTINGS = (
-    Sighting("a new object", None, claim_body(5), True, "5"),
-    Sighting("somebody changed it", claim_body(5), claim_body(7, phase="Bound"), True, "7"),
-    Sighting("the echo of our own write", claim_body(7), claim_body(7), False, "7"),
-    Sighting("an event from before our write", claim_body(7), claim_body(5), False, "7"),
-    Sighting(
-        "versions are numbers: 10 is newer than 9",
-        claim_body(9),
-        claim_body(10, phase="Bound"),
-        True,
-        "10",
-    ),
-    Sighting(
-        "a change of what we do not look at tells nothing, but is the newer version",
-        claim_body(5),
-        claim_body(6, annotations={"note": "by a person"}),
-        False,
-        "6",
-    ),
+    Sighting("a new object", None, (5, "Pending"), True, 5),
+    Sighting("it has changed", (5, "Pending"), (7, "Bound"), True, 7),
+    Sighting("a change of what we do not keep", (5, "Bound"), (7, "Bound"), False, 7),
+    Sighting("our own write comes back by the watch", (7, "Bound"), (7, "Bound"), False, 7),
+    Sighting("an event from before our write", (7, "Bound"), (5, "Pending"), False, 7),
+    Sighting("versions are numbers: 10 is newer than 9", (9, "Pending"), (10, "Bound"), True, 10),
 )
 
 
 @pytest.mark.parametrize("case", SIGHTINGS, ids=lambda case: case.reason)
 def test_put(case: Sighting, store: Store[Claim]) -> None:
-    if case.known:
-        store.put(case.known)
-    change = store.put(case.shown)
-    assert (change is not None) is case.tells, case.reason
-    kept = store.one(NAMESPACE, "data")
-    assert kept is not None
-    assert kept.meta.version == case.kept_version, case.reason
+    before = None
+    if case.first:
+        before = claim(case.first[0], phase=case.first[1])
+        store.put(body(case.first[0], phase=case.first[1]))
+    change = store.put(body(case.second[0], phase=case.second[1]))
+    found = store.one(NAMESPACE, "data")
+    assert found is not None
+    assert found.meta.version == str(case.known), case.reason
+    assert change == (Change(before, found) if case.teaches else None), case.reason
 
 
-def test_a_change_has_both_sides(store: Store[Claim]) -> None:
-    first = store.put(claim_body(1))
-    second = store.put(claim_body(2, phase="Bound"))
-    assert first == Change(None, store_view(1))
-    assert second == Change(store_view(1), store_view(2, phase="Bound"))
-    assert store.remove(claim_body(3)) == Change(store_view(2, phase="Bound"), None)
+def test_a_deleted_object_is_gone(store: Store[Claim]) -> None:
+    store.put(body(5))
+    assert store.remove(body(6)) == Change(claim(5), None)
+    assert store.one(NAMESPACE, "data") is None
+    assert store.some(("phase", NAMESPACE, "Pending")) == ()
+    assert store.remove(body(6)) is None, "and cannot be deleted again"
 
 
-def store_view(version: int, **facts: Any) -> Claim:
-    return Claim.from_body(claim_body(version, **facts))
-
-
-def test_a_deletion_of_something_unknown_tells_nothing(store: Store[Claim]) -> None:
-    assert store.remove(claim_body(3)) is None
-
-
-def test_a_late_deletion_spares_the_next_one_of_that_name(store: Store[Claim]) -> None:
-    """We made it anew before the watch told that the old one was deleted."""
-    store.put(claim_body(9, uid="new"))
-    assert store.remove(claim_body(8, uid="old")) is None
+def test_the_deletion_of_a_former_object_does_not_hide_the_present_one(store: Store[Claim]) -> None:
+    """We make a new one at once; the event of the old one's end may come after that."""
+    store.put(body(9, uid="uid-new"))
+    assert store.remove(body(8, uid="uid-old")) is None
     assert store.one(NAMESPACE, "data") is not None
 
 
-def test_an_object_moves_in_the_index(store: Store[Claim]) -> None:
-    store.put(claim_body(1))
-    store.put(claim_body(1, name="other"))
-    store.put(claim_body(2, phase="Bound"))
-    bound = store.some(("phase", NAMESPACE, "Bound"))
-    assert [view.meta.name for view in bound] == ["data"]
-    assert [v.meta.name for v in store.some(("phase", NAMESPACE, "Pending"))] == ["other"]
-    store.remove(claim_body(3, phase="Bound"))
-    assert store.some(("phase", NAMESPACE, "Bound")) == ()
+def test_an_index_follows_its_objects(store: Store[Claim]) -> None:
+    pending, bound = ("phase", NAMESPACE, "Pending"), ("phase", NAMESPACE, "Bound")
+    store.put(body(1, name="a"))
+    store.put(body(2, name="b"))
+    assert [view.meta.name for view in store.some(pending)] == ["a", "b"]
+    store.put(body(3, name="a", phase="Bound"))
+    assert [view.meta.name for view in store.some(pending)] == ["b"]
+    assert [view.meta.name for view in store.some(bound)] == ["a"]
+    assert {view.meta.name for view in store.all()} == {"a", "b"}
 
 
 @dataclass(frozen=True)
 class Sweep:
     reason: str
-    version: int
-    listed: tuple[str, ...]
     namespace: str | None
-    is_gone: bool
+    listed: set[tuple[str, str]]
+    version: int
+    left: set[str]
 
 
 SWEEPS = (
-    Sweep("the list shows it", 5, ("data",), None, False),
-    Sweep("deleted while nobody watched", 5, (), None, True),
-    Sweep("made by us after the list was taken", 11, (), None, False),
-    Sweep("in a namespace that this list is not about", 5, (), "elsewhere", False),
-    Sweep("in the namespace that this list is about", 5, (), NAMESPACE, True),
+    Sweep("all were listed", None, {(NAMESPACE, "a"), (NAMESPACE, "b")}, 9, {"a", "b"}),
+    Sweep("one was deleted while the watch was down", None, {(NAMESPACE, "a")}, 9, {"a"}),
+    Sweep("one was made after the list", None, {(NAMESPACE, "a")}, 4, {"a", "b"}),
+    Sweep("the list was of another namespace", "other", set(), 9, {"a", "b"}),
+    Sweep("the list was of this namespace", NAMESPACE, set(), 9, set()),
 )
 
 
 @pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case.reason)
 def test_sweep(case: Sweep, store: Store[Claim]) -> None:
-    store.put(claim_body(case.version))
-    listed = {(NAMESPACE, name) for name in case.listed}
-    gone = store.sweep(namespace=case.namespace, listed=listed, version="10")
-    assert bool(gone) is case.is_gone, case.reason
-    assert (store.one(NAMESPACE, "data") is None) is case.is_gone, case.reason
+    store.put(body(3, name="a"))
+    store.put(body(5, name="b"))
+    gone = store.sweep(namespace=case.namespace, listed=case.listed, version=str(case.version))
+    assert {view.meta.name for view in store.all()} == case.left, case.reason
+    told = {change.before.meta.name for change in gone if change.before}
+    assert told == {"a", "b"} - case.left
+    assert all(change.after is None for change in gone)
 
 
-# Views: the stores of all kinds.
+sightings = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from(["Pending", "Bound"])), max_size=8
+)
+
+
+@deterministic
+@given(sightings, st.randoms(use_true_random=False))
+def test_the_order_of_sightings_does_not_matter(facts: list[tuple[str, str]], random: Any) -> None:
+    """The watch and our writes show the same versions, one late and the other out of turn."""
+    bodies = [body(v, name=name, phase=phase) for v, (name, phase) in enumerate(facts, start=1)]
+    late = list(bodies)
+    random.shuffle(late)
+    stores: list[Store[Claim]] = []
+    for order in (bodies, late):
+        found = Store(Claim.from_body, lambda view: (("phase", NAMESPACE, view.phase),))
+        for one in order:
+            found.put(one)
+        stores.append(found)
+    by_order, shuffled = stores
+    assert sorted(v.meta.version for v in by_order.all()) == sorted(
+        v.meta.version for v in shuffled.all()
+    )
+    for phase in ("Pending", "Bound"):
+        key = ("phase", NAMESPACE, phase)
+        assert {v.meta.name for v in by_order.some(key)} == {
+            v.meta.name for v in shuffled.some(key)
+        }
+
+
+# The indexes of each kind.
+
+
+def service_of(found: Any) -> ServiceObject:
+    return ServiceObject.from_body(found, settings=a_settings())
 
 
 @pytest.fixture
 def views() -> Views:
-    return Views(lambda body: ServiceObject.from_body(body, settings=a_settings()))
-
-
-def test_our_own_write_is_remembered_by_its_kind(views: Views) -> None:
-    views.remember(claim_body(4))
-    views.remember({"kind": "Event", "metadata": metadata("resnet50.1")})
-    assert views.claims.one(NAMESPACE, "data") is not None
+    return Views(service_of)
 
 
 def config_map(name: str, component: str, **facts: Any) -> dict[str, Any]:
     labels = names.labels(component, **facts.pop("labels", {}))
-    return {"kind": "ConfigMap", "metadata": metadata(name, labels=labels) | facts, "data": {}}
+    return {"kind": "ConfigMap", "metadata": metadata(name, labels=labels, **facts), "data": {}}
 
 
-def test_config_maps_are_found_by_what_they_are(views: Views) -> None:
-    labels = {names.INSTANCE: "resnet50", names.RUNTIME: "abc"}
-    views.remember(config_map("resnet50-1", names.REVISION_COMPONENT, labels=labels))
-    views.remember(
-        config_map("rns-runtime-abc", names.RUNTIME_COMPONENT, labels={names.RUNTIME: "abc"})
-    )
-    owners = [{"uid": "one"}, {"uid": "two"}]
-    views.remember(config_map("rns-key", names.RECORD, ownerReferences=owners))
-    found = {
-        kind: [view.meta.name for view in views.config_maps.some((kind, NAMESPACE, value))]
-        for kind, value in (
-            ("revision", "resnet50"),
-            ("uses-runtime", "abc"),
-            ("runtime", ""),
-            ("owner", "one"),
-            ("owner", "two"),
-        )
-    }
-    assert found == {
-        "revision": ["resnet50-1"],
-        "uses-runtime": ["resnet50-1"],
-        "runtime": ["rns-runtime-abc"],
-        "owner": ["rns-key"],
-    }
-
-
-def test_all_users_of_one_artifact(views: Views) -> None:
-    model = {"model": {"uri": "https://models.example/a.onnx", "sha256": "ab" * 32}}
+def test_services_are_found_by_artifact_claim_and_uid(views: Views) -> None:
     for name in ("a", "b"):
-        body = {"kind": "ResNetService", "metadata": metadata(name), "spec": a_spec(model)}
-        views.remember(body)
-    a = views.services.one(NAMESPACE, "a")
-    assert a is not None
-    assert a.resolved is not None
-    key = a.resolved.source_key
-    assert views.users_of_artifact(NAMESPACE, key) == ((NAMESPACE, "a"), (NAMESPACE, "b"))
+        spec = a_spec({"model": {"sha256": "0" * 64}})
+        views.remember(
+            {"kind": "ResNetService", "metadata": metadata(name, uid=f"uid-{name}"), "spec": spec}
+        )
+    (one, _) = views.services.some(("claim", NAMESPACE, "models"))
+    assert one.resolved is not None
+    assert views.users_of_artifact(NAMESPACE, one.resolved.source_key) == (
+        (NAMESPACE, "a"),
+        (NAMESPACE, "b"),
+    )
     assert views.users_of_artifact(NAMESPACE, "other") == ()
+    assert views.services.some(("uid", NAMESPACE, "uid-b"))[0].meta.name == "b"
+
+
+def test_a_refused_service_is_found_by_name_and_uid(views: Views) -> None:
+    """Its children's events must reach it, to tell whether it is available."""
+    broken = {"kind": "ResNetService", "metadata": metadata("a", uid=UID), "spec": {}}
+    views.remember(broken)
+    found = views.services.one(NAMESPACE, "a")
+    assert found is not None
+    assert found.invalid
+    assert views.services.some(("uid", NAMESPACE, UID)) == (found,)
+
+
+def test_config_maps_are_found_by_what_they_are_for(views: Views) -> None:
+    revision = {names.INSTANCE: "resnet50", names.RUNTIME: "abc"}
+    record = config_map("rns-1", names.RECORD)
+    record["metadata"]["ownerReferences"] = [{"uid": "1"}, {"uid": "2"}]
+    for found in (
+        config_map("resnet50-1", names.REVISION_COMPONENT, labels=revision),
+        config_map("rns-runtime-abc", names.RUNTIME_COMPONENT, labels={names.RUNTIME: "abc"}),
+        record,
+        config_map("resnet-store", names.STORE),
+    ):
+        views.remember(found)
+    expected = {
+        ("revision", NAMESPACE, "resnet50"): "resnet50-1",
+        ("uses-runtime", NAMESPACE, "abc"): "resnet50-1",
+        ("runtime", NAMESPACE, ""): "rns-runtime-abc",
+        ("owner", NAMESPACE, "1"): "rns-1",
+        ("owner", NAMESPACE, "2"): "rns-1",
+    }
+    for key, name in expected.items():
+        assert [view.meta.name for view in views.config_maps.some(key)] == [name]
+    assert views.config_maps.one(NAMESPACE, "resnet-store") is not None
+
+
+def test_pods_and_jobs_are_found_by_artifact_or_instance(views: Views) -> None:
+    job = {"kind": "Job", "metadata": metadata("rns-k-1", labels=labels_of_job("k")), "spec": {}}
+    views.remember(job)
+    views.remember({"kind": "Pod", **pod_body("a", labels=labels_of_job("k"))})
+    views.remember({"kind": "Pod", **pod_body("b", labels={names.INSTANCE: "resnet50"})})
+    assert [view.attempt for view in views.jobs.some(("artifact", NAMESPACE, "k"))] == [1]
+    assert [v.meta.name for v in views.pods.some(("artifact", NAMESPACE, "k"))] == ["a"]
+    assert [v.meta.name for v in views.pods.some(("instance", NAMESPACE, "resnet50"))] == ["b"]
+
+
+def test_answers_of_other_kinds_are_not_kept(views: Views) -> None:
+    views.remember({"kind": "NetworkPolicy", "metadata": metadata("resnet-store")})
+    views.remember({"kind": "Event", "metadata": metadata("resnet50.1")})
+    assert not any(store.all() for store in views.stores.values())
+
+
+def test_a_job_that_somebody_copied_is_no_attempt(views: Views) -> None:
+    """It has our label and another kind of name; it must not stop the watch."""
+    copy = {
+        "kind": "Job",
+        "metadata": metadata("rns-k-copy", labels=labels_of_job("k")),
+        "spec": {},
+    }
+    views.remember(copy)
+    assert [view.attempt for view in views.jobs.some(("artifact", NAMESPACE, "k"))] == [0]
