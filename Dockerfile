@@ -19,9 +19,13 @@ FROM ${PYTHON_IMAGE} AS operator-libraries
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 COPY requirements/operator.lock /tmp/
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: --target /opt/libraries \
-      -r /tmp/operator.lock \
- && find /opt/libraries -type d -name tests -prune -exec rm -rf {} +
+# No bytecode for the Kubernetes client's thousand models, which the operator never imports: it
+# would be a quarter of the image.
+RUN pip install --no-cache-dir --no-compile --require-hashes --only-binary :all: \
+      --target /opt/libraries -r /tmp/operator.lock \
+ && find /opt/libraries -type d -name tests -prune -exec rm -rf {} + \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash \
+      -x '/kubernetes/(aio/)?client/(api|models)/' /opt/libraries
 
 FROM ${PYTHON_IMAGE} AS jobs-libraries
 ARG PIP_NO_INDEX
@@ -50,32 +54,12 @@ LABEL org.opencontainers.image.title="resnet-jobs" \
 USER 1000:1000
 CMD ["python3", "-m", "resnet_jobs"]
 
-# ---- serving: Triton with ONNX Runtime ----------------------------------------------------------
-FROM ${TRITON_IMAGE} AS serving-cpu
+# ---- serving: what both runtimes need ---------------------------------------------------------
+FROM ${TRITON_IMAGE} AS triton-numpy
 USER root
-ENV ORT_DISABLE_TELEMETRY=1
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 # Distributions mark their Python as theirs; in an image nobody else installs into it.
-ARG PIP_BREAK_SYSTEM_PACKAGES=1
-COPY requirements/serving-cpu.lock /opt/resnet-operator/
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
-      -r /opt/resnet-operator/serving-cpu.lock \
- && find "$(python3 -c 'import numpy; print(numpy.__path__[0])')" -type d -name tests -prune \
-      -exec rm -rf {} +
-ARG VERSION=0.0.0
-LABEL org.opencontainers.image.title="resnet-serving-cpu" \
-      org.opencontainers.image.description="Triton with ONNX Runtime in the Python backend" \
-      org.opencontainers.image.version="${VERSION}"
-USER 1000:1000
-
-# ---- serving: Triton with CANN ------------------------------------------------------------------
-FROM ${CANN_IMAGE} AS cann
-
-FROM ${TRITON_IMAGE} AS serving
-USER root
-ARG PIP_NO_INDEX
-ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving.lock /opt/resnet-operator/
 # CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
@@ -86,6 +70,26 @@ RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
  && { grep -q ':x:1000:' /etc/group || echo 'HwHiAiUser:x:1000:' >> /etc/group; } \
  && { grep -q ':x:1000:' /etc/passwd \
       || echo 'HwHiAiUser:x:1000:1000::/tmp/home:/bin/sh' >> /etc/passwd; }
+
+# ---- serving: Triton with ONNX Runtime ----------------------------------------------------------
+FROM triton-numpy AS serving-cpu
+ENV ORT_DISABLE_TELEMETRY=1
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+ARG PIP_BREAK_SYSTEM_PACKAGES=1
+COPY requirements/serving-cpu.lock /opt/resnet-operator/
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+      -r /opt/resnet-operator/serving-cpu.lock
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-serving-cpu" \
+      org.opencontainers.image.description="Triton with ONNX Runtime in the Python backend" \
+      org.opencontainers.image.version="${VERSION}"
+USER 1000:1000
+
+# ---- serving: Triton with CANN ------------------------------------------------------------------
+FROM ${CANN_IMAGE} AS cann
+
+FROM triton-numpy AS serving
 COPY --from=cann /usr/local/Ascend /usr/local/Ascend
 # As the stock CANN images set them: nothing here runs through a shell that would read set_env.sh.
 ENV ASCEND_TOOLKIT_HOME=/usr/local/Ascend/ascend-toolkit/latest

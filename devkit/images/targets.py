@@ -103,7 +103,12 @@ IMAGES = {
             PYTHON_IMAGE="base",
         ),
         _main("jobs", "resnet-jobs", "operator/resnet_jobs", PYTHON_IMAGE="base"),
-        _main("serving-cpu", "resnet-serving-cpu", TRITON_IMAGE="triton"),
+        _main(
+            "serving-cpu",
+            "resnet-serving-cpu",
+            "requirements/serving.lock",
+            TRITON_IMAGE="triton",
+        ),
         _main("serving", "resnet-serving", TRITON_IMAGE="triton", CANN_IMAGE="cann"),
     )
 }

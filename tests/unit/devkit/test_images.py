@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
 from devkit.images import build
+from devkit.images.bundle import bundle
 from devkit.images.materials import BuildError, digest
 from devkit.images.targets import IMAGES, MAIN, Image
 
@@ -34,11 +38,37 @@ def test_inputs_are_what_the_dockerfile_copies() -> None:
     for stage in stages:
         name = stage.split("\n")[0].split(" AS ")[1]
         sources = re.findall(r"^COPY (?!--from)(\S+) ", stage, re.MULTILINE)
-        parents = re.findall(r"--from=(\S+)", stage)
+        parents = [*re.findall(r"--from=(\S+)", stage), stage.split()[0]]
         copied[name] = set(sources).union(*(copied.get(parent, set()) for parent in parents))
     for image in IMAGES.values():
         if image.dockerfile == MAIN:
             assert set(image.inputs) - {".dockerignore"} == copied[str(image.stage)]
+
+
+def test_bundle_holds_shared_layers_once(tmp_path: Path) -> None:
+    def archive(name: str, *layers: str) -> Path:
+        path = tmp_path / name
+        entry = [{"Config": f"{name}.json", "RepoTags": [name], "Layers": list(layers)}]
+        with tarfile.open(path, "w") as tar:
+            for member in (f"{name}.json", *layers, "repositories", "manifest.json"):
+                text = json.dumps(entry) if member == "manifest.json" else f"text of {member}"
+                info = tarfile.TarInfo(member)
+                info.size = len(text)
+                tar.addfile(info, io.BytesIO(text.encode()))
+        return path
+
+    out = io.BytesIO()
+    bundle([archive("a", "base.tar", "a.tar"), archive("b", "base.tar", "b.tar")], out)
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
+        names = tar.getnames()
+        assert names == ["a.json", "base.tar", "a.tar", "b.json", "b.tar", "manifest.json"]
+        for name in names[:-1]:
+            member = tar.extractfile(name)
+            assert member is not None
+            assert member.read() == f"text of {name}".encode()
+        manifest = tar.extractfile("manifest.json")
+        assert manifest is not None
+        assert [image["RepoTags"] for image in json.load(manifest)] == [["a"], ["b"]]
 
 
 def test_operator_is_the_default_target() -> None:
