@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from resnet_operator import names
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
+from resnet_operator.render.resources import with_defaults
 from resnet_operator.render.store import store_url
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings, StoreType
@@ -68,9 +69,11 @@ def job(
 ) -> dict[str, Any]:
     """Return the Job of one attempt; the record owns it, as several objects may wait for it."""
     conversion, key = resolved.spec.conversion, resolved.source_key
-    resources = conversion and conversion.resources
-    requests = {"cpu": "500m", "memory": "2Gi", **((resources and resources.requests) or {})}
-    limits = dict((resources and resources.limits) or {})
+    requests, limits = with_defaults(
+        conversion.resources if conversion else None,
+        requests={"cpu": "500m", "memory": "2Gi"},
+        limits={},
+    )
     shared = settings.store.type is StoreType.SHARED_CLAIM
     return render_one(
         "job.yaml.j2",

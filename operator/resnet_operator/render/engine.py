@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ def _pb_string(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _yaml_json(value: Any) -> str:
+    # jinja2's own tojson writes an emoji as two surrogates, which YAML does not put together.
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return re.sub(r"[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", text)
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -29,7 +36,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["pb"] = _pb_string
+    environment.filters |= {"pb": _pb_string, "tojson": _yaml_json}
     return environment
 
 

@@ -12,6 +12,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.compare import parse_quantity
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
+from resnet_operator.render.resources import with_defaults
 from resnet_operator.render.store import store_url
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
 from resnet_operator.resolve import ASCEND_OM, ONNX_RUNTIME, Resolved
@@ -259,9 +260,11 @@ def _environment(resolved: Resolved) -> list[dict[str, Any]]:
 
 def _resources(resolved: Resolved, shm_bytes: int) -> dict[str, Any]:
     """Return requests and limits; /dev/shm counts as memory, so it is added to the limit."""
-    given = resolved.spec.serving.resources
-    requests = {"cpu": "500m", "memory": "1Gi", **((given and given.requests) or {})}
-    limits = dict((given and given.limits) or {"memory": "4Gi"})
+    requests, limits = with_defaults(
+        resolved.spec.serving.resources,
+        requests={"cpu": "500m", "memory": "1Gi"},
+        limits={"memory": "4Gi"},
+    )
     memory = parse_quantity(limits["memory"]) if "memory" in limits else None
     if memory is not None:
         limits["memory"] = str(int(memory) + shm_bytes)

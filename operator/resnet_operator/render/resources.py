@@ -1,0 +1,38 @@
+"""CPU and memory of a container: what the user gave, and defaults that do not contradict it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from resnet_operator.api.pod import Resources
+from resnet_operator.compare import parse_quantity
+
+Quantities = dict[str, str | int]
+
+
+def with_defaults(
+    given: Resources | None, *, requests: Mapping[str, str], limits: Mapping[str, str]
+) -> tuple[Quantities, Quantities]:
+    """Return requests and limits; default limits stand only where the user gives none.
+
+    The API server refuses a request above its limit, so a default gives way to what it meets.
+    """
+    asked: Quantities = dict((given and given.requests) or {})
+    allowed: Quantities = dict((given and given.limits) or {})
+    if not allowed:
+        allowed = {name: _larger(asked.get(name), limit) for name, limit in limits.items()}
+    wanted = {name: _smaller(allowed.get(name), request) for name, request in requests.items()}
+    return {**wanted, **asked}, allowed
+
+
+def _larger(given: str | int | None, default: str) -> str | int:
+    return default if given is None or _is_less(given, default) else given
+
+
+def _smaller(given: str | int | None, default: str) -> str | int:
+    return given if given is not None and _is_less(given, default) else default
+
+
+def _is_less(one: str | int, other: str | int) -> bool:
+    left, right = parse_quantity(one), parse_quantity(other)
+    return left is not None and right is not None and left < right
