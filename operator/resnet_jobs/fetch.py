@@ -67,6 +67,7 @@ def _check(spec: JobSpec, digest: Digest, beside: tuple[str, ...]) -> None:
         how = f"; with weights in other files it is that of `sha256sum {files} | sha256sum`"
     raise JobError(
         Reason.CHECKSUM_MISMATCH,
-        f"the file has sha256 {digest.sha256}, but spec.model.sha256 is {spec.sha256}{how}: "
-        "correct one of them",
+        f"the file has sha256 {digest.sha256[:12]}…, spec.model.sha256 says {spec.sha256[:12]}…; "
+        f"correct one of them{how}",
+        detail=f"the file's sha256 is {digest.sha256}; spec.model.sha256 is {spec.sha256}",
     )

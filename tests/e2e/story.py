@@ -164,7 +164,7 @@ class Story:
         """Return the MESSAGE column that `kubectl get resnetservices` prints."""
         heads, line = self.kubectl("get", "resnetservices", name).splitlines()
         start = heads.index("MESSAGE")
-        return line[start : heads.index("AGE", start)].strip()
+        return line[start : heads.rindex("AGE")].strip()
 
     def running(self, container: str) -> bool:
         """Tell whether a container of a conversion's pod is running now."""
