@@ -50,7 +50,8 @@ class App:
         self._runner: Any = None
         self._kube: Kube | None = None
         self._beat = time.monotonic()
-        kopf.on.startup(registry=self.registry)(self._start)
+        # Without PERMANENT kopf would try again every minute, and the kubelet see nothing wrong.
+        kopf.on.startup(registry=self.registry, errors=kopf.ErrorsMode.PERMANENT)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
         kopf.on.login(registry=self.registry)(_login)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,10 @@ from resnet_operator.metrics import API_REQUESTS
 
 APPLY_TYPE = "application/apply-patch+yaml"
 TIMEOUT_SECONDS = 30.0
+# No object has this version. An apply that states it is refused where there is an object of the
+# name, and creates one where there is none; without it, an apply that happens to contradict
+# nothing would take over a stranger's object.
+NOBODYS_VERSION = "1"
 
 # The plural of every kind that we write.
 PLURALS: Mapping[str, str] = {
@@ -52,21 +57,28 @@ class Kube:
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
-            await config.load_kube_config(client_configuration=configuration)
+            # The library would read the variable when it is imported.
+            path = os.environ.get("KUBECONFIG")
+            await config.load_kube_config(path, client_configuration=configuration)
         return cls(ApiClient(configuration))
 
     async def close(self) -> None:
         await self._client.close()
 
     async def apply(
-        self, body: dict[str, Any], *, manager: str, force: bool, subresource: str = ""
+        self, body: dict[str, Any], *, manager: str, subresource: str = ""
     ) -> dict[str, Any]:
-        """Server-side apply; Conflict names the other manager when `force` is False."""
-        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        """Server-side apply by force: what we state is so afterwards."""
+        query = {"fieldManager": manager, "force": "true"}
         path = _path(body) + (f"/{subresource}" if subresource else "")
         resource = PLURALS[body["kind"]] + (f"/{subresource}" if subresource else "")
         API_REQUESTS.labels(method="PATCH", resource=resource).inc()
         return await self._call("PATCH", path, query, body=body, content_type=APPLY_TYPE)
+
+    async def apply_new(self, body: dict[str, Any], *, manager: str) -> dict[str, Any]:
+        """Server-side apply of an object that must not be there yet; Conflict when it is."""
+        metadata = body["metadata"] | {"resourceVersion": NOBODYS_VERSION}
+        return await self.apply(body | {"metadata": metadata}, manager=manager)
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """POST; Conflict when an object of the name is there."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
-from resnet_operator.errors import Conflict, Gone, Rejected
+from resnet_operator.errors import Conflict, Gone, Rejected, Transient
 from resnet_operator.events import event_body
 from resnet_operator.kube import Kube
 from resnet_operator.metrics import RECONCILE_SECONDS, RECONCILES
@@ -102,25 +102,29 @@ class Reconciler:
 
     async def _apply(self, action: Apply) -> Problem | None:
         body = action.body
-        try:
-            answer = await self.kube.apply(body, manager=action.manager, force=action.adopt)
-        except Conflict as error:
-            if action.adopt:
-                raise
-            return _name_conflict(body, error.message)
-        except Rejected as error:
-            if action.adopt or "immutable" not in error.message:
-                raise
-            return _name_conflict(body, error.message)
-        if not action.adopt and (other := _other_manager(answer, action.manager)):
-            # It was there before, and nothing of it contradicted us: give it back as it was.
-            bare = {"name": body["metadata"]["name"], "namespace": body["metadata"]["namespace"]}
-            nothing = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": bare}
-            await self.kube.apply(nothing, manager=action.manager, force=False)
-            return _name_conflict(body, f'conflict with "{other}"')
+        if action.adopt:
+            answer = await self.kube.apply(body, manager=action.manager)
+        else:
+            try:
+                answer = await self.kube.apply_new(body, manager=action.manager)
+            except Conflict:
+                return await self._taken(action)
         self.views.remember(answer)
         log.info("applied", extra=_about(body))
         return None
+
+    async def _taken(self, action: Apply) -> Problem | None:
+        """Find out whose an object is that we do not see, and take back what is ours."""
+        body, meta = action.body, action.body["metadata"]
+        selector = f"metadata.name={meta['name']}"
+        found = await self.kube.list_one(
+            body["apiVersion"], body["kind"], meta["namespace"], field_selector=selector
+        )
+        if not found:
+            raise Transient(409, f"{body['kind']} {meta['name']} was deleted meanwhile")
+        if _is_ours(found[0], body):
+            return await self._apply(replace(action, adopt=True))
+        return _name_conflict(body, _other_manager(found[0]))
 
     async def _delete(self, action: Delete) -> None:
         body = {
@@ -146,9 +150,7 @@ class Reconciler:
             "status": status,
         }
         try:
-            answer = await self.kube.apply(
-                body, manager=names.MANAGER, force=True, subresource="status"
-            )
+            answer = await self.kube.apply(body, manager=names.MANAGER, subresource="status")
         except Gone:
             return
         self.views.remember(answer)
@@ -171,23 +173,34 @@ def _about(body: dict[str, Any]) -> dict[str, str]:
     return {"kind": body["kind"], "object": f"{meta['namespace']}/{meta['name']}"}
 
 
-def _name_conflict(body: dict[str, Any], words: str) -> Problem:
-    manager = words.split('"')[1] if words.count('"') >= 2 else ""
-    whose = (
-        f"belongs to {manager}" if "conflict with" in words and manager else "is somebody else's"
-    )
+def _is_ours(live: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Tell whether an object of that name is the one we made; somebody may have edited it."""
+    controller = _controller(live)
+    if controller is not None:
+        return controller == _controller(body)
+    fields = live["metadata"].get("managedFields") or ()
+    return any(f["manager"] == names.MANAGER and f["operation"] == "Apply" for f in fields)
+
+
+def _controller(body: dict[str, Any]) -> str | None:
+    owners = body["metadata"].get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
+
+
+def _other_manager(live: dict[str, Any]) -> str:
+    """Return who wrote an object, as its field managers tell."""
+    fields = live["metadata"].get("managedFields") or ()
+    who = (f["manager"] for f in fields if not f.get("subresource"))
+    return next((name for name in who if name != names.MANAGER), "")
+
+
+def _name_conflict(body: dict[str, Any], manager: str) -> Problem:
+    whose = f"belongs to {manager}" if manager else "is somebody else's"
     kind, name = body["kind"], body["metadata"]["name"]
     return Problem(
         reason=Reason.NAME_CONFLICT,
         message=f'{kind} "{name}" {whose}; rename the ResNetService or remove it',
-        detail=words,
     )
-
-
-def _other_manager(answer: dict[str, Any], ours: str) -> str | None:
-    """Return who else owns fields of an object that we believed to have created just now."""
-    fields = answer["metadata"].get("managedFields") or ()
-    return next((f["manager"] for f in fields if f.get("manager") != ours), None)
 
 
 __all__ = ["Observed", "Reconciler"]

@@ -18,6 +18,10 @@ from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 
+# Nobody tells when a stranger's object goes, or a policy changes: what was refused is tried again.
+REFUSED_SECONDS = 60.0
+
+
 def make_plan(
     observed: Observed, *, settings: Settings, now: datetime, problem: Problem | None = None
 ) -> Plan:
@@ -31,9 +35,8 @@ def make_plan(
     if observed.labels_problem and problem is None:
         problem = Problem(reason=Reason.INVALID_SPEC, message=observed.labels_problem)
     if problem is not None:
-        return _say(
-            observed, _stuck(observed, resolved, problem, now=now), now=now, requeue_after=60
-        )
+        stuck = _stuck(observed, resolved, problem, now=now)
+        return _say(observed, stuck, now=now, requeue_after=REFUSED_SECONDS)
     conversion = plan_artifact(observed, resolved, settings=settings, now=now)
     if conversion.again:
         return Plan(actions=conversion.actions, again=True)
