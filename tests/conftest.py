@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare what `tests/golden` uses: pytest reads options from this folder's conftest only."""
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite tests/golden/cases/*/want"
+    )
+
+
 @pytest.fixture(scope="session")
 def apiserver() -> Iterator[ApiServer]:
     """A real API server with a controller-manager, one for the session; see `ApiServer`."""

@@ -1,0 +1,166 @@
+"""From the files of a golden case to the texts of all children."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.unit.controller.builders import an_artifact
+
+from resnet_operator import names
+from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.artifact import Artifact, TensorInfo
+from resnet_operator.observed import Meta
+from resnet_operator.render.conversion import job, record_owner
+from resnet_operator.render.serving import (
+    CONFIG_KEY,
+    LABELS_KEY,
+    TEMPLATE_KEY,
+    deployment,
+    network_service,
+    owner_reference,
+    revision_config_map,
+    runtime_config_map,
+)
+from resnet_operator.render.store import store_children, store_digest
+from resnet_operator.render.triton import config_pbtxt
+from resnet_operator.resolve import Resolved, declared_digest, resolve
+from resnet_operator.settings import Settings, StoreType
+
+CASES = Path(__file__).parent / "cases"
+VECTORS = Path(__file__).parent / "vectors"
+CASE_NAMES = sorted(path.name for path in CASES.iterdir())
+
+UID = "00000000-0000-4000-8000-000000000001"
+RECORD_UID = "00000000-0000-4000-8000-000000000002"
+SETTINGS: dict[str, Any] = {
+    "jobs_image": "registry.example/jobs:1",
+    "converter_images": {"Ascend310P": "registry.example/cann-310p:1"},
+    "serving_images": {
+        "AscendOM": "registry.example/serving:1",
+        "ONNXRuntime": "registry.example/serving-cpu:1",
+    },
+    "store": {"image": "registry.example/store:1"},
+}
+Children = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One golden case, read and resolved."""
+
+    service: Meta
+    resolved: Resolved
+    settings: Settings
+    artifact: Artifact
+    labels: str | None
+
+    @classmethod
+    def read(cls, name: str) -> Case:
+        folder = CASES / name
+        given = yaml.safe_load((folder / "in.yaml").read_text())
+        settings = Settings(**(SETTINGS | _json(folder / "settings.json")))
+        meta = Meta.from_body(
+            {"metadata": given["metadata"] | {"uid": UID, "resourceVersion": "1"}}
+        )
+        spec = ResNetServiceSpec.model_validate(given["spec"])
+        record = _json(folder / "record.json")
+        for key in ("inputs", "outputs"):
+            if key in record:
+                record[key] = tuple(TensorInfo.from_json(item) for item in record[key])
+        if "command" in record:
+            record["command"] = tuple(record["command"])
+        labels = folder / "labels.txt"
+        return cls(
+            service=meta,
+            resolved=resolve(name=meta.name, uid=UID, spec=spec, settings=settings),
+            settings=settings,
+            artifact=an_artifact(**record),
+            labels=labels.read_text() if labels.exists() else None,
+        )
+
+    def children(self) -> Children:
+        """Return all children by the name of their file."""
+        service, resolved, settings = self.service, self.resolved, self.settings
+        key = resolved.source_key
+        revision = revision_config_map(
+            service=service,
+            resolved=resolved,
+            artifact=self.artifact,
+            revision=self.revision,
+            labels=self.labels,
+            settings=settings,
+        )
+        record = record_owner(
+            key=key, service=service, owner=owner_reference(service, controller=False)
+        )
+        about = record["metadata"] | {"uid": RECORD_UID, "resourceVersion": "1"}
+        found: Children = {
+            "record-owner": record,
+            "job": job(
+                service=service,
+                resolved=resolved,
+                record=Meta.from_body({"metadata": about}),
+                attempt=1,
+                settings=settings,
+            ),
+            "runtime": runtime_config_map(service.namespace),
+            "revision": revision,
+            "deployment": deployment(
+                service=service,
+                resolved=resolved,
+                template=revision["data"][TEMPLATE_KEY],
+                replicas=resolved.replicas,
+            ),
+            "service": network_service(service=service, resolved=resolved),
+        }
+        if settings.store.type is StoreType.SERVER:
+            for child in store_children(service.namespace, settings):
+                found[f"store-{child['kind'].lower()}"] = child
+        return found
+
+    @property
+    def revision(self) -> str:
+        declared = declared_digest(
+            resolved=self.resolved,
+            artifact_sha256=self.artifact.sha256,
+            labels=self.labels,
+            settings=self.settings,
+        )
+        return names.revision_name(self.service.name, declared)
+
+    def config(self) -> str:
+        return config_pbtxt(
+            resolved=self.resolved, artifact=self.artifact, has_labels=self.labels is not None
+        )
+
+    def texts(self) -> dict[str, str]:
+        """Return what is compared: one file a child, without what is tested elsewhere."""
+        children = self.children()
+        config = children["revision"]["data"].pop(CONFIG_KEY)
+        # The template is seen in the Deployment; here only that it is kept.
+        kept = json.loads(children["revision"]["data"].pop(TEMPLATE_KEY))
+        assert kept == children["deployment"]["spec"]["template"]
+        assert children["revision"]["data"].pop(LABELS_KEY, None) == self.labels
+        texts = {f"{name}.yaml": _yaml(child) for name, child in children.items()}
+        texts["config.pbtxt"] = config
+        digest = store_digest(self.settings)
+        return {name: text.replace(digest, "STORE-DIGEST") for name, text in texts.items()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _yaml(value: Any) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+    return text
