@@ -63,6 +63,8 @@ async def world(
     """A fresh namespace with a proxy for the operator; nothing runs yet."""
     access = Access.from_kubeconfig(installed_crd.kubeconfig)
     proxy = Proxy(access, account=account)
-    async with Api(access) as api:
-        async with open_world(proxy=proxy, api=api, namespace=namespace, folder=tmp_path) as it:
-            yield it
+    async with (
+        Api(access) as api,
+        open_world(proxy=proxy, api=api, namespace=namespace, folder=tmp_path) as it,
+    ):
+        yield it

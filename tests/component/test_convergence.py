@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from resnet_operator import names
 from tests.component.objects import key_of, service
 from tests.component.world import condition_of
+
+from resnet_operator import names
 
 if TYPE_CHECKING:
     from tests.component.world import World

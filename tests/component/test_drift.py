@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from resnet_operator import names
 from tests.component.objects import service
 from tests.component.world import RunningOperator, World, until
+
+from resnet_operator import names
 
 Body = dict[str, Any]
 NAME = "resnet50"
@@ -216,9 +217,7 @@ ADDITIONS = (
         {
             "spec": {
                 "template": {
-                    "metadata": {
-                        "annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01"}
-                    }
+                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01"}}
                 }
             }
         },
@@ -255,7 +254,7 @@ async def test_an_addition_of_others_is_left_alone(
     await world.patch(case.kind, NAME, case.change)
     await world.patch("ResNetService", NAME, {"spec": {"serving": {"replicas": 1}}})
     await world.becomes(
-        "ResNetService", NAME, lambda b: b["status"]["replicas"] == 1, what="one pod less"
+        "Deployment", NAME, lambda b: b["spec"]["replicas"] == 1, what="one pod less"
     )
     await operator.idle()
     assert case.is_there(await world.get(case.kind, NAME))

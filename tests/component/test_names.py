@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.component.objects import service
+
 from resnet_operator import names
 from resnet_operator.plan import make
-from tests.component.objects import service
 
 if TYPE_CHECKING:
     from tests.component.world import World

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.component.client import APPLY, MERGE, Api, ApiError
+from tests.component.objects import ENVIRONMENT, key_of, messages_of, path, record_of
+from tests.component.proxy import Proxy
+
 from resnet_operator import names
 from resnet_operator.app import App
 from resnet_operator.metrics import RECONCILES
 from resnet_operator.settings import Settings
-from tests.component.client import APPLY, MERGE, Api, ApiError
-from tests.component.objects import ENVIRONMENT, key_of, messages_of, path, record_of
-from tests.component.proxy import Proxy
 
 Body = dict[str, Any]
 PATIENCE_SECONDS = 20.0
@@ -83,11 +84,11 @@ class RunningOperator:
 
     async def kill(self) -> None:
         """End it without a goodbye: whatever it was doing is not done."""
-        await self._end(lambda: self._task.cancel())
+        await self._end(self._task.cancel)
 
     async def stop(self) -> None:
         """End it as a pod is ended."""
-        await self._end(lambda: self._ending.set())
+        await self._end(self._ending.set)
 
     async def _end(self, how: Callable[[], object]) -> None:
         if self._thread.is_alive():

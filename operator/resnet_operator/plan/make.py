@@ -17,7 +17,6 @@ from resnet_operator.plan.status import status_of, transitions
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
-
 # Nobody tells when a stranger's object goes, or a policy changes: what was refused is tried again.
 REFUSED_SECONDS = 60.0
 
