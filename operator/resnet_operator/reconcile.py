@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from resnet_operator.observe import observe
 from resnet_operator.observed import Observed, ServiceObject
 from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.conditions import CONDITIONS
 from resnet_operator.queue import Key
 from resnet_operator.settings import Settings
 from resnet_operator.views import Views
@@ -141,7 +142,7 @@ class Reconciler:
     async def _say(self, service: ServiceObject, plan: Plan) -> None:
         """Write the status, once and whole, if it says anything new."""
         status = as_status(plan.status)
-        if status == service.status:
+        if _same_status(status, service.status):
             return
         body = {
             "apiVersion": API_VERSION,
@@ -162,6 +163,13 @@ class Reconciler:
             await self.kube.create(event_body(service.meta, event, now=self.clock()))
         except Rejected as error:
             log.warning("event was refused", extra={"error": error.message})
+
+
+def _same_status(wanted: dict[str, Any], live: Mapping[str, Any]) -> bool:
+    """Tell whether a status says all that we want to say; conditions of others may stand beside."""
+    ours = {c["type"]: c for c in wanted["conditions"]}
+    theirs = {c["type"]: c for c in live.get("conditions") or () if c["type"] in CONDITIONS}
+    return ours == theirs and wanted | {"conditions": ()} == {**live, "conditions": ()}
 
 
 def _kind(action: Action) -> str:

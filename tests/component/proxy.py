@@ -32,6 +32,8 @@ class Call:
     resource: str = ""
     namespace: str = ""
     name: str = ""
+    # A list with one is a look at single objects, not the beginning of a watch.
+    field_selector: str = ""
     body: bytes = field(default=b"", repr=False)
     time: float = field(default_factory=time.monotonic)
 
@@ -67,6 +69,7 @@ class Call:
             resource=f"{resource}/{sub}" if sub else resource,
             namespace=namespace,
             name=name,
+            field_selector=request.query.get("fieldSelector", ""),
             body=body,
         )
 

@@ -109,6 +109,10 @@ class RunningOperator:
 
         await until(is_synced, what="the operator to have listed everything")
 
+    def look_at_all(self) -> None:
+        """Have it look at every object, as it does now and then."""
+        self._loop.call_soon_threadsafe(self.app.watches.add_all)
+
     async def idle(self) -> None:
         """Wait until nothing is queued and nobody works."""
 

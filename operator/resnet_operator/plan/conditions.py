@@ -15,6 +15,17 @@ from resnet_operator.plan.times import to_text
 SHORT = 120
 LONG = 4096
 
+# All types that we ever write; what else stands in a status is somebody else's.
+CONDITIONS = (
+    "ArtifactReady",
+    "Available",
+    "ModelReady",
+    "Ready",
+    "Reconciling",
+    "Scheduled",
+    "Stalled",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:

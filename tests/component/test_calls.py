@@ -1,0 +1,210 @@
+"""What the operator asks of the API server, call by call: little to converge, nothing at rest.
+
+On an API server without controllers, so that every write but the test's own is the operator's.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from devkit.cluster.cluster import Cluster
+from tests.apiserver import ApiServer
+from tests.component.client import MERGE, Access, Api
+from tests.component.conftest import ACCOUNT, rights
+from tests.component.objects import service
+from tests.component.proxy import Proxy
+from tests.component.world import RunningOperator, World, open_world, reconciles, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+OBJECTS = 20
+WARM_UP = "warm-up"
+NAMES = [f"object-{number:02}" for number in range(OBJECTS)]
+
+
+@pytest.fixture(scope="module")
+def bare_server() -> Iterator[ApiServer]:
+    """An API server and nothing else."""
+    if os.geteuid() != 0:
+        pytest.skip("the embedded API server needs root")
+    with Cluster.start(mode="api", components=["apiserver"]) as cluster:
+        server = ApiServer(
+            kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, proxy_port=0, embedded=True
+        )
+        server.install_crd()
+        server.kubectl("apply", "--server-side", "-f", "-", input=rights(server))
+        yield server
+
+
+@pytest_asyncio.fixture
+async def bare_world(bare_server: ApiServer, tmp_path: Path) -> AsyncIterator[World]:
+    access = Access.from_kubeconfig(bare_server.kubeconfig)
+    namespace = f"test-{uuid.uuid4().hex[:8]}"
+    async with Api(access) as api:
+        await api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        proxy = Proxy(access, account=ACCOUNT)
+        async with open_world(proxy=proxy, api=api, namespace=namespace, folder=tmp_path) as it:
+            yield it
+
+
+async def start_with_store(world: World, **environment: str) -> RunningOperator:
+    """Start the operator; one object later the namespace has its store and its runtime."""
+    operator = await world.start(**environment)
+    await create(world, [WARM_UP])
+    await operator.idle()
+    return operator
+
+
+async def create(world: World, names: list[str]) -> None:
+    """Create services whose artifacts are known, and wait until their statuses say so."""
+    for name in names:
+        await world.known_artifact(service(name))
+    for name in names:
+        await world.create(service(name))
+    for name in names:
+        await world.becomes(
+            "ResNetService", name, lambda b: b["status"]["phase"] == "Deploying", what="a status"
+        )
+
+
+async def test_a_known_artifact_takes_five_writes_and_no_read(bare_world: World) -> None:
+    """Record's owner, revision, Deployment, Service, status: nothing twice, nothing else."""
+    operator = await start_with_store(bare_world)
+    mark = len(bare_world.proxy.calls)
+    await create(bare_world, NAMES)
+    await operator.idle()
+    assert bare_world.proxy.count(mark) == {
+        ("create", "configmaps"): OBJECTS,
+        ("patch", "configmaps"): OBJECTS,
+        ("patch", "deployments"): OBJECTS,
+        ("patch", "services"): OBJECTS,
+        ("patch", "resnetservices/status"): OBJECTS,
+    }
+
+
+async def test_pods_come_first(bare_world: World) -> None:
+    """What takes time is started before what can wait."""
+    operator = await start_with_store(bare_world)
+    mark = len(bare_world.proxy.calls)
+    await create(bare_world, NAMES[:1])
+    await operator.idle()
+    order = [call.resource for call in bare_world.proxy.since(mark)]
+    assert order[:2] == ["configmaps", "deployments"]
+    assert order[-1] == "resnetservices/status"
+
+
+@dataclass(frozen=True)
+class Nothing:
+    reason: str
+    change: Callable[[World], Awaitable[Any]]
+
+
+async def annotate_all(world: World) -> None:
+    for name in NAMES:
+        await world.patch("ResNetService", name, {"metadata": {"annotations": {"note": "x"}}})
+
+
+async def label_children(world: World) -> None:
+    for name in NAMES:
+        await world.patch("Deployment", name, {"metadata": {"annotations": {"note": "x"}}})
+        await world.patch("Service", name, {"metadata": {"labels": {"team": "vision"}}})
+
+
+async def judge_all(world: World) -> None:
+    """Another controller has a condition of its own to write."""
+    for name in NAMES:
+        body = await world.get("ResNetService", name)
+        judged = {"type": "example.com/Checked", "status": "True"}
+        change = {"status": {"conditions": [*body["status"]["conditions"], judged]}}
+        where = world.path("ResNetService", name) + "/status?fieldManager=checker"
+        await world.api.request("PATCH", where, change, content_type=MERGE)
+
+
+NOTHINGS = (
+    Nothing("an annotation of others on each object", annotate_all),
+    Nothing("annotations and labels of others on the children", label_children),
+    Nothing("a condition of others in each status", judge_all),
+)
+
+
+@pytest.mark.parametrize("case", NOTHINGS, ids=lambda case: case.reason)
+async def test_nothing_is_asked_when_nothing_of_ours_changed(
+    case: Nothing, bare_world: World
+) -> None:
+    operator = await start_with_store(bare_world)
+    await create(bare_world, NAMES)
+    await operator.idle()
+    mark = len(bare_world.proxy.calls)
+    await case.change(bare_world)
+    await seen(bare_world, operator)
+    await operator.idle()
+    looks = reconciles()
+    operator.look_at_all()
+
+    async def has_looked() -> bool:
+        return reconciles() - looks > OBJECTS
+
+    await until(has_looked, what="a look at every object")
+    assert only_watches(bare_world, mark) == {}
+
+
+async def test_nothing_is_asked_at_rest(bare_world: World) -> None:
+    """Three looks at every object, as after lost events."""
+    operator = await start_with_store(bare_world, RESNET_RESYNC_SECONDS="1")
+    await create(bare_world, NAMES)
+    await operator.idle()
+    mark, looks = len(bare_world.proxy.calls), reconciles()
+
+    async def has_looked() -> bool:
+        return reconciles() - looks > 3 * OBJECTS
+
+    await until(has_looked, what="three rounds of looks")
+    assert only_watches(bare_world, mark) == {}
+
+
+async def test_nothing_is_written_at_restart(bare_world: World) -> None:
+    """Another process with the same settings, and one with other images and another template."""
+    operator = await start_with_store(bare_world)
+    await create(bare_world, NAMES)
+    await operator.idle()
+    await operator.stop()
+    for change in ({}, {"RESNET_JOBS_IMAGE": "jobs:2", "RESNET_DEVICE_GROUP": "1500"}):
+        mark, looks = len(bare_world.proxy.calls), reconciles()
+        operator = await bare_world.start(**change)
+
+        async def has_looked(looks: float = looks) -> bool:
+            return reconciles() - looks > OBJECTS
+
+        await until(has_looked, what="a look at every object")
+        await operator.idle()
+        assert only_watches(bare_world, mark) == {}, change
+        await operator.stop()
+
+
+async def seen(world: World, operator: RunningOperator) -> None:
+    """Wait until the operator knows the newest version of all that there is."""
+    for kind in ("ResNetService", "Deployment", "Service"):
+        for body in (await world.api.request("GET", world.path(kind)))["items"]:
+            meta = body["metadata"]
+
+            async def is_known(kind: str = kind, meta: Any = meta) -> bool:
+                view = operator.app.views.stores[kind].one(world.namespace, meta["name"])
+                return view is not None and int(view.meta.version) >= int(meta["resourceVersion"])
+
+            await until(is_known, what=f"{kind} {meta['name']} to be seen")
+
+
+def only_watches(world: World, mark: int) -> Counter[tuple[str, str]]:
+    """Return the calls but for lists and watches of whole kinds, which are free to come."""
+    calls = world.proxy.since(mark, lambda call: call.verb != "watch")
+    return Counter(
+        (call.verb, call.resource) for call in calls if call.verb != "list" or call.field_selector
+    )
