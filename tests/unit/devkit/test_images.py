@@ -7,12 +7,16 @@ import json
 import re
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from devkit.images import build
 from devkit.images.bundle import bundle
 from devkit.images.materials import BuildError, digest
 from devkit.images.targets import IMAGES, MAIN, Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,8 +80,8 @@ def test_operator_is_the_default_target() -> None:
 
 
 @pytest.fixture
-def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> build.Builder:
-    """A builder over a small repository, without buildah and without the network."""
+def make_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], build.Builder]:
+    """Makes builders over a small repository, without buildah and without the network."""
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "Dockerfile").write_text("FROM x\n")
     (tmp_path / "src").mkdir()
@@ -85,7 +89,7 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> build.Builder:
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "Buildah", lambda _storage: None)
     monkeypatch.setattr(build, "IMAGES", {"below": BELOW, "above": ABOVE})
-    return build.Builder(tmp_path / "cache", foreign={})
+    return lambda: build.Builder(tmp_path / "cache", foreign={})
 
 
 BELOW = Image("below", "below", "Dockerfile", inputs=("src",))
@@ -102,19 +106,28 @@ CHANGES = [
 
 @pytest.mark.parametrize(("path", "text", "changes", "reason"), CHANGES)
 def test_key_follows_the_inputs(
-    builder: build.Builder, tmp_path: Path, path: str, text: str, changes: bool, reason: str
+    make_builder: Callable[[], build.Builder],
+    tmp_path: Path,
+    path: str,
+    text: str,
+    changes: bool,
+    reason: str,
 ) -> None:
-    before = builder.key(BELOW), builder.key(ABOVE)
-    assert (builder.key(BELOW), builder.key(ABOVE)) == before
+    def keys() -> tuple[str, str]:
+        builder = make_builder()
+        return builder.key(BELOW), builder.key(ABOVE)
+
+    before = keys()
+    assert keys() == before
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text(text)
-    after = builder.key(BELOW), builder.key(ABOVE)
+    after = keys()
     assert (before[0] != after[0], before[1] != after[1]) == (changes, changes), reason
 
 
-def test_a_missing_input_is_named(builder: build.Builder) -> None:
+def test_a_missing_input_is_named(make_builder: Callable[[], build.Builder]) -> None:
     with pytest.raises(BuildError, match="gone is missing"):
-        builder.key(Image("x", "x", "Dockerfile", inputs=("gone",)))
+        make_builder().key(Image("x", "x", "Dockerfile", inputs=("gone",)))
 
 
 def test_digest_sees_the_borders() -> None:
