@@ -14,8 +14,10 @@ from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
+    EXPECTED_SECONDS,
     creation_failure,
     mount_failure,
+    next_look,
     pod_trouble,
     to_reason,
 )
@@ -27,8 +29,7 @@ from resnet_operator.settings import Settings, StoreType
 
 SUCCEEDED_TTL_SECONDS = 600
 FAILED_TTL_SECONDS = 86_400
-# A Job without a pod for this long: something refuses the pod, and only an event says what.
-POD_EXPECTED_SECONDS = 10
+POD_EXPECTED_SECONDS = EXPECTED_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,9 @@ def _watch(
         problem = next((found for pod in pods if (found := _pending_trouble(pod, observed))), None)
     stage, doing = _stage(pods, resolved)
     left = resolved.progress_deadline_seconds - age
-    wait = None if pods else max(POD_EXPECTED_SECONDS - age, 1)
+    wait = next_look(pods, now=now)
+    if not pods:
+        wait = POD_EXPECTED_SECONDS - age if age < POD_EXPECTED_SECONDS else POD_EXPECTED_SECONDS
     return ArtifactPlan(
         actions=join,
         problem=problem,

@@ -39,7 +39,7 @@ def make_plan(
     conversion = plan_artifact(observed, resolved, settings=settings, now=now)
     if conversion.again:
         return Plan(actions=conversion.actions, again=True)
-    serving = plan_serving(observed, resolved, conversion.artifact, settings=settings)
+    serving = plan_serving(observed, resolved, conversion.artifact, settings=settings, now=now)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
     tidy = plan_housekeeping(
         observed, resolved, keep={name for name in used if name}, settled=serving.complete
@@ -51,8 +51,9 @@ def make_plan(
         actions = (*serving.actions, *conversion.actions, *tidy)
     else:
         actions = (*conversion.actions, *serving.actions, *tidy)
-    waits = [seconds for seconds in (conversion.requeue_after, left) if seconds]
-    plan = _say(observed, situation, now=now, requeue_after=min(waits, default=None))
+    waits = (conversion.requeue_after, serving.requeue_after, left)
+    soonest = min((seconds for seconds in waits if seconds), default=None)
+    plan = _say(observed, situation, now=now, requeue_after=soonest)
     return Plan(
         actions=actions,
         status=plan.status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
@@ -11,7 +12,7 @@ from resnet_operator.compare import is_subset
 from resnet_operator.observed import ConfigMapObject, DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.conversion import plan_store
-from resnet_operator.plan.trouble import creation_failure, mount_failure, pod_trouble
+from resnet_operator.plan.trouble import creation_failure, mount_failure, next_look, pod_trouble
 from resnet_operator.render.serving import (
     TEMPLATE_KEY,
     deployment,
@@ -36,10 +37,16 @@ class ServingPlan:
     stalled: bool = False
     loading: bool = False
     wanted: int = 0
+    requeue_after: float | None = None
 
 
 def plan_serving(
-    observed: Observed, resolved: Resolved, artifact: Artifact | None, *, settings: Settings
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact | None,
+    *,
+    settings: Settings,
+    now: datetime,
 ) -> ServingPlan:
     """Decide the revision, the children that differ, and what the pods say."""
     wanted = wanted_replicas(resolved)
@@ -73,6 +80,7 @@ def plan_serving(
         stalled=not complete and deadline,
         loading=loading,
         wanted=wanted,
+        requeue_after=None if complete else next_look(observed.pods, now=now),
     )
 
 
@@ -190,7 +198,7 @@ def _pods(observed: Observed, resolved: Resolved, target: str) -> tuple[Problem 
 
 def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None:
     # The ReplicaSet replaces a pod that its node ended; it is told only while none runs.
-    if pod.phase == "Failed" and len(observed.pods) > 1:
+    if pod.phase == "Failed" and any(other.phase != "Failed" for other in observed.pods):
         return None
     found = pod_trouble(pod, resource=resolved.resource, count=resolved.chip_count)
     if found is None and pod.scheduled and pod.phase == "Pending" and observed.complaints:

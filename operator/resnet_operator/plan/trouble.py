@@ -9,17 +9,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.observed import Container, Pod
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.times import seconds_since
 
 PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 CONFIG_FAILURES = {"CreateContainerConfigError", "CreateContainerError"}
 # One cause: the kubelet says the first while it waits, one of the others of the attempt.
 START_FAILURES = {"RunContainerError", "StartError", "ContainerCannotRun"}
 MODEL_FAULTS = {Reason.MODEL_LOAD_FAILED, Reason.CHIP_MISMATCH, Reason.OUT_OF_MEMORY}
+
+# Something that should be there and is not for this long: only an event says what is wrong.
+EXPECTED_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 30.0
+BEING_MADE = {"", "ContainerCreating", "PodInitializing"}
 
 BY_WORD = {reason.value: reason for reason in Reason}
 MISSING_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
@@ -41,6 +48,23 @@ def pod_trouble(pod: Pod, *, resource: str | None = None, count: int = 1) -> Pro
         lambda: _ended(pod),
     )
     return next((found for check in checks if (found := check())), None)
+
+
+def next_look(pods: Sequence[Pod], *, now: datetime) -> float | None:
+    """Return when to look for events of a pod that its kubelet has and cannot start.
+
+    Nothing changes on such a pod, so no watch event would bring us back.
+    """
+    ages = [seconds_since(pod.meta.created, now) for pod in pods if _is_being_made(pod)]
+    looks = (EXPECTED_SECONDS - a if a < EXPECTED_SECONDS else LOOK_AGAIN_SECONDS for a in ages)
+    return min(looks, default=None)
+
+
+def _is_being_made(pod: Pod) -> bool:
+    begun = any(
+        c.running or c.exit_code is not None or c.waiting not in BEING_MADE for c in pod.containers
+    )
+    return pod.scheduled and pod.phase == "Pending" and not begun and not pod.meta.deleting
 
 
 def message_of(container: Container) -> Mapping[str, Any]:

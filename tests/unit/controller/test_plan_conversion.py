@@ -576,6 +576,15 @@ def test_the_backstop_of_the_job() -> None:
     assert ready(world)["reason"] == "ConversionTimeout"
 
 
+def test_the_backstop_tells_what_the_pod_was_waiting_for() -> None:
+    world = World({"conversion": {"retries": 0}})
+    world.reconcile()
+    world.job_pod(init=PULLING, images={"fetch": "registry.example/jobs:9"}, deleting=True)
+    world.job_ends("Failed", reason="DeadlineExceeded")
+    world.reconcile()
+    assert ready(world)["reason"] == "ImagePullFailed"
+
+
 def test_a_job_that_failed_without_a_pod() -> None:
     world = World({"conversion": {"retries": 0}})
     world.reconcile()
@@ -638,6 +647,22 @@ def test_a_volume_that_cannot_be_mounted_shows_in_the_pods_events_only() -> None
     world.reconcile(complaints=(words,))
     assert ready(world)["reason"] == "VolumeMountFailed"
     assert 'configmap "models" not found' in condition(world.status, "ArtifactReady")["message"]
+
+
+def test_it_looks_for_events_while_nothing_else_would_bring_it_back() -> None:
+    world = World()
+    world.reconcile()
+    assert world.plan().requeue_after == 10, "no pod yet"
+    world.pass_time(11)
+    assert world.plan().requeue_after == 10, "still none, and no event says why"
+    world.job_pod(init=[waiting("fetch", "PodInitializing")])
+    assert world.plan().requeue_after == 10, "a pod that is being made"
+    world.pass_time(10)
+    assert world.plan().requeue_after == 30
+    world.job_pod(init=[running("fetch")], phase="Running")
+    assert world.plan().requeue_after is None
+    world.job_pod(unschedulable="0/1 nodes are available: 1 Insufficient cpu.")
+    assert world.plan().requeue_after == 1779, "its events are the scheduler's: they are known"
 
 
 def test_a_container_that_failed_is_told_by_the_jobs_end() -> None:

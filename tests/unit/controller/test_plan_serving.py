@@ -371,6 +371,7 @@ class Ended:
 EVICTED = (
     Ended("the only pod was evicted", 0, "PodLost"),
     Ended("another pod takes its place already", 1, "Loading"),
+    Ended("the node takes none of the pods", -1, "PodLost"),
 )
 
 
@@ -378,6 +379,8 @@ EVICTED = (
 def test_an_evicted_pod_is_told_while_none_runs(case: Ended) -> None:
     world = World().deploy()
     world.serving_pod(name="evicted", **case.facts)
+    if case.others < 0:
+        world.serving_pod(name="evicted-too", **case.facts)
     for number in range(case.others):
         world.serving_pod(name=f"pod-{number}", phase="Running", containers=[running("triton")])
     world.deployment_says(updated=1)
@@ -417,6 +420,20 @@ def test_a_volume_of_a_serving_pod_that_cannot_be_mounted() -> None:
         "VolumeMountFailed",
         'volume "artifact" cannot be mounted',
     )
+
+
+def test_it_looks_for_the_events_of_a_pod_that_does_not_start() -> None:
+    """No watch event comes when a mount fails; and no look is wasted when the pod is well."""
+    world = World().deploy()
+    world.deployment_says(updated=1)
+    assert world.plan().requeue_after is None
+    world.serving_pod(containers=[waiting("triton", "ContainerCreating")])
+    world.pass_time(4)
+    assert world.plan().requeue_after == 6
+    world.pass_time(6)
+    assert world.plan().requeue_after == 30
+    world.serving_pod(phase="Running", containers=[running("triton")])
+    assert world.plan().requeue_after is None
 
 
 def test_pod_security_is_told_by_the_deployment() -> None:

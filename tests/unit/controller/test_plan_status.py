@@ -89,18 +89,35 @@ def test_nothing_is_written_that_the_schema_would_drop(row: Row) -> None:
     assert as_status(status) == {key: value for key, value in status.items() if value is not None}
 
 
-@pytest.mark.parametrize("row", TABLE, ids=name_of)
+# A problem of execution is none of the world's: it is not seen again.
+LIVING = [row for row in TABLE if name_of(row) != "name_conflict"]
+
+
+@pytest.mark.parametrize("row", LIVING, ids=name_of)
 def test_status_is_the_same_until_something_happens(row: Row) -> None:
     world = row.state()
-    problem = world.seen.pop("problem", None)
-    if problem is not None:
-        pytest.skip("a problem of execution, which this world does not have")
     world.reconcile()
     before = world.status
     world.pass_time(7)
     plan = world.plan()
     assert as_status(plan.status) == before
     assert plan.events == ()
+
+
+@pytest.mark.parametrize("row", LIVING, ids=name_of)
+def test_other_pods_with_the_same_trouble_change_nothing(row: Row) -> None:
+    """No name, number of restarts or time of a pod is anywhere in the status."""
+    world = row.state()
+    world.reconcile()
+    before = world.status
+    world.pass_time(7)
+    for number, pod in enumerate(world.pods):
+        facts = {"name": f"another-{number}", "uid": f"uid-{number}", "resourceVersion": "9999"}
+        pod["metadata"] |= facts | {"creationTimestamp": to_text(world.now)}
+        for kind in ("initContainerStatuses", "containerStatuses"):
+            for container in pod["status"][kind]:
+                container["restartCount"] = 42
+    assert as_status(world.plan().status) == before
 
 
 # Times.
