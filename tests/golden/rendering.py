@@ -162,5 +162,5 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _yaml(value: Any) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=True, width=100, allow_unicode=True)
     return text
