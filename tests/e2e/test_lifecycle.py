@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from tests.e2e.story import PICTURES, Story, digits_batch
 
 
@@ -79,3 +81,39 @@ def test_delete_leaves_nothing_behind(story: Story) -> None:
         ]
 
     story.eventually(lambda: not left(), lambda: f"left behind: {left()}")
+
+
+def test_no_request_fails_while_pods_roll(story: Story) -> None:
+    story.put_sample()
+    story.apply(story.service(accelerator={"chip": "CPU"}))
+    before = story.wait_ready()
+    batch = digits_batch(PICTURES[:1])
+    failures: list[str] = []
+    answered = 0
+    rolled = threading.Event()
+
+    def ask() -> None:
+        nonlocal answered
+        while not rolled.is_set():
+            try:  # a new connection for each request, as a client behind a proxy makes
+                story.logits(batch)
+            except Exception as error:
+                failures.append(repr(error))
+            else:
+                answered += 1
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        story.patch("resnetservice", "digits", {"spec": {"serving": {"warmup": "Disabled"}}})
+        after = story.wait_ready()
+        old = f"serving.resnet-operator.io/revision={before['revisions']['serving']}"
+        story.eventually(
+            lambda: not story.items("pods", old), lambda: "the old pod does not end", seconds=60
+        )
+    finally:
+        rolled.set()
+        thread.join()
+    assert after["revisions"]["serving"] != before["revisions"]["serving"]
+    assert not failures, f"{len(failures)} of {answered + len(failures)}: {failures[:3]}"
+    assert answered > 10

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from resnet_operator.api.spec import ResNetServiceSpec
 
 ROOT = Path(__file__).parents[2]
