@@ -65,7 +65,7 @@ def parse_quantity(text: str | int | float) -> Decimal | None:
 
 def is_subset(desired: Any, live: Any, field: str = "") -> bool:
     """Tell whether `live` holds everything that `desired` states; `field` is the parent's key."""
-    if isinstance(desired, Mapping):
+    if isinstance(desired, dict):
         return _is_subset_map(desired, live, field)
     if isinstance(desired, list):
         return _is_subset_list(desired, live, field)
@@ -74,8 +74,8 @@ def is_subset(desired: Any, live: Any, field: str = "") -> bool:
     return (field == "quantity" or field in QUANTITIES) and _same_quantity(desired, live)
 
 
-def _is_subset_map(desired: Mapping[str, Any], live: Any, field: str) -> bool:
-    if not isinstance(live, Mapping):
+def _is_subset_map(desired: dict[str, Any], live: Any, field: str) -> bool:
+    if not isinstance(live, dict):
         # An empty map that we state may be left out by the server.
         return live is None and all(_is_empty(value) for value in desired.values())
     if field in ATOMIC_MAPS and live.keys() - desired.keys():
@@ -92,7 +92,7 @@ def _is_subset_list(desired: Sequence[Any], live: Any, field: str) -> bool:
     if not isinstance(live, list):
         return live is None and not desired
     keys = MERGE_KEYS.get(field)
-    if keys is None or not all(isinstance(item, Mapping) for item in [*desired, *live]):
+    if keys is None or not all(isinstance(item, dict) for item in [*desired, *live]):
         return len(desired) == len(live) and all(
             is_subset(want, have) for want, have in zip(desired, live, strict=True)
         )

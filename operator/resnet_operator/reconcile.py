@@ -92,7 +92,8 @@ class Reconciler:
                 return await self._apply(action)
             case Create():
                 try:
-                    self.views.remember(await self.kube.create(action.body))
+                    with self.views.writing(action.body):
+                        self.views.remember(await self.kube.create(action.body))
                 except Conflict:
                     log.debug("is there already", extra=_about(action.body))
                 else:
@@ -103,14 +104,14 @@ class Reconciler:
 
     async def _apply(self, action: Apply) -> Problem | None:
         body = action.body
-        if action.adopt:
-            answer = await self.kube.apply(body, manager=action.manager)
-        else:
-            try:
-                answer = await self.kube.apply_new(body, manager=action.manager)
-            except Conflict:
-                return await self._taken(action)
-        self.views.remember(answer)
+        apply = self.kube.apply if action.adopt else self.kube.apply_new
+        try:
+            with self.views.writing(body):
+                self.views.remember(await apply(body, manager=action.manager))
+        except Conflict:
+            if action.adopt:
+                raise
+            return await self._taken(action)
         log.info("applied", extra=_about(body))
         return None
 
@@ -151,10 +152,11 @@ class Reconciler:
             "status": status,
         }
         try:
-            answer = await self.kube.apply(body, manager=names.MANAGER, subresource="status")
+            with self.views.writing(body):
+                answer = await self.kube.apply(body, manager=names.MANAGER, subresource="status")
+                self.views.remember(answer)
         except Gone:
             return
-        self.views.remember(answer)
         for event in plan.events:
             await self._emit(service, event)
 

@@ -8,7 +8,8 @@ resourceVersion says which of two sightings is the newer one, so both go through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -120,7 +121,7 @@ class Store(Generic[T]):
 
 
 class Views:
-    """The stores of all kinds."""
+    """The stores of all kinds, and the sightings that have to wait."""
 
     def __init__(self, project_service: Callable[[Body], ServiceObject]) -> None:
         self.services = Store(project_service, _index_service)
@@ -140,6 +141,34 @@ class Views:
             "PersistentVolumeClaim": self.claims,
         }
 
+        self._held: dict[tuple[str, Name], list[Callable[[], None]]] = {}
+
+    @contextlib.contextmanager
+    def writing(self, body: Body) -> Iterator[None]:
+        """Hold back what the watch shows of an object while we write it.
+
+        Its news may overtake the answer of the write, and would then look like somebody else's.
+        """
+        place = _place(body)
+        if place in self._held:
+            yield  # two of us write at the same time: the first one lets go
+            return
+        held = self._held[place] = []
+        try:
+            yield
+        finally:
+            del self._held[place]
+            for see in held:
+                see()
+
+    def when_written(self, kind: str, name: Name, see: Callable[[], None]) -> None:
+        """Do something at once, or as soon as the object is not being written any more."""
+        held = self._held.get((kind, name))
+        if held is None:
+            see()
+        else:
+            held.append(see)
+
     def remember(self, answer: Body) -> None:
         """Keep what the API server answered to a write of ours."""
         if store := self.stores.get(answer.get("kind", "")):
@@ -149,6 +178,11 @@ class Views:
         """Return the names of the ResNetServices that want an artifact."""
         found = self.services.some(("artifact", namespace, key))
         return tuple((item.meta.namespace, item.meta.name) for item in found)
+
+
+def _place(body: Body) -> tuple[str, Name]:
+    meta = body["metadata"]
+    return body["kind"], (meta["namespace"], meta["name"])
 
 
 def _index_service(view: ServiceObject) -> tuple[IndexKey, ...]:

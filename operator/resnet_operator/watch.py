@@ -8,6 +8,7 @@ square of the number of objects (docs/decisions/010-kopf-streams.md). Called by 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -136,6 +137,13 @@ class Watches:
             await asyncio.sleep(pause.after(time.monotonic() - opened))
 
     def _see(self, watched: Watched, body: Body, *, gone: bool) -> None:
+        meta = body["metadata"]
+        name = (meta["namespace"], meta["name"])
+        self.views.when_written(
+            watched.kind, name, functools.partial(self._learn, watched, body, gone=gone)
+        )
+
+    def _learn(self, watched: Watched, body: Body, *, gone: bool) -> None:
         store = self.views.stores[watched.kind]
         try:
             change = store.remove(body) if gone else store.put(body)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import jinja2
 import pytest
 from google.protobuf import text_format
 from hypothesis import HealthCheck, example, given, settings
@@ -15,7 +16,7 @@ from tests.unit.controller.builders import a_meta, an_artifact, deterministic, r
 from tritonclient.grpc import model_config_pb2
 
 from resnet_operator.render.conversion import job
-from resnet_operator.render.engine import render_text
+from resnet_operator.render.engine import render_one
 from resnet_operator.render.serving import network_service, pod_template
 from resnet_operator.render.store import store_children
 from resnet_operator.render.triton import config_pbtxt
@@ -49,6 +50,7 @@ NASTY = (
     "0x10",
     " leading and trailing ",
     "<script>&amp;</script>",
+    "\ue0000",  # what the engine itself puts in the place of a value
 )
 any_text = st.sampled_from(NASTY) | st.text(
     st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
@@ -181,5 +183,5 @@ def test_labels_are_kept_byte_for_byte() -> None:
 
 def test_a_value_that_a_template_asks_for_and_nobody_gives_is_an_error() -> None:
     context = {"namespace": "a", "labels": {}, "owners": [], "selector": {}, "type": "ClusterIP"}
-    with pytest.raises(TypeError, match="StrictUndefined"):
-        render_text("service.yaml.j2", **context, annotations={})
+    with pytest.raises(jinja2.UndefinedError, match="'name' is undefined"):
+        render_one("service.yaml.j2", **context, annotations={})

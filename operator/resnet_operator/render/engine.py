@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "templates"
 RUNTIME_FILES = ROOT / "operator" / "resnet_runtime"
+# Begins what stands for a value in a rendered text; nobody writes this character in a template.
+MARK = "\ue000"
 
 
 def _pb_string(value: str) -> str:
@@ -21,10 +23,14 @@ def _pb_string(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _yaml_json(value: Any) -> str:
-    # jinja2's own tojson writes an emoji as two surrogates, which YAML does not put together.
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return re.sub(r"[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", text)
+@jinja2.pass_context
+def _hole(context: jinja2.runtime.Context, value: Any) -> str:
+    """Keep a value aside and leave a mark: what users write never passes through YAML."""
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises
+    holes: list[Any] = context["holes"]
+    holes.append(value)
+    return f'"{MARK}{len(holes) - 1}"'
 
 
 @functools.cache
@@ -32,11 +38,12 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - YAML, where every value passes tojson
+        autoescape=False,  # noqa: S701 - no HTML
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"pb": _pb_string, "tojson": _yaml_json}
+    environment.filters |= {"pb": _pb_string, "tojson": _hole}
     return environment
 
 
@@ -46,9 +53,42 @@ def render_text(template: str, **context: Any) -> str:
 
 
 def render_all(template: str, **context: Any) -> list[dict[str, Any]]:
-    """Render a template of one or more YAML documents."""
-    text = render_text(template, **context)
-    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
+    """Render a template of one or more YAML documents.
+
+    Objects differ in their values and seldom in their shape, and parsing is what costs: so the
+    text with marks in place of the values is parsed once, and then only filled.
+    """
+    holes: list[Any] = []
+    text = render_text(template, **context, holes=holes)
+    values = [_plain(value) for value in holes]
+    return [_fill(document, values) for document in _parse(text)]
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(text: str) -> tuple[Any, ...]:
+    return tuple(yaml.load_all(text, Loader=yaml.CSafeLoader))
+
+
+def _fill(node: Any, values: list[Any]) -> Any:
+    """Return a copy of a parsed document with the values in place of the marks."""
+    if isinstance(node, str):
+        return values[int(node[1:])] if node.startswith(MARK) else node
+    if isinstance(node, dict):
+        return {_fill(key, values): _fill(item, values) for key, item in node.items()}
+    if isinstance(node, list):
+        return [_fill(item, values) for item in node]
+    return node
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it, without enums and tuples, and always in one order."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in sorted(value.items())}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 def render_one(template: str, **context: Any) -> dict[str, Any]:

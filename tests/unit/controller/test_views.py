@@ -249,3 +249,37 @@ def test_a_job_that_somebody_copied_is_no_attempt(views: Views) -> None:
     }
     views.remember(copy)
     assert [view.attempt for view in views.jobs.some(("artifact", NAMESPACE, "k"))] == [0]
+
+
+def test_news_of_an_object_wait_while_we_write_it(views: Views) -> None:
+    """They may overtake our answer, and would look like somebody else's change."""
+    seen: list[str] = []
+    shown = body(7)
+    with views.writing(shown):
+        views.when_written(shown["kind"], (NAMESPACE, "data"), lambda: seen.append("ours"))
+        views.when_written(shown["kind"], (NAMESPACE, "other"), lambda: seen.append("other"))
+        assert seen == ["other"]
+        views.remember(shown)
+    assert seen == ["other", "ours"]
+    views.when_written(shown["kind"], (NAMESPACE, "data"), lambda: seen.append("later"))
+    assert seen == ["other", "ours", "later"]
+
+
+def test_two_who_write_one_object_do_not_hold_each_other(views: Views) -> None:
+    seen: list[str] = []
+    with views.writing(body(7)):
+        with views.writing(body(7)):
+            pass
+        views.when_written("PersistentVolumeClaim", (NAMESPACE, "data"), lambda: seen.append("x"))
+        assert seen == []
+    assert seen == ["x"]
+
+
+def test_a_write_that_fails_lets_go(views: Views) -> None:
+    seen: list[str] = []
+    writing = views.writing(body(7))
+    writing.__enter__()
+    views.when_written("PersistentVolumeClaim", (NAMESPACE, "data"), lambda: seen.append("x"))
+    error = OSError("gone")
+    assert not writing.__exit__(OSError, error, None)
+    assert seen == ["x"]
