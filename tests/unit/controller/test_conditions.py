@@ -198,6 +198,14 @@ def crash_for_longer() -> World:
     return world
 
 
+def changed_while_it_crashes() -> World:
+    """Another spec has a deadline of its own."""
+    world = crash_for_long()
+    world.reconcile()
+    world.change({"rollout": {"progressDeadlineSeconds": 200}})
+    return world
+
+
 def crash_is_over() -> World:
     world = crash_for_long()
     world.reconcile()
@@ -333,6 +341,7 @@ TABLE = (
     Row(crash_after_ready, "False", Reason.CRASH_LOOPING, "Reconciling", False, "Deploying"),
     Row(crash_for_long, "False", Reason.CRASH_LOOPING, "Stalled", False, "Failed"),
     Row(crash_for_longer, "False", Reason.CRASH_LOOPING, "Stalled", False, "Failed"),
+    Row(changed_while_it_crashes, "False", Reason.CRASH_LOOPING, "Reconciling", False, "Deploying"),
     Row(crash_is_over, "True", Reason.READY, "", True, "Ready", "1/1"),
     Row(one_of_two_crashes, "False", Reason.CRASH_LOOPING, "Reconciling", True, "Degraded", "1/2"),
     # Switched off is what was wanted.

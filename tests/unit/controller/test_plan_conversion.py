@@ -127,6 +127,15 @@ def test_a_running_job_is_left_alone() -> None:
     assert world.reconcile() == []
 
 
+def test_a_job_that_is_being_deleted_does_not_count() -> None:
+    """Its name is taken until it is gone, so the creation is tried again and again."""
+    world = World()
+    world.reconcile()
+    world.is_deleting("Job", world.newest_job())
+    assert described(world.reconcile()) == [f"create Job {names.job_name(world.key, 1)}"]
+    assert world.plan().requeue_after == 10
+
+
 @dataclass(frozen=True)
 class Stage:
     reason: str

@@ -360,6 +360,24 @@ def test_the_deployments_own_generation_counts() -> None:
     assert condition(world.status, "Ready")["reason"] == "RollingOut"
 
 
+def test_a_deployment_of_another_size_is_not_complete() -> None:
+    world = World().serve()
+    world.edit("Deployment", NAME, {"spec": {"replicas": 2}})
+    world.deployment_says(replicas=1, updated=1, ready=1, available=1)
+    world.reconcile()
+    assert condition(world.status, "Ready")["status"] == "False"
+
+
+def test_without_its_revision_a_deployment_is_not_complete() -> None:
+    """A pod that starts now would not find its config.pbtxt."""
+    world = World().serve()
+    world.delete("ConfigMap", world.revision)
+    world.reconcile()
+    assert condition(world.status, "Ready")["status"] == "False"
+    world.reconcile()
+    assert condition(world.status, "Ready")["status"] == "True"
+
+
 @dataclass(frozen=True)
 class Ended:
     reason: str

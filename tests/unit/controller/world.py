@@ -139,6 +139,10 @@ class World:
 
     # What there is.
 
+    def is_deleting(self, kind: str, name: str) -> None:
+        """Begin a deletion that a finalizer holds up."""
+        self._facts[kind, name]["deletionTimestamp"] = to_text(self.now)
+
     def has(self, kind: str, name: str) -> bool:
         return (kind, name) in self._stated
 
