@@ -62,7 +62,7 @@ REFUSALS = [
         [OPEN_SHAPE, "--dynamic_batch_size=1,2", "--dynamic_dims=1;2"],
         "two kinds of dynamic shape",
     ),
-    Refusal("E10001", [SHAPE, "--input_format=NHWC"], "NHWC, which ONNX has not", "only support"),
+    Refusal("E10001", [SHAPE, "--input_format=NHWC"], "NHWC, which ONNX has not", "NCDHW"),
     Refusal("E10001", [SHAPE, "--precision_mode=fp8"], "a precision that does not exist"),
     Refusal("E10001", [SHAPE, "--precision_mode=allow_fp32_to_bf16"], "bfloat16 on a 310P3"),
     Refusal(
@@ -224,7 +224,7 @@ GENERATIONS = [
 def test_prints_errors_as_each_generation_does(generation: str, first: str) -> None:
     block = format_block(AtcError("E10016", "x", "input_shape"), generation, pid=7)
     assert re.match(first, block)
-    assert block.splitlines()[1].startswith("        Solution: Specify the name")
+    assert block.splitlines()[1].startswith("        Solution: Use a name ")
 
 
 @pytest.mark.parametrize("code", CATALOGUE)

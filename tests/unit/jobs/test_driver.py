@@ -24,7 +24,7 @@ ATC start working now, please wait for a moment.
 ...
 ATC run failed, Please check the detail log, Try 'atc --help' for more information
 E10016: [PID: 71] 2026-11-21-09:02:18.501.341 Opname [x] specified in --input_shape is not found in the model.
-        Solution: Check whether the opname exists in the model.
+        Solution: Use a name that the model has.
         TraceBack (most recent call last):
         graph prepare failed[FUNC:X][FILE:y.cc][LINE:1]
 """  # noqa: E501
@@ -192,7 +192,7 @@ ENDINGS: list[tuple[str, str, str, int, str | None, str]] = [
         "E10016",
         (
             "ATC E10016: Opname [x] specified in --input_shape is not found in the model. "
-            "Check whether the opname exists in the model."
+            "Use a name that the model has."
         ),
     ),
     (
@@ -393,17 +393,17 @@ BLOCKS: list[tuple[str, str, dict[str, str]]] = [
         "cause and solution, wrapped, and a trace behind",
         (
             "EZ3003: No supported Ops kernel and engine are found for [AddDsl], optype [AddDsl].\n"
-            "        Possible Cause: The operator is not supported by the system.\n"
-            "        Therefore, no hit is found.\n"
-            "        Solution: 1. Check that the OPP component is installed.\n"
-            "                  2. Submit an issue.\n"
+            "        Possible Cause: No operator library of this CANN\n"
+            "        has a kernel for it.\n"
+            "        Solution: 1. Use the image of your chip.\n"
+            "                  2. Do without the operator.\n"
             "        TraceBack (most recent call last):\n"
             "        build graph failed, graph id:0, ret:-1[FUNC:BuildModel]\n"
         ),
         {
             "code": "EZ3003",
-            "cause": "The operator is not supported by the system. Therefore, no hit is found.",
-            "solution": "1. Check that the OPP component is installed. 2. Submit an issue.",
+            "cause": "No operator library of this CANN has a kernel for it.",
+            "solution": "1. Use the image of your chip. 2. Do without the operator.",
         },
     ),
     (

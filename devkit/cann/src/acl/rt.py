@@ -49,9 +49,8 @@ def _open(device_id: int) -> int:
         return STATE.fail(
             BAD_DEVICE,
             "EE1001",
-            f"The argument is invalid. Reason: Set device failed, invalid device, "
-            f"set device={device_id}, valid device range is [0, {len(found)})",
-            "Solution: Check the input parameter range of the function.",
+            f"The argument is invalid. Reason: there is no device {device_id} among {len(found)}.",
+            "Solution: Count the devices of a process from 0.",
         )
     if not found[device_id].accessible:
         return STATE.fail(
@@ -157,9 +156,9 @@ def no_memory(size: int) -> int:
     return STATE.fail(
         OUT_OF_MEMORY,
         "EL0004",
-        f"Failed to allocate memory: {size} bytes.",
-        "Possible Cause: Available memory is insufficient.",
-        "Solution: Close applications not in use.",
+        f"The device has no room for {size} bytes.",
+        "Possible Cause: Models and buffers of this process fill the device.",
+        "Solution: Free some of them, or use a smaller batch.",
     )
 
 

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 SUCCESS, FAILED = 0, 255
 USAGE = f"""ATC {PRODUCT_VERSION}: this is a simulator of Huawei's ATC; its .om files run on no NPU.
-usage: atc <args>
-generate offline model example:
-atc --model=./resnet50.onnx --framework=5 --output=./resnet50 --soc_version=<soc_version>
-options: see devkit/cann/README.md
+For example: atc --framework=5 --model=net.onnx --output=net --soc_version=Ascend310P3
+devkit/cann/README.md says which options there are.
 """
 
 

@@ -96,7 +96,7 @@ PRECISION_MODES_V2 = (
     "mixed_hif8",
     "cube_hif8",
 )
-ONNX_FORMATS = "only support NCHW, ND, NCDHW in ONNX model"
+ONNX_FORMATS = "An ONNX model is NCHW, ND or NCDHW."
 
 
 def _input_format(name: str, value: str) -> None:

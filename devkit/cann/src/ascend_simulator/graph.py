@@ -96,7 +96,7 @@ def _set_shape(entry: onnx.ValueInfoProto, shape: tuple[int, ...] | None) -> Non
     dims = entry.type.tensor_type.shape.dim
     if shape is None:
         if any(dim.dim_value < 1 for dim in dims):
-            reason = "maybe you should set input_shape to specify its shape"
+            reason = "Its size is open: set input_shape."
             raise AtcError("E10001", -1, entry.name, reason)
         return
     if len(shape) != len(dims):

@@ -49,7 +49,7 @@ def make_order(flags: Flags, *, host_code: str | None) -> Order:
     model = input_path("model", flags["model"])
     output = _output_path(flags["output"])
     if flags.get("optypelist_for_implmode") and not flags.get("op_select_implmode"):
-        reason = "op_select_implmode must be set when optypelist_for_implmode is set."
+        reason = "It needs --op_select_implmode."
         raise AtcError(
             "E10001", flags["optypelist_for_implmode"], "--optypelist_for_implmode", reason
         )
@@ -73,7 +73,7 @@ def input_path(name: str, text: str) -> Path:
     if len(text) > MAX_PATH:
         raise AtcError("E10021", name, MAX_PATH)
     if not _PATH.fullmatch(text):
-        reason = "The path contains characters other than letters, digits, '_', '.', '-' and '/'."
+        reason = "Use letters, digits, '_', '.', '-' and '/' only."
         raise AtcError("E13026", text, reason)
     if not Path(text).exists():
         raise AtcError("E13000", text, "No such file or directory")
@@ -144,7 +144,7 @@ def _batches(text: str, soc_version: str) -> tuple[int, ...]:
     values = text.split(",")
     for value in values:
         if not re.fullmatch(r"-?\d+", value):
-            reason = 'The value must be formatted as "1,2,4,8".'
+            reason = 'Write it as "1,2,4,8".'
             raise AtcError("E10003", text, "dynamic_batch_size", reason)
     batches = tuple(int(value) for value in values)
     if len(batches) < 2:
