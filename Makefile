@@ -3,6 +3,8 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resnet-operator
 VENV = $(CACHE)/venv
 PY = PYTHONPATH=operator:. $(VENV)/bin/python
+# The quick ones first.
+SUITES = $(addprefix tests/,unit golden runtime chart cluster component e2e)
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check generate verify image bench cluster cluster-down lock clean venv
 
@@ -19,7 +21,7 @@ test: venv ## all tests but the measuring ones: unit, golden, component, cluster
 	@devkit/cluster/install.sh
 	@devkit/images/install.sh
 	@$(MAKE) --no-print-directory check
-	$(PY) -m pytest tests --ignore=tests/perf
+	ORT_DISABLE_TELEMETRY=1 $(PY) -m pytest $(SUITES)
 
 check: venv ## format, lint, types, layers, generated files
 	$(VENV)/bin/ruff format --check .

@@ -25,7 +25,9 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     """Return all that `make_plan` needs; raises KubeError when a read fails."""
     meta, resolved = service.meta, service.resolved
     if resolved is None:
-        return Observed(service=service)
+        # A refused spec stops nothing: what served before it serves on, and is told.
+        live = views.deployments.one(meta.namespace, meta.name)
+        return Observed(service=service, deployment=live)
     namespace, key = meta.namespace, resolved.source_key
     record = views.config_maps.one(namespace, names.record_name(key))
     jobs = views.jobs.some(("artifact", namespace, key))

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     cluster_domain: str = "cluster.local"
     workers: int = Field(default=16, ge=1, le=256)
     resync_seconds: float = Field(default=600, ge=1)
-    retry_seconds: tuple[float, ...] = (300, 900, 3600)
+    retry_seconds: tuple[float, ...] = Field(default=(300, 900, 3600), min_length=1)
     http_port: int = 8080
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "plain"] = "json"

@@ -9,6 +9,7 @@ resourceVersion says which of two sightings is the newer one, so both go through
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -38,6 +39,10 @@ Name = tuple[str, str]
 IndexKey = tuple[str, str, str]
 
 
+# Answers come within seconds of the write; far fewer objects than this end in that time.
+REMEMBERED_GONE = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
     """What a sighting taught: `before` is None for a new object, `after` for one that is gone."""
@@ -58,6 +63,7 @@ class Store(Generic[T]):
         self._index_of = index
         self._objects: dict[Name, T] = {}
         self._index: dict[IndexKey, dict[Name, T]] = {}
+        self._gone: deque[str] = deque(maxlen=REMEMBERED_GONE)
 
     def put(self, body: Body) -> Change[T] | None:
         """Keep a sighting; None when it is older than, or the same as, what is known."""
@@ -66,6 +72,8 @@ class Store(Generic[T]):
         known = self._objects.get(name)
         if known is not None and int(known.meta.version) >= int(meta["resourceVersion"]):
             return None
+        if meta["uid"] in self._gone:
+            return None  # an answer to a write of ours that comes after the news of its end
         view = self._project(body)
         self._forget(name)
         self._objects[name] = view
@@ -78,6 +86,7 @@ class Store(Generic[T]):
         """Drop what was deleted; None when it is unknown, or another one has its name by now."""
         meta = body["metadata"]
         name = (meta.get("namespace", ""), meta["name"])
+        self._gone.append(meta["uid"])
         known = self._objects.get(name)
         if known is None or known.meta.uid != meta["uid"]:
             return None

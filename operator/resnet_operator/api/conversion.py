@@ -94,7 +94,8 @@ class Conversion(ApiModel):
         default=None, description="ATC's --op_select_implmode; absent means no flag."
     )
     resources: Resources | None = Field(
-        default=None, description="CPU and memory of the conversion; default requests 2 CPU, 4Gi."
+        default=None,
+        description="CPU and memory of ATC; default requests 500m CPU and 2Gi, no limits.",
     )
     node_selector: LabelMap | None = Field(
         default=None, description="Nodes on which the conversion may run; it needs no NPU."

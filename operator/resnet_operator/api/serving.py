@@ -98,7 +98,7 @@ class Serving(ApiModel):
     )
     resources: Resources | None = Field(
         default=None,
-        description="CPU and memory of Triton; default requests 1 CPU, 1Gi. The chip is added.",
+        description="CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi.",
     )
     env: (
         Annotated[

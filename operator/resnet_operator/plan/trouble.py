@@ -197,7 +197,11 @@ def _not_started(container: Container) -> Problem:
 
 def _ended(pod: Pod) -> Problem | None:
     for container in pod.containers:
-        if container.exit_code in {None, 0} or (container.running and pod.ready):
+        if container.running and pod.ready:
+            continue
+        # An init container and a Job's container should end; Triton should not.
+        fine = container.exit_code == 0 and (container.init or not container.restarts)
+        if fine or container.exit_code is None:
             continue
         return ended_container(container)
     return None

@@ -222,6 +222,12 @@ CASES = (
         "container triton ended with signal 11; read its log",
     ),
     Case(
+        "Triton ends again and again as if all were well",
+        loop("triton", end(0))[1:],
+        Reason.CRASH_LOOPING,
+        "container triton ended with status 0; read its log",
+    ),
+    Case(
         "Triton ended and left text",
         loop("triton", end(1, said="not JSON")),
         Reason.CRASH_LOOPING,

@@ -89,6 +89,13 @@ def test_the_deletion_of_a_former_object_does_not_hide_the_present_one(store: St
     assert store.one(NAMESPACE, "data") is not None
 
 
+def test_a_late_answer_does_not_bring_back_what_is_gone(store: Store[Claim]) -> None:
+    """The news of the end can overtake the answer to our last write."""
+    store.remove(body(8))
+    assert store.put(body(7)) is None
+    assert store.one(NAMESPACE, "data") is None
+
+
 def test_an_index_follows_its_objects(store: Store[Claim]) -> None:
     pending, bound = ("phase", NAMESPACE, "Pending"), ("phase", NAMESPACE, "Bound")
     store.put(body(1, name="a"))
