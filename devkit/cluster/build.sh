@@ -23,9 +23,14 @@ ldflags="-s -w -X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $ver
 ldflags+=" -X $version.gitCommit=module -X $version.gitTreeState=clean"
 ldflags+=" -X $version.buildDate=2026-01-01T00:00:00Z"
 
+# Without these, `helm template` takes itself for one of Kubernetes 1.20.
+chartutil=helm.sh/helm/v3/pkg/chartutil
+helm_ldflags="-s -w -X helm.sh/helm/v3/internal/version.version=$helm"
+helm_ldflags+=" -X $chartutil.k8sVersionMajor=1 -X $chartutil.k8sVersionMinor=36"
+
 kall_dir=$cache/kubernetes-$(key "$here"/kall/{go.mod,go.sum,main.go} <(echo "$ldflags"))
 dns_dir=$cache/coredns-$(key "$here"/dns/{go.mod,go.sum,main.go})
-helm_dir=$cache/helm-$helm
+helm_dir=$cache/helm-$(key <(echo "$helm $helm_ldflags"))
 pause_dir=$cache/pause-$(key "$here"/pause/pause.c "$here"/pack_image.py <(echo "$pause_image"))
 venv_dir=$cache/venv-$(key "$plugin_requirements" <(python3 -V))
 bundle=$cache/bundle-$(key <(echo "$kall_dir $dns_dir $helm_dir $pause_dir $venv_dir"))
@@ -61,8 +66,7 @@ fi
 if [ ! -x "$helm_dir/helm" ]; then
   need_go helm
   say "building helm $helm from Go modules (about two minutes, once) ..."
-  (cd / && GOFLAGS="-trimpath" GOBIN="$helm_dir" nice go install \
-    -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$helm" \
+  (cd / && GOFLAGS="-trimpath" GOBIN="$helm_dir" nice go install -ldflags "$helm_ldflags" \
     "helm.sh/helm/v3/cmd/helm@$helm")
 fi
 if [ ! -e "$pause_dir/pause.tar" ]; then
