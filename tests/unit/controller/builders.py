@@ -108,7 +108,12 @@ def a_meta(name: str = NAME, **facts: Any) -> Meta:
 
 
 def running(name: str, *, last: Body | None = None) -> Body:
-    return {"name": name, "state": {"running": {}}, "lastState": last or {}}
+    return {
+        "name": name,
+        "state": {"running": {}},
+        "lastState": last or {},
+        "restartCount": 3 if last else 0,
+    }
 
 
 def waiting(name: str, reason: str, *, last: Body | None = None) -> Body:
