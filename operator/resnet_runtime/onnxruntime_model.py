@@ -76,8 +76,8 @@ def open_session(path: str, *, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Waiting threads would burn the cores that Triton and the neighbours need: a tenth of the CPU for
-    # a small network, and a sixth more throughput for ResNet-50 on a busy machine, without it.
+    # Waiting threads that spin take the cores from Triton and the neighbours: ten times the CPU for
+    # a small network, a sixth of the throughput of ResNet-50 where the cores are shared.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

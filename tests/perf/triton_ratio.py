@@ -2,10 +2,12 @@
 
     python tests/perf/triton_ratio.py [--rounds 20] [--protocol http|grpc]
 
-Same model (a full-size ResNet-50), same threads, batch 8. Both are measured in many short turns,
+Same model (a full-size ResNet-50), same threads, batch 8. All are measured in many short turns,
 one after the other, because a machine is rarely quiet: the median of the ratios counts, not the
-seconds. The client runs on the same cores as the server, so its own work is part of the price.
-The CPU column is the time that all our processes (client, server, stub) used for one batch.
+seconds. ONNX Runtime alone is measured twice: as it comes, and with its waiting threads asleep as
+in our model.py; the second is what Triton costs, the first what a user would compare with. The
+client runs on the same cores as the server, so its own work is part of the price. The CPU column
+is the time that all our processes (client, server, stub) used for one batch.
 The aim of the project is 95 %; the program prints and judges nothing.
 """
 
@@ -38,14 +40,16 @@ if TYPE_CHECKING:
 BATCH = 8
 DIMS = (3, 224, 224)
 WARM_UP = 3
+COLUMNS = ("ONNX Runtime as it comes", "ONNX Runtime set as ours", "Triton")
 
 
-def alone(path: Path, threads: int, tensor: Any) -> Callable[[int], None]:
+def alone(path: Path, threads: int, tensor: Any, *, spin: bool) -> Callable[[int], None]:
     """A function that runs n batches on ONNX Runtime in this process."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(count: int) -> None:
@@ -137,31 +141,31 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
         parameters={"intra_op_threads": str(arguments.threads)},
     )
     tensor = np.random.default_rng(0).random((BATCH, *DIMS), dtype=np.float32)
-    direct = alone(path, arguments.threads, tensor)
+    spinning = alone(path, arguments.threads, tensor, spin=True)
+    sleeping = alone(path, arguments.threads, tensor, spin=False)
     with pod(folder / "pod", model) as running:
         running.wait_ready()
         connect = behind_http if arguments.protocol == "http" else behind_grpc
         rows, flight = arguments.rows, 2 * BATCH // arguments.rows
         served = connect(running, tensor[:rows], flight)
-        direct(WARM_UP)
+        spinning(WARM_UP)
+        sleeping(WARM_UP)
         served(WARM_UP * flight)
         print(f"{arguments.protocol}, {arguments.threads} threads, batch {BATCH}, {rows} pictures")
         print(f"in each of {flight} requests in flight, {os.cpu_count()} cores")
-        print("round   ONNX Runtime   CPU/batch         Triton   CPU/batch    ratio")
         pids = [os.getpid(), *running.descendants()]
-        turns = []
+        print("round " + "".join(f"{name:>28}" for name in COLUMNS))
+        turns: list[list[Turn]] = []
         for number in range(1, arguments.rounds + 1):
-            bare = timed(direct, batches=arguments.batches, rows=BATCH, pids=pids)
-            triton = timed(served, batches=arguments.batches, rows=rows, pids=pids)
-            turns.append((bare, triton))
-            row = f"{number:5}   {bare.rate:10.2f}/s   {bare.cpu:7.3f} s "
-            row += f"  {triton.rate:10.2f}/s   {triton.cpu:7.3f} s"
-            print(f"{row}  {triton.rate / bare.rate:7.1%}", flush=True)
-        median = statistics.median(triton.rate / bare.rate for bare, triton in turns)
-        cpu = [
-            statistics.median(turn.cpu for turn in column) for column in zip(*turns, strict=True)
-        ]
-        print(f"median ratio of throughput {median:.1%}; of CPU for a batch {cpu[0] / cpu[1]:.1%}")
+            turns.append([])
+            for run, size in ((spinning, BATCH), (sleeping, BATCH), (served, rows)):
+                turns[-1].append(timed(run, batches=arguments.batches, rows=size, pids=pids))
+            cells = "".join(f"{turn.rate:13.2f}/s {turn.cpu:8.3f} s CPU" for turn in turns[-1])
+            print(f"{number:5} {cells}", flush=True)
+        for index, name in enumerate(COLUMNS[:-1]):
+            speed = statistics.median(turn[-1].rate / turn[index].rate for turn in turns)
+            cpu = statistics.median(turn[index].cpu / turn[-1].cpu for turn in turns)
+            print(f"Triton / {name}: {speed:.1%} of its throughput, {cpu:.1%} by CPU time")
 
 
 def main() -> None:
