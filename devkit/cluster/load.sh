@@ -11,7 +11,7 @@ check_name "$1"
 name_paths "$1"
 shift
 cluster_pid >/dev/null || die "no cluster \"$NAME\" is running under $KT_ROOT"
-for tar in "$@"; do
-  # By standard input, because the sandbox may see another file at the same path.
-  inside ctr --namespace k8s.io images import - < "$tar" >/dev/null
-done
+# As one archive, with the layers that they share once: faster than one import for each. By
+# standard input, because the sandbox may see another file at the same path.
+python3 "$here/../images/bundle.py" "$@" |
+  inside ctr --namespace k8s.io images import - >/dev/null
