@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from devkit import demo
+from tests.apiserver import ROOT
 
 if TYPE_CHECKING:
     import pytest
     from devkit.cluster.cluster import Cluster
     from devkit.deploy import Operator
     from tests.apiserver import ApiServer
+
+
+def masked(line: str) -> str:
+    """Return a line without what differs from run to run: hashes, ports, ages, blanks."""
+    line = re.sub(r"\b[0-9a-f]{10}\b", "HASH", line)
+    line = re.sub(r"\b\d{5}\b", "PORT", line)
+    line = re.sub(r"\b(\d+m)?\d+s\b", "AGE", line)
+    return " ".join(line.split())
+
+
+def promised() -> list[str]:
+    """Return the lines of the demo's output as the README prints them."""
+    text = (ROOT / "README.md").read_text().split("among other things,")[1]
+    block = text.split("```")[1]
+    return [line for line in block.splitlines() if line.strip() not in {"", "..."}]
 
 
 def test_demo_ends_in_a_prediction(
@@ -37,3 +54,6 @@ def test_demo_ends_in_a_prediction(
     assert "--soc_version=Ascend310P3" in shown
     assert 'backend: "python"' in shown
     assert "simulator" in shown
+    printed = {masked(line) for line in shown.splitlines()}
+    missing = [line for line in promised() if masked(line) not in printed]
+    assert not missing, "the README prints what does not come out"
