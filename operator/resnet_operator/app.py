@@ -75,6 +75,7 @@ class App:
             views=self.views,
             settings=self.settings,
             clock=lambda: datetime.now(UTC),
+            others_wait=self.queue.is_pressed,
         )
         if self.settings.http_port:
             self._runner = await health.serve(

@@ -48,7 +48,10 @@ class WorkQueue:
             self._wake.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Have the key worked on later; the sooner of two times wins."""
+        """Have the key worked on later; the sooner of two times wins, and 0 is after all others."""
+        if seconds <= 0:
+            self.add(key)
+            return
         loop = asyncio.get_running_loop()
         due = loop.time() + max(seconds, 0)
         timer = self._timers.get(key)
@@ -67,6 +70,10 @@ class WorkQueue:
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
         self.add(key)
+
+    def is_pressed(self) -> bool:
+        """Tell whether keys wait for a worker."""
+        return bool(self._waiting)
 
     def is_idle(self) -> bool:
         return not self._waiting and not self._running

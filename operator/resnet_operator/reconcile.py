@@ -33,6 +33,7 @@ from resnet_operator.views import Views
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
+AT_THE_END = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Reconciler:
     views: Views
     settings: Settings
     clock: Callable[[], datetime]
+    # Whether other objects wait for a worker.
+    others_wait: Callable[[], bool] = lambda: False
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
@@ -64,7 +67,11 @@ class Reconciler:
             now = self.clock()
             observed = await observe(service, views=self.views, kube=self.kube, now=now)
             plan = make_plan(observed, settings=self.settings, now=now)
-            problem = await self._execute(plan.actions)
+            problem = await self._execute(plan.actions[: plan.urgent])
+            if problem is None and plan.urgent and self.others_wait():
+                return AT_THE_END  # many at once: everybody's pods before anybody's status
+            if problem is None:
+                problem = await self._execute(plan.actions[plan.urgent :])
             if problem is not None:
                 plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
             elif plan.again:

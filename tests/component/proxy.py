@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -114,6 +115,8 @@ class Proxy:
     async def running(self) -> AsyncIterator[Proxy]:
         timeout = aiohttp.ClientTimeout(total=None)
         connector = aiohttp.TCPConnector(limit=0, ssl=self.upstream.tls)
+        # An operator that was killed leaves handlers behind, and they end when nobody looks.
+        logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
         headers = dict(self.upstream.headers) | self._impersonation()
         async with aiohttp.ClientSession(
             connector=connector, headers=headers, timeout=timeout, auto_decompress=False
@@ -210,6 +213,8 @@ class Proxy:
         if fault.hold == "before":
             fault.reached.set()
             await fault.released.wait()
+            if request.transport is None:
+                raise ConnectionResetError("whoever asked is not there any more")
         if fault.status:
             return _refusal(fault.status, fault.headers)
         return await self._pass_on(request, call, body, fault)

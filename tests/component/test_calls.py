@@ -18,7 +18,7 @@ from tests.apiserver import ApiServer
 from tests.component.client import MERGE, Access, Api
 from tests.component.conftest import ACCOUNT, rights
 from tests.component.objects import service
-from tests.component.proxy import Proxy
+from tests.component.proxy import Fault, Proxy
 from tests.component.world import RunningOperator, World, open_world, reconciles, until
 
 if TYPE_CHECKING:
@@ -99,6 +99,27 @@ async def test_pods_come_first(bare_world: World) -> None:
     order = [call.resource for call in bare_world.proxy.since(mark)]
     assert order[:2] == ["configmaps", "deployments"]
     assert order[-1] == "resnetservices/status"
+
+
+async def test_when_many_come_everybodys_pods_come_before_anybodys_status(
+    bare_world: World,
+) -> None:
+    operator = await start_with_store(bare_world, RESNET_WORKERS="1")
+    first = bare_world.proxy.inject(Fault(verb="patch", resource="deployments", hold="before"))
+    mark = len(bare_world.proxy.calls)
+    for name in NAMES:
+        await bare_world.known_artifact(service(name))
+        await bare_world.create(service(name))
+    await seen(bare_world, operator)
+    bare_world.proxy.lift(first)
+    await operator.idle()
+    order = [call.resource for call in bare_world.proxy.since(mark)]
+    assert order[: 2 * OBJECTS] == ["configmaps", "deployments"] * OBJECTS
+    assert Counter(order[2 * OBJECTS :]) == {
+        "services": OBJECTS,
+        "configmaps": OBJECTS,
+        "resnetservices/status": OBJECTS,
+    }
 
 
 @dataclass(frozen=True)
@@ -191,7 +212,7 @@ async def test_nothing_is_written_at_restart(bare_world: World) -> None:
 
 async def seen(world: World, operator: RunningOperator) -> None:
     """Wait until the operator knows the newest version of all that there is."""
-    for kind in ("ResNetService", "Deployment", "Service"):
+    for kind in ("ResNetService", "Deployment", "Service", "ConfigMap"):
         for body in (await world.api.request("GET", world.path(kind)))["items"]:
             meta = body["metadata"]
 

@@ -129,7 +129,7 @@ async def run_operator(rig: Rig, operator: Operator, namespace: str, size: int) 
     )
     created = time.perf_counter() - started
     deployed = await watching - started
-    await until(lambda: _all_said(api, namespace), what="all statuses")
+    await _see_statuses(api, namespace)
     settled = time.perf_counter() - started
     await quiet(operator)
     counts = difference(before, await rig.counts())
@@ -157,10 +157,25 @@ async def _see_deployments(api: Api, namespace: str, size: int, *, since: str) -
     raise AssertionError(f"the watch ended after {seen} Deployments")
 
 
-async def _all_said(api: Api, namespace: str) -> bool:
-    content = await api.send("GET", path("ResNetService", namespace), None)
-    items = json.loads(content)["items"]
-    return all(item.get("status", {}).get("phase") == "Deploying" for item in items)
+async def _see_statuses(api: Api, namespace: str) -> None:
+    """Return when the last object says where it stands; polling would be a load of its own."""
+    found = json.loads(await api.send("GET", path("ResNetService", namespace), None))
+    missing = {i["metadata"]["name"] for i in found["items"] if not _has_said(i)}
+    since = found["metadata"]["resourceVersion"]
+    if not missing:
+        return
+    watch = api.watch(path("ResNetService", namespace), since=since)
+    async with contextlib.aclosing(watch) as lines:
+        async for line in lines:
+            item = json.loads(line)["object"]
+            if _has_said(item):
+                missing.discard(item["metadata"]["name"])
+            if not missing:
+                return
+
+
+def _has_said(item: dict[str, Any]) -> bool:
+    return bool(item.get("status", {}).get("phase") == "Deploying")
 
 
 async def quiet(operator: Operator, *, seconds: float = 30) -> None:

@@ -64,6 +64,7 @@ class Plan:
     """All of one reconcile: actions in order, the whole status, events, when to look again.
 
     `again` asks for another round at once, because an action's answer is needed (a uid).
+    The first `urgent` actions start what takes time; the rest may wait for other objects' first.
     """
 
     actions: tuple[Action, ...] = ()
@@ -71,3 +72,4 @@ class Plan:
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
     again: bool = False
+    urgent: int = 0

@@ -48,9 +48,9 @@ def make_plan(
     # Pods first, as they take time; only a result that is not on record yet goes before them, for
     # a Deployment or Service that is refused must not keep it from there.
     if observed.record is not None and observed.record.immutable:
-        actions = (*serving.actions, *conversion.actions, *tidy)
+        actions, urgent = (*serving.actions, *conversion.actions, *tidy), serving.urgent
     else:
-        actions = (*conversion.actions, *serving.actions, *tidy)
+        actions, urgent = (*conversion.actions, *serving.actions, *tidy), 0
     waits = (conversion.requeue_after, serving.requeue_after, left)
     soonest = min((seconds for seconds in waits if seconds), default=None)
     plan = _say(observed, situation, now=now, requeue_after=soonest)
@@ -59,6 +59,7 @@ def make_plan(
         status=plan.status,
         events=plan.events,
         requeue_after=plan.requeue_after,
+        urgent=urgent,
     )
 
 

@@ -38,6 +38,7 @@ class ServingPlan:
     loading: bool = False
     wanted: int = 0
     requeue_after: float | None = None
+    urgent: int = 0
 
 
 def plan_serving(
@@ -57,9 +58,9 @@ def plan_serving(
         return ServingPlan(wanted=wanted, desired=desired)
     made, template = _template(observed, resolved, artifact, target, settings=settings)
     # The revision and the Deployment come first: pods are what takes time.
+    pods = (*made, *_apply_deployment(observed, resolved, template, wanted))
     actions = (
-        *made,
-        *_apply_deployment(observed, resolved, template, wanted),
+        *pods,
         *_apply_network_service(observed, resolved),
         *plan_store(observed, settings=settings),
     )
@@ -81,6 +82,7 @@ def plan_serving(
         loading=loading,
         wanted=wanted,
         requeue_after=None if complete else next_look(observed.pods, now=now),
+        urgent=len(pods),
     )
 
 
