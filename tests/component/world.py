@@ -97,6 +97,12 @@ class RunningOperator:
         assert not self._thread.is_alive(), "the operator does not end"
         self.check()
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def tell_to_stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._ending.set)
+
     def check(self) -> None:
         if self._error is not None:
             raise self._error
