@@ -31,21 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
-def rights(server: ApiServer, *settings: str) -> str:
+def rights(server: ApiServer, *settings: str, release: str = RELEASE) -> str:
     """Return the chart's roles and bindings as YAML."""
     chart = str(ROOT / "charts" / "resnet-operator")
     flags = [flag for setting in settings for flag in ("--set", setting)]
     return server.helm(
-        "template",
-        RELEASE,
-        chart,
-        "-n",
-        RELEASE,
-        "--kube-version",
-        "1.36.0",
-        "-s",
-        "templates/rbac.yaml",
-        *flags,
+        *("template", release, chart, "--namespace", release, "--kube-version", "1.36.0"),
+        *("--show-only", "templates/rbac.yaml", *flags),
     )
 
 

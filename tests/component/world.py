@@ -140,13 +140,18 @@ class World:
 
     async def start(self, **environment: str) -> RunningOperator:
         """Start the operator on this namespace, with settings as the chart would write them."""
+        operator = self.begin(**environment)
+        await operator.synced()
+        return operator
+
+    def begin(self, **environment: str) -> RunningOperator:
+        """Like `start`, but do not wait until it has seen everything."""
         variables = ENVIRONMENT | {"RESNET_NAMESPACES": json.dumps([self.namespace])} | environment
         variables["KUBECONFIG"] = str(self.proxy.kubeconfig(self.folder))
-        with mock.patch.dict(os.environ, variables):
-            operator = RunningOperator()
-            self.operators.append(operator)
-            # The kubeconfig's path is read from the environment until then.
-            await operator.synced()
+        # For as long as this world is open: the kubeconfig's path is read more than once.
+        os.environ.update(variables)
+        operator = RunningOperator()
+        self.operators.append(operator)
         return operator
 
     async def end(self) -> None:
@@ -379,11 +384,17 @@ def condition_of(body: Body, kind: str) -> Body:
 
 
 @contextlib.asynccontextmanager
+async def restored_environment() -> AsyncIterator[None]:
+    with mock.patch.dict(os.environ):
+        yield
+
+
+@contextlib.asynccontextmanager
 async def open_world(
     *, proxy: Proxy, api: Api, namespace: str, folder: Path
 ) -> AsyncIterator[World]:
     world = World(api=api, proxy=proxy, namespace=namespace, folder=folder)
-    async with proxy.running():
+    async with proxy.running(), restored_environment():
         try:
             yield world
         finally:

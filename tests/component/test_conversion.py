@@ -1,0 +1,143 @@
+"""Conversions that fail: what is tried again, when, and what has to be done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.component.objects import key_of, service
+
+from resnet_operator import names
+
+if TYPE_CHECKING:
+    from tests.component.world import World
+
+NAME = "resnet50"
+MANIFEST = service(NAME)
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"ok": False, "reason": reason, "message": f"{reason}: do this", "detail": "the log"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    reason: str
+    container: str
+    code: int
+    said: dict[str, Any] | None
+    want: str
+    tried_again: bool
+
+
+FAILURES = (
+    Failure("no such file", "fetch", 66, failure("ModelNotFound"), "ModelNotFound", False),
+    Failure("the host is away", "fetch", 80, failure("DownloadFailed"), "DownloadFailed", True),
+    Failure("ATC says no", "convert", 69, failure("ConversionFailed"), "ConversionFailed", False),
+    Failure("the store is full", "publish", 83, failure("StoreFull"), "StoreFull", True),
+    Failure("killed without a word", "convert", 137, None, "ResultLost", True),
+)
+
+
+@pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.reason)
+async def test_a_failed_conversion(case: Failure, world: World) -> None:
+    await world.start(RESNET_RETRY_SECONDS="[0.5, 60]")
+    await world.create(MANIFEST)
+    await world.fail_job(MANIFEST, case.container, case.code, case.said)
+    if case.tried_again:
+        await world.finish_job(MANIFEST, attempt=2)
+        await world.is_ready(NAME)
+        assert len(await world.ours("Job")) == 2
+        return
+    said = await world.condition(NAME, "Ready", "False", case.want)
+    assert said["message"] == f"{case.want}: do this"
+    await world.condition(NAME, "Stalled", "True", case.want)
+    assert (await world.get("ResNetService", NAME))["status"]["phase"] == "Failed"
+    assert len(await world.ours("Job")) == 1
+
+
+async def test_the_retry_annotation_tries_again_at_once(world: World) -> None:
+    await world.start()
+    await world.create(MANIFEST)
+    await world.fail_job(MANIFEST, "fetch", 66, failure("ModelNotFound"))
+    await world.condition(NAME, "Stalled", "True", "ModelNotFound")
+    await world.patch("ResNetService", NAME, {"metadata": {"annotations": {names.RETRY: "1"}}})
+    await world.finish_job(MANIFEST, attempt=2)
+    body = await world.is_ready(NAME)
+    assert body["status"]["lastHandledRetry"] == "1"
+
+
+async def test_a_missing_claim_is_told_and_seen_when_it_comes(world: World) -> None:
+    """No Job waits in vain, and no user has to set anything once the claim is there."""
+    await world.start()
+    manifest = service(NAME)
+    manifest["spec"]["model"] = {"uri": "pvc://models/resnet50.onnx"}
+    await world.create(manifest)
+    said = await world.condition(NAME, "Ready", "False", "VolumeMountFailed")
+    assert '"models"' in said["message"]
+    assert await world.ours("Job") == []
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "models"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    await world.create(claim)
+    await world.job(manifest)
+
+
+async def test_a_model_in_a_config_map(world: World) -> None:
+    await world.start()
+    manifest = service(NAME)
+    manifest["spec"]["model"] = {"uri": "configmap://models/resnet50.onnx"}
+    await world.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "models"}, "data": {"a": ""}}
+    )
+    await world.create(manifest)
+    said = await world.condition(NAME, "Ready", "False", "VolumeMountFailed")
+    assert 'no key "resnet50.onnx"; it has a' in said["message"]
+
+
+async def test_labels_of_the_classes_go_into_the_revision(world: World) -> None:
+    await world.start()
+    text = "cat\ndog\n"
+    labels = {"kind": "ConfigMap", "metadata": {"name": "labels"}, "data": {"labels.txt": text}}
+    manifest = service(NAME)
+    reference = {"name": "labels", "key": "labels.txt"}
+    manifest["spec"]["model"]["classLabels"] = {"configMapKeyRef": reference}
+    await world.known_artifact(service(NAME))
+    await world.create(manifest)
+    said = await world.condition(NAME, "Ready", "False", "InvalidSpec")
+    assert '"labels"' in said["message"]
+    await world.create({"apiVersion": "v1", **labels})
+    # A user's ConfigMap is not watched: it is looked for when something happens, or in a minute.
+    await world.patch("ResNetService", NAME, {"metadata": {"annotations": {names.RETRY: "1"}}})
+    await world.is_ready(NAME)
+    (revision,) = await world.ours("ConfigMap", names.REVISION_COMPONENT)
+    assert revision["data"]["labels.txt"] == text
+
+
+async def test_a_lost_artifact_is_made_again_when_asked(world: World) -> None:
+    await world.start()
+    await world.known_artifact(MANIFEST)
+    await world.create(MANIFEST)
+    record = names.record_name(key_of(MANIFEST))
+    before = await world.has("ConfigMap", record)
+    await world.becomes("ResNetService", NAME, lambda b: b["status"]["replicas"] == 1, what="a pod")
+    (pod,) = await world.all("Pod", **{names.INSTANCE.replace("/", "%2F"): NAME})
+    lost = {"reason": "ArtifactMissing", "message": "the store has lost it"}
+    state = {"terminated": {"exitCode": 66, "reason": "Error", "message": json.dumps(lost)}}
+    await world.pod_states(pod, "Pending", {"artifact": state})
+    await world.condition(NAME, "Ready", "False", "ArtifactMissing")
+    await world.patch("ResNetService", NAME, {"metadata": {"annotations": {names.RETRY: "1"}}})
+    await world.has_not("ConfigMap", record, uid=before["metadata"]["uid"])
+    await world.finish_job(MANIFEST)
+    after = await world.becomes(
+        "ConfigMap", record, lambda b: b.get("immutable"), what="the record to be written anew"
+    )
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
