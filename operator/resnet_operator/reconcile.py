@@ -89,7 +89,8 @@ class Reconciler:
             except Rejected as error:
                 return Problem(
                     reason=Reason.REJECTED,
-                    message=f"the API server refused a {_kind(action)}: {error.message}",
+                    message=f"the API server refused a {_kind(action)}: {_gist(error.message)}",
+                    detail=error.message,
                 )
         return None
 
@@ -183,6 +184,14 @@ def _same_status(wanted: dict[str, Any], live: Mapping[str, Any]) -> bool:
 
 def _kind(action: Action) -> str:
     return action.kind if isinstance(action, Delete) else str(action.body["kind"])
+
+
+def _gist(words: str) -> str:
+    """Return what a refusal comes to, without the names of objects, policies and webhooks."""
+    for mark in ("denied request: ", "denied the request: ", "is forbidden: ", "is invalid: "):
+        if mark in words:
+            return words.split(mark, 1)[1]
+    return words
 
 
 def _about(body: dict[str, Any]) -> dict[str, str]:
