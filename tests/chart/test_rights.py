@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SERVICES = "serving.resnet-operator.io/resnetservices"
 # The whole of it. A verb more is a reason to say in the chart what it is for.
 GRANTED = {
-    "resnetservices": {"get", "list", "watch"},
+    "resnetservices": {"list", "watch"},
     "resnetservices/status": {"patch"},
     "deployments": {"list", "watch", "create", "patch", "delete"},
     "jobs": {"list", "watch", "create", "patch", "delete"},
@@ -23,7 +23,7 @@ GRANTED = {
     "services": {"list", "watch", "create", "patch", "delete"},
     "persistentvolumeclaims": {"list", "watch", "create"},
     "pods": {"list", "watch"},
-    "events": {"list", "create", "patch"},
+    "events": {"list", "create"},
     "networkpolicies": {"create", "patch"},
 }
 RBAC_KINDS = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"}

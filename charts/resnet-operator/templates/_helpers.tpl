@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "resnet-operator.rules" -}}
 - apiGroups: [serving.resnet-operator.io]
   resources: [resnetservices]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [serving.resnet-operator.io]
   resources: [resnetservices/status]
   verbs: [patch]
@@ -61,7 +61,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [list, create, patch]
+  verbs: [list, create]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [create, patch]
