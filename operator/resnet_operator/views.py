@@ -66,12 +66,17 @@ class Store(Generic[T]):
         self._gone: deque[str] = deque(maxlen=REMEMBERED_GONE)
 
     def put(self, body: Body) -> Change[T] | None:
-        """Keep a sighting; None when it is older than, or the same as, what is known."""
+        """Keep a sighting; None when it teaches nothing.
+
+        An older one is not kept, but somebody else changed the object before our last write, whose
+        answer showed that change to nobody: it counts as one.
+        """
         meta = body["metadata"]
         name = (meta.get("namespace", ""), meta["name"])
         known = self._objects.get(name)
         if known is not None and int(known.meta.version) >= int(meta["resourceVersion"]):
-            return None
+            is_echo = known.meta.version == meta["resourceVersion"]
+            return None if is_echo else Change(known, known)
         if meta["uid"] in self._gone:
             return None  # an answer to a write of ours that comes after the news of its end
         view = self._project(body)

@@ -331,8 +331,9 @@ class World:
         while True:
             await self.run_pods(service)
             with contextlib.suppress(AssertionError):
-                await self.condition(service, "Ready", "True", seconds=1.0)
-                return await self.get("ResNetService", service)
+                return await self.becomes(
+                    "ResNetService", service, _is_ready_now, what="Ready", seconds=1.0
+                )
             body = await self.get("ResNetService", service)
             assert time.monotonic() < end, json.dumps(body.get("status"), indent=1)
 
@@ -376,6 +377,12 @@ def _state(name: str, state: Body, *, ready: bool = False) -> Body:
         "image": "x",
         "imageID": "x",
     }
+
+
+def _is_ready_now(body: Body) -> bool:
+    """Tell whether Ready is said of the spec as it is now, and not of the one before."""
+    is_current = body["status"]["observedGeneration"] == body["metadata"]["generation"]
+    return is_current and condition_of(body, "Ready").get("status") == "True"
 
 
 def condition_of(body: Body, kind: str) -> Body:

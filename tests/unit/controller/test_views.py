@@ -56,7 +56,9 @@ SIGHTINGS = (
     Sighting("it has changed", (5, "Pending"), (7, "Bound"), True, 7),
     Sighting("a change of what we do not keep", (5, "Bound"), (7, "Bound"), False, 7),
     Sighting("our own write comes back by the watch", (7, "Bound"), (7, "Bound"), False, 7),
-    Sighting("an event from before our write", (7, "Bound"), (5, "Pending"), False, 7),
+    Sighting(
+        "somebody else's change, from before our write", (7, "Bound"), (5, "Pending"), True, 7
+    ),
     Sighting("versions are numbers: 10 is newer than 9", (9, "Pending"), (10, "Bound"), True, 10),
 )
 
