@@ -5,6 +5,7 @@ On an API server without controllers, so that every write but the test's own is 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections import Counter
@@ -120,6 +121,23 @@ async def test_when_many_come_everybodys_pods_come_before_anybodys_status(
         "configmaps": OBJECTS,
         "resnetservices/status": OBJECTS,
     }
+
+
+async def test_a_change_that_our_own_write_overtakes(bare_world: World) -> None:
+    """The spec changes while the status is written, whose answer has it: nobody else tells."""
+    operator = await start_with_store(bare_world)
+    name = NAMES[0]
+    status = Fault(verb="patch", resource="resnetservices/status", name=name, hold="before")
+    bare_world.proxy.inject(status)
+    await bare_world.known_artifact(service(name))
+    await bare_world.create(service(name))
+    await asyncio.wait_for(status.reached.wait(), 20)
+    await bare_world.patch("ResNetService", name, {"spec": {"serving": {"replicas": 2}}})
+    bare_world.proxy.lift(status)
+    await bare_world.becomes(
+        "Deployment", name, lambda b: b["spec"]["replicas"] == 2, what="two replicas"
+    )
+    await operator.idle()
 
 
 @dataclass(frozen=True)

@@ -227,16 +227,3 @@ async def test_a_slow_api_server(world: World) -> None:
     writes = world.proxy.writes(mark)
     assert writes.count(f"patch deployments {NAME}") == 1
     assert writes.count(f"patch services {NAME}") == 1
-
-
-async def test_a_change_that_our_own_write_overtakes(world: World) -> None:
-    """The spec changes while the status is being written: the write's answer has it already."""
-    await world.known_artifact(MANIFEST)
-    operator = await world.start()
-    fault = world.proxy.inject(Fault(verb="patch", resource="resnetservices/status", hold="before"))
-    await world.create(MANIFEST)
-    await asyncio.wait_for(fault.reached.wait(), 20)
-    await world.patch("ResNetService", NAME, {"spec": {"serving": {"replicas": 2}}})
-    world.proxy.lift(fault)
-    await has_replicas(world, 2)
-    await operator.idle()
