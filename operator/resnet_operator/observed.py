@@ -331,7 +331,6 @@ class Observed:
     jobs: tuple[JobObject, ...] = ()
     job_pods: tuple[Pod, ...] = ()
     pods: tuple[Pod, ...] = ()
-    claims: Mapping[str, Claim] = field(default_factory=dict)
     store: StoreObserved | None = None
     labels: str | None = None
     labels_problem: str | None = None
