@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import uvloop
 
 from resnet_operator import logs
 from resnet_operator.app import App
@@ -12,7 +12,7 @@ from resnet_operator.settings import Settings
 def main() -> None:
     settings = Settings()
     logs.configure(settings)
-    asyncio.run(App(settings).run())
+    uvloop.run(App(settings).run())
 
 
 if __name__ == "__main__":

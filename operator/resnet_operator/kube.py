@@ -1,21 +1,23 @@
-"""The API server: a thin client over `kubernetes.aio`, plain dicts in and out.
+"""The API server: plain dicts in and out, with the credentials and TLS of `kubernetes.aio`.
 
-No typed models: importing and parsing them costs more than all else the operator does. Errors of
-the library end here and become ours. Every call is counted, for the metrics and for the tests.
+No typed models, and the library's session without the layers above it: importing and parsing
+models costs more than all else the operator does. Errors of the libraries end here and become
+ours. Every call is counted, for the metrics and for the tests.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from resnet_operator import names
 from resnet_operator.errors import Conflict, Gone, KubeError, Rejected, Transient
@@ -44,26 +46,37 @@ PLURALS: Mapping[str, str] = {
 class Kube:
     """One shared client. Methods raise KubeError's children and nothing of the library."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
-        self._host: str = client.configuration.host
+    def __init__(self, settings: Configuration) -> None:
+        self._settings = settings
+        connector = aiohttp.TCPConnector(
+            ssl=RESTClientObject(settings).ssl_context, limit=settings.connection_pool_maxsize
+        )
+        # `trust_env`: looking up netrc and proxies for each request costs twice the request itself.
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            trust_env=False,
+        )
+        self._extras: dict[str, Any] = {}
+        if settings.tls_server_name:
+            self._extras["server_hostname"] = settings.tls_server_name
+        if settings.proxy:
+            self._extras |= {"proxy": settings.proxy, "proxy_headers": settings.proxy_headers}
 
     @classmethod
     async def connect(cls) -> Kube:
         """Connect as the pod's service account, or by KUBECONFIG outside a cluster."""
         configuration = Configuration()
-        # Looking up netrc and proxies for each request costs twice the request itself.
-        configuration.client_session_kwargs = {"trust_env": False}
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             # The library would read the variable when it is imported.
             path = os.environ.get("KUBECONFIG")
             await config.load_kube_config(path, client_configuration=configuration)
-        return cls(ApiClient(configuration))
+        return cls(configuration)
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._session.close()
 
     async def apply(
         self, body: dict[str, Any], *, manager: str, subresource: str = ""
@@ -117,27 +130,28 @@ class Kube:
         body: dict[str, Any] | None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        url = f"{self._host}{path}" + (f"?{urlencode(query)}" if query else "")
+        url = f"{self._settings.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         await self._authenticate(headers)
         try:
-            response = await self._client.call_api(
-                method, url, headers, body, _request_timeout=TIMEOUT_SECONDS
-            )
-            content = await response.read()
-        except ApiException as error:
-            raise _convert(error) from error
+            async with self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=None if body is None else orjson.dumps(body),
+                **self._extras,
+            ) as response:
+                content = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Transient(0, f"the API server cannot be reached: {error}") from error
         if response.status >= 400:
             raise _from_status(response.status, content, response.headers)
-        value: dict[str, Any] = json.loads(content)
+        value: dict[str, Any] = orjson.loads(content)
         return value
 
     async def _authenticate(self, headers: dict[str, str]) -> None:
-        settings = self._client.configuration
         # The projected token is renewed on disk; the hook reads it again when it is due.
-        for auth in (await _auth_settings(settings)).values():
+        for auth in (await _auth_settings(self._settings)).values():
             if auth.get("in") == "header" and auth.get("value"):
                 headers[auth["key"]] = auth["value"]
 
@@ -157,17 +171,14 @@ def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:
     return where if namespace else f"{where}/{meta['name']}"
 
 
-def _convert(error: ApiException) -> KubeError:
-    return _from_status(error.status or 0, error.body or b"", error.headers or {})
-
-
-def _from_status(status: int, content: bytes | str, headers: Any) -> KubeError:
+def _from_status(status: int, content: bytes, headers: Mapping[str, str]) -> KubeError:
+    text = content.decode(errors="replace")
     try:
-        message = json.loads(content).get("message") or str(content)
+        message = orjson.loads(content).get("message") or text
     except (ValueError, AttributeError):
-        message = content.decode(errors="replace") if isinstance(content, bytes) else content
+        message = text
     if status in {0, 408, 429} or status >= 500:
-        after = headers.get("Retry-After") if headers else None
+        after = headers.get("Retry-After")
         return Transient(status, message, retry_after=float(after) if after else None)
     kinds: dict[int, type[KubeError]] = {404: Gone, 409: Conflict}
     return kinds.get(status, Rejected)(status, message)

@@ -6,13 +6,13 @@ and what is only needed for a comparison is kept compressed.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from pydantic import ValidationError
 
 from resnet_operator import names
@@ -71,10 +71,10 @@ class Live:
                 if key in meta
             }
         } | {name: body[name] for name in sections if name in body}
-        return cls(zlib.compress(json.dumps(kept, default=_plain).encode(), 1))
+        return cls(zlib.compress(orjson.dumps(kept, default=_plain), 1))
 
     def unpack(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(zlib.decompress(self.packed))
+        value: dict[str, Any] = orjson.loads(zlib.decompress(self.packed))
         return value
 
 
@@ -187,7 +187,7 @@ class ConfigMapObject:
 
     @classmethod
     def from_body(cls, body: Body) -> ConfigMapObject:
-        data = json.dumps(dict(body.get("data") or {})).encode()
+        data = orjson.dumps(dict(body.get("data") or {}))
         labels = body["metadata"].get("labels") or {}
         # The runtime's files are only ever named, never read back.
         keep = labels.get(names.COMPONENT) != names.RUNTIME_COMPONENT
@@ -198,7 +198,7 @@ class ConfigMapObject:
         )
 
     def data(self) -> dict[str, str]:
-        value: dict[str, str] = json.loads(zlib.decompress(self.packed))
+        value: dict[str, str] = orjson.loads(zlib.decompress(self.packed))
         return value
 
 

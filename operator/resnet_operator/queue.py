@@ -1,7 +1,7 @@
 """The work queue: one key once, one worker a key, back-off with jitter, and "look again later".
 
-The semantics are those of the queues that Go controllers use. `watch` adds keys, `app` runs the
-workers.
+The semantics are those of the queues that Go controllers use, with a second lane: what can wait
+is taken when nothing that cannot is waiting or running. `watch` adds keys, `app` runs the workers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from collections.abc import Awaitable, Callable
 from resnet_operator.metrics import QUEUE_DEPTH
 
 Key = tuple[str, str]
-# Returns seconds after which to look again, or None. Raising means failure: back-off.
+# Returns seconds after which to look again, WHEN_QUIET, or None. Raising means failure: back-off.
 Work = Callable[[Key], Awaitable[float | None]]
 
+WHEN_QUIET = 0.0
 BASE_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 300.0
+# What can wait does not wait for ever, however much comes in.
+PATIENCE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ class WorkQueue:
     def __init__(self, *, rng: random.Random | None = None) -> None:
         self._waiting: deque[Key] = deque()
         self._queued: set[Key] = set()
+        # What can wait, in order, each with the timer that ends its patience.
+        self._patient: dict[Key, asyncio.TimerHandle] = {}
+        self._running_patient: set[Key] = set()
         self._running: set[Key] = set()
         self._dirty: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -42,16 +48,24 @@ class WorkQueue:
         if key in self._running:
             self._dirty.add(key)
         elif key not in self._queued:
+            if patience := self._patient.pop(key, None):
+                patience.cancel()
             self._queued.add(key)
             self._waiting.append(key)
             QUEUE_DEPTH.set(len(self._waiting))
             self._wake.set()
 
-    def add_after(self, key: Key, seconds: float) -> None:
-        """Have the key worked on later; the sooner of two times wins, and 0 is after all others."""
-        if seconds <= 0:
-            self.add(key)
+    def add_patient(self, key: Key) -> None:
+        """Have the key worked on when nothing presses any more, or after PATIENCE_SECONDS."""
+        if key in self._queued or key in self._patient or key in self._dirty:
             return
+        loop = asyncio.get_running_loop()
+        self._patient[key] = loop.call_later(PATIENCE_SECONDS, self.add, key)
+        if not self._pressing():
+            self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have the key worked on later; the sooner of two times wins."""
         loop = asyncio.get_running_loop()
         due = loop.time() + max(seconds, 0)
         timer = self._timers.get(key)
@@ -64,27 +78,36 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         """Drop timers and failures of an object that is gone."""
         self._failures.pop(key, None)
-        if timer := self._timers.pop(key, None):
-            timer.cancel()
+        for timers in (self._timers, self._patient):
+            if timer := timers.pop(key, None):
+                timer.cancel()
 
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
         self.add(key)
 
     def is_pressed(self) -> bool:
-        """Tell whether keys wait for a worker."""
-        return bool(self._waiting)
+        """Tell a worker whether other keys than its own are waiting or worked on."""
+        return bool(self._waiting) or self._pressing() > 1
 
     def is_idle(self) -> bool:
-        return not self._waiting and not self._running
+        return not self._waiting and not self._patient and not self._running
+
+    def _pressing(self) -> int:
+        return len(self._running) - len(self._running_patient)
 
     async def _get(self) -> Key:
-        while not self._waiting:
+        while not self._waiting and not (self._patient and not self._pressing()):
             self._wake.clear()
             await self._wake.wait()
-        key = self._waiting.popleft()
-        QUEUE_DEPTH.set(len(self._waiting))
-        self._queued.discard(key)
+        if self._waiting:
+            key = self._waiting.popleft()
+            QUEUE_DEPTH.set(len(self._waiting))
+            self._queued.discard(key)
+        else:
+            key = next(iter(self._patient))
+            self._patient.pop(key).cancel()
+            self._running_patient.add(key)
         self._running.add(key)
         return key
 
@@ -100,13 +123,18 @@ class WorkQueue:
                 self.add_after(key, self._delay(key, error))
             else:
                 self._failures.pop(key, None)
-                if again is not None:
+                if again == WHEN_QUIET:
+                    self.add_patient(key)
+                elif again is not None:
                     self.add_after(key, again)
             finally:
                 self._running.discard(key)
+                self._running_patient.discard(key)
                 if key in self._dirty:
                     self._dirty.discard(key)
                     self.add(key)
+                elif self._patient and not self._pressing():
+                    self._wake.set()
 
     def _delay(self, key: Key, error: Exception) -> float:
         failures = self._failures.get(key, 0)

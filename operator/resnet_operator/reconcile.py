@@ -26,14 +26,13 @@ from resnet_operator.observed import Observed, ServiceObject
 from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.conditions import CONDITIONS
-from resnet_operator.queue import Key
+from resnet_operator.queue import WHEN_QUIET, Key
 from resnet_operator.settings import Settings
 from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
-AT_THE_END = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Reconciler:
     views: Views
     settings: Settings
     clock: Callable[[], datetime]
-    # Whether other objects wait for a worker.
+    # Whether other objects wait or are worked on.
     others_wait: Callable[[], bool] = lambda: False
 
     async def reconcile(self, key: Key) -> float | None:
@@ -69,7 +68,7 @@ class Reconciler:
             plan = make_plan(observed, settings=self.settings, now=now)
             problem = await self._execute(plan.actions[: plan.urgent])
             if problem is None and plan.urgent and self.others_wait():
-                return AT_THE_END  # many at once: everybody's pods before anybody's status
+                return WHEN_QUIET  # many at once: everybody's pods before anybody's status
             if problem is None:
                 problem = await self._execute(plan.actions[plan.urgent :])
             if problem is not None:

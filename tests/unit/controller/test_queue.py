@@ -13,7 +13,15 @@ import pytest
 from tests.unit.controller.virtual_time import now, run
 
 from resnet_operator.errors import Transient
-from resnet_operator.queue import BASE_DELAY_SECONDS, MAX_DELAY_SECONDS, Key, Work, WorkQueue
+from resnet_operator.queue import (
+    BASE_DELAY_SECONDS,
+    MAX_DELAY_SECONDS,
+    PATIENCE_SECONDS,
+    WHEN_QUIET,
+    Key,
+    Work,
+    WorkQueue,
+)
 
 A, B, C = ("ns", "a"), ("ns", "b"), ("ns", "c")
 
@@ -298,3 +306,89 @@ async def test_a_cancelled_worker_gives_its_key_back() -> None:
     async with workers(queue, do):
         await drain()
     assert do.keys == [A], "what was added meanwhile is not lost, and the key is not stuck"
+
+
+@in_virtual_time
+async def test_what_can_wait_waits_for_all_others() -> None:
+    queue, do = a_queue(), Recorder(WHEN_QUIET, WHEN_QUIET, None, None, None)
+    for key in (A, B, C):
+        queue.add(key)
+    async with workers(queue, do):
+        await drain()
+    assert do.keys == [A, B, C, A, B]
+    assert queue.is_idle()
+
+
+@in_virtual_time
+async def test_what_can_wait_is_not_taken_while_others_are_worked_on() -> None:
+    queue, release = a_queue(), asyncio.Event()
+    calls: list[Key] = []
+
+    async def do(key: Key) -> float | None:
+        calls.append(key)
+        if key == A and calls.count(A) == 1:
+            return WHEN_QUIET
+        if key == B:
+            await release.wait()
+        return None
+
+    queue.add(B)
+    queue.add(A)
+    async with workers(queue, do, number=2):
+        await drain()
+        assert calls == [B, A], "a worker is free, but B presses"
+        assert not queue.is_idle()
+        release.set()
+        await drain()
+    assert calls == [B, A, A]
+
+
+@in_virtual_time
+async def test_what_can_wait_does_not_wait_for_ever() -> None:
+    queue, do = a_queue(), Recorder(WHEN_QUIET)
+    queue.add(A)
+
+    async def busy(key: Key) -> float | None:
+        if key == B:
+            await asyncio.Event().wait()
+        return await do(key)
+
+    queue.add(B)
+    async with workers(queue, busy, number=2):
+        await asyncio.sleep(60)
+    assert do.times == pytest.approx([0, PATIENCE_SECONDS])
+
+
+@in_virtual_time
+async def test_what_can_wait_is_worked_on_at_once_when_it_changes() -> None:
+    queue, do = a_queue(), Recorder(WHEN_QUIET)
+
+    async def busy(key: Key) -> float | None:
+        if key == B:
+            await asyncio.Event().wait()
+        return await do(key)
+
+    queue.add(A)
+    queue.add(B)
+    async with workers(queue, busy, number=2):
+        await asyncio.sleep(1)
+        queue.add(A)
+        await asyncio.sleep(60)
+    assert do.times == pytest.approx([0, 1]), "and once only"
+
+
+@in_virtual_time
+async def test_a_key_that_is_alone_sees_no_others() -> None:
+    queue = a_queue()
+    seen: list[tuple[Key, bool]] = []
+
+    async def do(key: Key) -> None:
+        seen.append((key, queue.is_pressed()))
+
+    queue.add(A)
+    async with workers(queue, do, number=2):
+        await drain()
+        queue.add(B)
+        queue.add(C)
+        await drain()
+    assert seen == [(A, False), (B, True), (C, False)]
