@@ -36,6 +36,54 @@ class Workspace:
         return self.scratch / "in" / "model.onnx"
 
     @property
+    def fetched(self) -> Path:
+        """The source as it came, where it is no ONNX file: weights, TorchScript or an OM."""
+        return self.scratch / "in" / "source"
+
+    @property
+    def calibration(self) -> Path:
+        """The folder of calibration pictures: an unpacked archive, a copy, or one file inside."""
+        return self.scratch / "calibration"
+
+    @property
+    def calib_bins(self) -> Path:
+        """What AMCT reads: <input>/000000.bin and so on, one file a batch."""
+        return self.scratch / "calib"
+
+    @property
+    def dataset(self) -> Path:
+        """The labelled pictures of the gate, unpacked."""
+        return self.scratch / "dataset"
+
+    @property
+    def conf(self) -> Path:
+        return self.scratch / "conf"
+
+    @property
+    def aipp_conf(self) -> Path:
+        return self.conf / "aipp.conf"
+
+    @property
+    def quant_cfg(self) -> Path:
+        """AMCT's own configuration."""
+        return self.conf / "quant.cfg"
+
+    @property
+    def quant_plan(self) -> Path:
+        """What the container quantize is to run."""
+        return self.conf / "quantize.json"
+
+    @property
+    def quantized_prefix(self) -> Path:
+        """AMCT's --save_path; it appends _deploy_model.onnx and _fake_quant_model.onnx."""
+        return self.scratch / "quant" / "model"
+
+    @property
+    def deploy_model(self) -> Path:
+        """The quantized model that ATC compiles."""
+        return self.scratch / "quant" / "model_deploy_model.onnx"
+
+    @property
     def driver(self) -> Path:
         return self.scratch / "driver" / "convert.py"
 
