@@ -8,205 +8,57 @@ Run so far on a simulator of pyACL only.
 
 from __future__ import annotations
 
-import os
-from typing import Any, List, NamedTuple, Sequence
-
-import numpy as np
+from typing import Any, List, Sequence
 
 from resnet_runtime.batching import Admitted, gather, profile_for
 from resnet_runtime.model_common import BatchModel, RunError
-from resnet_runtime.pyacl import (
-    FATAL,
-    NO_MEMORY,
-    NUMPY_OF_ACL,
-    RUN_MODE_HOST,
-    Acl,
-    AclError,
-    Buffer,
-)
-from resnet_runtime.settings import LoadError, Settings, TensorSpec
-
-MBATCH_INPUT = "ascend_mbatch_shape_data"  # the extra input of an OM with several batch sizes
-FLOATS = {np.dtype(np.float16), np.dtype(np.float32)}
-WRONG_CHIP = 507008
-DEVICE_SETUP_FAILED = 507033
-
-
-class Tensor(NamedTuple):
-    """An input or output of the OM; `shape` with the batch dimension, -1 where it varies."""
-
-    name: str
-    shape: List[int]
-    dtype: Any
-    buffer: Buffer
-
-
-class OfflineModel:
-    """An OM loaded on one chip, with the buffers of its inputs and outputs."""
-
-    def __init__(self, acl: Acl, settings: Settings) -> None:
-        self._acl = acl
-        self.device = settings.instance_index % settings.numbers("chip_count")[0]
-        acl("init")
-        acl("rt.set_device", self.device)
-        check_chip(acl.raw("get_soc_name") or "an unknown chip", settings.parameter("soc_version"))
-        self._context = acl("rt.create_context", self.device)
-        path = settings.parameter("model_file")
-        if not os.path.isfile(path):
-            raise LoadError("{} is not there: the artifact was not mounted".format(path))
-        self._model = acl("mdl.load_from_file", path)
-        self._desc = acl.raw("mdl.create_desc")
-        acl("mdl.get_desc", self._desc, self._model)
-        on_host = acl("rt.get_run_mode") == RUN_MODE_HOST
-        inputs = self._tensors("input", on_host=on_host)
-        outputs = self._tensors("output", on_host=on_host)
-        self._buffers = [tensor.buffer for tensor in inputs + outputs]
-        self._input_set = self._dataset(inputs)
-        self._output_set = self._dataset(outputs)
-
-        names = [tensor.name for tensor in inputs]
-        self._mbatch = names.index(MBATCH_INPUT) if MBATCH_INPUT in names else None
-        if self._mbatch is None:
-            self.profiles = [inputs[0].shape[0]]
-        else:
-            inputs.pop(self._mbatch)
-            dynamic = acl("mdl.get_dynamic_batch", self._desc)
-            self.profiles = sorted(size for size in dynamic["batch"] if size > 0)
-        check_batch(self.profiles, settings)
-        self.inputs = match("input", settings.inputs, inputs, rows=self.profiles[-1])
-        self.outputs = match("output", settings.outputs, outputs, rows=self.profiles[-1])
-
-    def _tensors(self, kind: str, *, on_host: bool) -> List[Tensor]:
-        """Describe the OM's inputs or outputs, and allocate their memory."""
-        tensors = []
-        for index in range(self._acl.raw("mdl.get_num_{}s".format(kind), self._desc)):
-            about = (self._desc, index)
-            code = self._acl.raw("mdl.get_{}_data_type".format(kind), *about)
-            size = self._acl.raw("mdl.get_{}_size_by_index".format(kind), *about)
-            tensors.append(
-                Tensor(
-                    self._acl.raw("mdl.get_{}_name_by_index".format(kind), *about),
-                    list(self._acl("mdl.get_{}_dims".format(kind), *about)["dims"]),
-                    np.dtype(NUMPY_OF_ACL.get(code, np.void)),
-                    Buffer(self._acl, size, on_host=on_host),
-                )
-            )
-        return tensors
-
-    def _dataset(self, tensors: Sequence[Tensor]) -> int:
-        dataset: int = self._acl.raw("mdl.create_dataset")
-        for tensor in tensors:
-            self._acl("mdl.add_dataset_buffer", dataset, tensor.buffer.data)
-        return dataset
-
-    def run(self, admitted: Sequence[Admitted]) -> List[Any]:
-        """Execute the requests as one batch; the arrays are valid until the next run."""
-        self._acl("rt.set_context", self._context)
-        rows = sum(request.rows for request in admitted)
-        profile = profile_for(rows, self.profiles)
-        for index, buffer in enumerate(self.inputs):
-            gather(admitted, index, into=buffer.rows)
-            buffer.rows[rows:profile] = 0
-            buffer.upload(profile)
-        if self._mbatch is not None:
-            where = (self._model, self._input_set, self._mbatch)
-            self._acl("mdl.set_dynamic_batch_size", *where, profile)
-        self._acl("mdl.execute", self._model, self._input_set, self._output_set)
-        for buffer in self.outputs:
-            buffer.download(rows)
-        return [buffer.rows[:rows] for buffer in self.outputs]
-
-    def close(self) -> None:
-        """Give everything back, in the reverse order."""
-        self._acl("rt.set_context", self._context)
-        for buffer in self._buffers:
-            buffer.free()
-        for dataset in (self._input_set, self._output_set):
-            self._acl("mdl.destroy_dataset", dataset)
-        self._acl("mdl.unload", self._model)
-        self._acl("mdl.destroy_desc", self._desc)
-        self._acl("rt.destroy_context", self._context)
-        self._acl("rt.reset_device", self.device)
-        self._acl("finalize")
-
-
-def check_chip(found: str, wanted: str) -> None:
-    """Compare before the load: an OM of another chip fails later, in words that mislead."""
-    if found != wanted and not found.startswith(wanted + "vir"):
-        raise LoadError(
-            "the pod runs on {0}, the model was converted for {1}: set spec.accelerator.chip to "
-            "{0}, or let the pod have an {1}".format(found, wanted),
-            reason="ChipMismatch",
-        )
-
-
-def check_batch(profiles: List[int], settings: Settings) -> None:
-    """The OM is the truth; a configuration that promises more must not become ready."""
-    declared = settings.numbers("batch_sizes")
-    if profiles != declared or settings.max_batch_size > profiles[-1]:
-        raise LoadError(
-            "the OM was compiled for batch {}; config.pbtxt says batch_sizes {}, "
-            "max_batch_size {}".format(profiles, declared, settings.max_batch_size)
-        )
-
-
-def match(
-    kind: str, specs: Sequence[TensorSpec], tensors: Sequence[Tensor], *, rows: int
-) -> List[Buffer]:
-    """The buffer of each declared tensor: by name, or by place where names cannot tell.
-
-    ATC names an output "<node>:<number>:<name in the ONNX file>", and cuts long names.
-    """
-    by_name = {tensor.name.rsplit(":", 1)[-1]: tensor for tensor in tensors}
-    if all(spec.name in by_name for spec in specs):
-        found = [by_name[spec.name] for spec in specs]
-    elif len(specs) == len(tensors) and (kind == "output" or len(specs) == 1):
-        found = list(tensors)
-    else:
-        raise LoadError(
-            "config.pbtxt names the {}s {}; the OM has {}".format(
-                kind, ", ".join(spec.name for spec in specs), ", ".join(by_name)
-            )
-        )
-    for spec, tensor in zip(specs, found):  # noqa: B905
-        shape = tuple(tensor.shape[1:])
-        alike = tensor.dtype == spec.dtype or {tensor.dtype, spec.dtype} <= FLOATS
-        if not alike or shape != spec.dims:
-            raise LoadError(
-                "config.pbtxt says the {} {} is {} {}; in the OM it is {} {}".format(
-                    kind, spec.name, spec.triton_type, list(spec.dims), tensor.dtype, list(shape)
-                )
-            )
-        tensor.buffer.view(tensor.dtype, shape)
-        if len(tensor.buffer.rows) < rows:
-            raise LoadError("the OM's {} {} does not hold {} rows".format(kind, spec.name, rows))
-    return [tensor.buffer for tensor in found]
+from resnet_runtime.offline_model import OfflineModel, check_batch, load_error, match
+from resnet_runtime.pyacl import FATAL, Acl, AclError
 
 
 class TritonPythonModel(BatchModel):
     """What Triton's Python backend calls."""
 
     def load(self) -> None:
+        settings = self.settings
+        device = settings.instance_index % settings.numbers("chip_count")[0]
         try:
-            self._model = OfflineModel(Acl(), self.settings)
+            model = OfflineModel(
+                Acl(),
+                settings.parameter("model_file"),
+                device=device,
+                soc_version=settings.parameter("soc_version"),
+            )
         except AclError as error:
-            reason = "OutOfMemory" if error.code in NO_MEMORY else "ModelLoadFailed"
-            if error.code == WRONG_CHIP:
-                reason = "ChipMismatch"
-            message = str(error)
-            if error.code == DEVICE_SETUP_FAILED and self.settings.instance_index > 0:
-                message += "; with several chips in one pod, try count 1 and more replicas"
-            raise LoadError(
-                message, reason=reason, code=str(error.code), detail=error.recent
-            ) from error
+            raise load_error(error, instance=settings.instance_index) from error
+        check_batch(model.profiles, settings)
+        rows = model.profiles[-1]
+        self._inputs = match("input", settings.inputs, model.inputs, rows=rows)
+        self._outputs = match("output", settings.outputs, model.outputs, rows=rows)
+        self._model = model
 
     def run(self, admitted: Sequence[Admitted]) -> List[Any]:
+        """Execute the requests as one batch; the arrays are valid until the next run."""
         try:
-            return self._model.run(admitted)
+            return self._run(admitted)
         except AclError as error:
             raise RunError(
                 str(error), code=str(error.code), detail=error.recent, fatal=error.code in FATAL
             ) from error
+
+    def _run(self, admitted: Sequence[Admitted]) -> List[Any]:
+        self._model.use_context()
+        rows = sum(request.rows for request in admitted)
+        profile = profile_for(rows, self._model.profiles)
+        for index, buffer in enumerate(self._inputs):
+            gather(admitted, index, into=buffer.rows)
+            buffer.rows[rows:profile] = 0
+            buffer.upload(profile)
+        self._model.set_batch(profile)
+        self._model.execute()
+        for buffer in self._outputs:
+            buffer.download(rows)
+        return [buffer.rows[:rows] for buffer in self._outputs]
 
     def finalize(self) -> None:
         try:

@@ -5,8 +5,10 @@
 Why it exists: a dead model process ("stub") makes Triton answer 500 for ever while every probe
 stays green; a SIGTERM must leave time for endpoints to drain; and the cause of a failure must reach
 the termination message, which Triton's tables push out of the log's tail.
-Standard library, Python >= 3.8. It reads these flags of tritonserver, written as --name=value:
-http-address, http-port, exit-timeout-secs.
+
+In the pod that measures a new artifact it has two flags more: --benchmark times the model before
+Triton takes the chip, and --until-file ends the pod when the evaluator beside it has finished.
+Standard library, Python >= 3.8.
 """
 
 from __future__ import annotations
@@ -14,159 +16,44 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
-import json
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from typing import List, Optional, Sequence, Set
+from typing import Optional, Sequence
 
-from resnet_runtime.processes import (
-    describe,
-    log,
-    out_of_memory_kills,
-    process_table,
-    remove_stale_regions,
-)
+from resnet_runtime import processes
+from resnet_runtime.processes import log, out_of_memory_kills, remove_stale_regions
+from resnet_runtime.server_process import SIGNALS, Server, flag, unblock_signals
+from resnet_runtime.termination import TerminationLog
 
-STUB = "triton_python_b"  # triton_python_backend_stub, as the kernel cuts it
-RESTRICTED = "shared-memory,model-repository,trace,logging"
 TICK_SECONDS = 1.0
 LOADING_TICK_SECONDS = 0.2
 LOAD_FAILURE_SECONDS = 30.0  # Triton ends by itself after a failed load
 KILL_SECONDS = 10.0  # after Triton's own exit timeout
 PR_SET_CHILD_SUBREAPER = 36
-SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
-
-
-class TerminationLog:
-    """The file that the kubelet reads when the container has ended."""
-
-    def __init__(self) -> None:
-        self._path = os.environ.get("RESNET_TERMINATION_LOG", "/dev/termination-log")
-
-    def _read(self) -> str:
-        try:
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except OSError:
-            return ""
-
-    def _replace(self, text: str) -> None:
-        try:
-            with open(self._path, "w", encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            log("cannot write {}: {}".format(self._path, error))
-
-    def write(self, reason: str, message: str) -> None:
-        """Leave a message, unless a model left one: that one is closer to the cause."""
-        log("{}: {}".format(reason, message))
-        if not self._read():
-            self._replace(json.dumps({"reason": reason, "message": message, "code": None}))
-
-    def forget_load_failure(self) -> None:
-        """Drop what a model wrote about a load that then succeeded after all."""
-        if '"ModelLoadFailed"' in self._read():
-            self._replace("")
-
-
-def flag(command: Sequence[str], name: str, default: str) -> str:
-    """The value of `--name=value`."""
-    for argument in command:
-        if argument.startswith("--{}=".format(name)):
-            return argument.split("=", 1)[1]
-    return default
-
-
-def restrict(command: Sequence[str]) -> List[str]:
-    """Close the administrative calls to everybody, by a key that nobody knows.
-
-    Published attacks on Triton go through them; nothing here manages models or shared memory over
-    the network.
-    """
-    key = secrets.token_hex(16)
-    return [
-        *command,
-        "--http-restricted-api={}:admin={}".format(RESTRICTED, key),
-        "--grpc-restricted-protocol={}:admin={}".format(RESTRICTED, key),
-    ]
-
-
-class Server:
-    """tritonserver and its stubs."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        address = flag(command, "http-address", "0.0.0.0")
-        self._address = (
-            "127.0.0.1" if address == "0.0.0.0" else address,
-            int(flag(command, "http-port", "8000")),
-        )
-        self.exit_timeout = float(flag(command, "exit-timeout-secs", "30"))
-        self.ready = False
-        self._stubs: Set[int] = set()
-        # A process group of its own, so that `end` reaches stubs that outlive the server.
-        self._process = subprocess.Popen(
-            restrict(command),
-            start_new_session=True,
-            preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def status(self) -> Optional[int]:
-        """The return code as subprocess has it, or None while it runs."""
-        return self._process.poll()
-
-    def check_ready(self) -> bool:
-        """Whether it has ever listened: Triton opens its ports when all models are loaded."""
-        if not self.ready:
-            with contextlib.suppress(OSError):
-                socket.create_connection(self._address, timeout=1).close()
-                self.ready = True
-        return self.ready
-
-    def dead_stub(self) -> Optional[str]:
-        """How a stub ended while the server lives, or None. Triton leaves it a zombie."""
-        seen = process_table()
-        for pid, process in seen.items():
-            if process.parent == self.pid and process.name == STUB:
-                self._stubs.add(pid)
-                if process.state == "Z":
-                    return describe(process.status)
-        return "status unknown" if self._stubs - seen.keys() else None
-
-    def terminate(self) -> None:
-        self._process.terminate()
-
-    def end(self) -> None:
-        """Kill what is left of the process group."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-def unblock_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class Watch:
     """The life of the container: serve, drain, stop. `run` returns the exit status."""
 
-    def __init__(self, server: Server, *, drain_seconds: float) -> None:
+    def __init__(
+        self, server: Server, *, drain_seconds: float, until_file: Optional[str] = None
+    ) -> None:
         self._server = server
         self._drain_seconds = drain_seconds
+        self._until_file = until_file
         self._termination = TerminationLog()
         self._asked_to_stop = 0
 
     def run(self) -> int:
         while not self._asked_to_stop:
+            if exists(self._until_file):
+                log("{} is there: stopping".format(self._until_file))
+                self._stop()
+                return 0
             failure = self._failure()
             if failure is not None:
                 return failure
@@ -256,9 +143,63 @@ def adopt_orphans() -> None:
         log("cannot become a subreaper")
 
 
+def exists(path: Optional[str]) -> bool:
+    return path is not None and os.path.exists(path)
+
+
+def leave(path: Optional[str]) -> None:
+    """Tell the evaluator that nobody will answer it any more: it looks for the same file."""
+    if path is not None and not os.path.exists(path):
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("the serving container has ended\n")
+        except OSError as error:
+            log("cannot write {}: {}".format(path, error))
+
+
+def run_benchmark(
+    output: str, *, repository: str, loops: int, until_file: Optional[str]
+) -> Optional[int]:
+    """Time the model; None when Triton may start, else the exit status of the container."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(processes.__file__)))
+    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "resnet_runtime.benchmark", "--repository=" + repository),
+            *("--output=" + output, "--loops={}".format(loops)),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        start_new_session=True,
+        preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
+    )
+    try:
+        while process.poll() is None:
+            received = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
+            stop = received and received.si_signo in (signal.SIGTERM, signal.SIGINT)
+            if stop or exists(until_file):
+                log("asked to stop during the benchmark")
+                return 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait()
+    if status == 0:
+        return None
+    words = "signal {}".format(-status) if status < 0 else "exit status {}".format(status)
+    reason, message = "ModelLoadFailed", "the benchmark of the model ended with {}".format(words)
+    if out_of_memory_kills():
+        reason = "OutOfMemory"
+        message += ": the memory limit was reached; raise serving.resources.limits.memory"
+    TerminationLog().write(reason, message)
+    return 128 - status if status < 0 else status
+
+
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Start and watch tritonserver.")
     parser.add_argument("--drain-seconds", type=float, default=15.0)
+    parser.add_argument("--benchmark", metavar="FILE", help="time the model first; JSON goes here")
+    parser.add_argument("--benchmark-loops", type=int, default=100)
+    parser.add_argument("--until-file", metavar="FILE", help="stop when this file is there")
     parser.add_argument("command", nargs="+", help="after --: tritonserver and its flags")
     arguments = parser.parse_args(argv)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -266,16 +207,34 @@ def main(argv: Sequence[str]) -> int:
     with contextlib.suppress(OSError):  # some programs want one; none of ours needs it
         os.makedirs(os.environ.get("HOME", ""), exist_ok=True)
     log("stale shared-memory regions removed: {}".format(remove_stale_regions()))
+    try:
+        return serve(arguments)
+    finally:
+        leave(arguments.until_file)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Benchmark if asked for, then Triton until it ends; the exit status of the container."""
     name, *flags = arguments.command
     program = shutil.which(name) or shutil.which("/opt/tritonserver/bin/" + name)
     if program is None:
         message = "the serving image has no {}: it must be made from a Triton image"
         TerminationLog().write("ContainerConfigError", message.format(name))
         return 127
+    if arguments.benchmark:
+        status = run_benchmark(
+            arguments.benchmark,
+            repository=flag(flags, "model-repository", "/models"),
+            loops=arguments.benchmark_loops,
+            until_file=arguments.until_file,
+        )
+        if status is not None:
+            return status
     log("starting {} {}".format(program, " ".join(flags)))
     server = Server([program, *flags])
+    watch = Watch(server, drain_seconds=arguments.drain_seconds, until_file=arguments.until_file)
     try:
-        return Watch(server, drain_seconds=arguments.drain_seconds).run()
+        return watch.run()
     finally:
         server.end()
 

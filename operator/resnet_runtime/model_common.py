@@ -8,7 +8,6 @@ this file and its neighbours are mounted at /models/<model>/1/resnet_runtime/: T
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import threading
@@ -18,10 +17,8 @@ import triton_python_backend_utils as pb_utils
 
 from resnet_runtime import batching
 from resnet_runtime.settings import LoadError, Settings, read_settings
+from resnet_runtime.termination import write_termination
 
-# The kubelet keeps 4096 bytes; a longer text would be cut in the middle of the JSON.
-TERMINATION_BYTES = 1500
-MESSAGE_CHARACTERS = 300
 EXIT_DELAY_SECONDS = 1.0  # long enough for the last answers to leave the process
 
 
@@ -102,32 +99,6 @@ def use_pythonpath() -> None:
     for entry in reversed(os.environ.get("PYTHONPATH", "").split(os.pathsep)):
         if entry and entry not in sys.path:
             sys.path.insert(0, entry)
-
-
-def write_termination(
-    reason: str, message: str, *, code: Optional[str] = None, detail: str = ""
-) -> None:
-    """Leave the cause for the operator, unless one was left before: the first is the cause."""
-    path = os.environ.get("RESNET_TERMINATION_LOG", "/dev/termination-log")
-    record = {"reason": reason, "message": message[:MESSAGE_CHARACTERS], "code": code}
-    if detail:
-        record["detail"] = detail
-    text = _json(record)
-    while len(text) > TERMINATION_BYTES and record.get("detail"):
-        record["detail"] = str(record["detail"])[: len(str(record["detail"])) * 3 // 4]
-        text = _json(record)
-    sys.stderr.write("{!r}\n".format(record))
-    try:
-        if os.path.exists(path) and os.path.getsize(path):
-            return
-        with open(path, "wb") as file:
-            file.write(text)
-    except OSError as error:
-        sys.stderr.write("cannot write {}: {}\n".format(path, error))
-
-
-def _json(record: Dict[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
 
 
 @contextlib.contextmanager

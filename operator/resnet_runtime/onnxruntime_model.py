@@ -12,6 +12,7 @@ import numpy as np
 
 from resnet_runtime.batching import Admitted, gather, profile_for
 from resnet_runtime.model_common import BatchModel, RunError
+from resnet_runtime.onnxruntime_session import open_session
 from resnet_runtime.settings import LoadError, Settings
 
 
@@ -61,32 +62,6 @@ class TritonPythonModel(BatchModel):
             buffer = np.empty((rows, *shape), self.settings.inputs[index].dtype)
             self._staging[index] = buffer
         return buffer[:size]
-
-
-def open_session(path: str, *, threads: int) -> Any:
-    """Load the file; raise LoadError in words a user understands."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise LoadError(
-            "the serving image has no onnxruntime for its Python ({}); chip CPU needs the "
-            "serving-cpu image".format(error)
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Waiting threads that spin take the cores from Triton and the neighbours: ten times the CPU for
-    # a small network, a sixth of the throughput of ResNet-50 where the cores are shared.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except MemoryError:
-        raise
-    except Exception as error:  # ONNX Runtime's errors have no common base
-        raise LoadError(
-            "ONNX Runtime cannot load {}: {}".format(path, error), detail=str(error)
-        ) from error
 
 
 def check_contract(session: Any, settings: Settings) -> None:

@@ -127,6 +127,12 @@ class Buffer:
         count = self.size // row
         self.rows = memory[: count * row].view(dtype).reshape((count, *shape))
 
+    def clear(self) -> None:
+        """Zeros in the whole of it, on the device too."""
+        ctypes.memset(self.host, 0, self.size)
+        if self.device != self.host:
+            self._acl("rt.memcpy", self.device, self.size, self.host, self.size, HOST_TO_DEVICE)
+
     def upload(self, count: int) -> None:
         self._copy(self.device, self.host, count, HOST_TO_DEVICE)
 

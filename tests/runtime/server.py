@@ -137,11 +137,13 @@ class Pod:
         self.folder = folder
         self._http, self._grpc, metrics = free_ports(3)
         launcher = folder / "launcher"
-        (launcher / "resnet_runtime").mkdir(parents=True)
+        launcher.mkdir(parents=True)
         self._termination = folder / "termination-log"
         self._termination.touch()
         shutil.copy(RUNTIME / "launch.py", launcher)
-        shutil.copy(RUNTIME / "processes.py", launcher / "resnet_runtime")
+        shutil.copytree(
+            RUNTIME, launcher / "resnet_runtime", ignore=shutil.ignore_patterns("__pycache__")
+        )
         model.lay_out(folder / "models")
         home = triton_home()
         path = [str(Path(sys.prefix) / "bin"), str(home / "bin"), os.environ["PATH"]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from resnet_runtime import launch, processes
+from resnet_runtime import launch, processes, server_process
 
 RUNTIME = Path(launch.__file__).parent
 
@@ -22,7 +22,9 @@ def test_syntax_of_python_3_8(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 8))
 
 
-@pytest.mark.parametrize("name", ["launch.py", "processes.py"])
+@pytest.mark.parametrize(
+    "name", ["launch.py", "processes.py", "server_process.py", "termination.py"]
+)
 def test_pid_1_needs_no_package(name: str) -> None:
     imported = {
         node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
@@ -42,11 +44,11 @@ def test_pid_1_needs_no_package(name: str) -> None:
     ],
 )
 def test_flag(command: list[str], value: str) -> None:
-    assert launch.flag(command, "http-port", "8000") == value
+    assert server_process.flag(command, "http-port", "8000") == value
 
 
 def test_administrative_calls_need_a_key_that_nobody_has() -> None:
-    first, second = launch.restrict(["t"]), launch.restrict(["t"])
+    first, second = server_process.restrict(["t"]), server_process.restrict(["t"])
     assert first[0] == "t"
     for flag, other in zip(first[1:], second[1:], strict=True):
         assert "=shared-memory,model-repository,trace,logging:admin=" in flag
@@ -131,3 +133,88 @@ def test_image_without_triton(
     )
     assert done.returncode == 127
     assert json.loads(termination_log.read_text())["reason"] == "ContainerConfigError"
+
+
+SERVER = """#!/bin/sh
+trap 'exit 1' TERM
+echo started >> "$STARTED"
+while :; do sleep 0.05; done
+"""
+
+
+def launched(
+    tmp_path: Path, *flags: str, script: str = SERVER, config: str = ""
+) -> subprocess.Popen[bytes]:
+    """launch.py with a shell script for tritonserver."""
+    (tmp_path / "server").write_text(script)
+    (tmp_path / "server").chmod(0o755)
+    (tmp_path / "models/digits").mkdir(parents=True)
+    (tmp_path / "models/digits/config.pbtxt").write_text(config)
+    command = [
+        *(sys.executable, RUNTIME / "launch.py", "--drain-seconds=0", *flags, "--"),
+        *(tmp_path / "server", f"--model-repository={tmp_path / 'models'}"),
+        *("--http-address=127.0.0.1", "--http-port=9", "--exit-timeout-secs=1"),
+    ]
+    return subprocess.Popen(
+        command,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(RUNTIME.parent),
+            "STARTED": str(tmp_path / "started"),
+            "RESNET_TERMINATION_LOG": str(tmp_path / "termination-log"),
+        },
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_the_file_of_the_evaluator_ends_the_pod(tmp_path: Path) -> None:
+    """Triton's own status, 1 here, does not count: the measuring is over."""
+    done = tmp_path / "done"
+    with launched(tmp_path, f"--until-file={done}") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"starting" in line:
+                break
+        done.touch()
+        process.stderr.read()
+        assert process.wait(timeout=30) == 0
+
+
+def test_a_pod_that_ends_by_itself_leaves_the_file_for_the_evaluator(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    script = "#!/bin/sh\nexit 3\n"
+    with launched(tmp_path, f"--until-file={done}", script=script) as process:
+        process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert done.exists()
+
+
+def test_a_benchmark_that_fails_ends_the_pod_before_triton(
+    tmp_path: Path, termination_log: Path
+) -> None:
+    output, done = tmp_path / "eval/benchmark.json", tmp_path / "done"
+    with launched(tmp_path, f"--benchmark={output}", f"--until-file={done}") as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+    message = json.loads(termination_log.read_text())
+    assert message["reason"] == "ModelLoadFailed"
+    assert "config.pbtxt cannot be read" in message["message"]
+    assert not (tmp_path / "started").exists()
+    assert done.exists()
+
+
+def test_a_benchmark_that_is_killed_is_told_too(
+    tmp_path: Path, termination_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = tmp_path / "python3"
+    killed.write_text("#!/bin/sh\nkill -KILL $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killed))
+    monkeypatch.setattr(launch, "out_of_memory_kills", lambda: 0)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, server_process.SIGNALS)
+    try:
+        status = launch.run_benchmark("x", repository="/models", loops=1, until_file=None)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert status == 128 + signal.SIGKILL
+    assert "signal 9" in json.loads(termination_log.read_text())["message"]

@@ -1,0 +1,102 @@
+"""tritonserver as a child of launch.py: its command line, its stubs, whether it ever listened.
+
+In a pod it is mounted at /launcher/resnet_runtime/. Standard library, Python >= 3.8. It reads these
+flags of tritonserver, written as --name=value: http-address, http-port, exit-timeout-secs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+from typing import List, Optional, Sequence, Set
+
+from resnet_runtime.processes import describe, process_table
+
+STUB = "triton_python_b"  # triton_python_backend_stub, as the kernel cuts it
+RESTRICTED = "shared-memory,model-repository,trace,logging"
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+
+def flag(command: Sequence[str], name: str, default: str) -> str:
+    """The value of `--name=value`."""
+    for argument in command:
+        if argument.startswith("--{}=".format(name)):
+            return argument.split("=", 1)[1]
+    return default
+
+
+def restrict(command: Sequence[str]) -> List[str]:
+    """Close the administrative calls to everybody, by a key that nobody knows.
+
+    Published attacks on Triton go through them; nothing here manages models or shared memory over
+    the network.
+    """
+    key = secrets.token_hex(16)
+    return [
+        *command,
+        "--http-restricted-api={}:admin={}".format(RESTRICTED, key),
+        "--grpc-restricted-protocol={}:admin={}".format(RESTRICTED, key),
+    ]
+
+
+class Server:
+    """tritonserver and its stubs."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        address = flag(command, "http-address", "0.0.0.0")
+        self._address = (
+            "127.0.0.1" if address == "0.0.0.0" else address,
+            int(flag(command, "http-port", "8000")),
+        )
+        self.exit_timeout = float(flag(command, "exit-timeout-secs", "30"))
+        self.ready = False
+        self._stubs: Set[int] = set()
+        # A process group of its own, so that `end` reaches stubs that outlive the server.
+        self._process = subprocess.Popen(
+            restrict(command),
+            start_new_session=True,
+            preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def status(self) -> Optional[int]:
+        """The return code as subprocess has it, or None while it runs."""
+        return self._process.poll()
+
+    def check_ready(self) -> bool:
+        """Whether it has ever listened: Triton opens its ports when all models are loaded."""
+        if not self.ready:
+            with contextlib.suppress(OSError):
+                socket.create_connection(self._address, timeout=1).close()
+                self.ready = True
+        return self.ready
+
+    def dead_stub(self) -> Optional[str]:
+        """How a stub ended while the server lives, or None. Triton leaves it a zombie."""
+        seen = process_table()
+        for pid, process in seen.items():
+            if process.parent == self.pid and process.name == STUB:
+                self._stubs.add(pid)
+                if process.state == "Z":
+                    return describe(process.status)
+        return "status unknown" if self._stubs - seen.keys() else None
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def end(self) -> None:
+        """Kill what is left of the process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
