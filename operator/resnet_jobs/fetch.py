@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs import convert_driver
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.external_data import combined_digest, external_files
 from resnet_jobs.progress import say
 from resnet_jobs.sources import fetch_source
+from resnet_jobs.workspace import install_driver
 
 if TYPE_CHECKING:
     from resnet_jobs.clock import Clock
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 def fetch(spec: JobSpec, workspace: Workspace, *, clock: Clock) -> dict[str, Any]:
     """Success message with the digest of what came; `ChecksumMismatch` when it is another one."""
-    workspace.driver.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(Path(convert_driver.__file__), workspace.driver)
+    install_driver(workspace)
     say(f"fetching {spec.source.label}")
     digest = fetch_source(spec, mount=workspace.source, target=workspace.model, clock=clock)
     beside = external_files(workspace.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.convert_driver import content_key
+from resnet_jobs.driver.outcome import content_key
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import digest_file
 from resnet_jobs.progress import say

@@ -1,6 +1,6 @@
 """How a command tells the operator how it went: the container's termination message.
 
-Called by `__main__` once, at the end. The size rule and the cutting live in `convert_driver`,
+Called by `__main__` once, at the end. The size rule and the cutting live in `driver.message`,
 which has to do the same without this package.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.convert_driver import fit_message, write_message
+from resnet_jobs.driver.message import fit_message, write_message
 from resnet_jobs.errors import JobError, Reason
 
 if TYPE_CHECKING:

@@ -7,10 +7,12 @@ RESNET_SCRATCH and RESNET_SOURCE move the folders; only tests set them.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resnet_jobs import driver
 from resnet_jobs.errors import JobError, Reason
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ class Workspace:
 
     @property
     def driver(self) -> Path:
+        """ATC's script; quantize.py and export.py lie beside it."""
         return self.scratch / "driver" / "convert.py"
 
     @property
@@ -107,6 +110,14 @@ class Workspace:
     @property
     def convert_result(self) -> Path:
         return self.scratch / "out" / "convert.json"
+
+
+def install_driver(workspace: Workspace) -> None:
+    """Copies the scripts that run in foreign images to where those images can see them."""
+    folder = workspace.driver.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in Path(driver.__file__).parent.glob("*.py"):
+        shutil.copyfile(path, folder / path.name)
 
 
 def write_json(path: Path, value: object) -> None:

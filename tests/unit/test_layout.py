@@ -16,7 +16,6 @@ MODULES = sorted(OPERATOR.rglob("*.py"))
 MAX_LINES = 300
 # Longer, each for a reason; the number is a ceiling, not a target.
 LONGER = {
-    "resnet_jobs/convert_driver.py": (600, "one file, copied into images that have none of ours"),
     "resnet_operator/observed.py": (370, "a flat list of small views, one for each kind"),
 }
 # Prints are how a Job and a pod speak; the controller logs.

@@ -87,7 +87,7 @@ REFUSALS = [
     Refusal("E13026", ["--model=a b.onnx", SHAPE], "a blank in a path"),
     Refusal("E10041", ["--model=page.onnx", SHAPE], "a web page instead of a model"),
     Refusal("E10001", [SHAPE, "--optypelist_for_implmode=Pooling"], "half of a pair of options"),
-    Refusal("E10055", [SHAPE, "--insert_op_conf=aipp.conf"], "what is not simulated is refused"),
+    Refusal("E10055", [SHAPE, "--singleop=op.json"], "what is not simulated is refused"),
 ]
 
 
@@ -230,7 +230,7 @@ def test_prints_errors_as_each_generation_does(generation: str, first: str) -> N
 @pytest.mark.parametrize("code", CATALOGUE)
 @pytest.mark.parametrize("generation", ["7", "8", "9"])
 def test_the_driver_understands_every_error(code: str, generation: str) -> None:
-    from resnet_jobs.convert_driver import parse_error_block
+    from resnet_jobs.driver.outcome import parse_error_block
 
     error = AtcError(code, *["word"] * CATALOGUE[code].sentence.count("{}"))
     block = parse_error_block(["ATC run failed, …", *format_block(error, generation).splitlines()])

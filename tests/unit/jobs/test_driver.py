@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from resnet_jobs import convert_driver as driver
+from resnet_jobs.driver import convert, message, outcome, tool
 
 MACHINE = platform.machine()
 GOOD = 'open(out + ".om", "w").write("OM"); print("ATC run success, welcome to the next use.")'
@@ -73,7 +73,9 @@ class Place:
         self.write("cann/bin/atc", "\n".join(lines)).chmod(0o755)
 
     def outcome(self) -> tuple[dict[str, Any], int]:
-        return driver.outcome({**self.environment, "RESNET_JOB": json.dumps(self.job)})
+        return message.outcome(
+            convert.convert, {**self.environment, "RESNET_JOB": json.dumps(self.job)}
+        )
 
 
 @pytest.fixture
@@ -84,20 +86,21 @@ def place(tmp_path: Path) -> Place:
 # --- it must run in an image we do not make -----------------------------------------------------
 
 
-def test_python_3_7_and_the_standard_library_are_enough() -> None:
-    source = Path(driver.__file__).read_text(encoding="utf-8")
-    tree = ast.parse(source, feature_version=(3, 7))
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names]
-        )
-    }
-    assert imported <= sys.stdlib_module_names
+SCRIPTS = sorted(Path(convert.__file__).parent.glob("*.py"))
+TORCH = ("export.py", "resnet.py")  # these two run in the image that has it
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_python_3_7_and_the_standard_library_are_enough(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"), feature_version=(3, 7))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported.add(str(node.module).split(".")[0])
+    extra = {"torch"} if script.name in TORCH else set()
+    assert imported <= sys.stdlib_module_names | extra
     newer = {"removeprefix", "removesuffix", "is_relative_to", "missing_ok", "cached_property"}
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not used & newer
@@ -114,7 +117,7 @@ def test_a_conversion(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     want = {
         "ok": True,
         "compiler": "ATC 8.2.RC1 (compiler 8.2.0.0.201)",
-        "contentKey": driver.content_key(
+        "contentKey": outcome.content_key(
             {"recipe": 1, "model": "m", "chip": "c"}, payload["compiler"]
         ),
         "hit": False,
@@ -167,7 +170,7 @@ def test_the_store_is_asked_first(
 ) -> None:
     place.install_atc(GOOD)
     inputs = {"recipe": 1, "model": "m", "chip": "c"}
-    key = driver.content_key(inputs, "ATC 8.2.RC1 (compiler 8.2.0.0.201)")
+    key = outcome.content_key(inputs, "ATC 8.2.RC1 (compiler 8.2.0.0.201)")
     if changes is not None:
         entry = {k: v for k, v in manifest(key, **changes).items() if v is not ...}
         place.write(f"store/artifacts/{key}.json", json.dumps(entry))
@@ -286,7 +289,7 @@ def test_the_tail_of_the_log_is_kept(place: Place) -> None:
 
 def test_the_time_limit_ends_the_whole_group(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even an ATC that ignores SIGTERM, and its workers, which would hold the pipe open."""
-    monkeypatch.setattr(driver, "STOP_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(tool, "STOP_GRACE_SECONDS", 0.1)
     place.install_atc(
         "import signal, subprocess\n"
         "signal.signal(15, signal.SIG_IGN)\n"
@@ -318,7 +321,7 @@ def gone(pid: int) -> bool:
 def test_sigterm_stops_atc_and_says_so(place: Place) -> None:
     place.install_atc('print("pid", os.getpid(), flush=True); time.sleep(600)')
     with subprocess.Popen(
-        [sys.executable, driver.__file__],
+        [sys.executable, convert.__file__],
         env={**place.environment, "RESNET_JOB": json.dumps(place.job)},
         stdout=subprocess.PIPE,
         text=True,
@@ -337,7 +340,7 @@ def test_sigterm_stops_atc_and_says_so(place: Place) -> None:
 def test_as_a_program_it_writes_its_message(place: Place) -> None:
     place.install_atc(f"print({E10016!r} + 'x' * 5000); sys.exit(255)")
     ended = subprocess.run(
-        [sys.executable, "-I", driver.__file__],
+        [sys.executable, "-I", convert.__file__],
         env={**place.environment, "RESNET_JOB": json.dumps(place.job)},
         capture_output=True,
         text=True,
@@ -448,15 +451,15 @@ BLOCKS: list[tuple[str, str, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("reason", "text", "want"), BLOCKS, ids=[b[0] for b in BLOCKS])
 def test_error_blocks(reason: str, text: str, want: dict[str, str]) -> None:
-    block = driver.parse_error_block(text.splitlines())
+    block = outcome.parse_error_block(text.splitlines())
     assert {key: block[key] for key in want} == want, reason
     assert bool(block) is bool(want)
 
 
 def test_a_lost_worker_is_a_lack_of_memory() -> None:
     """ATC survives the kernel's killing of a compiler process and reports something else."""
-    run = driver.Run(255, ["EZ9999: Inner Error!"], oom_kills=1)
-    failure = driver.explain(run, 60, has_model=False)
+    run = tool.Run(255, ["EZ9999: Inner Error!"], oom_kills=1)
+    failure = outcome.explain(run, 60, has_model=False)
     assert failure is not None
     assert failure.payload["reason"] == "OutOfMemory"
     assert failure.payload["code"] == "EZ9999"
@@ -475,7 +478,7 @@ def test_oom_kills_are_counted(
 ) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(text)
-    assert driver.count_oom_kills(str(tmp_path)) == want, reason
+    assert tool.count_oom_kills(str(tmp_path)) == want, reason
 
 
 # --- the compiler -------------------------------------------------------------------------------
@@ -510,39 +513,39 @@ VERSIONS: list[tuple[str, dict[str, str], str]] = [
 def test_compiler_version(
     reason: str, files: dict[str, str], want: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "CANN_ROOTS", ())
+    monkeypatch.setattr(tool, "CANN_ROOTS", ())
     (place.cann / "compiler/version.info").unlink()
     for path, text in files.items():
         place.write(path, text)
-    assert driver.compiler_version(place.environment, MACHINE) == want, reason
+    assert tool.compiler_version(place.environment, MACHINE) == want, reason
 
 
 def test_the_version_is_found_beside_atc(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "CANN_ROOTS", ())
+    monkeypatch.setattr(tool, "CANN_ROOTS", ())
     place.install_atc("pass")
     del place.environment["ASCEND_TOOLKIT_HOME"]
-    assert driver.compiler_version(place.environment, MACHINE).startswith("ATC 8.2.RC1")
+    assert tool.compiler_version(place.environment, MACHINE).startswith("ATC 8.2.RC1")
 
 
 def test_unknown_compilers_are_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "CANN_ROOTS", ())
+    monkeypatch.setattr(tool, "CANN_ROOTS", ())
     (place.cann / "compiler/version.info").unlink()
     found = set()
     for body in ("print(1)", "print(2)"):
         place.install_atc(body)
-        found.add(driver.compiler_version(place.environment, MACHINE))
+        found.add(tool.compiler_version(place.environment, MACHINE))
     assert len(found) == 2
     assert all(text.startswith("ATC unknown (") for text in found)
 
 
 def test_the_content_key_depends_on_everything_and_on_no_order() -> None:
     base = {"recipe": 1, "model": "m", "chip": "c", "options": ["--a=1"]}
-    key = driver.content_key(base, "ATC 8")
-    assert key == driver.content_key(dict(reversed(base.items())), "ATC 8")
+    key = outcome.content_key(base, "ATC 8")
+    assert key == outcome.content_key(dict(reversed(base.items())), "ATC 8")
     others = [{**base, "recipe": 2}, {**base, "model": "n"}, {**base, "chip": "d"}]
     others.append({**base, "options": ["--a=2"]})
-    keys = {driver.content_key(other, "ATC 8") for other in others}
-    assert len({key, driver.content_key(base, "ATC 9")} | keys) == 6
+    keys = {outcome.content_key(other, "ATC 8") for other in others}
+    assert len({key, outcome.content_key(base, "ATC 9")} | keys) == 6
 
 
 # --- the stub driver library --------------------------------------------------------------------
@@ -564,8 +567,8 @@ def test_library_path(
     place: Place,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(driver, "DRIVER_LIBRARIES", ())
-    monkeypatch.setattr(driver, "CANN_ROOTS", ())
+    monkeypatch.setattr(tool, "DRIVER_LIBRARIES", ())
+    monkeypatch.setattr(tool, "CANN_ROOTS", ())
     places = {
         "stubs": str(place.cann / f"{MACHINE}-linux/devlib"),
         "driver": str(place.root / "driver"),
@@ -576,7 +579,7 @@ def test_library_path(
         place.write("driver/libascend_hal.so", "")
     if path is not None:
         place.environment["LD_LIBRARY_PATH"] = path.format(**places)
-    result = driver.atc_environment(place.environment, "/home", MACHINE)
+    result = tool.atc_environment(place.environment, "/home", MACHINE)
     assert result.get("LD_LIBRARY_PATH") == (want and want.format(**places)), reason
     assert result["USER"] == "resnet"
     assert result["HOME"] == place.environment["HOME"]

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.jobs.conftest import FakeTime
 from tests.unit.jobs.webserver import piece, serving, status, unused_address, whole
 
-from resnet_jobs.convert_driver import content_key
 from resnet_jobs.download import download, verify
+from resnet_jobs.driver.outcome import content_key
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.publish import publish
 from resnet_jobs.spec import JobSpec

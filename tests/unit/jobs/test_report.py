@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resnet_jobs.convert_driver import fit_message, write_message
+from resnet_jobs.driver.message import fit_message, write_message
 from resnet_jobs.errors import JobError, Reason, clip
 from resnet_jobs.report import check_fits
 

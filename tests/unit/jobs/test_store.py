@@ -15,7 +15,7 @@ from tests.unit.jobs import nginx
 from tests.unit.jobs.conftest import FakeTime
 from tests.unit.jobs.webserver import serving, status, unused_address, whole
 
-from resnet_jobs import convert_driver as driver
+from resnet_jobs.driver import store as driver
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest, digest_file
 from resnet_jobs.spec import StoreSpec

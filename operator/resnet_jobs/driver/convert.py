@@ -1,0 +1,112 @@
+"""Runs ATC inside a stock CANN image: the container `convert` of the conversion Job.
+
+Run as a script, /scratch/driver/convert.py. The order of things: find the compiler's version,
+compute the content key, ask the store whether that artifact exists already, else run ATC with a
+time limit and explain how it ended.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+if not __package__:  # run as a script: the folder it lies in is the package (PEP 366)
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    __package__ = "driver"
+    __import__(__package__)
+
+from .message import DriverError, log, run_container
+from .outcome import content_key, explain
+from .store import find_in_store
+from .tool import atc_environment, compiler_version, run_tool
+
+
+def collect_model(folder: str) -> tuple[bool, str | None]:
+    """(found, arch): the compiled file is at <folder>/model.om afterwards. With host code inside
+    ATC names it model_linux_<arch>.om, and it runs on that architecture only.
+    """
+    target = os.path.join(folder, "model.om")
+    if os.path.isfile(target) and os.path.getsize(target):
+        return True, None
+    for path in sorted(glob.glob(os.path.join(folder, "model_linux_*.om"))):
+        if os.path.getsize(path):
+            os.replace(path, target)
+            return True, os.path.basename(path)[len("model_linux_") : -len(".om")]
+    return False, None
+
+
+def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> dict[str, Any]:
+    """The success message; `DriverError` otherwise. Leaves out/model.om and out/convert.json."""
+    started = time.monotonic()
+    out, work = os.path.join(scratch, "out"), os.path.join(scratch, "work")
+    home = environment.get("HOME") or os.path.join(scratch, "home")
+    for folder in (out, work, home):
+        os.makedirs(folder, exist_ok=True)
+    plan = _load_plan(os.path.join(scratch, "conf", "convert.json"))
+    argv = plan["argv"]
+    compiler = compiler_version(environment, platform.machine())
+    key = content_key(plan["contentInputs"], compiler)
+    log("{}; content key {}".format(compiler, key))
+
+    manifest = find_in_store(job["store"], key)
+    arch = manifest.get("arch") if manifest else None
+    if manifest:
+        log("the store has this artifact already: nothing to convert")
+    else:
+        child = atc_environment(environment, home, platform.machine())
+        arch = _convert_now(argv, child, scratch, float(job.get("timeoutSeconds") or 3600))
+    result = {
+        "ok": True,
+        "compiler": compiler,
+        "contentKey": key,
+        "hit": manifest is not None,
+        "durationSeconds": round(time.monotonic() - started, 1),
+        "arch": arch,
+        "argv": argv,
+    }
+    with open(os.path.join(out, "convert.json"), "w", encoding="utf-8") as file:
+        json.dump(dict(result, manifest=manifest), file)
+    return result
+
+
+def _load_plan(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (OSError, ValueError) as error:
+        raise DriverError(
+            "ResultLost", 87, "the step before left no {}: {}".format(path, error)
+        ) from error
+
+
+def _convert_now(
+    argv: list[str], environment: dict[str, str], scratch: str, seconds: float
+) -> str | None:
+    """Runs ATC and puts its model in place; the architecture it is bound to, if any."""
+    out = os.path.join(scratch, "out")
+    for stale in glob.glob(os.path.join(out, "model*.om")):
+        os.remove(stale)
+    log("running: " + " ".join(argv))
+    try:
+        run = run_tool(argv, environment, os.path.join(scratch, "work"), seconds)
+    except OSError as error:
+        raise DriverError(
+            "ConversionFailed",
+            69,
+            "{} cannot be started ({}): spec.conversion.image must be a CANN toolkit image with "
+            "the operators of the chip".format(argv[0], error.strerror),
+        ) from error
+    has_model, arch = collect_model(out)
+    failure = explain(run, seconds, has_model)
+    if failure:
+        raise failure
+    return arch
+
+
+if __name__ == "__main__":
+    sys.exit(run_container(convert))
