@@ -78,8 +78,7 @@ def test_from_a_claim_to_a_pod(tmp_path: Path, environment: dict[str, str]) -> N
         assert code == 0
         origins.append(published["origin"])
         for leftover in ("out", "in", "conf", "driver"):
-            for path in (tmp_path / "scratch" / leftover).iterdir():
-                path.unlink()
+            shutil.rmtree(tmp_path / "scratch" / leftover)
     assert origins == ["Converted", "Reused"]
     sha256 = published["sha256"]
     assert sha256 == hashlib.sha256(b"OM of --soc_version=Ascend310P3").hexdigest()
