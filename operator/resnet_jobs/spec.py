@@ -35,6 +35,7 @@ from resnet_jobs.spec_types import (
     Quantization,
     ServedModel,
 )
+from resnet_jobs.store_spec import StoreSpec, parse_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,14 +52,6 @@ DEFAULT_LOOPS = 100
 FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript")
 HOST_ARCHITECTURES = ("amd64", "arm64")
 OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8")
-
-
-@dataclass(frozen=True)
-class StoreSpec:
-    """`location` is a URL for Server and a folder for SharedClaim."""
-
-    type: str
-    location: str
 
 
 @dataclass(frozen=True)
@@ -224,9 +217,10 @@ def _seconds(value: object) -> int:
 
 
 def _store(value: object) -> StoreSpec:
-    if isinstance(value, dict):
-        if value.get("type") == "Server" and str(value.get("url", "")).startswith("http"):
-            return StoreSpec(type="Server", location=str(value["url"]).rstrip("/"))
-        if value.get("type") == "SharedClaim" and value.get("path"):
-            return StoreSpec(type="SharedClaim", location=str(value["path"]))
-    raise invalid("the operator's store setting must be a Server with a url or a SharedClaim")
+    store = parse_store(value)
+    if store is None:
+        raise invalid(
+            "the operator's store setting must be a Server with a url, a SharedClaim, or an S3 "
+            "with an endpoint and a bucket"
+        )
+    return store

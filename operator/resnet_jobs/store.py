@@ -1,26 +1,35 @@
-"""The artifact store as `publish` and `download` see it, whichever kind it is.
+"""The artifact store as `publish`, `prepare` and `evaluate` see it, whichever kind it is.
 
 Layout: `blobs/sha256/<hex>` (the file), `artifacts/<contentKey>.json` (the manifest, committed
-last; the first commit wins), `uploads/<random>` (temporary). A blob without a manifest does not
-exist, and neither does a manifest whose blob is gone: that artifact is made again and repaired.
+last; the first commit wins), `used/<contentKey>` (empty; its time is that of the last use),
+`unused/<hex>` (empty; since when no manifest names that blob), `results/<key>.json` (measured
+results), `inputs/<digest>/<contentKey>` (S3 only, see `known`), `uploads/<random>` (temporary).
+
+A blob without a manifest does not exist, and neither does a manifest whose blob is gone or has
+another digest: that artifact is made again and repaired. `sweep` removes what nobody uses.
 """
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock
+from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.files import Digest
+from resnet_jobs.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from resnet_jobs.files import Digest
     from resnet_jobs.spec import StoreSpec
 
 STORE_WAIT_SECONDS = 120.0
+MANIFESTS, BLOBS, USED, UNUSED = "artifacts", "blobs/sha256", "used", "unused"
+UPLOADS, RESULTS, INPUTS = "uploads", "results", "inputs"
 
 
 @dataclass(frozen=True)
@@ -36,18 +45,108 @@ class Manifest:
     def encoded(self) -> bytes:
         return json.dumps(self.document, indent=1).encode()
 
+    @property
+    def digest(self) -> Digest:
+        return Digest(sha256=self.sha256, size=self.size)
 
-class Store(Protocol):
-    """Failures are `JobError`: StoreUnavailable, StoreFull."""
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a folder; `modified` in seconds, by the clock of the store."""
+
+    name: str
+    modified: float
+
+
+class Store(ABC):
+    """What every kind promises. Failures are `JobError`: StoreUnavailable, StoreFull."""
+
+    indexes_inputs = False  # whether the driver cannot ask by itself: see `known`
 
     def find(self, content_key: str) -> Manifest | None:
-        """The manifest of a whole artifact."""
+        """The manifest of a whole artifact; its blob is read and compared."""
+        manifest = self.named(content_key)
+        if manifest is None:
+            return None
+        if self.checksum(blob_path(manifest.sha256)) != manifest.digest:
+            say(f"the store's copy of {manifest.sha256} is damaged")
+            return None
+        return manifest
+
+    def named(self, content_key: str) -> Manifest | None:
+        """The manifest of an artifact whose blob has the right size."""
+        data = self.read(manifest_path(content_key))
+        manifest = None if data is None else parse_manifest(data, content_key)
+        if manifest is None or self.size(blob_path(manifest.sha256)) != manifest.size:
+            return None
+        return manifest
 
     def put_blob(self, path: Path, digest: Digest) -> None:
-        """Uploads a file under its digest."""
+        """Uploads a file under its digest; a damaged copy of it is replaced."""
+        place = blob_path(digest.sha256)
+        if self.size(place) == digest.size:
+            if self.checksum(place) == digest:
+                self.remove(f"{UNUSED}/{digest.sha256}")
+                say("the store has the file already")
+                return
+            say("the store's copy of the file is damaged; replacing it")
+        self.upload(place, path, digest)
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Publishes; the answer is the manifest that holds, which may be someone else's."""
+        key, data = manifest.content_key, manifest.encoded()
+        if not self.write(manifest_path(key), data, overwrite=False):
+            winner = self.find(key)
+            if winner is not None:
+                return winner
+            say("the manifest there has no whole blob; replacing it")
+            self.write(manifest_path(key), data)
+        kept = self.named(key)
+        if kept is None:
+            raise JobError(
+                Reason.STORE_UNAVAILABLE, "the store lost the artifact right after it was stored"
+            )
+        return kept
+
+    def touch(self, content_key: str) -> None:
+        """Notes that the artifact was used now."""
+        self.write(f"{USED}/{content_key}", b"")
+
+    def put_result(self, key: str, data: bytes) -> None:
+        """Keeps a measured result; a newer one of the same key replaces it."""
+        self.write(f"{RESULTS}/{key}.json", data)
+
+    def get_result(self, key: str) -> bytes | None:
+        return self.read(f"{RESULTS}/{key}.json")
+
+    # What each kind knows how to do. Places are relative, without a leading slash.
+
+    @abstractmethod
+    def read(self, place: str) -> bytes | None:
+        """A small file."""
+
+    @abstractmethod
+    def size(self, place: str) -> int | None: ...
+
+    @abstractmethod
+    def checksum(self, place: str) -> Digest | None:
+        """What the file really holds, read from the first to the last byte."""
+
+    @abstractmethod
+    def write(self, place: str, data: bytes, *, overwrite: bool = True) -> bool:
+        """A small file, whole or not at all; False when the name is taken and may not be."""
+
+    @abstractmethod
+    def upload(self, place: str, path: Path, digest: Digest) -> None:
+        """A large file, whole or not at all."""
+
+    @abstractmethod
+    def entries(self, folder: str) -> list[Entry]:
+        """The files right in a folder; none for one that is not there."""
+
+    @abstractmethod
+    def remove(self, place: str) -> None:
+        """Deletes a file; one that is not there is as good."""
 
 
 def open_store(spec: StoreSpec, *, clock: Clock = SYSTEM_CLOCK) -> Store:
@@ -58,17 +157,21 @@ def open_store(spec: StoreSpec, *, clock: Clock = SYSTEM_CLOCK) -> Store:
         from resnet_jobs.store_shared import SharedClaimStore
 
         return SharedClaimStore(Path(spec.location))
+    if spec.type == "S3":
+        from resnet_jobs.store_s3 import S3Store
+
+        return S3Store(spec, wait_seconds=STORE_WAIT_SECONDS, clock=clock)
     from resnet_jobs.store_server import ServerStore
 
     return ServerStore(spec.location, wait_seconds=STORE_WAIT_SECONDS, clock=clock)
 
 
 def blob_path(sha256: str) -> str:
-    return f"blobs/sha256/{sha256}"
+    return f"{BLOBS}/{sha256}"
 
 
 def manifest_path(content_key: str) -> str:
-    return f"artifacts/{content_key}.json"
+    return f"{MANIFESTS}/{content_key}.json"
 
 
 def parse_manifest(data: bytes, content_key: str) -> Manifest | None:

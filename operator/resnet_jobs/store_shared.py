@@ -13,9 +13,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from resnet_jobs.errors import JobError, Reason
-from resnet_jobs.files import CHUNK_BYTES, FULL
-from resnet_jobs.progress import say, size_text
-from resnet_jobs.store import Manifest, blob_path, manifest_path, parse_manifest
+from resnet_jobs.files import CHUNK_BYTES, FULL, digest_file
+from resnet_jobs.progress import size_text
+from resnet_jobs.store import UPLOADS, Entry, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,25 +25,34 @@ if TYPE_CHECKING:
     from resnet_jobs.files import Digest
 
 
-class SharedClaimStore:
+class SharedClaimStore(Store):
     """One folder, shared by every Job and every serving pod of a namespace."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def find(self, content_key: str) -> Manifest | None:
+    def read(self, place: str) -> bytes | None:
         with self._explained():
             try:
-                data = (self._root / manifest_path(content_key)).read_bytes()
-                manifest = parse_manifest(data, content_key)
-                if manifest is None:
-                    return None
-                size = (self._root / blob_path(manifest.sha256)).stat().st_size
+                return (self._root / place).read_bytes()
             except FileNotFoundError:
                 return None
-        return manifest if size == manifest.size else None
 
-    def put_blob(self, path: Path, digest: Digest) -> None:
+    def size(self, place: str) -> int | None:
+        with self._explained():
+            try:
+                return (self._root / place).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def checksum(self, place: str) -> Digest | None:
+        with self._explained():
+            try:
+                return digest_file(self._root / place)
+            except FileNotFoundError:
+                return None
+
+    def upload(self, place: str, path: Path, digest: Digest) -> None:
         with self._explained():
             free = shutil.disk_usage(self._root).free
             if digest.size > free:
@@ -51,29 +60,42 @@ class SharedClaimStore:
             with self._upload() as (file, temporary), path.open("rb") as source:
                 shutil.copyfileobj(source, file, CHUNK_BYTES)
                 self._finish(file)
-                temporary.replace(self._place(blob_path(digest.sha256)))
+                temporary.replace(self._place(place))
 
-    def commit(self, manifest: Manifest) -> Manifest:
-        target = manifest_path(manifest.content_key)
+    def write(self, place: str, data: bytes, *, overwrite: bool = True) -> bool:
         with self._explained(), self._upload() as (file, temporary):
-            file.write(manifest.encoded())
+            file.write(data)
             self._finish(file)
-            place = self._place(target)
+            target = self._place(place)
+            if overwrite:
+                temporary.replace(target)
+                return True
             try:
-                place.hardlink_to(temporary)  # fails when there is one: the first commit wins
+                target.hardlink_to(temporary)  # fails when there is one: the first commit wins
             except FileExistsError:
-                winner = self.find(manifest.content_key)
-                if winner is not None:
-                    return winner
-                say("the manifest there has lost its blob; replacing it")
-                temporary.replace(place)
+                return False
             except OSError as error:
                 if error.errno in FULL:
                     raise
                 # No hard links on this file system. Both manifests of a race are whole and both
                 # blobs are there, so the last one winning is harmless.
-                temporary.replace(place)
-        return self.find(manifest.content_key) or manifest
+                if target.exists():
+                    return False
+                temporary.replace(target)
+        return True
+
+    def entries(self, folder: str) -> list[Entry]:
+        found = []
+        with self._explained(), contextlib.suppress(FileNotFoundError):
+            for item in os.scandir(self._root / folder):
+                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                    if item.is_file():
+                        found.append(Entry(item.name, item.stat().st_mtime))
+        return found
+
+    def remove(self, place: str) -> None:
+        with self._explained():
+            (self._root / place).unlink(missing_ok=True)
 
     def _place(self, relative: str) -> Path:
         path = self._root / relative
@@ -82,7 +104,7 @@ class SharedClaimStore:
 
     @contextlib.contextmanager
     def _upload(self) -> Iterator[tuple[IO[bytes], Path]]:
-        temporary = self._place(f"uploads/{secrets.token_hex(16)}")
+        temporary = self._place(f"{UPLOADS}/{secrets.token_hex(16)}")
         try:
             with temporary.open("wb") as file:
                 yield file, temporary
