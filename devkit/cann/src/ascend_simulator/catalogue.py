@@ -127,6 +127,11 @@ CATALOGUE: dict[str, Entry] = {
         "--input_shape has {} dimensions for an input that has {}.",
         "Give as many sizes as the model's input has dimensions.",
     ),
+    "E10052": Entry(
+        "Invalid_AIPP_Configuration",
+        "AIPP configuration is invalid. Reason: {}.",
+        "Correct the file of --insert_op_conf as the reason says.",
+    ),
     "E10054": Entry(
         _ARGUMENT,
         "The required parameter {} for ATC is empty.",
@@ -157,6 +162,11 @@ CATALOGUE: dict[str, Entry] = {
         _ONNX,
         "The model has {} --domain_version fields, but only one is allowed.",
         "Export the model for one operator domain; nodes without a domain allow no second one.",
+    ),
+    "E19005": Entry(
+        "Failure_to_Parse_File",
+        "Failed to parse file {}.",
+        "Correct the text at the place that the trace names.",
     ),
     "E19010": Entry(
         "Not_Supported_Operator",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from ascend_simulator import chips, graph, om
+from ascend_simulator import aipp, aipp_graph, chips, graph, om
 from ascend_simulator.catalogue import CATALOGUE
 from ascend_simulator.errors import AtcError
 from ascend_simulator.ortrun import RuntimeFailure, cpu_count, session
@@ -39,12 +40,20 @@ def compile_order(order: Order, command_line: str) -> tuple[om.Header, bytes]:
         for node in model.graph.node
         for index, name in enumerate(node.output)
     }
+    fronts = {}
+    if order.aipp:
+        fronts = aipp_graph.fit(model, aipp.read_config(order.aipp), order.soc_version)
     saturate = chips.saturates(order.soc_version)
     model = round_graph(_fold(model), order.precision, saturate=saturate)
     if order.output_type == "FP16":
         _narrow_outputs(model)
+    aipp_graph.insert(model, fronts)
     data = model.SerializeToString()
     inputs, outputs = _try_out(data, model, order, producers)
+    inputs = tuple(
+        replace(tensor, format=om.FORMAT_NHWC) if tensor.name in fronts else tensor
+        for tensor in inputs
+    )
     header = om.Header(
         atc_version=ATC_VERSION,
         soc_version=order.soc_version,
@@ -58,6 +67,7 @@ def compile_order(order: Order, command_line: str) -> tuple[om.Header, bytes]:
         work_bytes=4 * sum(tensor.size for tensor in (*inputs, *outputs)),
         graph_bytes=len(data),
         graph_sha256=om.digest(data),
+        aipp={name: op.record() for name, op in fronts.items()},
     )
     return header, data
 

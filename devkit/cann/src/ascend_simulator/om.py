@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 MAGIC = b"CANNSIM\x01"
 _LENGTH = struct.Struct("<Q")
@@ -20,7 +21,7 @@ ACL_TYPES = {1: 0, 10: 1, 3: 2, 6: 3, 2: 4, 5: 6, 4: 7, 12: 8, 7: 9, 13: 10, 11:
 """ONNX element type -> aclDataType."""
 ITEM_BYTES = {0: 4, 1: 2, 2: 1, 3: 4, 4: 1, 6: 2, 7: 2, 8: 4, 9: 8, 10: 8, 11: 8, 12: 1}
 """aclDataType -> bytes of one element."""
-FORMAT_NCHW, FORMAT_ND = 0, 2
+FORMAT_NCHW, FORMAT_NHWC, FORMAT_ND = 0, 1, 2
 
 
 class NotAnOmError(Exception):
@@ -59,6 +60,8 @@ class Header:
     work_bytes: int
     graph_bytes: int
     graph_sha256: str
+    aipp: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Input -> its AIPP as compiled."""
 
 
 def digest(graph: bytes) -> str:

@@ -33,6 +33,8 @@ class Order:
     output_type: str
     host_code: str | None
     """The architecture in the file's name, when the .om carries code for the host."""
+    aipp: Path | None = None
+    """The file of --insert_op_conf."""
 
 
 def make_order(flags: Flags, *, host_code: str | None) -> Order:
@@ -66,6 +68,7 @@ def make_order(flags: Flags, *, host_code: str | None) -> Order:
         precision,
         flags.get("output_type") or "",
         flags.get("host_env_cpu") or host_code,
+        input_path("insert_op_conf", aipp) if (aipp := flags.get("insert_op_conf")) else None,
     )
 
 
