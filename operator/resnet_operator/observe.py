@@ -16,8 +16,8 @@ from resnet_operator.observed import ConfigMapObject, Observed, ServiceObject, S
 from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.times import seconds_since
 from resnet_operator.plan.trouble import missing_claim
-from resnet_operator.render.conversion import source_reference
 from resnet_operator.render.serving import runtime_digest
+from resnet_operator.render.sources import source_reference
 from resnet_operator.views import Views
 
 
@@ -104,17 +104,24 @@ async def _source_problem(service: ServiceObject, views: Views, kube: Kube) -> s
     resolved = service.resolved
     if resolved is None:
         return None
-    kind, name, key = source_reference(resolved.spec.model.uri)
     namespace = service.meta.namespace
-    if kind == "pvc" and views.claims.one(namespace, name) is None:
-        return missing_claim(name).message
-    if kind == "configmap":
-        found = await _config_map(kube, namespace, name)
-        if found is None:
-            return f'ConfigMap "{name}" of model.uri does not exist; create it or change the URI'
-        keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])
-        if key not in keys:
-            return f'ConfigMap "{name}" has no key "{key}"; it has {", ".join(keys[:5])}'
+    for claim in service.claims:
+        if views.claims.one(namespace, claim) is None:
+            return missing_claim(claim).message
+    for uri in resolved.uris:
+        kind, name, key = source_reference(uri)
+        if kind == "configmap" and (problem := await _missing_key(kube, namespace, name, key)):
+            return problem
+    return None
+
+
+async def _missing_key(kube: Kube, namespace: str, name: str, key: str) -> str | None:
+    found = await _config_map(kube, namespace, name)
+    if found is None:
+        return f'ConfigMap "{name}" of model.uri does not exist; create it or change the URI'
+    keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])
+    if key not in keys:
+        return f'ConfigMap "{name}" has no key "{key}"; it has {", ".join(keys[:5])}'
     return None
 
 

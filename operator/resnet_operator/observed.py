@@ -122,8 +122,10 @@ class ServiceObject:
         """Return the claims that the spec names."""
         if self.resolved is None:
             return ()
-        parts = urlsplit(self.resolved.spec.model.uri)
-        return (parts.netloc,) if parts.scheme == "pvc" else ()
+        parts = (urlsplit(uri) for uri in self.resolved.uris)
+        return tuple(part.netloc for part in parts if part.scheme == "pvc") + (
+            (self.resolved.op_cache_claim,) if self.resolved.op_cache_claim else ()
+        )
 
 
 @dataclass(frozen=True, slots=True)

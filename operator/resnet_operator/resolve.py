@@ -1,7 +1,7 @@
 """From spec and settings to one flat set of decided values. Pure.
 
 All defaults are resolved here, none in the schema, so that a stored object stays as the user
-wrote it. `source_key` and `declared_digest` are over what is *declared*: a new version of the
+wrote it. `declared_digest` and the source key are over what is *declared*: a new version of the
 operator with other defaults must not convert again or restart anybody.
 """
 
@@ -11,14 +11,35 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from resnet_operator.api.spec import BatchingMode, ResNetServiceSpec, Warmup
+from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.images import amct_image, converter_image, export_image, serving_image
 from resnet_operator.names import digest
 from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
+from resnet_operator.source_key import DECIDING, source_key
 
-# Raised by hand when the Job would make another artifact from the same declaration.
-RECIPE = 1
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
+QUANTIZED_BATCH_SIZES = (8,)
+DEFAULT_CLASSES = 1000
+SUFFIXES = {
+    ".onnx": ModelFormat.ONNX,
+    ".om": ModelFormat.OM,
+    ".pth": ModelFormat.PYTORCH,
+    ".torchscript": ModelFormat.TORCH_SCRIPT,
+}
+# MindCluster's templates of static vNPU slices, and what the resource's name then ends with.
+SLICE_SUFFIXES = {
+    "vir01": "-1c",
+    "vir02": "-2c",
+    "vir04": "-4c",
+    "vir08": "-8c",
+    "vir16": "-16c",
+    "vir02_1c": "-2c.1cpu",
+    "vir04_3c": "-4c.3cpu",
+    "vir04_3c_ndvpp": "-4c.3cpu.ndvpp",
+    "vir04_4c_dvpp": "-4c.4cpu.dvpp",
+}
 CPU = "CPU"
 ASCEND_OM = "AscendOM"
 ONNX_RUNTIME = "ONNXRuntime"
@@ -35,8 +56,12 @@ class Resolved:
     chip_count: int
     resource: str | None
     runtime: str
+    format: ModelFormat
     batch_sizes: tuple[int, ...]
+    small_channel: bool
     converter_image: str | None
+    amct_image: str | None
+    export_image: str | None
     serving_image: str
     max_batch_size: int
     preferred_batch_sizes: tuple[int, ...]
@@ -52,15 +77,31 @@ class Resolved:
     suspended: bool
     source_key: str
 
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """Return where the conversion fetches from, the model first."""
+        conversion = self.spec.conversion
+        quantization = conversion.quantization if conversion and self.amct_image else None
+        more = (quantization.calibration.uri,) if quantization else ()
+        return (self.spec.model.uri, *more)
+
+    @property
+    def op_cache_claim(self) -> str | None:
+        """Return the claim on which ATC keeps compiled operators."""
+        conversion = self.spec.conversion
+        cache = conversion.op_compiler_cache if conversion and self.on_chip else None
+        return cache.persistent_volume_claim if cache else None
+
 
 def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings) -> Resolved:
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
-    _check_uri(spec.model.uri)
+    _check_uri(spec)
     chip = spec.accelerator.chip
     on_chip = chip != CPU
     runtime = ASCEND_OM if on_chip else ONNX_RUNTIME
     conversion, batching = spec.conversion, spec.serving.batching
-    batch_sizes = tuple((conversion and conversion.batch_sizes) or DEFAULT_BATCH_SIZES)
+    model_format = _format(spec)
+    batch_sizes = _batch_sizes(conversion)
     count = spec.accelerator.count or 1
     max_batch_size = (batching and batching.max_batch_size) or batch_sizes[-1]
     if max_batch_size > batch_sizes[-1]:
@@ -78,9 +119,13 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         chip_count=count,
         resource=_resource(spec, settings) if on_chip else None,
         runtime=runtime,
+        format=model_format,
         batch_sizes=batch_sizes,
-        converter_image=_converter_image(spec, settings) if on_chip else None,
-        serving_image=_serving_image(spec, settings, runtime),
+        small_channel=_small_channel(conversion),
+        amct_image=amct_image(conversion, settings) if on_chip else None,
+        export_image=export_image(model_format, settings),
+        converter_image=converter_image(spec, settings) if on_chip else None,
+        serving_image=serving_image(spec, settings, runtime),
         max_batch_size=max_batch_size,
         preferred_batch_sizes=_preferred(spec, batch_sizes, max_batch_size),
         dynamic_batching=dynamic,
@@ -95,40 +140,6 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         suspended=bool(spec.suspend),
         source_key=source_key(uid=uid, spec=spec),
     )
-
-
-def source_key(*, uid: str, spec: ResNetServiceSpec) -> str:
-    """Return the 16-digit key of what is declared about the artifact.
-
-    A source with a digest is the same file for everybody, so objects share the record and the
-    Job. Without one it may be another file next week: the key then belongs to this object.
-    The URI is part of the key in both cases: a corrected URI must be tried anew. The same file at
-    two places still converts once, because the store is asked by content after the download.
-    """
-    conversion = spec.conversion
-    declared: dict[str, Any] = {
-        "recipe": RECIPE,
-        "uri": spec.model.uri,
-        "sha256": spec.model.sha256,
-        "format": spec.model.format,
-        "chip": spec.accelerator.chip,
-        "conversion": conversion.model_dump(
-            mode="json",
-            exclude_none=True,
-            include={
-                "image",
-                "batch_sizes",
-                "input_shapes",
-                "precision_mode",
-                "op_select_impl_mode",
-            },
-        )
-        if conversion
-        else {},
-    }
-    if not spec.model.sha256:
-        declared |= {"uid": uid, "refetch": spec.model.refetch}
-    return digest(declared, 16)
 
 
 def declared_digest(
@@ -153,46 +164,89 @@ def declared_digest(
     return digest(declared, 10)
 
 
-def _check_uri(uri: str) -> None:
-    try:
-        urlsplit(uri)
-    except ValueError as error:
-        # The CRD's rules cannot see every one, an unclosed [ of an IPv6 address for example.
-        raise InvalidSpec(f"spec.model.uri cannot be read ({error}); correct it") from error
+def _format(spec: ResNetServiceSpec) -> ModelFormat:
+    """Return the declared format, else that of the suffix, else ONNX; and check what it needs."""
+    model = spec.model
+    path = urlsplit(model.uri).path.lower()
+    found = model.format or next(
+        (kind for suffix, kind in SUFFIXES.items() if path.endswith(suffix)), ModelFormat.ONNX
+    )
+    if found is ModelFormat.PYTORCH and model.pytorch is None:
+        raise InvalidSpec(
+            "a PyTorch file holds weights only; write model.pytorch.architecture, for example "
+            "resnet50, or format: TorchScript"
+        )
+    if found is not ModelFormat.PYTORCH and model.pytorch is not None:
+        raise InvalidSpec(f"remove model.pytorch, or write model.format: PyTorch; it is {found}")
+    if found is not ModelFormat.ONNX and model.quantized:
+        raise InvalidSpec(f"remove model.quantized; only ONNX can come quantized, this is {found}")
+    if found is ModelFormat.OM:
+        _check_om(spec)
+    return found
+
+
+def _check_om(spec: ResNetServiceSpec) -> None:
+    if spec.accelerator.chip == CPU:
+        raise InvalidSpec("an OM runs on the chip it was made for; write an Ascend chip")
+    conversion = spec.conversion
+    options = (
+        conversion.model_dump(exclude_none=True, by_alias=True, include=DECIDING - {"image"})
+        if conversion
+        else {}
+    )
+    extra = sorted(set(options) - {"batchSizes", "inputShapes"})
+    if extra:
+        raise InvalidSpec(
+            f"remove conversion.{extra[0]}; an OM is served as it is and not converted again"
+        )
+
+
+def _batch_sizes(conversion: Conversion | None) -> tuple[int, ...]:
+    if conversion and conversion.batch_sizes:
+        return tuple(conversion.batch_sizes)
+    return QUANTIZED_BATCH_SIZES if conversion and conversion.quantization else DEFAULT_BATCH_SIZES
+
+
+def _small_channel(conversion: Conversion | None) -> bool:
+    """Return what is declared, else true with the fields of preprocessing."""
+    if conversion is None:
+        return False
+    if conversion.small_channel is not None:
+        return conversion.small_channel
+    return conversion.preprocessing is not None and conversion.preprocessing.raw_aipp is None
+
+
+def _check_uri(spec: ResNetServiceSpec) -> None:
+    quantization = spec.conversion and spec.conversion.quantization
+    uris = {"model.uri": spec.model.uri}
+    if quantization:
+        uris["conversion.quantization.calibration.uri"] = quantization.calibration.uri
+    for field, uri in uris.items():
+        try:
+            urlsplit(uri)
+        except ValueError as error:
+            # The CRD's rules cannot see every one, an unclosed [ of an IPv6 address for example.
+            raise InvalidSpec(f"spec.{field} cannot be read ({error}); correct it") from error
 
 
 def _resource(spec: ResNetServiceSpec, settings: Settings) -> str:
-    chip = spec.accelerator.chip
-    resource = spec.accelerator.resource_name or by_longest_prefix(settings.chip_resources, chip)
+    chip, part = spec.accelerator.chip, spec.accelerator.slice
+    if spec.accelerator.resource_name:
+        return spec.accelerator.resource_name
+    resource = by_longest_prefix(settings.chip_resources, chip)
     if not resource:
         raise InvalidSpec(
             f"no resource name is known for chip {chip}; set accelerator.resourceName, "
             "or chipResources in the operator's settings"
         )
-    return resource
-
-
-def _converter_image(spec: ResNetServiceSpec, settings: Settings) -> str:
-    chip = spec.accelerator.chip
-    image = (spec.conversion and spec.conversion.image) or by_longest_prefix(
-        settings.converter_images, chip
-    )
-    if not image:
+    if part is None:
+        return resource
+    if part not in SLICE_SUFFIXES:
         raise InvalidSpec(
-            f"no CANN image is set for chip {chip}; set conversion.image, "
-            "or images.converter in the operator's settings"
+            f"no resource name is known for slice {part}; write one of "
+            f"{', '.join(SLICE_SUFFIXES)}, or set accelerator.resourceName"
         )
-    return image
-
-
-def _serving_image(spec: ResNetServiceSpec, settings: Settings, runtime: str) -> str:
-    image = spec.serving.image or settings.serving_images.get(runtime)
-    if not image:
-        raise InvalidSpec(
-            f"no serving image is set for runtime {runtime}; set serving.image, "
-            "or images.serving in the operator's settings"
-        )
-    return image
+    return resource + SLICE_SUFFIXES[part]
 
 
 def _preferred(

@@ -55,9 +55,13 @@ class Settings(BaseSettings):
     jobs_image: str
     converter_images: dict[str, str] = Field(default_factory=dict)
     serving_images: dict[str, str] = Field(default_factory=dict)
+    amct_image: str = ""
+    export_image: str = ""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     store: StoreSettings = StoreSettings()
+    # Of the containers that fetch: proxies, endpoints of object stores and hubs.
+    source_environment: dict[str, str] = Field(default_factory=dict)
     chip_resources: dict[str, str] = Field(default_factory=lambda: dict(MIND_CLUSTER_RESOURCES))
     runtime_class_name: str = ""
     scheduler_name: str = ""

@@ -10,7 +10,7 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.artifact import Artifact, TensorInfo
 from resnet_operator.render.conversion import record_content
-from resnet_operator.resolve import source_key
+from resnet_operator.source_key import source_key
 
 CHIP = "Ascend310P3"
 COMPILER = "ATC 8.2.RC1 (simulator)"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, Image, cel, rule
+from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
 from resnet_operator.api.pod import LabelMap, Resources, Tolerations
+from resnet_operator.api.preprocessing import Preprocessing
+from resnet_operator.api.quantization import Quantization
 
 Batch = Annotated[int, Field(ge=1, le=2048)]
 Dim = Annotated[int, Field(ge=1, le=65536)]
@@ -37,6 +39,65 @@ class OpSelectImplMode(StrEnum):
     HIGH_PRECISION = "HighPrecision"
     HIGH_PERFORMANCE_FOR_ALL = "HighPerformanceForAll"
     HIGH_PRECISION_FOR_ALL = "HighPrecisionForAll"
+
+
+class HostArchitecture(StrEnum):
+    AMD64 = "amd64"
+    ARM64 = "arm64"
+
+
+class OutputType(StrEnum):
+    FP32 = "FP32"
+    FP16 = "FP16"
+    UINT8 = "UINT8"
+    INT8 = "INT8"
+
+
+# What ATC takes beside the fields here, and nothing that the operator sets itself or that would
+# leave the OM incomplete. `resnet_jobs.atc` knows what each may hold; a test compares the two.
+EXTRA_ARGS = (
+    "--ac_parallel_enable",
+    "--aicore_num",
+    "--buffer_optimize",
+    "--core_type",
+    "--deterministic",
+    "--disable_reuse_memory",
+    "--enable_single_stream",
+    "--input_fp16_nodes",
+    "--is_weight_clip",
+    "--jit_compile",
+    "--log",
+    "--oo_level",
+    "--op_debug_level",
+    "--optypelist_for_implmode",
+    "--out_nodes",
+    "--sparsity",
+)
+FileText = Annotated[str, Field(min_length=1, max_length=8192)]
+
+
+class ConfigFiles(ApiModel):
+    """Files that ATC reads, as text."""
+
+    fusion_switch: FileText | None = Field(
+        default=None, description="Fusion passes to switch off: --fusion_switch_file."
+    )
+    op_precision: FileText | None = Field(
+        default=None, description="Precision of single operators: --op_precision_mode."
+    )
+    mix_list: FileText | None = Field(
+        default=None,
+        description="Operators of the mixed precision modes, as JSON: --modify_mixlist.",
+    )
+    keep_dtype: FileText | None = Field(
+        default=None, description="Operators that keep their type: --keep_dtype."
+    )
+
+
+class OpCompilerCache(ApiModel):
+    persistent_volume_claim: ObjectName = Field(
+        description="Claim in the object's namespace that keeps compiled operators."
+    )
 
 
 class Conversion(ApiModel):
@@ -72,7 +133,7 @@ class Conversion(ApiModel):
         default=None,
         description=(
             "Batch sizes the chip runs: one is a static batch, several are ATC's dynamic "
-            "profiles; default [1, 2, 4, 8]."
+            "profiles; default [1, 2, 4, 8], with quantization [8]."
         ),
     )
     input_shapes: (
@@ -93,6 +154,57 @@ class Conversion(ApiModel):
     op_select_impl_mode: OpSelectImplMode | None = Field(
         default=None, description="ATC's --op_select_implmode; absent means no flag."
     )
+    preprocessing: Preprocessing | None = Field(
+        default=None,
+        description="What the chip does with a picture before the model; clients then send uint8.",
+    )
+    quantization: Quantization | None = Field(
+        default=None, description="Quantization to INT8 by AMCT before ATC; one batch size only."
+    )
+    small_channel: bool | None = Field(
+        default=None,
+        description=(
+            "ATC's --enable_small_channel for the first convolution; default true with fields of "
+            "preprocessing."
+        ),
+    )
+    output_type: OutputType | None = Field(
+        default=None, description="ATC's --output_type of all outputs; absent means no flag."
+    )
+    first_layer_quantization: bool | None = Field(
+        default=None,
+        description="Quantize the first convolution after AIPP; for 310P and 310B; default false.",
+    )
+    host_architecture: HostArchitecture | None = Field(
+        default=None,
+        description="Architecture of the nodes that serve; default that of the conversion's node.",
+    )
+    config_files: ConfigFiles | None = Field(
+        default=None, description="Configuration files of ATC, as text."
+    )
+    op_compiler_cache: OpCompilerCache | None = Field(
+        default=None, description="Where ATC keeps compiled operators for later conversions."
+    )
+    extra_args: (
+        Annotated[
+            dict[
+                Annotated[str, Field(max_length=64)],
+                Annotated[str, Field(min_length=1, max_length=1024)],
+            ],
+            Field(
+                max_length=16,
+                json_schema_extra=cel(
+                    rule(
+                        "self.all(k, k in [" + ", ".join(f"'{name}'" for name in EXTRA_ARGS) + "])",
+                        "remove what is no field and not one of " + ", ".join(EXTRA_ARGS),
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None, description="Further options of ATC and their values, from a fixed list."
+    )
     resources: Resources | None = Field(
         default=None,
         description="CPU and memory of ATC; default requests 500m CPU and 2Gi, no limits.",
@@ -111,4 +223,29 @@ class Conversion(ApiModel):
         ge=0,
         le=10,
         description="Further attempts after a failure that a retry can help; default 2.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.quantization) || !has(self.batchSizes) || self.batchSizes.size() == 1",
+                "write one batch size with quantization; ATC makes no dynamic profiles of a "
+                "quantized model",
+            ),
+            rule(
+                "!has(self.quantization) || !has(self.precisionMode) || "
+                "!(self.precisionMode in ['ForceFP32', 'MustKeepOriginDtype', 'Origin'])",
+                "choose another precisionMode; ATC refuses ForceFP32, MustKeepOriginDtype and "
+                "Origin for a quantized model",
+            ),
+            rule(
+                "!has(self.smallChannel) || !self.smallChannel || has(self.preprocessing)",
+                "add preprocessing or remove smallChannel; ATC uses it with AIPP only",
+            ),
+            rule(
+                "!has(self.firstLayerQuantization) || !self.firstLayerQuantization || "
+                "has(self.preprocessing)",
+                "add preprocessing or remove firstLayerQuantization; ATC uses it with AIPP only",
+            ),
+        )
     )

@@ -5,14 +5,90 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
-from resnet_operator.api.pod import ConfigMapKeyRef
+from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
+from resnet_operator.api.source import FORMS, uri
 
 
 class ModelFormat(StrEnum):
     ONNX = "ONNX"
+    OM = "OM"
+    PYTORCH = "PyTorch"
+    TORCH_SCRIPT = "TorchScript"
+
+
+class Architecture(StrEnum):
+    """The ResNets of torchvision, by the names of its functions."""
+
+    RESNET18 = "resnet18"
+    RESNET34 = "resnet34"
+    RESNET50 = "resnet50"
+    RESNET101 = "resnet101"
+    RESNET152 = "resnet152"
+    WIDE_RESNET50_2 = "wide_resnet50_2"
+    WIDE_RESNET101_2 = "wide_resnet101_2"
+    RESNEXT50_32X4D = "resnext50_32x4d"
+    RESNEXT101_32X8D = "resnext101_32x8d"
+    RESNEXT101_64X4D = "resnext101_64x4d"
+
+
+class TensorType(StrEnum):
+    """Triton's types that a converted model can have."""
+
+    BOOL = "BOOL"
+    UINT8 = "UINT8"
+    INT8 = "INT8"
+    INT16 = "INT16"
+    INT32 = "INT32"
+    INT64 = "INT64"
+    FP16 = "FP16"
+    FP32 = "FP32"
+
+
+class PyTorch(ApiModel):
+    architecture: Architecture = Field(
+        description="Network of torchvision that the weights belong to."
+    )
+    classes: int | None = Field(
+        default=None, ge=1, le=1000000, description="Number of classes; default 1000."
+    )
+    checkpoint_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Key of the weights in the checkpoint, for example state_dict; default none.",
+    )
+    strip_prefix: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Prefix to remove from the weights' names, for example 'module.'.",
+    )
+
+
+class DeclaredTensor(ApiModel):
+    name: Annotated[str, Field(min_length=1, max_length=127)] = Field(
+        description="Name of the tensor."
+    )
+    data_type: TensorType = Field(description="Triton type, for example FP32.")
+    dims: Annotated[
+        list[Annotated[int, Field(ge=1, le=1048576)]], Field(min_length=1, max_length=8)
+    ] = Field(description="Shape without the batch dimension.")
+
+
+DeclaredTensors = Annotated[
+    list[DeclaredTensor],
+    Field(
+        min_length=1,
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    ),
+]
 
 
 class ClassLabels(ApiModel):
@@ -24,41 +100,12 @@ class ClassLabels(ApiModel):
 class Model(ApiModel):
     """Where the model lies and what it is called."""
 
-    uri: str = Field(
-        min_length=1,
-        max_length=2048,
-        description=(
-            "Where the model lies: pvc://<claim>/<path>, configmap://<name>/<key>, "
-            "http://… or https://…."
-        ),
-        json_schema_extra=cel(
-            rule(
-                "self.startsWith('pvc://') || self.startsWith('configmap://') || "
-                "self.startsWith('http://') || self.startsWith('https://')",
-                "write pvc://<claim>/<path>, configmap://<name>/<key>, http://… or https://…; "
-                "other schemes are not supported yet",
-            ),
-            rule(
-                "!self.matches('^https?://[^/]*@')",
-                "remove the user and password from the URI; anyone who may read the object "
-                "could read them",
-            ),
-            rule(
-                "!self.startsWith('pvc://') || "
-                "self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$')",
-                "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx",
-            ),
-            rule(
-                "!self.startsWith('configmap://') || "
-                "self.matches('^configmap://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+$')",
-                "write configmap://<name>/<key>, for example configmap://models/digits.onnx",
-            ),
-            rule("!self.contains('/../') && !self.endsWith('/..')", "remove '..' from the path"),
-            rule(
-                r"!self.matches('^https?://') || self.matches(r'^https?://[^/?#\s]+/\S+$')",
-                "write the host and the path of the file, without spaces, for example "
-                "https://models.example.com/resnet50.onnx",
-            ),
+    uri: str = uri(
+        f"Where the model lies: {FORMS}.",
+        rule(
+            "!self.startsWith('pvc://') || "
+            "self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$')",
+            "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx",
         ),
     )
     sha256: Sha256 | None = Field(
@@ -74,7 +121,17 @@ class Model(ApiModel):
         description="Free text; change it to have a URI without sha256 fetched again.",
     )
     format: ModelFormat | None = Field(
-        default=None, description="Format of the file; default ONNX."
+        default=None,
+        description=(
+            "Format of the file; default by its suffix: .onnx, .om, .pth (PyTorch) or .torchscript."
+        ),
+    )
+    pytorch: PyTorch | None = Field(
+        default=None, description="Which network the weights of a PyTorch file belong to."
+    )
+    quantized: bool | None = Field(
+        default=None,
+        description="True for an ONNX model that AMCT has quantized already; default false.",
     )
     name: (
         Annotated[
@@ -90,4 +147,38 @@ class Model(ApiModel):
     class_labels: ClassLabels | None = Field(
         default=None,
         description="Names of the classes, which Triton returns for a request with class_count.",
+    )
+    credentials_secret_ref: LocalObjectReference | None = Field(
+        default=None,
+        description=(
+            "Secret with the login of the sources, mounted where they are fetched and nowhere "
+            "else, for example AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, HF_TOKEN, "
+            "or username and password."
+        ),
+    )
+    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = Field(
+        default=None,
+        description="ConfigMap key with PEM certificates that the sources' servers are trusted by.",
+    )
+    inputs: DeclaredTensors | None = Field(
+        default=None,
+        description="The model's inputs, where an OM or TorchScript file does not tell them.",
+    )
+    outputs: DeclaredTensors | None = Field(
+        default=None,
+        description="The model's outputs, where an OM file does not tell them.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.pytorch) || !has(self.format) || self.format == 'PyTorch'",
+                "remove pytorch, or write format: PyTorch",
+            ),
+            rule(
+                "!has(self.quantized) || !self.quantized || !has(self.format) || "
+                "self.format == 'ONNX'",
+                "remove quantized; only an ONNX model can come quantized from AMCT",
+            ),
+        )
     )

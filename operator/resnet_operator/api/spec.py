@@ -32,6 +32,23 @@ __all__ = [
 ]
 
 
+# Fields of conversion that mean nothing where ATC does not run.
+OF_ATC = (
+    "image",
+    "precisionMode",
+    "opSelectImplMode",
+    "preprocessing",
+    "quantization",
+    "smallChannel",
+    "outputType",
+    "firstLayerQuantization",
+    "hostArchitecture",
+    "configFiles",
+    "opCompilerCache",
+    "extraArgs",
+)
+
+
 class Accelerator(ApiModel):
     """What the replicas run on."""
 
@@ -59,6 +76,20 @@ class Accelerator(ApiModel):
         ge=1,
         le=16,
         description="Chips for each replica, over which its instances are spread; default 1.",
+    )
+    slice: (
+        Annotated[
+            str,
+            text(
+                r"^vir[0-9]{2}(_[0-9a-z]+)*$",
+                "write a vNPU template of MindCluster, for example vir02 or vir04_3c",
+                max_length=32,
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Template of a static vNPU slice, for example vir02; whole chips when absent.",
     )
     resource_name: (
         Annotated[
@@ -125,15 +156,25 @@ class ResNetServiceSpec(ApiModel):
                 "remove accelerator.resourceName; chip CPU asks for no device",
             ),
             rule(
+                "!has(self.accelerator.slice) || (self.accelerator.chip != 'CPU' && "
+                "(!has(self.accelerator.count) || self.accelerator.count == 1))",
+                "remove accelerator.slice, or write an Ascend chip and count 1; a pod gets one "
+                "slice at most",
+            ),
+            rule(
                 "self.accelerator.chip != 'CPU' || !has(self.accelerator.count)",
                 "remove accelerator.count; chip CPU asks for no device",
             ),
             rule(
                 "self.accelerator.chip != 'CPU' || !has(self.conversion) || "
-                "(!has(self.conversion.precisionMode) && !has(self.conversion.opSelectImplMode) "
-                "&& !has(self.conversion.image))",
-                "remove conversion.precisionMode, opSelectImplMode and image; "
+                "!(" + " || ".join(f"has(self.conversion.{name})" for name in OF_ATC) + ")",
+                "remove from conversion what is not batchSizes or inputShapes; "
                 "chip CPU is not converted by ATC",
+            ),
+            rule(
+                "self.accelerator.chip != 'CPU' || !has(self.model.format) || "
+                "self.model.format != 'OM'",
+                "write an Ascend chip; an OM runs on the chip it was made for",
             ),
             rule(
                 "!has(self.conversion) || !has(self.conversion.precisionMode) || "

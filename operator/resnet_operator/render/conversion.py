@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from resnet_operator import names
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.resources import with_defaults
+from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import store_url
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings, StoreType
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
+# Fields of spec.conversion that the Job reads under the same names.
+PASSED_ON = {
+    "input_shapes",
+    "precision_mode",
+    "op_select_impl_mode",
+    "preprocessing",
+    "quantization",
+    "output_type",
+    "first_layer_quantization",
+    "host_architecture",
+    "config_files",
+    "extra_args",
+}
 # A backstop: it also counts the time a pod is Pending, and deletes the pod with its message.
 DEADLINE_MARGIN_SECONDS = 6 * 3600
 
@@ -47,21 +60,38 @@ def record_content(
 
 def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[str, Any]:
     """Return what the Job's containers are told, as `resnet_jobs.spec` reads it."""
-    spec, conversion = resolved.spec, resolved.spec.conversion
-    return {
-        "uri": spec.model.uri,
-        "sha256": spec.model.sha256,
-        "format": spec.model.format or "ONNX",
+    model, conversion = resolved.spec.model, resolved.spec.conversion
+    order: dict[str, Any] = {
+        "uri": model.uri,
+        "sha256": model.sha256,
+        "format": resolved.format,
         "chip": resolved.chip,
         "batchSizes": list(resolved.batch_sizes),
-        "inputShapes": (conversion and conversion.input_shapes) or {},
-        "precisionMode": conversion and conversion.precision_mode,
-        "opSelectImplMode": conversion and conversion.op_select_impl_mode,
         "timeoutSeconds": resolved.timeout_seconds,
         "store": {"type": "Server", "url": store_url(namespace, settings)}
         if settings.store.type is StoreType.SERVER
         else {"type": "SharedClaim", "path": "/store"},
     }
+    declared = model.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude_none=True,
+        include={"pytorch", "quantized", "inputs", "outputs"},
+    )
+    for field, key in (("inputs", "declaredInputs"), ("outputs", "declaredOutputs")):
+        if field in declared:
+            order[key] = declared.pop(field)
+    order |= declared
+    if conversion:
+        order |= conversion.model_dump(
+            mode="json", by_alias=True, exclude_none=True, include=PASSED_ON
+        )
+    switches = {
+        "smallChannel": resolved.small_channel,
+        "virtualDevice": resolved.spec.accelerator.slice is not None,
+        "opCompilerCache": bool(conversion and conversion.op_compiler_cache),
+    }
+    return order | {key: True for key, on in switches.items() if on}
 
 
 def job(
@@ -75,6 +105,7 @@ def job(
         limits={},
     )
     shared = settings.store.type is StoreType.SHARED_CLAIM
+    access = source_access(resolved=resolved, settings=settings)
     return render_one(
         "job.yaml.j2",
         name=names.job_name(key, attempt),
@@ -97,29 +128,17 @@ def job(
         spec_json=names.canonical_json(
             job_spec(namespace=service.namespace, resolved=resolved, settings=settings)
         ),
-        source_volume=source_volume(resolved.spec.model.uri),
+        source_volumes=access.volumes,
+        source_mounts=access.mounts,
+        source_environment=access.environment,
+        prepare_mounts=[],
+        export_image=resolved.export_image,
+        amct_image=resolved.amct_image,
+        op_cache_claim=resolved.op_cache_claim,
         converter_image=resolved.converter_image,
         converter_resources={"requests": requests, "limits": limits},
         store_claim=settings.store.claim_name if shared else None,
     )
-
-
-def source_reference(uri: str) -> tuple[str, str, str]:
-    """Return scheme, name of the object and path or key of a URI."""
-    parts = urlsplit(uri)
-    return parts.scheme, parts.netloc, parts.path.lstrip("/")
-
-
-def source_volume(uri: str) -> dict[str, Any] | None:
-    """Return the volume that holds the source, or None when it is downloaded."""
-    kind, name, key = source_reference(uri)
-    if kind == "pvc":
-        claim = {"claimName": name, "readOnly": True}
-        return {"name": "source", "persistentVolumeClaim": claim}
-    if kind == "configmap":
-        items = [{"key": key, "path": key}]
-        return {"name": "source", "configMap": {"name": name, "items": items}}
-    return None
 
 
 def _passed_through(resolved: Resolved, settings: Settings) -> list[tuple[str, Any]]:

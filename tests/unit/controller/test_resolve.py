@@ -18,7 +18,7 @@ from tests.unit.controller.builders import (
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.resolve import source_key
+from resnet_operator.source_key import source_key
 from resnet_operator.settings import by_longest_prefix
 
 DEFAULTS: dict[str, Any] = {
@@ -29,6 +29,10 @@ DEFAULTS: dict[str, Any] = {
     "resource": RESOURCE,
     "runtime": "AscendOM",
     "batch_sizes": (1, 2, 4, 8),
+    "format": "ONNX",
+    "small_channel": False,
+    "amct_image": None,
+    "export_image": None,
     "converter_image": "registry.example/cann-310p:1",
     "serving_image": "registry.example/serving:1",
     "max_batch_size": 8,
@@ -80,7 +84,68 @@ class Given:
 
 
 CPU = {"accelerator": {"chip": "CPU"}}
+PREPROCESSING = {"pixelFormat": "RGB888", "source": {"height": 32, "width": 32}}
+QUANTIZATION = {"calibration": {"uri": "pvc://data/pictures.tar"}}
+TOOLS = {"amct_image": "registry.example/amct:1", "export_image": "registry.example/export:1"}
 GIVEN = (
+    Given(
+        "a quantized model has one batch size, and needs AMCT's image",
+        conversion(quantization=QUANTIZATION),
+        {"batch_sizes": (8,), "amct_image": "registry.example/amct:1"},
+        TOOLS,
+    ),
+    Given(
+        "AMCT's image may be named by the object",
+        conversion(quantization={**QUANTIZATION, "image": "mine:1"}),
+        {"amct_image": "mine:1"},
+    ),
+    Given(
+        "structured preprocessing makes ATC use small channels",
+        conversion(preprocessing=PREPROCESSING),
+        {"small_channel": True},
+    ),
+    Given(
+        "raw AIPP does not",
+        conversion(preprocessing={"rawAIPP": "aipp_op {}"}),
+        {"small_channel": False},
+    ),
+    Given(
+        "and it may be switched off",
+        conversion(preprocessing=PREPROCESSING, smallChannel=False),
+        {"small_channel": False},
+    ),
+    Given(
+        "weights of PyTorch are exported by an image with torch",
+        {"model": {"uri": "pvc://m/r.pth", "pytorch": {"architecture": "resnet18"}}},
+        {"format": "PyTorch", "export_image": "registry.example/export:1"},
+        TOOLS,
+    ),
+    Given(
+        "so is TorchScript",
+        {"model": {"uri": "pvc://m/r.torchscript"}},
+        {"format": "TorchScript", "export_image": "registry.example/export:1"},
+        TOOLS,
+    ),
+    Given(
+        "the suffix tells an OM",
+        {"model": {"uri": "https://host/a/R.OM?x=1"}},
+        {"format": "OM", "export_image": None},
+    ),
+    Given(
+        "what is declared wins over the suffix",
+        {"model": {"uri": "pvc://m/r.om", "format": "ONNX"}},
+        {"format": "ONNX"},
+    ),
+    Given(
+        "a slice has a resource of its own",
+        {"accelerator": {"slice": "vir04_3c"}},
+        {"resource": "huawei.com/Ascend310P-4c.3cpu"},
+    ),
+    Given(
+        "and the object's resource name still wins",
+        {"accelerator": {"slice": "vir04_3c", "resourceName": "a.b/c"}},
+        {"resource": "a.b/c"},
+    ),
     Given(
         "CPU is served by ONNX Runtime and asks for nothing",
         CPU,
@@ -184,6 +249,47 @@ class Refused:
 
 
 REFUSED = (
+    Refused(
+        "weights without a network",
+        {"model": {"uri": "pvc://m/r.pth"}},
+        "a PyTorch file holds weights only; write model.pytorch.architecture",
+        TOOLS,
+    ),
+    Refused(
+        "a network without weights",
+        {"model": {"pytorch": {"architecture": "resnet18"}}},
+        "remove model.pytorch, or write model.format: PyTorch; it is ONNX",
+    ),
+    Refused(
+        "an OM that says it is quantized",
+        {"model": {"uri": "pvc://m/r.om", "quantized": True}},
+        "remove model.quantized; only ONNX can come quantized, this is OM",
+    ),
+    Refused(
+        "an OM on a CPU",
+        {"model": {"uri": "pvc://m/r.om"}, "accelerator": {"chip": "CPU"}},
+        "an OM runs on the chip it was made for; write an Ascend chip",
+    ),
+    Refused(
+        "an OM that is to be converted",
+        {"model": {"uri": "pvc://m/r.om"}, "conversion": {"precisionMode": "FP16"}},
+        "remove conversion.precisionMode; an OM is served as it is",
+    ),
+    Refused(
+        "no image with AMCT",
+        conversion(quantization=QUANTIZATION),
+        "no image with amct_onnx is set, and none is public",
+    ),
+    Refused(
+        "no image with torch",
+        {"model": {"uri": "pvc://m/r.torchscript"}},
+        "no image with torch is set, which format TorchScript needs",
+    ),
+    Refused(
+        "a slice that MindCluster does not have",
+        {"accelerator": {"slice": "vir99"}},
+        "no resource name is known for slice vir99; write one of vir01",
+    ),
     Refused(
         "maxBatchSize above what was converted",
         batching(maxBatchSize=16),

@@ -1,0 +1,77 @@
+"""`spec.conversion.quantization`: AMCT's calibration before ATC."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, Image, Sha256, cel, rule
+from resnet_operator.api.source import FileSetUri
+
+
+class CalibrationFormat(StrEnum):
+    IMAGES = "Images"
+    RAW_BATCHES = "RawBatches"
+    NPY = "Npy"
+
+
+class Calibration(ApiModel):
+    uri: FileSetUri
+    sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the file in hexadecimal; checked after the download."
+    )
+    format: CalibrationFormat | None = Field(
+        default=None,
+        description=(
+            "Images are prepared by conversion.preprocessing, RawBatches are .bin files of one "
+            "FP32 batch each, Npy is one array; default Images."
+        ),
+    )
+    batches: int | None = Field(
+        default=None, ge=1, le=1000, description="Batches to calibrate with; default 5."
+    )
+
+
+class Quantization(ApiModel):
+    """Post-training quantization to INT8 by AMCT."""
+
+    image: Image | None = Field(
+        default=None,
+        description="Image with amct_onnx; default from the operator's settings.",
+    )
+    calibration: Calibration = Field(description="The pictures that AMCT measures ranges with.")
+    skip_layers: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=253)]],
+            Field(max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = Field(default=None, description="Names of ONNX nodes to leave unquantized.")
+    joint_quantization: bool | None = Field(
+        default=None, description="AMCT's joint_quant; absent means AMCT's own default."
+    )
+    raw_config: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=8192,
+        description=(
+            "AMCT's calibration configuration, instead of skipLayers and jointQuantization."
+        ),
+        json_schema_extra=cel(
+            rule(
+                r"self.matches(r'^[\x09\x0a\x0d\x20-\x7e]*$')",
+                "write plain ASCII; full-width colons, for example, are refused by AMCT",
+            )
+        ),
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.rawConfig) || (!has(self.skipLayers) && !has(self.jointQuantization))",
+                "remove skipLayers and jointQuantization, or rawConfig; it replaces them",
+            )
+        )
+    )
