@@ -9,9 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from resnet_operator.store_settings import S3Settings, StoreSettings, StoreType
+
+__all__ = ["AdoptNewDefaults", "S3Settings", "Settings", "StoreSettings", "StoreType"]
 
 # Resource names of the official device plugin; the longest prefix of the chip wins.
 MIND_CLUSTER_RESOURCES = {
@@ -22,23 +25,6 @@ MIND_CLUSTER_RESOURCES = {
     "Ascend950": "huawei.com/npu",
     "Ascend350": "huawei.com/npu",
 }
-
-
-class StoreType(StrEnum):
-    SERVER = "Server"
-    SHARED_CLAIM = "SharedClaim"
-
-
-class StoreSettings(BaseModel):
-    """Where artifacts lie between the Job that makes them and the pods that serve them."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-    type: StoreType = StoreType.SERVER
-    image: str = ""
-    size: str = "20Gi"
-    storage_class_name: str | None = None
-    claim_name: str | None = None
 
 
 class AdoptNewDefaults(StrEnum):
