@@ -9,9 +9,14 @@ from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.resources import with_defaults
 from resnet_operator.render.sources import source_access
-from resnet_operator.render.store import store_url
+from resnet_operator.render.store import (
+    convert_mounts,
+    prepare_mounts,
+    store_access,
+    store_order,
+)
 from resnet_operator.resolve import Resolved
-from resnet_operator.settings import Settings, StoreType
+from resnet_operator.settings import Settings
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
 # Fields of spec.conversion that the Job reads under the same names.
@@ -68,9 +73,7 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         "chip": resolved.chip,
         "batchSizes": list(resolved.batch_sizes),
         "timeoutSeconds": resolved.timeout_seconds,
-        "store": {"type": "Server", "url": store_url(namespace, settings)}
-        if settings.store.type is StoreType.SERVER
-        else {"type": "SharedClaim", "path": "/store"},
+        "store": store_order(namespace, settings),
     }
     declared = model.model_dump(
         mode="json",
@@ -104,7 +107,7 @@ def job(
         requests={"cpu": "500m", "memory": "2Gi"},
         limits={},
     )
-    shared = settings.store.type is StoreType.SHARED_CLAIM
+    store = store_access(settings)
     access = source_access(resolved=resolved, settings=settings)
     return render_one(
         "job.yaml.j2",
@@ -131,13 +134,15 @@ def job(
         source_volumes=access.volumes,
         source_mounts=access.mounts,
         source_environment=access.environment,
-        prepare_mounts=[],
+        prepare_mounts=prepare_mounts(settings),
         export_image=resolved.export_image,
         amct_image=resolved.amct_image,
         op_cache_claim=resolved.op_cache_claim,
         converter_image=resolved.converter_image,
         converter_resources={"requests": requests, "limits": limits},
-        store_claim=settings.store.claim_name if shared else None,
+        convert_mounts=convert_mounts(settings),
+        store_mounts=store.mounts,
+        store_volumes=store.volumes,
     )
 
 

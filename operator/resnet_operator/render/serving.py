@@ -13,10 +13,10 @@ from resnet_operator.compare import parse_quantity
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.resources import with_defaults
-from resnet_operator.render.store import store_url
+from resnet_operator.render.store import artifact_access
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
 from resnet_operator.resolve import ASCEND_OM, ONNX_RUNTIME, Resolved
-from resnet_operator.settings import Settings, StoreType
+from resnet_operator.settings import Settings
 
 CONFIG_KEY = "config.pbtxt"
 LABELS_KEY = "labels.txt"
@@ -179,7 +179,9 @@ def pod_template(
     """Return the pod template of a revision."""
     serving = resolved.spec.serving
     shm_bytes = shared_memory_bytes(resolved=resolved, artifact=artifact)
-    command, artifact_mounts, model_mounts, volume = _artifact_access(service, artifact, settings)
+    access = artifact_access(
+        namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
+    )
     revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
     return render_one(
         "serving-pod.yaml.j2",
@@ -197,15 +199,15 @@ def pod_template(
         device_group=settings.device_group,
         jobs_image=settings.jobs_image,
         pull_policy=settings.image_pull_policy,
-        artifact_command=command,
-        artifact_mounts=artifact_mounts,
+        artifact_command=access.command,
+        artifact_mounts=access.init_mounts,
         image=resolved.serving_image,
         args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS],
         env=_environment(resolved),
         resources=_resources(resolved, shm_bytes),
         model=resolved.model_name,
         load_timeout_seconds=resolved.load_timeout_seconds,
-        model_mounts=model_mounts,
+        model_mounts=access.model_mounts,
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
@@ -214,7 +216,7 @@ def pod_template(
             {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
             *_package_items("1/"),
         ],
-        artifact_volume=volume,
+        artifact_volumes=access.volumes,
         shm_bytes=shm_bytes,
     )
 
@@ -223,29 +225,6 @@ def _package_items(folder: str) -> list[dict[str, str]]:
     """Return where the runtime's files go as a package under `folder`."""
     files = sorted(runtime_data())
     return [{"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in files]
-
-
-def _artifact_access(
-    service: Meta, artifact: Artifact, settings: Settings
-) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """Return the init container's command and mounts, Triton's mounts and the volume."""
-    path = f"/artifact/{artifact.file}"
-    start = ["python3", "-m", "resnet_jobs"]
-    if settings.store.type is StoreType.SERVER:
-        url = store_url(service.namespace, settings)
-        command = [*start, "download", "--url", url, "--sha256", artifact.sha256, "--output", path]
-        folder = {"name": "artifact", "mountPath": "/artifact"}
-        volume: dict[str, Any] = {"name": "artifact", "emptyDir": {}}
-        return command, [folder], [{**folder, "readOnly": True}], volume
-    command = [*start, "verify", "--sha256", artifact.sha256, "--path", path]
-    mount: dict[str, Any] = {
-        "name": "artifact",
-        "mountPath": path,
-        "subPath": f"blobs/sha256/{artifact.sha256}",
-        "readOnly": True,
-    }
-    claim = {"claimName": settings.store.claim_name, "readOnly": True}
-    return command, [mount], [mount], {"name": "artifact", "persistentVolumeClaim": claim}
 
 
 def _environment(resolved: Resolved) -> list[dict[str, Any]]:

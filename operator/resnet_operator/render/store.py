@@ -1,18 +1,127 @@
-"""The artifact store of a namespace: an nginx with WebDAV on one claim."""
+"""The artifact store: the Server's own objects, and how containers get at each kind of store."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resnet_operator import names
 from resnet_operator.render.engine import read_template, render_all
-from resnet_operator.settings import Settings
+from resnet_operator.settings import S3Settings, Settings, StoreType
 
 STORE_PORT = 8080
+STORE_PATH = "/store"
+CREDENTIALS_PATH, CA_PATH = "/store-credentials", "/store-ca"
+
+Mounts = tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreAccess:
+    """What a container needs to reach the store; `volumes` are the pod's."""
+
+    mounts: Mounts = ()
+    volumes: Mounts = ()
 
 
 def store_url(namespace: str, settings: Settings) -> str:
     return f"http://{names.STORE_NAME}.{namespace}.svc.{settings.cluster_domain}:{STORE_PORT}"
+
+
+def store_order(namespace: str, settings: Settings) -> dict[str, Any]:
+    """Return the key `store` of RESNET_JOB."""
+    store = settings.store
+    if store.type is StoreType.SERVER:
+        return {"type": "Server", "url": store_url(namespace, settings)}
+    if store.s3 is None or store.type is StoreType.SHARED_CLAIM:
+        return {"type": "SharedClaim", "path": STORE_PATH}
+    order = {"type": "S3", "endpoint": store.s3.endpoint, "bucket": store.s3.bucket}
+    if store.s3.region:
+        order["region"] = store.s3.region
+    return order | {"prefix": f"{store.s3.prefix.strip('/')}/{namespace}".lstrip("/")}
+
+
+def store_access(settings: Settings) -> StoreAccess:
+    """Return how `publish` and `evaluate` read and write the store."""
+    store = settings.store
+    if store.type is StoreType.SHARED_CLAIM:
+        mount = {"name": "store", "mountPath": STORE_PATH}
+        claim = {"name": "store", "persistentVolumeClaim": {"claimName": store.claim_name}}
+        return StoreAccess(mounts=(mount,), volumes=(claim,))
+    return _s3_access(store.s3) if store.type is StoreType.S3 and store.s3 else StoreAccess()
+
+
+def prepare_mounts(settings: Settings) -> Mounts:
+    """Return what lets `prepare` ask a bucket for `convert`, which gets no credentials."""
+    return store_access(settings).mounts if settings.store.type is StoreType.S3 else ()
+
+
+def convert_mounts(settings: Settings) -> Mounts:
+    """Return what lets `convert` look into a shared claim: a foreign image writes nothing there."""
+    if settings.store.type is not StoreType.SHARED_CLAIM:
+        return ()
+    return tuple(mount | {"readOnly": True} for mount in store_access(settings).mounts)
+
+
+def _s3_access(s3: S3Settings) -> StoreAccess:
+    places = [("store-credentials", CREDENTIALS_PATH, {"secret": {"secretName": s3.secret_name}})]
+    if s3.ca_bundle_config_map:
+        source: dict[str, Any] = {"configMap": {"name": s3.ca_bundle_config_map}}
+        places.append(("store-ca", CA_PATH, source))
+    return StoreAccess(
+        mounts=tuple({"name": n, "mountPath": path, "readOnly": True} for n, path, _ in places),
+        volumes=tuple({"name": name} | source for name, _, source in places),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactAccess:
+    """How a serving pod gets its artifact: the init container fetches or checks it."""
+
+    command: tuple[str, ...]
+    init_mounts: Mounts
+    model_mounts: Mounts
+    volumes: Mounts
+
+
+def artifact_access(
+    *, namespace: str, file: str, sha256: str, settings: Settings
+) -> ArtifactAccess:
+    """Return the init container's command and mounts, Triton's mounts and the pod's volumes."""
+    path, kind = f"/artifact/{file}", settings.store.type
+    start, want = ("python3", "-m", "resnet_jobs"), ("--sha256", sha256)
+    if kind is StoreType.SHARED_CLAIM:
+        mount: dict[str, Any] = {
+            "name": "artifact",
+            "mountPath": path,
+            "subPath": f"blobs/sha256/{sha256}",
+            "readOnly": True,
+        }
+        claim = {"claimName": settings.store.claim_name, "readOnly": True}
+        return ArtifactAccess(
+            command=(*start, "verify", *want, "--path", path),
+            init_mounts=(mount,),
+            model_mounts=(mount,),
+            volumes=({"name": "artifact", "persistentVolumeClaim": claim},),
+        )
+    folder: dict[str, Any] = {"name": "artifact", "mountPath": "/artifact"}
+    server = ("--url", store_url(namespace, settings))
+    access = ArtifactAccess(
+        command=(*start, "download", *server, *want, "--output", path),
+        init_mounts=(folder,),
+        model_mounts=({**folder, "readOnly": True},),
+        volumes=({"name": "artifact", "emptyDir": {}},),
+    )
+    if kind is StoreType.SERVER:
+        return access
+    order = names.canonical_json(store_order(namespace, settings))
+    bucket = store_access(settings)
+    return replace(
+        access,
+        command=(*start, "download", "--store", order, *want, "--output", path),
+        init_mounts=(*access.init_mounts, *bucket.mounts),
+        volumes=(*access.volumes, *bucket.volumes),
+    )
 
 
 def store_children(namespace: str, settings: Settings) -> list[dict[str, Any]]:
@@ -38,7 +147,7 @@ def store_digest(settings: Settings) -> str:
     """Return the digest of what the store's children are rendered from."""
     return names.digest(
         [
-            settings.store.model_dump(mode="json"),
+            settings.store.place(),
             settings.image_pull_policy,
             settings.image_pull_secrets,
             read_template("store.yaml.j2"),
