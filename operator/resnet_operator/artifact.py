@@ -13,18 +13,23 @@ FAILURE_KEY = "failure.json"
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One input or output: Triton type without TYPE_, shape without the batch dimension."""
+    """One input or output: Triton type without TYPE_, shape without the batch dimension.
+
+    `layout` is NCHW or NHWC where the tensor is a picture and that is known.
+    """
 
     name: str
     data_type: str
     dims: tuple[int, ...]
+    layout: str | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TensorInfo:
-        return cls(value["name"], value["dataType"], tuple(value["dims"]))
+        return cls(value["name"], value["dataType"], tuple(value["dims"]), value.get("layout"))
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
+        value = {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
+        return value | ({"layout": self.layout} if self.layout else {})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +52,18 @@ class Artifact:
     outputs: tuple[TensorInfo, ...]
     arch: str | None = None
     notes: tuple[str, ...] = ()
+    quantizer: str | None = None
+    quantize_command: tuple[str, ...] = ()
+    # What the artifact can run, where it is an OM that somebody else converted.
+    batch_sizes: tuple[int, ...] = ()
 
     @classmethod
     def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
         """Put together what the Job's containers said; raises KeyError when one said nothing."""
         fetch, prepare, publish = messages["fetch"], messages["prepare"], messages["publish"]
-        convert = messages.get("convert") or {}
+        convert, quantize = messages.get("convert") or {}, messages.get("quantize") or {}
+        # An OM as it came tells its own contract; of a converted model `prepare` knows it.
+        contract = convert if convert.get("inputs") else prepare
         return cls(
             content_key=publish["contentKey"],
             sha256=publish["sha256"],
@@ -65,11 +76,14 @@ class Artifact:
             command=tuple(convert.get("argv") or ()),
             model_sha256=fetch["sha256"],
             model_size_bytes=fetch["sizeBytes"],
-            opset=prepare["opset"],
-            inputs=tuple(TensorInfo.from_json(value) for value in prepare["inputs"]),
-            outputs=tuple(TensorInfo.from_json(value) for value in prepare["outputs"]),
+            opset=prepare.get("opset") or 0,
+            inputs=tuple(TensorInfo.from_json(value) for value in contract["inputs"]),
+            outputs=tuple(TensorInfo.from_json(value) for value in contract["outputs"]),
             arch=convert.get("arch"),
             notes=tuple(prepare.get("notes") or ()),
+            quantizer=quantize.get("tool"),
+            quantize_command=tuple(quantize.get("argv") or ()),
+            batch_sizes=tuple(convert.get("batchSizes") or ()),
         )
 
     @classmethod
@@ -81,7 +95,8 @@ class Artifact:
         value["inputs"] = tuple(TensorInfo.from_json(item) for item in value["inputs"])
         value["outputs"] = tuple(TensorInfo.from_json(item) for item in value["outputs"])
         value["command"] = tuple(value["command"])
-        value["notes"] = tuple(value["notes"])
+        for name in ("notes", "quantize_command", "batch_sizes"):
+            value[name] = tuple(value.get(name) or ())
         return cls(**value)
 
     def to_record(self) -> dict[str, str]:

@@ -63,10 +63,12 @@ def test_config_is_what_triton_can_parse(name: str) -> None:
     assert config.instance_group[0].count == case.resolved.instances
 
 
-def test_config_equals_the_verified_one() -> None:
-    """The vector was loaded by a real tritonserver."""
-    vector = (VECTORS / "torchvision-two-chips.pbtxt").read_text()
-    assert parse(Case.read("npu-two-chips").config()) == parse(vector)
+@pytest.mark.parametrize(
+    ("case", "vector"), [("npu-two-chips", "torchvision-two-chips"), ("r1", "r1")]
+)
+def test_config_equals_the_verified_one(case: str, vector: str) -> None:
+    """The vectors were loaded by a real tritonserver."""
+    assert parse(Case.read(case).config()) == parse((VECTORS / f"{vector}.pbtxt").read_text())
 
 
 def test_half_precision_is_answered_as_single() -> None:
@@ -88,6 +90,20 @@ def pods(children: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
             yield name, child["spec"]["template"]["spec"]
 
 
+VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+
+def test_the_login_is_mounted_where_sources_are_fetched_and_nowhere_else() -> None:
+    pod = dict(pods(Case.read("r1").children()))["job"]
+    seen = {
+        container["name"]
+        for container in [*pod["initContainers"], *pod["containers"]]
+        for mount in container["volumeMounts"]
+        if mount["name"] == "credentials"
+    }
+    assert seen == {"fetch"}
+
+
 def test_every_pod_is_restricted(name: str) -> None:
     for child, pod in pods(Case.read(name).children()):
         assert pod["automountServiceAccountToken"] is False, child
@@ -102,7 +118,7 @@ def test_every_pod_is_restricted(name: str) -> None:
                 "capabilities": {"drop": ["ALL"]},
             }, container["name"]
         kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
-        assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected"}, child
+        assert kinds <= VOLUMES, child
 
 
 def test_every_mount_has_its_volume_and_every_volume_a_mount(name: str) -> None:

@@ -19,6 +19,7 @@ class Tensor(ApiModel):
     dims: (
         Annotated[list[int], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
     ) = Field(default=None, description="Shape without the batch dimension.")
+    layout: str | None = Field(default=None, description="NCHW or NHWC, of pictures.")
 
 
 TensorList = Annotated[list[Tensor], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
@@ -45,6 +46,34 @@ class ArtifactStatus(ApiModel):
     command: (
         Annotated[list[str], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
     ) = Field(default=None, description="The compiler's argument list.")
+    quantizer: str | None = Field(default=None, description="Quantizer and version.")
+    quantize_command: (
+        Annotated[list[str], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
+    ) = Field(default=None, description="The quantizer's argument list.")
+
+
+class ValidationStatus(ApiModel):
+    result: str | None = Field(default=None, description="Passed or Failed.")
+    record: str | None = Field(default=None, description="ConfigMap that holds the numbers.")
+    samples: int | None = Field(default=None, description="Number of pictures.")
+    top1: str | None = Field(
+        default=None, description="Share of pictures whose first class is the label."
+    )
+    top1_reference: str | None = Field(
+        default=None, description="The same of the source model in ONNX Runtime."
+    )
+    cosine_similarity: str | None = Field(
+        default=None, description="Mean cosine between the outputs and those of the source model."
+    )
+    top1_agreement: str | None = Field(
+        default=None, description="Share of pictures that get the same class from both."
+    )
+    images_per_second: int | None = Field(
+        default=None, description="Speed of one replica, measured by a client of Triton in its pod."
+    )
+    throughput: dict[str, int] | None = Field(
+        default=None, description="Images per second of the chip alone, by batch size."
+    )
 
 
 class Revisions(ApiModel):
@@ -81,7 +110,8 @@ class ResNetServiceStatus(ApiModel):
     phase: str | None = Field(
         default=None,
         description=(
-            "Pending, Fetching, Converting, Deploying, Ready, Degraded, Failed or Suspended."
+            "Pending, Fetching, Converting, Validating, Deploying, Ready, Degraded, Failed or "
+            "Suspended."
         ),
     )
     phase_start_time: str | None = Field(
@@ -101,6 +131,9 @@ class ResNetServiceStatus(ApiModel):
     )
     model: ModelStatus | None = Field(default=None, description="The contract of the model.")
     artifact: ArtifactStatus | None = Field(default=None, description="What is served.")
+    validation: ValidationStatus | None = Field(
+        default=None, description="What the gate has measured of the artifact."
+    )
     revisions: Revisions | None = Field(default=None, description="Names of revisions.")
     repository_config_map: str | None = Field(
         default=None, description="ConfigMap with config.pbtxt and labels.txt."

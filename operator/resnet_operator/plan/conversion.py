@@ -12,6 +12,7 @@ from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.stages import stage_of
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
@@ -121,7 +122,7 @@ def _harvest(
     """Bring the result of an ended Job into the record, then let the Job go."""
     pods = pods_of(done, observed)
     if are_ending(pods):
-        stage, doing = _stage(pods, resolved)
+        stage, doing = stage_of(pods, resolved)
         return ArtifactPlan(actions=join, stage=stage, doing=doing, requeue_after=1)
     result = result_of(done, pods, resolved, now=now)
     good = isinstance(result, Artifact)
@@ -132,13 +133,13 @@ def _harvest(
         immutable=good,
     )
     ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
-    actions = (*join, Apply(body=content), Apply(body=_job_ttl(done, ttl)))
+    actions = (*join, Apply(body=content), Apply(body=job_ttl(done, ttl)))
     if isinstance(result, Artifact):
         return ArtifactPlan(artifact=result, actions=actions)
     return ArtifactPlan(actions=actions, again=True)
 
 
-def _job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
+def job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -162,7 +163,7 @@ def _watch(
         problem: Problem | None = creation_failure(observed.complaints[-1])
     else:
         problem = next((found for pod in pods if (found := _pending_trouble(pod, observed))), None)
-    stage, doing = _stage(pods, resolved)
+    stage, doing = stage_of(pods, resolved)
     left = resolved.progress_deadline_seconds - age
     wait = next_look(pods, now=now)
     if not pods:
@@ -186,20 +187,6 @@ def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
     if found is None and pod.phase == "Pending" and observed.complaints and pod.scheduled:
         return mount_failure(observed.complaints)
     return found
-
-
-def _stage(pods: list[Pod], resolved: Resolved) -> tuple[str, str]:
-    for pod in pods:
-        done = {c.name for c in pod.containers if c.exit_code == 0 and not c.running}
-        if "convert" in done or ("prepare" in done and not resolved.on_chip):
-            return "Converting", "the artifact is being put into the store"
-        if "prepare" in done:
-            return "Converting", f"ATC is converting for {resolved.chip}"
-        if "fetch" in done:
-            return "Fetching", "the model is being inspected"
-        if any(c.running for c in pod.containers):
-            return "Fetching", "the model is being fetched"
-    return "Pending", "the conversion's pod is starting"
 
 
 def _after_failure(

@@ -89,9 +89,12 @@ def intra_op_threads(resolved: Resolved) -> int:
 
 def _input(tensor: TensorInfo) -> ConfigTensor:
     # A picture of one or three channels; Triton allows a format for three dims only.
-    picture = len(tensor.dims) == 3 and tensor.dims[0] in {1, 3}
+    layout = tensor.layout
+    if layout is None and tensor.dims[0] in {1, 3}:
+        layout = "NCHW"
+    named = layout and len(tensor.dims) == 3
     return ConfigTensor(
-        tensor.name, tensor.data_type, tensor.dims, format="FORMAT_NCHW" if picture else None
+        tensor.name, tensor.data_type, tensor.dims, format=f"FORMAT_{layout}" if named else None
     )
 
 

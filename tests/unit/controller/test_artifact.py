@@ -54,6 +54,26 @@ def test_a_hit_in_the_store_took_no_time() -> None:
     assert found.duration_seconds == 0
 
 
+def test_a_quantized_model_names_its_quantizer() -> None:
+    said = {"ok": True, "tool": "AMCT 8.2.RC1", "argv": ["amct_onnx", "calibration"]}
+    found = Artifact.from_messages(MESSAGES | {"quantize": said}, chip=CHIP)
+    assert found.quantizer == "AMCT 8.2.RC1"
+    assert found.quantize_command == ("amct_onnx", "calibration")
+
+
+def test_an_om_as_it_came_tells_its_own_contract() -> None:
+    """`prepare` cannot read it; only the CANN image can."""
+    prepare = {"ok": True, "inputs": [], "outputs": []}
+    picture = {"name": "input", "dataType": "UINT8", "dims": [32, 32, 3], "layout": "NHWC"}
+    logits = {"name": "logits", "dataType": "FP32", "dims": [10]}
+    read = {"inputs": [picture], "outputs": [logits], "batchSizes": [1, 8]}
+    messages = MESSAGES | {"prepare": prepare, "convert": MESSAGES["convert"] | read}
+    found = Artifact.from_messages(messages, chip=CHIP)
+    assert found.inputs == (TensorInfo("input", "UINT8", (32, 32, 3), "NHWC"),)
+    assert found.outputs == (TensorInfo("logits", "FP32", (10,)),)
+    assert (found.opset, found.batch_sizes) == (0, (1, 8))
+
+
 @pytest.mark.parametrize("silent", ["fetch", "prepare", "publish"])
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_a_silent_container_is_no_artifact(silent: str, how: str) -> None:
@@ -70,6 +90,7 @@ tensors = st.builds(
     texts,
     st.sampled_from(["FP32", "INT64"]),
     st.lists(st.integers(1, 999), max_size=4).map(tuple),
+    st.sampled_from([None, "NCHW", "NHWC"]),
 )
 artifacts = st.builds(
     an_artifact,

@@ -186,6 +186,46 @@ def test_stages(case: Stage) -> None:
     assert condition(world.status, "ArtifactReady")["message"] == case.message
 
 
+QUANTIZED = {"quantization": {"image": "amct:1", "calibration": {"uri": "https://h/p.tar"}}}
+MORE_STAGES = (
+    (
+        "pictures are calibrated before ATC",
+        {"conversion": QUANTIZED},
+        [DONE["fetch"], DONE["prepare"], running("quantize")],
+        ("Converting", "AMCT is calibrating"),
+    ),
+    (
+        "ATC runs after it",
+        {"conversion": QUANTIZED},
+        [DONE["fetch"], DONE["prepare"], ended("quantize", said={"ok": True}), running("convert")],
+        ("Converting", f"ATC is converting for {CHIP}"),
+    ),
+    (
+        "weights are exported before they are inspected",
+        {"model": {"uri": "https://h/r.torchscript"}},
+        [DONE["fetch"], running("export")],
+        ("Fetching", "TorchScript is being exported to ONNX"),
+    ),
+    (
+        "an OM is only read",
+        {"model": {"uri": "https://h/r.om"}},
+        [DONE["fetch"], DONE["prepare"], running("convert")],
+        ("Converting", "the OM is being read"),
+    ),
+)
+
+
+@pytest.mark.parametrize(("reason", "spec", "states", "said"), MORE_STAGES)
+def test_stages_of_other_ways(
+    reason: str, spec: dict[str, Any], states: list[dict[str, Any]], said: tuple[str, str]
+) -> None:
+    world = World(spec, settings=a_settings(export_image="export:1"))
+    world.reconcile()
+    world.job_pod(init=states, phase="Running")
+    world.reconcile()
+    assert (world.status["phase"], ready(world)["message"]) == said, reason
+
+
 def test_without_a_chip_there_is_no_compiler() -> None:
     world = World({"accelerator": {"chip": "CPU"}})
     world.reconcile()
