@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.driver.outcome import content_key
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import digest_file
+from resnet_jobs.known import index
 from resnet_jobs.progress import say
-from resnet_jobs.store import Manifest, Store, from_document
+from resnet_jobs.store import Manifest, Store, blob_path, from_document
+from resnet_jobs.sweep import Keep, tidy
 from resnet_jobs.workspace import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from resnet_jobs.spec import JobSpec
@@ -22,21 +25,69 @@ if TYPE_CHECKING:
 NO_COMPILER = "none"
 
 
-def publish(spec: JobSpec, workspace: Workspace, *, store: Store) -> dict[str, Any]:
-    """Success message; `origin` tells whether this Job made what the store now holds."""
+def publish(
+    spec: JobSpec, workspace: Workspace, *, store: Store, keep: Keep | None = None
+) -> dict[str, Any]:
+    """Success message; `origin` tells whether this Job made what the store now holds.
+
+    Without room in the store, what nobody uses is removed at once; else once a day.
+    """
     prepared = read_json(workspace.prepared)
+    job_seconds = float(spec.timeout_seconds)
+    try:
+        result = _publish(spec, workspace, prepared, store=store)
+    except JobError as error:
+        if error.reason != Reason.STORE_FULL or keep is None:
+            raise
+        say(f"{error.message}; looking for what nobody uses")
+        tidy(store, keep, job_seconds=job_seconds, urgent=True)
+        result = _publish(spec, workspace, prepared, store=store)
+    with _tolerated():
+        store.touch(result["contentKey"])
+        index(prepared["contentInputs"], result["contentKey"], store=store)
+    tidy(store, keep, job_seconds=job_seconds)
+    return result
+
+
+@contextlib.contextmanager
+def _tolerated() -> Iterator[None]:
+    """A note that cannot be made fails no Job: the artifact is there, and that is what counts."""
+    try:
+        yield
+    except JobError as error:
+        say(f"the use of the artifact could not be noted: {error.message}")
+
+
+def _publish(
+    spec: JobSpec, workspace: Workspace, prepared: Mapping[str, Any], *, store: Store
+) -> dict[str, Any]:
     build: dict[str, Any]
     if spec.is_cpu:
         key = content_key(prepared["contentInputs"], NO_COMPILER)
         build = {"compiler": NO_COMPILER, "argv": [], "arch": None, "contentKey": key}
-        return _publish(workspace.model, build, prepared, store=store, chip=spec.chip)
+        return _store(workspace.model, build, prepared, store=store, chip=spec.chip)
     build = read_json(workspace.convert_result)
     if build["hit"]:
-        return _result(from_document(build["manifest"]), origin="Reused")
-    return _publish(workspace.compiled_model, build, prepared, store=store, chip=spec.chip)
+        return _reuse(from_document(build["manifest"]), store=store)
+    return _store(workspace.compiled_model, build, prepared, store=store, chip=spec.chip)
 
 
-def _publish(
+def _reuse(found: Manifest, *, store: Store) -> dict[str, Any]:
+    """Takes what the driver has found. A sweep may have taken the manifest since, not the blob."""
+    with _tolerated():
+        store.touch(found.content_key)  # before the look: what is used from now on is kept
+    there = store.named(found.content_key)
+    if there is None:
+        if store.size(blob_path(found.sha256)) != found.size:
+            raise JobError(
+                Reason.RESULT_LOST,
+                "the store has lost the artifact since it was found: the Job has to run again",
+            )
+        there = store.commit(found)
+    return _result(there, origin="Reused")
+
+
+def _store(
     artifact: Path,
     build: Mapping[str, Any],
     prepared: Mapping[str, Any],

@@ -107,14 +107,65 @@ def test_the_loser_of_a_race_takes_the_winners(
     assert (result["origin"], result["sha256"]) == ("Reused", SHA256)
 
 
+def hit(order: Order, place: Workspace, store: SharedClaimStore) -> Manifest:
+    """The driver found what another Job had published, and so ran no compiler."""
+    publish(order(), place, store=store)
+    found = store.find("k" * 64)
+    assert found is not None
+    write_json(place.convert_result, {**BUILD, "hit": True, "manifest": dict(found.document)})
+    place.compiled_model.unlink()
+    return found
+
+
 def test_a_hit_of_the_driver_uploads_nothing(
     order: Order, converted: Workspace, store: SharedClaimStore
 ) -> None:
-    converted.compiled_model.unlink()
-    there = {"contentKey": "k" * 64, "sha256": "ab", "sizeBytes": 2, "file": "model.om"}
-    write_json(converted.convert_result, {**BUILD, "hit": True, "manifest": there})
+    there = hit(order, converted, store)
     result = publish(order(), converted, store=store)
-    assert result == {"ok": True, **there, "origin": "Reused"}
+    assert (result["origin"], result["sha256"]) == ("Reused", there.sha256)
+
+
+def test_a_manifest_that_was_swept_after_the_hit_is_written_again(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    there = hit(order, converted, store)
+    store.remove(f"artifacts/{'k' * 64}.json")
+    assert publish(order(), converted, store=store)["origin"] == "Reused"
+    assert store.find("k" * 64) == there
+
+
+def test_a_blob_that_was_lost_after_the_hit_has_to_be_made_again(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    there = hit(order, converted, store)
+    store.remove(f"blobs/sha256/{there.sha256}")
+    with pytest.raises(JobError) as caught:
+        publish(order(), converted, store=store)
+    assert caught.value.reason == Reason.RESULT_LOST
+
+
+def test_each_use_is_noted(order: Order, converted: Workspace, store: SharedClaimStore) -> None:
+    assert publish(order(), converted, store=store)["origin"] == "Converted"
+    (first,) = store.entries("used")
+    assert first.name == "k" * 64
+    store.remove(f"used/{first.name}")
+    assert publish(order(), converted, store=store)["origin"] == "Reused"
+    assert [entry.name for entry in store.entries("used")] == [first.name]
+
+
+def test_a_note_that_cannot_be_made_fails_no_job(
+    order: Order,
+    converted: Workspace,
+    store: SharedClaimStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(_: str) -> None:
+        raise JobError(Reason.STORE_FULL, "no room at all")
+
+    monkeypatch.setattr(store, "touch", full)
+    assert publish(order(), converted, store=store)["ok"] is True
+    assert "no room at all" in capsys.readouterr().out
 
 
 def test_the_cpu_gets_a_copy_of_the_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import threading
@@ -25,6 +26,7 @@ from resnet_jobs.store_shared import SharedClaimStore
 
 needs_nginx = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
 KEY = "k" * 64
+SHA256 = hashlib.sha256(b"OM").hexdigest()
 
 
 class Kind:
@@ -131,6 +133,10 @@ DAMAGE: list[tuple[str, Callable[[Path, str], object]]] = [
     ("the blob is gone", lambda store, sha: (store / "blobs/sha256" / sha).unlink()),
     ("the blob is cut off", lambda store, sha: (store / "blobs/sha256" / sha).write_bytes(b"f")),
     (
+        "the blob has its size, but other bytes",
+        lambda store, sha: (store / "blobs/sha256" / sha).write_bytes(b"FIRST"),
+    ),
+    (
         "the manifest is no JSON",
         lambda store, _: (store / f"artifacts/{KEY}.json").write_text("{"),
     ),
@@ -163,6 +169,27 @@ def test_the_same_file_is_stored_once(kind: Kind, tmp_path: Path) -> None:
     publish(store, path, digest)
     assert publish(store, path, digest, key="other").sha256 == digest.sha256
     assert [entry.name for entry in (kind.folder / "blobs/sha256").iterdir()] == [digest.sha256]
+
+
+def test_a_damaged_copy_of_the_same_file_is_replaced(kind: Kind, tmp_path: Path) -> None:
+    """The compiler made the same bytes again: only reading the old ones tells that they differ."""
+    store = kind.connect()
+    path, digest = artifact(tmp_path / "a.om", b"first")
+    publish(store, path, digest)
+    blob = kind.folder / "blobs/sha256" / digest.sha256
+    blob.write_bytes(b"FIRST")
+    assert publish(store, path, digest) == store.find(KEY)
+    assert blob.read_bytes() == b"first"
+
+
+def test_results_are_kept_by_key(kind: Kind) -> None:
+    store = kind.connect()
+    assert store.get_result("ab12") is None
+    for text in (b"{}", b'{"top1": 0.9}'):
+        store.put_result("ab12", text)
+        assert store.get_result("ab12") == text
+    assert (kind.folder / "results/ab12.json").exists()
+    assert kind.uploads() == []
 
 
 # --- a full or broken volume --------------------------------------------------------------------
@@ -283,15 +310,43 @@ def test_the_driver_waits_for_the_store_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.exit_code == 81
 
 
-def test_the_driver_reads_a_manifest_from_a_server(fake_time: FakeTime) -> None:
-    document = {"contentKey": KEY, "sha256": "ab", "sizeBytes": 2, "file": "model.om"}
+def test_the_driver_reads_a_manifest_and_its_blob_from_a_server() -> None:
+    document = {"contentKey": KEY, "sha256": SHA256, "sizeBytes": 2, "file": "model.om"}
     data = json.dumps(document).encode()
-    with serving(whole(data), whole(b"OM")) as (address, seen):
-        assert driver.find_in_store({"type": "Server", "url": f"{address}/"}, KEY) == document
-    assert [request for request, _ in seen] == [
+    script = [whole(data), whole(b"OM"), whole(data), whole(b"MO")]
+    with serving(*script) as (address, seen):
+        asked = {"type": "Server", "url": f"{address}/"}
+        assert driver.find_in_store(asked, KEY) == document
+        assert driver.find_in_store(asked, KEY) is None, "of the same size, but damaged"
+    assert [request for request, _ in seen[:2]] == [
         f"GET /artifacts/{KEY}.json",
-        "HEAD /blobs/sha256/ab",
+        f"GET /blobs/sha256/{SHA256}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "found"),
+    [
+        ("prepare has found it", json.dumps({KEY: {"sha256": SHA256}}), {"sha256": SHA256}),
+        ("prepare has found another one", json.dumps({"x": {}}), None),
+        ("nothing was found", "{}", None),
+        ("prepare left nothing", None, None),
+        ("the list is damaged", "{", None),
+        ("the list is no list", "[]", None),
+    ],
+)
+def test_the_driver_has_a_list_of_what_a_bucket_holds(
+    reason: str,
+    text: str | None,
+    found: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RESNET_SCRATCH", str(tmp_path))
+    (tmp_path / "conf").mkdir()
+    if text is not None:
+        (tmp_path / "conf/known.json").write_text(text)
+    assert driver.find_in_store({"type": "S3"}, KEY) == found, reason
 
 
 def test_the_order_picks_the_kind(tmp_path: Path) -> None:
