@@ -25,14 +25,18 @@ TRITON_TYPES = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output as Triton names it: `dims` without the batch dimension."""
+    """An input or output as Triton names it: `dims` without the batch dimension. `layout` is
+    said only where AIPP decided it.
+    """
 
     name: str
     data_type: str
     dims: tuple[int, ...]
+    layout: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
+        value = {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
+        return value | ({"layout": self.layout} if self.layout else {})
 
 
 @dataclass(frozen=True)
