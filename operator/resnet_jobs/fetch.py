@@ -1,67 +1,143 @@
-"""`python3 -m resnet_jobs fetch`: the model and the driver into the Job's scratch volume."""
+"""`python3 -m resnet_jobs fetch`: everything a Job works on, into its scratch volume: the driver,
+the model with what lies beside it, the calibration set, the dataset.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from resnet_jobs.access import Access
+from resnet_jobs.archive import SUFFIXES
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.external_data import combined_digest, external_files
 from resnet_jobs.progress import say
-from resnet_jobs.sources import fetch_source
+from resnet_jobs.sources import Order, fetch_file, source_patience
 from resnet_jobs.workspace import install_driver
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from resnet_jobs.clock import Clock
     from resnet_jobs.files import Digest
+    from resnet_jobs.source_spec import SourceSpec
     from resnet_jobs.spec import JobSpec
     from resnet_jobs.workspace import Workspace
 
+# By these a model is found among several files of an OCI artifact.
+MODEL_SUFFIXES = {
+    "ONNX": (".onnx",),
+    "OM": (".om",),
+    "PyTorch": (".pth", ".pt"),
+    "TorchScript": (".pt", ".pth", ".ts", ".torchscript"),
+}
+SINGLE_FILE_SCHEMES = ("configmap",)  # one key is mounted, and keys know no folders
 
-def fetch(spec: JobSpec, workspace: Workspace, *, clock: Clock) -> dict[str, Any]:
-    """Success message with the digest of what came; `ChecksumMismatch` when it is another one."""
+
+def fetch(
+    spec: JobSpec, workspace: Workspace, *, clock: Clock, access: Access | None = None
+) -> dict[str, Any]:
+    """Success message with the digests of what came; `ChecksumMismatch` when it is another."""
     install_driver(workspace)
-    say(f"fetching {spec.source.label}")
-    digest = fetch_source(spec, mount=workspace.source, target=workspace.model, clock=clock)
-    beside = external_files(workspace.model)
-    if beside:
-        digest = _fetch_beside(spec, workspace, names=beside, model=digest, clock=clock)
-    _check(spec, digest, beside)
-    say(f"sha256 {digest.sha256}")
-    return {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size}
+    with _Fetch(spec, workspace, clock, access or Access.from_environment(os.environ)) as job:
+        digest = job.model()
+        message = {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size}
+        if spec.quantization:
+            calibration = spec.quantization.calibration
+            message["calibrationSha256"] = job.file_set(
+                calibration.source,
+                sha256=calibration.sha256,
+                field="spec.conversion.quantization.calibration",
+                folder=workspace.calibration,
+            )
+        if spec.dataset:
+            message["datasetSha256"] = job.file_set(
+                spec.dataset.source,
+                sha256=spec.dataset.sha256,
+                field="spec.validation.dataset",
+                folder=workspace.dataset,
+            )
+    return message
 
 
-def _fetch_beside(
-    spec: JobSpec, workspace: Workspace, *, names: tuple[str, ...], model: Digest, clock: Clock
-) -> Digest:
-    """Brings the files with the weights; the digest is then that of the list of all files."""
-    if spec.source.scheme != "pvc":
-        raise JobError(
-            Reason.UNSUPPORTED_MODEL,
-            f"the model keeps its weights in other files ({', '.join(names[:3])}): put all of them "
-            "on a claim, or save the model as one file, onnx.save(onnx.load(path), new_path)",
+@dataclass(frozen=True)
+class _Fetch:
+    """The parts of one run; its connections end with the block."""
+
+    spec: JobSpec
+    workspace: Workspace
+    clock: Clock
+    access: Access
+
+    def __enter__(self) -> _Fetch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.access.web.close()
+
+    def model(self) -> Digest:
+        """ONNX goes where `prepare` reads it; what is still to be exported, beside."""
+        spec, is_onnx = self.spec, self.spec.format == "ONNX"
+        target = self.workspace.model if is_onnx else self.workspace.fetched
+        say(f"fetching {spec.source.label}")
+        order = self._order(
+            spec.source, mount=self.workspace.source, suffixes=MODEL_SUFFIXES[spec.format]
         )
-    folder = PurePosixPath(spec.source.path)
-    digests = {folder.name: model}
-    for name in names:
-        path = str(folder.parent / name)
-        source = replace(spec.source, path=path, uri=f"pvc://{spec.source.host}/{path}")
-        digests[name] = fetch_source(
-            replace(spec, source=source),
-            mount=workspace.source,
-            target=workspace.model.parent / name,
-            clock=clock,
+        digest, name = fetch_file(order, target, access=self.access)
+        beside = external_files(target) if is_onnx else ()
+        if beside:
+            digest = self._beside(order, beside, name=name, model=digest)
+        _check(spec, digest, name=name, beside=beside)
+        say(f"sha256 {digest.sha256}")
+        return digest
+
+    def _beside(self, order: Order, names: tuple[str, ...], *, name: str, model: Digest) -> Digest:
+        """Brings the files with the weights; the digest is then that of the list of all files."""
+        if order.source.scheme in SINGLE_FILE_SCHEMES:
+            raise JobError(
+                Reason.UNSUPPORTED_MODEL,
+                f"the model keeps its weights in other files ({', '.join(names[:3])}): put all of "
+                "them on a claim, or save the model as one file, "
+                "onnx.save(onnx.load(path), new_path)",
+            )
+        digests, model_source = {PurePosixPath(name).name: model}, order.source
+        if model_source.scheme == "oci":
+            model_source = replace(model_source, title=name)  # it may have been chosen
+        for other in names:
+            source = model_source.sibling(other)
+            say(f"fetching {other}")
+            target = self.workspace.model.parent / other
+            digests[other], _ = fetch_file(order.of(source), target, access=self.access)
+        return combined_digest(digests)
+
+    def file_set(self, source: SourceSpec, *, sha256: str | None, field: str, folder: Path) -> str:
+        """The digest of a calibration set or dataset, which then lies in `folder`."""
+        from resnet_jobs.file_sets import SetOrder, fetch_set
+
+        mount = self.workspace.source
+        order = self._order(
+            source,
+            mount=mount.with_name(f"{mount.name}-{folder.name}"),  # /source-calibration
+            suffixes=SUFFIXES,
         )
-    return combined_digest(digests)
+        wanted = SetOrder(order=order, sha256=sha256, field=field)
+        digest = fetch_set(wanted, folder, access=self.access)
+        say(f"sha256 {digest.sha256}")
+        return digest.sha256
+
+    def _order(self, source: SourceSpec, *, mount: Path, suffixes: tuple[str, ...]) -> Order:
+        patience = source_patience(self.spec.timeout_seconds, self.clock)
+        return Order(source=source, mount=mount, suffixes=suffixes, patience=patience)
 
 
-def _check(spec: JobSpec, digest: Digest, beside: tuple[str, ...]) -> None:
+def _check(spec: JobSpec, digest: Digest, *, name: str, beside: tuple[str, ...]) -> None:
     if spec.sha256 is None or spec.sha256 == digest.sha256:
         return
     how = ""
     if beside:
-        files = " ".join(sorted((PurePosixPath(spec.source.path).name, *beside)))
+        files = " ".join(sorted((PurePosixPath(name).name, *beside)))
         how = f"; with weights in other files it is that of `sha256sum {files} | sha256sum`"
     raise JobError(
         Reason.CHECKSUM_MISMATCH,

@@ -51,14 +51,22 @@ def copy_file(
     size = source.stat().st_size
     target.parent.mkdir(parents=True, exist_ok=True)
     require_space(target.parent, size)
-    checksum, progress = hashlib.sha256(), Progress(verb, total=size, monotonic=monotonic)
+    progress = Progress(verb, total=size, monotonic=monotonic)
+    digest = copy_quietly(source, target, progress=progress)
+    progress.finish()
+    return digest
+
+
+def copy_quietly(source: Path, target: Path, *, progress: Progress) -> Digest:
+    """The same for one file of many, whose folder and space the caller has seen to."""
+    checksum, size = hashlib.sha256(), 0
     with source.open("rb") as reader, no_space_explained(target), target.open("wb") as writer:
         while chunk := reader.read(CHUNK_BYTES):
             writer.write(chunk)
             checksum.update(chunk)
+            size += len(chunk)
             progress.advance(len(chunk))
-    progress.finish()
-    return Digest(sha256=checksum.hexdigest(), size=progress.done)
+    return Digest(sha256=checksum.hexdigest(), size=size)
 
 
 def require_space(folder: Path, needed: int) -> None:

@@ -70,7 +70,7 @@ class SourceSpec:
     def sibling(self, name: str) -> SourceSpec:
         """The file `name`, a relative path, in the same folder as this one."""
         if self.scheme == "oci":
-            return replace(self, title=name)
+            return replace(self, title=str(PurePosixPath(self.title or "").parent / name))
         path = str(PurePosixPath(self.path).parent / name)
         if self.is_web:
             parts = urlsplit(self.uri)

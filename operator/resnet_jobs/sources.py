@@ -1,47 +1,94 @@
-"""The model's file from where `spec.model.uri` says: a claim, a ConfigMap, or http(s).
+"""One file from where a URI says: a claim, a ConfigMap, or any kind of server.
 
-Called by `fetch`. The operator mounts the claim or the ConfigMap at /source, read-only.
+Called by `fetch` for the model and what lies beside it, and by `file_sets`. The operator mounts
+claims and ConfigMaps read-only; everything else is downloaded.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest, copy_file
-from resnet_jobs.transfer import HttpStatusError, Patience, UnreachableError, download
+from resnet_jobs.source_spec import BUCKET_SCHEMES, HUB_REVISIONS
+from resnet_jobs.transfer import Patience
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_jobs.access import Access
     from resnet_jobs.clock import Clock
-    from resnet_jobs.spec import JobSpec, SourceSpec
+    from resnet_jobs.source_spec import SourceSpec
 
 SOURCE_DELAYS = (1.0, 2.0, 4.0)
 LISTED_SIBLINGS = 5
 
 
-def fetch_source(spec: JobSpec, *, mount: Path, target: Path, clock: Clock) -> Digest:
-    """Copies or downloads the model to `target`."""
-    if spec.source.scheme in ("http", "https"):
-        patience = Patience(SOURCE_DELAYS, total_seconds=spec.timeout_seconds, clock=clock)
-        return _from_web(spec.source, target, patience)
-    path = mounted_file(spec.source, mount)
+@dataclass(frozen=True)
+class Order:
+    """What to bring. `suffixes` choose among the files of an OCI artifact."""
+
+    source: SourceSpec
+    mount: Path
+    suffixes: tuple[str, ...]
+    patience: Patience
+
+    def of(self, source: SourceSpec) -> Order:
+        return replace(self, source=source)
+
+
+def source_patience(seconds: float, clock: Clock) -> Patience:
+    return Patience(SOURCE_DELAYS, total_seconds=seconds, clock=clock)
+
+
+def fetch_file(order: Order, target: Path, *, access: Access) -> tuple[Digest, str]:
+    """Copies or downloads to `target`; the file's name at its source comes with the digest."""
+    source, patience = order.source, order.patience
+    if source.is_mounted:
+        return _copy(order, target), source.name
+    if source.is_web:
+        from resnet_jobs.source_web import fetch_web
+
+        return fetch_web(source, target, access=access, patience=patience), source.name
+    if source.scheme in HUB_REVISIONS:
+        from resnet_jobs.source_hub import fetch_hub
+
+        return fetch_hub(source, target, access=access, patience=patience), source.name
+    if source.scheme in BUCKET_SCHEMES:
+        from resnet_jobs.source_s3 import fetch_s3
+
+        return fetch_s3(source, target, access=access, patience=patience), source.name
+    from resnet_jobs.source_oci import fetch_oci
+
+    return fetch_oci(source, target, suffixes=order.suffixes, access=access, patience=patience)
+
+
+def _copy(order: Order, target: Path) -> Digest:
+    path = mounted_file(order.source, order.mount)
     try:
-        return copy_file(path, target, monotonic=clock.monotonic)
+        return copy_file(path, target, monotonic=order.patience.clock.monotonic)
     except PermissionError as error:
-        raise _unreadable(spec.source) from error
+        raise unreadable(order.source) from error
 
 
 def mounted_file(source: SourceSpec, mount: Path) -> Path:
     """The file inside the mounted volume; a link that leads out of it is refused."""
+    path = mounted_path(source, mount)
+    if path.is_file():
+        return path
+    raise JobError(Reason.MODEL_NOT_FOUND, f"{source.label} {_what_is_there(path, mount)}")
+
+
+def mounted_path(source: SourceSpec, mount: Path) -> Path:
+    """A file or a folder inside the mounted volume."""
     path = mount / source.path
     try:
         inside = path.resolve().is_relative_to(mount.resolve())
-        if inside and path.is_file():
+        if inside and path.exists():
             return path
     except PermissionError as error:
-        raise _unreadable(source) from error
+        raise unreadable(source) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
         raise JobError(Reason.MODEL_NOT_FOUND, f"{source.label} cannot be read: {error}") from error
     if not inside:
@@ -75,31 +122,8 @@ def _listing(folder: Path, mount: Path) -> str:
     return f"{place} holds: {', '.join(names[:LISTED_SIBLINGS])}{more}"
 
 
-def _unreadable(source: SourceSpec) -> JobError:
+def unreadable(source: SourceSpec) -> JobError:
     return JobError(
         Reason.ACCESS_DENIED,
         f"{source.label} exists, but user 1000 may not read it: allow it with chmod a+rX",
     )
-
-
-def _from_web(source: SourceSpec, target: Path, patience: Patience) -> Digest:
-    try:
-        return download(source.uri, target, patience=patience)
-    except HttpStatusError as error:
-        reason, what = _meaning(error.status)
-        raise JobError(reason, f"{source.label} answers HTTP {error.status}: {what}") from error
-    except UnreachableError as error:
-        raise JobError(
-            Reason.DOWNLOAD_FAILED,
-            f"cannot download {source.label} from {source.host}: {error}; check spec.model.uri, "
-            "and that pods of this namespace may reach that host",
-            detail=str(error.__cause__ or ""),
-        ) from error
-
-
-def _meaning(status: int) -> tuple[Reason, str]:
-    if status in (404, 410):
-        return Reason.MODEL_NOT_FOUND, "there is no such file; check spec.model.uri"
-    if status in (401, 403, 407):
-        return Reason.ACCESS_DENIED, "the server wants a login; use a public or signed address"
-    return Reason.DOWNLOAD_FAILED, "the server cannot give the file now; it is tried again later"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import urllib3
 from urllib3 import exceptions
@@ -20,13 +20,19 @@ from resnet_jobs.files import CHUNK_BYTES, Digest, no_space_explained, require_s
 from resnet_jobs.progress import MIB, Progress, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import IO
 
+    # Asks for the file with these headers (Range, If-Range); the answer is closed with the block.
+    Opener = Callable[[Mapping[str, str]], AbstractContextManager[urllib3.BaseHTTPResponse]]
+
+T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 MAX_REDIRECTS = 5
 RETRIED_STATUS = (408, 425, 429)
+HEADERS = {"User-Agent": "resnet-operator", "Accept-Encoding": "identity"}
 
 
 class TransferError(Exception):
@@ -41,9 +47,10 @@ class TransferError(Exception):
 
 
 class HttpStatusError(TransferError):
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
+        self.headers = headers or {}
         self.may_pass = status >= 500 or status in RETRIED_STATUS
 
 
@@ -85,7 +92,7 @@ def new_pool() -> urllib3.PoolManager:
         retries=urllib3.Retry(
             total=None, connect=0, read=0, status=0, other=0, redirect=MAX_REDIRECTS
         ),
-        headers={"User-Agent": "resnet-operator", "Accept-Encoding": "identity"},
+        headers=HEADERS,
     )
 
 
@@ -94,14 +101,20 @@ def download(url: str, target: Path, *, patience: Patience) -> Digest:
 
     Raises `TransferError` or `JobError` (EphemeralStorageExceeded).
     """
+    with new_pool() as pool:
+        return download_by(_plain_opener(pool, url), target, patience=patience)
+
+
+def download_by(opener: Opener, target: Path, *, patience: Patience) -> Digest:
+    """The same by any way of asking: `opener` may log in, sign, or follow redirects."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     clock = patience.clock
     progress = Progress("downloaded", total=None, monotonic=clock.monotonic)
     try:
-        with no_space_explained(target), unfinished.open("wb") as file, new_pool() as pool:
+        with no_space_explained(target), unfinished.open("wb") as file:
             part = _Part(file=file, progress=progress)
-            _until_done(pool, url, part, target=target, patience=patience)
+            _until_done(opener, part, target=target, patience=patience)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -109,9 +122,21 @@ def download(url: str, target: Path, *, patience: Patience) -> Digest:
     return Digest(sha256=part.checksum.hexdigest(), size=progress.done)
 
 
-def _until_done(
-    pool: urllib3.PoolManager, url: str, part: _Part, *, target: Path, patience: Patience
-) -> None:
+def with_patience(call: Callable[[], T], patience: Patience) -> T:
+    """Repeats a short request while its failure may pass."""
+    deadline = patience.clock.monotonic() + patience.total_seconds
+    for delay in patience.delays:
+        try:
+            return call()
+        except TransferError as error:
+            if not error.may_pass or patience.clock.monotonic() + delay > deadline:
+                raise
+            say(f"{error}; trying again in {delay:.0f} s")
+            patience.clock.sleep(delay)
+    return call()
+
+
+def _until_done(opener: Opener, part: _Part, *, target: Path, patience: Patience) -> None:
     """Tries until the file is whole. A mebibyte of progress earns a fresh set of attempts: a link
     that breaks every minute still gets a large file through.
     """
@@ -120,7 +145,7 @@ def _until_done(
     delays, credited = iter(patience.delays), 0
     while True:
         try:
-            _attempt(pool, url, part, target=target, deadline=deadline, clock=clock)
+            _attempt(opener, part, target=target, deadline=deadline, clock=clock)
         except TransferError as error:
             if not error.may_pass:
                 raise
@@ -135,27 +160,19 @@ def _until_done(
             return
 
 
-def _attempt(
-    pool: urllib3.PoolManager,
-    url: str,
-    part: _Part,
-    *,
-    target: Path,
-    deadline: float,
-    clock: Clock,
-) -> None:
+def _attempt(opener: Opener, part: _Part, *, target: Path, deadline: float, clock: Clock) -> None:
     """One request, for the whole file or for the rest of it."""
     offset = part.progress.done if part.validator else 0
-    headers = dict(pool.headers)
+    headers: dict[str, str] = {}
     if offset and part.validator:
-        headers |= {"Range": f"bytes={offset}-", "If-Range": part.validator}
-    with explained(), _opened(pool, url, headers) as response:
-        resumed = response.status == 206 and _starts_at(response, offset)
-        if response.status in (206, 416) and not resumed:
+        headers = {"Range": f"bytes={offset}-", "If-Range": part.validator}
+    with explained(), opener(headers) as response:
+        resumed = response.status == 206 and _goes_on(response, offset, part.validator)
+        if response.status in (206, 412, 416) and not resumed:
             part.validator = None  # the next attempt asks for the whole file
             raise UnreachableError("the server cannot go on where the download broke off")
         if response.status != 200 and not resumed:
-            raise HttpStatusError(response.status)
+            raise HttpStatusError(response.status, response.headers)
         length = _length(response)
         if not resumed:
             part.restart(length)
@@ -169,19 +186,24 @@ def _attempt(
                 raise UnreachableError("the download did not end within the time limit")
 
 
-@contextlib.contextmanager
-def _opened(
-    pool: urllib3.PoolManager, url: str, headers: dict[str, str]
-) -> Iterator[urllib3.BaseHTTPResponse]:
-    response = pool.request("GET", url, headers=headers, preload_content=False)
-    try:
-        yield response
-    finally:
-        response.close()
+def _plain_opener(pool: urllib3.PoolManager, url: str) -> Opener:
+    @contextlib.contextmanager
+    def opened(headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        response = pool.request("GET", url, headers={**HEADERS, **headers}, preload_content=False)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    return opened
 
 
-def _starts_at(response: urllib3.BaseHTTPResponse, offset: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+def _goes_on(response: urllib3.BaseHTTPResponse, offset: int, validator: str | None) -> bool:
+    """The rest of the same file: some servers honour Range and do not know If-Range."""
+    if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+        return False
+    tag = response.headers.get("ETag")
+    return tag is None or validator is None or not validator.startswith('"') or tag == validator
 
 
 def _length(response: urllib3.BaseHTTPResponse) -> int | None:
@@ -201,6 +223,7 @@ def _validator(response: urllib3.BaseHTTPResponse) -> str | None:
 
 # The first kind that fits, what it means, and whether asking again can help.
 MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
+    (exceptions.ProxyError, "the proxy does not let the request through ({kind})", True),
     (exceptions.NameResolutionError, "the host name cannot be resolved", True),
     (exceptions.NewConnectionError, "the host refuses the connection or is not reachable", True),
     (exceptions.ConnectTimeoutError, "the host does not answer", True),

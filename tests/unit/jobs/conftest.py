@@ -46,6 +46,17 @@ class FakeTime:
         return Clock(monotonic=lambda: self.now, sleep=self.sleep)
 
 
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of these tests are on this machine, which a download may not reach otherwise;
+    and no proxy of this machine's user may come between.
+    """
+    monkeypatch.setenv("RESNET_ALLOWED_ADDRESSES", "127.0.0.0/8")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
 @pytest.fixture
 def fake_time() -> FakeTime:
     return FakeTime()

@@ -156,7 +156,7 @@ def test_a_deleted_pod_ends_at_once(tmp_path: Path, environment: dict[str, str])
     code = (
         "import os, sys, resnet_jobs.sources as s; from resnet_jobs import __main__ as m\n"
         "def wait(*a, **k): print('waiting', flush=True); import time; time.sleep(600)\n"
-        "import resnet_jobs.fetch as f; f.fetch_source = wait\n"
+        "import resnet_jobs.fetch as f; f.fetch_file = wait\n"
         "sys.exit(m.main(['fetch']))"
     )
     with subprocess.Popen(

@@ -459,12 +459,28 @@ def test_weights_that_are_missing(order: Order, workspace: Workspace, fake_time:
     assert "pvc://models/w/weights.bin does not exist" in error.message
 
 
-def test_weights_elsewhere_cannot_be_downloaded(
+def test_weights_beside_a_downloaded_model(
     order: Order, workspace: Workspace, fake_time: FakeTime, tmp_path: Path
 ) -> None:
-    save_with_weights(tmp_path / "web")
-    with serving(whole((tmp_path / "web/model.onnx").read_bytes())) as (address, _):
-        error = failing(order(uri=f"{address}/model.onnx"), workspace, fake_time)
+    digest = save_with_weights(tmp_path / "web")
+    files = [
+        whole((tmp_path / "web" / name).read_bytes()) for name in ("model.onnx", "w/weights.bin")
+    ]
+    with serving(*files) as (address, seen):
+        spec = order(uri=f"{address}/big/model.onnx?key=1", sha256=digest)
+        assert fetch(spec, workspace, clock=fake_time.clock)["sha256"] == digest
+    assert [request for request, _ in seen] == [
+        "GET /big/model.onnx?key=1",
+        "GET /big/w/weights.bin?key=1",
+    ]
+    onnx.load(workspace.model)
+
+
+def test_weights_beside_a_configmap_key(
+    order: Order, workspace: Workspace, fake_time: FakeTime
+) -> None:
+    save_with_weights(workspace.source)
+    error = failing(order(uri="configmap://c/model.onnx"), workspace, fake_time)
     assert error.reason == Reason.UNSUPPORTED_MODEL
     assert "w/weights.bin" in error.message
 
