@@ -7,6 +7,7 @@ happens both are written here: nothing below calls sys.exit.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from resnet_jobs.errors import EXIT_UNEXPECTED, JobError, Reason
 from resnet_jobs.progress import say
 from resnet_jobs.report import termination_log, write_message
 from resnet_jobs.spec import JobSpec, parse_job
+from resnet_jobs.store_spec import StoreSpec, parse_store
 from resnet_jobs.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -72,9 +74,12 @@ def _outcome(
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
     if options.command == "download":
-        from resnet_jobs.download import download
+        from resnet_jobs.download import download, download_from_bucket
 
         wait = options.wait_seconds
+        if options.store:
+            bucket = options.store
+            return download_from_bucket(bucket, options.sha256, options.output, wait_seconds=wait)
         return download(options.url, options.sha256, options.output, wait_seconds=wait)
     if options.command == "verify":
         from resnet_jobs.download import verify
@@ -91,13 +96,18 @@ def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, An
 
         return fetch(spec, workspace, clock=SYSTEM_CLOCK)
     if command == "prepare":
+        from resnet_jobs.known import note_known
         from resnet_jobs.prepare import prepare
 
-        return prepare(spec, workspace)
+        result = prepare(spec, workspace)
+        note_known(spec, workspace)
+        return result
     from resnet_jobs.publish import publish
     from resnet_jobs.store import open_store
+    from resnet_jobs.sweep import parse_keep
 
-    return publish(spec, workspace, store=open_store(spec.store))
+    keep = parse_keep(os.environ.get("RESNET_KEEP"))
+    return publish(spec, workspace, store=open_store(spec.store), keep=keep)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,8 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         ("publish", "put the artifact into the store"),
     ):
         commands.add_parser(name, help=f"{text} (order in RESNET_JOB)")
-    download = commands.add_parser("download", help="get an artifact from the store server")
-    download.add_argument("--url", required=True, help="the store's address")
+    download = commands.add_parser("download", help="get an artifact from the store")
+    place = download.add_mutually_exclusive_group(required=True)
+    place.add_argument("--url", help="the address of the store server")
+    place.add_argument("--store", type=_bucket, help="a bucket, as RESNET_JOB's store describes it")
     download.add_argument("--output", required=True, type=Path)
     download.add_argument("--wait-seconds", type=float, default=120.0, help="for the store")
     verify = commands.add_parser("verify", help="check an artifact on a shared claim")
@@ -124,6 +136,13 @@ def _sha256(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise argparse.ArgumentTypeError("must be 64 lower-case hexadecimal digits")
     return text
+
+
+def _bucket(text: str) -> StoreSpec:
+    store = parse_store(json.loads(text))  # a ValueError is told by argparse
+    if store is None or store.type != "S3":
+        raise argparse.ArgumentTypeError("must describe a bucket")
+    return store
 
 
 def _stop(_number: int, _frame: object) -> NoReturn:

@@ -1,8 +1,8 @@
 """`download` and `verify`: the artifact for a serving pod, with its digest checked.
 
-Run by the init container `artifact` of serving pods: `download` with the store server, `verify`
-with a shared claim. The digest on the command line is the Deployment's: what was validated and
-rolled out is what gets loaded, or the pod does not start.
+Run by the init container `artifact` of serving pods: `download` with the store server and with a
+bucket, `verify` with a shared claim. The digest on the command line is the Deployment's: what was
+validated and rolled out is what gets loaded, or the pod does not start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock, backoff_delays
 from resnet_jobs.errors import JobError, Reason
-from resnet_jobs.files import Digest, digest_file
+from resnet_jobs.files import Digest, digest_file, no_space_explained
 from resnet_jobs.progress import say
 from resnet_jobs.store import blob_path
 from resnet_jobs.transfer import HttpStatusError, Patience, UnreachableError
@@ -19,6 +19,8 @@ from resnet_jobs.transfer import download as transfer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from resnet_jobs.store_spec import StoreSpec
 
 TRANSFER_SECONDS = 3600.0
 
@@ -51,6 +53,35 @@ def download(
     return _result(digest)
 
 
+def download_from_bucket(
+    bucket: StoreSpec,
+    sha256: str,
+    output: Path,
+    *,
+    wait_seconds: float,
+    clock: Clock = SYSTEM_CLOCK,
+) -> dict[str, Any]:
+    """The same from a bucket; the keys come from the Secret mounted beside it."""
+    from resnet_jobs.store_s3 import S3Store
+
+    if output.is_file() and digest_file(output).sha256 == sha256:
+        say(f"{output} is there already")
+        return _result(Digest(sha256=sha256, size=output.stat().st_size))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unchecked = output.with_name(f".{output.name}.unchecked")
+    store = S3Store(bucket, wait_seconds=wait_seconds, clock=clock)
+    try:
+        with no_space_explained(output):
+            digest = store.save(blob_path(sha256), unchecked)
+        if digest is None:
+            raise _missing(sha256)
+        _check(digest, sha256)
+        unchecked.replace(output)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return _result(digest)
+
+
 def verify(sha256: str, path: Path) -> dict[str, Any]:
     """Reads the mounted artifact once and compares."""
     try:
@@ -68,11 +99,12 @@ def verify(sha256: str, path: Path) -> dict[str, Any]:
 
 
 def _check(digest: Digest, sha256: str) -> None:
+    """Another content is as good as none: the operator has the artifact made again."""
     if digest.sha256 != sha256:
         raise JobError(
-            Reason.CHECKSUM_MISMATCH,
-            f"the artifact from the store has sha256 {digest.sha256}, but {sha256} was converted: "
-            "the store is damaged; delete its copy and retry the conversion",
+            Reason.ARTIFACT_MISSING,
+            f"the store's copy of artifact {sha256} is damaged; the operator has it made again",
+            detail=f"what is there has sha256 {digest.sha256}",
         )
 
 
@@ -88,8 +120,7 @@ def _refused(status: int, url: str, sha256: str) -> JobError:
 def _missing(sha256: str) -> JobError:
     return JobError(
         Reason.ARTIFACT_MISSING,
-        f"the store has no artifact {sha256}: it was removed from there; ask for a new "
-        "conversion with the annotation serving.resnet-operator.io/retry",
+        f"the store has no artifact {sha256}; the operator has it made again",
     )
 
 

@@ -85,7 +85,7 @@ def test_from_a_claim_to_a_pod(tmp_path: Path, environment: dict[str, str]) -> N
     blob = str(tmp_path / "store/blobs/sha256" / sha256)
     assert run(tmp_path, "verify", "--sha256", sha256, "--path", blob)[0] == 0
     code, message = run(tmp_path, "verify", "--sha256", "0" * 64, "--path", blob)
-    assert (code, message["reason"]) == (67, "ChecksumMismatch")
+    assert (code, message["reason"]) == (86, "ArtifactMissing")
 
 
 FAILURES: list[tuple[str, dict[str, Any], list[str], int, str]] = [

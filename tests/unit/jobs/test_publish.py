@@ -262,7 +262,7 @@ def test_the_store_is_waited_for(tmp_path: Path, fake_time: FakeTime) -> None:
 
 REFUSED: list[tuple[str, Any, Reason, int]] = [
     ("removed from the store", status(404), Reason.ARTIFACT_MISSING, 86),
-    ("another content", whole(b"other"), Reason.CHECKSUM_MISMATCH, 67),
+    ("another content", whole(b"other"), Reason.ARTIFACT_MISSING, 86),
     ("a store that forbids", status(403), Reason.STORE_UNAVAILABLE, 81),
     ("a store that stays down", status(503), Reason.STORE_UNAVAILABLE, 81),
 ]
@@ -294,7 +294,7 @@ def test_a_mounted_artifact(tmp_path: Path) -> None:
 MOUNTED: list[tuple[str, Callable[[Path], object], Reason]] = [
     ("nothing there", lambda path: None, Reason.ARTIFACT_MISSING),
     ("a folder, as a subPath mount makes it", lambda path: path.mkdir(), Reason.ARTIFACT_MISSING),
-    ("another content", lambda path: path.write_bytes(b"x"), Reason.CHECKSUM_MISMATCH),
+    ("another content", lambda path: path.write_bytes(b"x"), Reason.ARTIFACT_MISSING),
     ("not readable", lambda path: path.symlink_to(path), Reason.STORE_UNAVAILABLE),
 ]
 
