@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from tests.apiserver import CRD_FILE
+from tests.cluster.manifests import SIBLINGS
+
+from resnet_operator.api.conversion import EXTRA_ARGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +30,33 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "serving.batching.maxBatchSize": {"conversion.batchSizes": [1, 2048]},
     "serving.batching.preferredBatchSizes": {"conversion.batchSizes": [2048]},
     "serving.batching.preferredBatchSizes[]": {"conversion.batchSizes": [2048]},
+    # It replaces all other fields.
+    "conversion.preprocessing.rawAIPP": {"conversion.preprocessing": {}},
 }
 # Strings that a pattern or a rule would refuse if they were all "a": the beginning, then "a"s.
 PREFIX = {
     "model.uri": "https://host/",
     "accelerator.chip": "Ascend310P",
     "accelerator.resourceName": "a/",
+    "accelerator.slice": "vir02_",
+    "conversion.quantization.calibration.uri": "https://host/",
+    "validation.dataset.uri": "https://host/",
+    "validation.thresholds.minTop1": "0.",
+    "validation.thresholds.maxTop1Drop": "0.",
+    "validation.thresholds.minCosineSimilarity": "0.",
+    "validation.thresholds.minTop1Agreement": "0.",
 }
+KEYS = {"conversion.extraArgs": EXTRA_ARGS}
+FILL = {"validation.thresholds": "5"}
 DIGITS = ("resources.requests.*", "resources.limits.*")
 # A digest has exactly 64 digits: nothing at the length's bound can be accepted.
-ONLY_REFUSED = {("model.sha256", "maxLength")}
+ONLY_REFUSED = {
+    ("model.sha256", "maxLength"),
+    ("conversion.quantization.calibration.sha256", "maxLength"),
+    ("validation.dataset.sha256", "maxLength"),
+    # The bound is there for its own sake; a rule wants more than 0.
+    ("conversion.preprocessing.std[]", "minimum"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,27 +138,37 @@ def _values(path: str, keyword: str, node: Schema) -> tuple[Any, Any, str]:
                 f"must have at most {limit} items",
             )
         case _:
-            return entries(node, limit), entries(node, limit + 1), f"must have at most {limit}"
+            return (
+                entries(path, node, limit),
+                entries(path, node, limit + 1),
+                f"must have at most {limit}",
+            )
 
 
 def text(path: str, length: int) -> str:
-    if path == "model.sha256":
+    if path.endswith("sha256"):
         return "a" * (64 if length == 1 else length)
     if path.endswith(DIGITS):
         return "1" * length
     prefix = PREFIX.get(path, "")
-    return prefix + "a" * (length - len(prefix))
+    fill = next((c for where, c in FILL.items() if path.startswith(where)), "a")
+    return prefix + fill * (length - len(prefix))
 
 
 def items(path: str, node: Schema, count: int) -> list[Any]:
     """Distinct, ascending items that the rest of the schema accepts."""
     if "x-kubernetes-list-map-keys" in node:
-        return [{"name": f"a{index}"} for index in range(count)]
+        beside = SIBLINGS.get(f"{path}[]", {})
+        return [beside | {"name": f"a{index}"} for index in range(count)]
     if node["items"]["type"] == "object":
         return [{"key": f"a{index}"} for index in range(count)]
-    return [index + 1 for index in range(count)]
+    if node["items"]["type"] == "string":
+        return [f"a{index}" for index in range(count)]
+    return [index + 2 for index in range(count)]
 
 
-def entries(node: Schema, count: int) -> dict[str, Any]:
+def entries(path: str, node: Schema, count: int) -> dict[str, Any]:
     value: Any = [1] if node["additionalProperties"].get("type") == "array" else "1"
-    return {f"a{index}": value for index in range(count)}
+    names = KEYS.get(path) or tuple(f"a{index}" for index in range(count))
+    more = (f"b{index}" for index in range(count - len(names)))
+    return dict.fromkeys([*names[:count], *more], value)

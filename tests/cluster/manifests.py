@@ -13,8 +13,24 @@ SMALLEST: dict[str, Any] = {
 SIBLINGS: dict[str, dict[str, Any]] = {
     "model.classLabels.configMapKeyRef": {"name": "labels", "key": "labels.txt"},
     "serving.env[]": {"name": "A"},
+    "model.pytorch": {"architecture": "resnet50"},
+    "model.inputs[]": {"name": "a", "dataType": "FP32", "dims": [1]},
+    "model.outputs[]": {"name": "a", "dataType": "FP32", "dims": [1]},
+    "model.caBundleConfigMapKeyRef": {"name": "trust", "key": "ca.pem"},
+    "conversion.preprocessing": {
+        "pixelFormat": "RGB888",
+        "source": {"height": 4096, "width": 4096},
+    },
+    "conversion.preprocessing.crop": {"height": 1, "width": 1},
+    "conversion.quantization": {"calibration": {"uri": "pvc://data/pictures.tar"}},
+    "validation": {
+        "dataset": {"uri": "pvc://data/test.tar", "format": "ImageFolder"},
+        "thresholds": {"minTop1": "0.5"},
+    },
 }
 MAP_KEY = "key"
+# Maps that take some keys only.
+MAP_KEYS = {"conversion.extraArgs": "--log"}
 
 
 def service(changes: dict[str, Any] | None = None, *, name: str = "resnet50") -> dict[str, Any]:
@@ -36,11 +52,12 @@ def _set(node: dict[str, Any], path: str, value: object) -> None:
     container: Any = node
     for index, part in enumerate(parts):
         done = f"{done}[]" if part == "[]" else f"{done}.{part}".removeprefix(".")
-        key: Any = {"[]": 0, "*": MAP_KEY}.get(part, part)
+        entry = MAP_KEYS.get(done.removesuffix(".*"), MAP_KEY)
+        key: Any = {"[]": 0, "*": entry}.get(part, part)
         last = index == len(parts) - 1
         child: Any = value
         if not last:
-            child = [None] if parts[index + 1] == "[]" else dict(SIBLINGS.get(done, {}))
+            child = [None] if parts[index + 1] == "[]" else copy.deepcopy(SIBLINGS.get(done, {}))
             existing = container.get(key) if isinstance(container, dict) else container[key]
             child = child if existing is None else existing
         container[key] = child

@@ -19,7 +19,7 @@ class RuleCase:
 SHA = "0123456789abcdef" * 4
 KEY_127, KEY_253 = "i" * 127, "a" * 63 + "." + "b" * 189
 KEY_317 = "a" * 253 + "/" + "b" * 63
-SCHEMES = "write pvc://<claim>/<path>, configmap://<name>/<key>, http://… or https://…"
+SCHEMES = "write pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key>"
 USERINFO = "remove the user and password from the URI"
 PVC = "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx"
 CONFIGMAP = "write configmap://<name>/<key>, for example configmap://models/digits.onnx"
@@ -33,7 +33,7 @@ LONG_KEY = "write keys of at most 317 characters"
 DEVICE = "remove huawei.com/… from resources; write spec.accelerator.count instead"
 TOO_LARGE = "serving.batching.maxBatchSize may not be above the largest of conversion.batchSizes"
 PREFERRED = "remove what is above the largest batch"
-CPU_CONVERSION = "remove conversion.precisionMode, opSelectImplMode and image; chip CPU"
+CPU_CONVERSION = "remove from conversion what is not batchSizes or inputShapes; chip CPU"
 BFLOAT = "choose a precisionMode without bfloat16"
 DISABLED = "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic"
 OUR_LABELS = "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…"
@@ -61,7 +61,7 @@ def one(reason: str, path: str, refused: object, message: str, accepted: object)
 CPU: dict[str, Any] = {"accelerator.chip": "CPU"}
 
 RULES = [
-    uri("a scheme that is to come", "s3://models/a.onnx", SCHEMES, "https://h/models/a.onnx"),
+    uri("a scheme of another kind", "ftp://models/a.onnx", SCHEMES, "https://h/models/a.onnx"),
     uri("a path is no URI", "/models/a.onnx", SCHEMES, "pvc://models/a.onnx"),
     uri("schemes are lower case", "HTTPS://h/a.onnx", SCHEMES, "https://h/a.onnx"),
     uri("a password", "https://me:secret@h/a.onnx", USERINFO, "https://h/a.onnx"),

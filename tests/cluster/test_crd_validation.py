@@ -8,13 +8,16 @@ import pytest
 import yaml
 from tests.apiserver import ROOT
 from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes, root_schema
+from tests.cluster.conversion_rule_cases import CONVERSION_RULES
 from tests.cluster.manifests import service
-from tests.cluster.rule_cases import NAME_MESSAGE, NAMES, RULES, RuleCase
+from tests.cluster.rule_cases import NAME_MESSAGE, NAMES, RuleCase
+from tests.cluster.rule_cases import RULES as GENERAL_RULES
 
 if TYPE_CHECKING:
     from tests.apiserver import ApiServer
 
 BOUNDS = bounds()
+RULES = GENERAL_RULES + CONVERSION_RULES
 SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 
 
@@ -72,7 +75,7 @@ UNKNOWN = [
     ("serving.replica", 2, "a slip of the pen"),
     ("serving.tolerations", [{"keys": "a"}], "a slip within a toleration"),
     ("serving.env", [{"name": "A", "vaule": "1"}], "a slip within a variable"),
-    ("conversion.quantization", {}, "a feature that is to come is not accepted and ignored"),
+    ("rollout.pinRevision", "a", "a feature that is to come is not accepted and ignored"),
 ]
 
 

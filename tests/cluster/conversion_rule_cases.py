@@ -1,0 +1,243 @@
+"""The rules of sources, formats, preprocessing, quantization and validation, case by case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.cluster.rule_cases import SHA, case, one, uri
+
+PRE, QUANT = "conversion.preprocessing", "conversion.quantization"
+CALIBRATION = {"calibration": {"uri": "pvc://data/pictures.tar"}}
+S3 = "write the bucket and the key, for example s3://models/resnet50.onnx"
+HUB = "write the owner, the repository and the path, for example hf://"
+OCI = "write registry, repository and tag or digest, for example oci://"
+FILES = "write pvc://<claim>/<folder or archive>, for example pvc://data/cifar100.tar"
+SIZE = {"height": 256, "width": 256}
+OPTION = "remove from conversion what is not batchSizes or inputShapes; chip CPU"
+DATASET = {"uri": "pvc://data/test.tar", "format": "ImageFolder"}
+
+
+def picture(**fields: Any) -> dict[str, Any]:
+    return {PRE: {"pixelFormat": "RGB888", "source": SIZE} | fields}
+
+
+def pictures(reason: str, refused: dict[str, Any], message: str, accepted: dict[str, Any]) -> Any:
+    return case(reason, refused=picture(**refused), message=message, accepted=picture(**accepted))
+
+
+CONVERSION_RULES = [
+    uri("a bucket alone", "s3://models", S3, "s3://models/a/b.onnx"),
+    uri("a bucket with a capital", "obs://Models/a", S3, "obs://models/A"),
+    uri("a repository without a file", "hf://microsoft/resnet-50", HUB, "hf://m/r/a.onnx"),
+    uri("a revision of two", "hf://m/r/a.onnx@b@c", HUB, "modelscope://m/r/a/b.onnx@v1.0"),
+    uri("no tag", "oci://r.example.com/m/resnet50", OCI, "oci://r.example.com:5000/m/resnet50:v1"),
+    uri("half a digest", "oci://r/m@sha256:ab", OCI, f"oci://r/m@sha256:{SHA}"),
+    uri(
+        "a login for an object store",
+        "s3://key:secret@models/a",
+        "remove the user and password from the URI",
+        "s3://models/a@b",
+    ),
+    case(
+        "a network for another format",
+        refused={"model.format": "ONNX", "model.pytorch": {"architecture": "resnet18"}},
+        message="remove pytorch, or write format: PyTorch",
+        accepted={"model.format": "PyTorch", "model.pytorch": {"architecture": "resnet18"}},
+    ),
+    case(
+        "weights are not quantized by AMCT",
+        refused={"model.format": "TorchScript", "model.quantized": True},
+        message="remove quantized; only an ONNX model can come quantized",
+        accepted={"model.format": "TorchScript", "model.quantized": False},
+    ),
+    one("a slice by its size", "accelerator.slice", "2c", "write a vNPU template", "vir02_1c"),
+    case(
+        "a slice of a CPU",
+        refused={"accelerator": {"chip": "CPU", "slice": "vir02"}},
+        message="remove accelerator.slice, or write an Ascend chip and count 1",
+        accepted={"accelerator": {"chip": "Ascend310P3", "slice": "vir02"}},
+    ),
+    case(
+        "two slices in a pod",
+        refused={"accelerator.slice": "vir02", "accelerator.count": 2},
+        message="remove accelerator.slice, or write an Ascend chip and count 1",
+        accepted={"accelerator.slice": "vir02", "accelerator.count": 1},
+    ),
+    case(
+        "an OM on a CPU",
+        refused={"accelerator.chip": "CPU", "model.format": "OM"},
+        message="write an Ascend chip; an OM runs on the chip it was made for",
+        accepted={"accelerator.chip": "Ascend310P3", "model.format": "OM"},
+    ),
+    *[
+        case(
+            f"{field} is the chip's, and a CPU has no ATC",
+            refused={"accelerator.chip": "CPU", f"conversion.{field}": value},
+            message=OPTION,
+            accepted={f"conversion.{field}": value, **more},
+        )
+        for field, value, more in [
+            ("preprocessing", {"rawAIPP": "aipp_op {}"}, {}),
+            ("quantization", CALIBRATION, {}),
+            ("smallChannel", False, {}),
+            ("outputType", "FP16", {}),
+            ("firstLayerQuantization", False, {}),
+            ("hostArchitecture", "arm64", {}),
+            ("configFiles", {"fusionSwitch": "UBFusion:off"}, {}),
+            ("opCompilerCache", {"persistentVolumeClaim": "op-cache"}, {}),
+            ("extraArgs", {"--log": "info"}, {}),
+        ]
+    ],
+    case(
+        "neither fields nor text",
+        refused={PRE: {}},
+        message="write pixelFormat and source, or rawAIPP alone",
+        accepted={PRE: {"rawAIPP": "aipp_op {}"}},
+    ),
+    pictures(
+        "text beside a field",
+        {"rawAIPP": "aipp_op {}"},
+        "write pixelFormat and source, or rawAIPP alone",
+        {},
+    ),
+    case(
+        "text beside a mean",
+        refused={PRE: {"rawAIPP": "aipp_op {}", "mean": [128]}},
+        message="remove the fields beside rawAIPP; it replaces them",
+        accepted=picture(mean=[128]),
+    ),
+    case(
+        "full-width colons, as in a real recipe",
+        refused={PRE: {"rawAIPP": "aipp_op { src_image_size_w\uff1a256 }"}},
+        message="write plain ASCII; full-width colons, for example, are refused by ATC",
+        accepted={PRE: {"rawAIPP": "aipp_op {\n\tsrc_image_size_w: 256\n}"}},
+    ),
+    pictures(
+        "a mean without its deviation",
+        {"mean": [1.5, 2, 3], "std": [1]},
+        "write as many numbers in std as in mean",
+        {"mean": [1.5, 2, 3], "std": [1, 1, 1]},
+    ),
+    pictures(
+        "torchvision's numbers",
+        {"mean": [0.485, 0.456, 0.406]},
+        "multiply mean and std by 255",
+        {"mean": [0, 0, 0]},
+    ),
+    pictures("a division by nothing", {"std": [0]}, "above 0", {"std": [0.5]}),
+    pictures(
+        "half a colour",
+        {"pixelFormat": "YUV420SP", "source": {"height": 31, "width": 32}},
+        "write an even height and width",
+        {"pixelFormat": "YUV420SP", "source": {"height": 32, "width": 32}},
+    ),
+    pictures(
+        "a crop larger than the picture",
+        {"crop": {"height": 257, "width": 1}},
+        "write a crop that lies within source",
+        {"crop": {"height": 256, "width": 256}},
+    ),
+    pictures(
+        "a crop that leaves the picture",
+        {"crop": {"left": 33, "height": 224, "width": 224}},
+        "write a crop that lies within source",
+        {"crop": {"left": 32, "top": 32, "height": 224, "width": 224}},
+    ),
+    one(
+        "a claim without pictures",
+        f"{QUANT}.calibration.uri",
+        "pvc://data",
+        FILES,
+        "pvc://data/pictures",
+    ),
+    case(
+        "text beside layers",
+        refused={QUANT: CALIBRATION | {"rawConfig": "joint_quant: true", "skipLayers": ["a"]}},
+        message="remove skipLayers and jointQuantization, or rawConfig",
+        accepted={QUANT: CALIBRATION | {"rawConfig": "joint_quant: true"}},
+    ),
+    case(
+        "full-width text for AMCT",
+        refused={QUANT: CALIBRATION | {"rawConfig": "joint_quant\uff1atrue"}},
+        message="write plain ASCII; full-width colons, for example, are refused by AMCT",
+        accepted={QUANT: CALIBRATION | {"rawConfig": "joint_quant: true"}},
+    ),
+    case(
+        "quantized profiles",
+        refused={QUANT: CALIBRATION, "conversion.batchSizes": [1, 8]},
+        message="write one batch size with quantization",
+        accepted={QUANT: CALIBRATION, "conversion.batchSizes": [24]},
+    ),
+    *[
+        case(
+            f"{mode} undoes the quantization",
+            refused={QUANT: CALIBRATION, "conversion.precisionMode": mode},
+            message="choose another precisionMode; ATC refuses ForceFP32",
+            accepted={QUANT: CALIBRATION, "conversion.precisionMode": "ForceFP16"},
+        )
+        for mode in ("ForceFP32", "MustKeepOriginDtype", "Origin")
+    ],
+    case(
+        "small channels without AIPP",
+        refused={"conversion.smallChannel": True},
+        message="add preprocessing or remove smallChannel",
+        accepted=picture() | {"conversion.smallChannel": True},
+    ),
+    case(
+        "a first layer without AIPP",
+        refused={"conversion.firstLayerQuantization": True},
+        message="add preprocessing or remove firstLayerQuantization",
+        accepted=picture() | {"conversion.firstLayerQuantization": True},
+    ),
+    one(
+        "an option that the operator sets",
+        "conversion.extraArgs",
+        {"--soc_version": "Ascend310P3"},
+        "remove what is no field and not one of --ac_parallel_enable",
+        {"--buffer_optimize": "off_optimize"},
+    ),
+    one(
+        "an option's name without end",
+        "conversion.extraArgs",
+        {"-" * 65: "1"},
+        "write keys of at most 64 characters",
+        {"--log": "info"},
+    ),
+    one(
+        "labels out of the data set",
+        "validation.dataset.labels",
+        "a/../../labels.txt",
+        "write the path from the top of the data set, without '..'",
+        "a/labels..txt",
+    ),
+    *[
+        one(
+            f"{bar} as a percentage",
+            f"validation.thresholds.{bar}",
+            "78.55",
+            "write a decimal from 0 to 1 in quotes",
+            "0.7855",
+        )
+        for bar in ("minTop1", "maxTop1Drop", "minCosineSimilarity", "minTop1Agreement")
+    ],
+    one(
+        "thresholds that hold nothing",
+        "validation.thresholds",
+        {},
+        "write one of minTop1, maxTop1Drop, minCosineSimilarity and minTop1Agreement",
+        {"maxTop1Drop": "0.01"},
+    ),
+    case(
+        "a gate that everything passes",
+        refused={"validation": {"dataset": DATASET}},
+        message="write at least one bar: a field of thresholds, or benchmark.minImagesPerSecond",
+        accepted={"validation": {"dataset": DATASET, "benchmark": {"minImagesPerSecond": 4000}}},
+    ),
+    one(
+        "a data set without a path",
+        "validation.dataset.uri",
+        "pvc://data",
+        FILES,
+        "pvc://data/cifar-100",
+    ),
+]
