@@ -20,6 +20,7 @@ demo-down: ## end the demo's cluster and remove all of it
 test: venv ## all tests but the measuring ones: unit, golden, component, cluster, chart, e2e
 	@devkit/cluster/install.sh
 	@devkit/images/install.sh
+	@devkit/torch.sh
 	@$(MAKE) --no-print-directory check
 	ORT_DISABLE_TELEMETRY=1 $(PY) -m pytest $(SUITES)
 

@@ -1,0 +1,9 @@
+#!/bin/bash
+# torch.sh: Debian's PyTorch for the system's Python, which tests/unit/jobs/test_export.py uses as the
+# image `export` does. Does nothing when it is there; about 250 MB to download otherwise.
+set -euo pipefail
+# shellcheck source=apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apt.sh"
+
+find_missing python3-torch
+install_missing
