@@ -26,11 +26,13 @@ class Reason(StrEnum):
     STORE_FULL = "StoreFull"
     EPHEMERAL_STORAGE_EXCEEDED = "EphemeralStorageExceeded"
     OUT_OF_MEMORY = "OutOfMemory"
+    QUANTIZATION_FAILED = "QuantizationFailed"
     ARTIFACT_MISSING = "ArtifactMissing"
     RESULT_LOST = "ResultLost"
 
 
-# ConversionTimeout (70) and the retryable ConversionFailed (82) come from the driver alone.
+# ConversionTimeout (70) and what of ConversionFailed (82) and QuantizationFailed (88) can be tried
+# again come from the driver alone.
 EXIT_CODES = {
     Reason.INVALID_SPEC: 64,
     Reason.UNSUPPORTED_MODEL: 65,
@@ -38,6 +40,7 @@ EXIT_CODES = {
     Reason.CHECKSUM_MISMATCH: 67,
     Reason.ACCESS_DENIED: 68,
     Reason.CONVERSION_FAILED: 69,
+    Reason.QUANTIZATION_FAILED: 71,
     Reason.DOWNLOAD_FAILED: 80,
     Reason.STORE_UNAVAILABLE: 81,
     Reason.STORE_FULL: 83,
