@@ -21,7 +21,7 @@ from minio.error import MinioException, S3Error
 
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.errors import JobError, Reason
-from resnet_jobs.progress import Progress, say
+from resnet_jobs.progress import Progress, say, size_text
 from resnet_jobs.store import Entry
 from resnet_jobs.store_http import (
     FULL_STATUS,
@@ -84,7 +84,9 @@ class S3Store(HttpStore):
     def upload(self, place: str, path: Path, digest: Digest) -> None:
         progress = Progress("uploaded", total=digest.size, monotonic=self._clock.monotonic)
         body = counted(path, digest, progress)
-        self.expect(self.send("PUT", place, body=body, size=digest.size), "PUT", *STORED)
+        response = self.send("PUT", place, body=body, size=digest.size)
+        if response.status not in STORED:
+            raise self._failure("PUT", response.status, _code(response), size=digest.size)
         progress.finish()
 
     def write(self, place: str, data: bytes, *, overwrite: bool = True) -> bool:
@@ -108,7 +110,8 @@ class S3Store(HttpStore):
                 try:
                     found = list(self._client.list_objects(self._spec.bucket, prefix=prefix))
                 except S3Error as error:
-                    raise self._failure("LIST", 0, error.code or "") from error
+                    status = error.response.status if error.response else 0
+                    raise self._failure("LIST", status, error.code or "") from error
                 except MinioException as error:
                     raise UnreachableError(str(error)) from error
             return [
@@ -141,12 +144,12 @@ class S3Store(HttpStore):
             "PUT", place, body=lambda: io.BytesIO(data), size=len(data), headers=headers
         )
 
-    def _failure(self, method: str, status: int, code: str) -> JobError:
+    def _failure(self, method: str, status: int, code: str, *, size: int = 0) -> JobError:
         bucket = f"bucket {self._spec.bucket} at {self._spec.location}"
         if status == FULL_STATUS or code in FULL_CODES:
             return JobError(
                 Reason.STORE_FULL,
-                f"{bucket} has no room ({code or status}): raise its quota, or delete services "
+                f"{bucket} has no room for {size_text(size)} ({code or status}): raise its quota, or delete services "
                 "whose artifacts are no longer needed",
             )
         if code == "NoSuchBucket":
