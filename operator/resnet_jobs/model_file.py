@@ -15,18 +15,18 @@ from resnet_jobs.external_data import external_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXPORT_HINT = "export it as ONNX, for example torch.onnx.export(…, opset_version=13)"
+PYTORCH_HINT = "write spec.model.format: PyTorch or TorchScript, or export it as ONNX"
 
 # (how the file begins, what that is, what to do)
 KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\s*<(!doctype html|html)", "a web page", "write the address of the file itself"),
     (rb"\s*<\?xml|\s*<error", "an XML document", "write the address of the file itself"),
     (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull` first"),
-    (rb"PK\x03\x04", "a ZIP archive, as PyTorch saves weights", EXPORT_HINT),
-    (rb"\x80[\x02-\x05]", "a Python pickle, as PyTorch saves weights", EXPORT_HINT),
+    (rb"PK\x03\x04", "a ZIP archive, as PyTorch saves weights", PYTORCH_HINT),
+    (rb"\x80[\x02-\x05]", "a Python pickle, as PyTorch saves weights", PYTORCH_HINT),
     (rb"\x1f\x8b", "a gzip archive", "unpack it first"),
     (rb"\x89HDF", "an HDF5 file, as Keras saves models", "convert it to ONNX with tf2onnx"),
-    (rb"IMOD", "an Ascend OM", "give the ONNX model it was made from"),
+    (rb"IMOD", "an Ascend OM", "write spec.model.format: OM"),
     (rb"....TFL3", "a TensorFlow Lite model", "convert it to ONNX with tf2onnx"),
     (rb"\s*[{\[]", "a JSON document", "write the address of the model itself"),
 )

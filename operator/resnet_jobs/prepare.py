@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_jobs import atc
 from resnet_jobs.batch import fixed_batch, needs_opening, open_batch, prove
 from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.export_check import check_export
 from resnet_jobs.files import digest_file
 from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
 from resnet_jobs.model_file import load_model
@@ -35,6 +36,8 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     if not workspace.model.is_file():
         raise JobError(Reason.RESULT_LOST, "the fetched model is missing: the Job has to run again")
     model, merged = load_model(workspace.model)
+    if spec.has_export:
+        check_export(workspace)
     notes = [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)
     opset = check_opset(model, chip=spec.chip)
