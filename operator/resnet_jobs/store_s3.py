@@ -149,8 +149,8 @@ class S3Store(HttpStore):
         if status == FULL_STATUS or code in FULL_CODES:
             return JobError(
                 Reason.STORE_FULL,
-                f"{bucket} has no room for {size_text(size)} ({code or status}): raise its quota, or delete services "
-                "whose artifacts are no longer needed",
+                f"{bucket} has no room for {size_text(size)} ({code or status}): raise its quota, "
+                "or delete services whose artifacts are no longer needed",
             )
         if code == "NoSuchBucket":
             text = f"{bucket} does not exist: create it, or correct store.s3.bucket"
