@@ -16,6 +16,8 @@ NAME = "app.kubernetes.io/name"
 ARTIFACT = f"{GROUP}/artifact"
 REVISION = f"{GROUP}/revision"
 RUNTIME = f"{GROUP}/runtime"
+VALIDATED = f"{GROUP}/validation"
+BORROWED = f"{GROUP}/borrowed-by"
 TEMPLATE_DIGEST = f"{GROUP}/template-digest"
 RETRY = f"{GROUP}/retry"
 
@@ -23,6 +25,7 @@ MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
 CONVERSION = "conversion"
 SERVING = "serving"
+VALIDATION = "validation"
 STORE = "store"
 RECORD = "artifact"
 REVISION_COMPONENT = "revision"
@@ -47,6 +50,15 @@ def record_name(key: str) -> str:
 
 def job_name(key: str, attempt: int) -> str:
     return f"rns-{key}-{attempt}"
+
+
+def validation_name(key: str, validation: str) -> str:
+    """Return the name of a result; its Jobs have it too, with the attempt behind it."""
+    return f"rns-{key}-v{validation[:8]}"
+
+
+def validation_job_name(key: str, validation: str, attempt: int) -> str:
+    return f"{validation_name(key, validation)}-{attempt}"
 
 
 def runtime_name(runtime: str) -> str:

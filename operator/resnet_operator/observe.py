@@ -6,18 +6,31 @@ Reads indexes only, but for two rare things that are not watched: a ConfigMap th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from resnet_operator import names
+from resnet_operator.artifact import Artifact
 from resnet_operator.errors import KubeError
+from resnet_operator.in_use import Named
 from resnet_operator.kube import Kube
-from resnet_operator.observed import ConfigMapObject, Observed, ServiceObject, StoreObserved
+from resnet_operator.observed import (
+    ConfigMapObject,
+    GateObserved,
+    JobObject,
+    Observed,
+    Pod,
+    ServiceObject,
+    StoreObserved,
+)
 from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.times import seconds_since
 from resnet_operator.plan.trouble import missing_claim
+from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.render.sources import source_reference
+from resnet_operator.resolve import Resolved
 from resnet_operator.views import Views
 
 
@@ -36,12 +49,13 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     labels, labels_problem = await _labels(service, kube)
     converting = record is None or not record.immutable
     revisions = views.config_maps.some(("revision", namespace, meta.name))
+    owned = views.config_maps.some(("owner", namespace, meta.uid))
     return Observed(
         service=service,
         deployment=views.deployments.one(namespace, meta.name),
         network_service=views.network_services.one(namespace, meta.name),
         record=record,
-        owned_records=views.config_maps.some(("owner", namespace, meta.uid)),
+        owned_records=owned,
         revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
         runtime=views.config_maps.one(namespace, names.runtime_name(runtime_digest())),
         stale_runtimes=_stale_runtimes(views, namespace),
@@ -51,9 +65,96 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         store=_store(views, namespace),
         labels=labels,
         labels_problem=labels_problem,
-        source_problem=await _source_problem(service, views, kube) if converting else None,
+        source_problem=await _source_problem(
+            resolved.uris, service.claims, views, kube, namespace=namespace
+        )
+        if converting
+        else None,
         complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
+        in_use=_in_use(views, namespace) if converting and all(j.finished for j in jobs) else None,
+        gate=await _gate(service, resolved, record, views, kube, now=now),
+        unwanted_jobs=_unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
+
+
+async def _gate(
+    service: ServiceObject,
+    resolved: Resolved,
+    record: ConfigMapObject | None,
+    views: Views,
+    kube: Kube,
+    *,
+    now: datetime,
+) -> GateObserved | None:
+    """Return what is there of the validation that the object asks for, if it asks for one."""
+    artifact = _artifact(record) if resolved.spec.validation else None
+    validation = key_of(service, artifact) if artifact else None
+    if validation is None:
+        return None
+    namespace, key = service.meta.namespace, resolved.source_key
+    index = ("validation", namespace, key)
+    jobs = tuple(job for job in views.jobs.some(index) if _is_of(job, validation))
+    pods = tuple(pod for pod in views.pods.some(index) if _is_of(pod, validation))
+    result = views.config_maps.one(namespace, names.validation_name(key, validation))
+    problem = None
+    if not jobs and (result is None or not result.immutable):
+        claims = tuple(
+            {name for kind, name, _ in map(source_reference, resolved.gate_uris) if kind == "pvc"}
+        )
+        problem = await _source_problem(
+            resolved.gate_uris, claims, views, kube, namespace=namespace
+        )
+    return GateObserved(
+        result=result,
+        jobs=jobs,
+        pods=pods,
+        source_problem=problem,
+        complaints=await _complaints(kube, (*jobs, *pods), now=now),
+    )
+
+
+def _artifact(record: ConfigMapObject | None) -> Artifact | None:
+    return Artifact.from_record(record.data()) if record is not None else None
+
+
+def _is_of(thing: JobObject | Pod, validation: str) -> bool:
+    return thing.meta.labels.get(names.VALIDATED) == validation[:8]
+
+
+def _keys(records: Iterable[ConfigMapObject]) -> Iterator[str]:
+    return (record.meta.labels.get(names.ARTIFACT, "") for record in records)
+
+
+def _unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[JobObject, ...]:
+    """Return the gate's Jobs under way whose result nobody asks for any more: they hold a chip."""
+    found: list[JobObject] = []
+    for key in sorted(keys):
+        running = [
+            job
+            for job in views.jobs.some(("validation", namespace, key))
+            if not job.finished and not job.meta.deleting
+        ]
+        if running:
+            wanted = _wanted_validations(views, namespace, key)
+            found += [j for j in running if j.meta.labels.get(names.VALIDATED) not in wanted]
+    return tuple(found)
+
+
+def _wanted_validations(views: Views, namespace: str, key: str) -> set[str]:
+    artifact = _artifact(views.config_maps.one(namespace, names.record_name(key)))
+    if artifact is None:
+        return set()
+    users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
+    wanted = (
+        wanted_validation(user, artifact) for user in users if user and not user.meta.deleting
+    )
+    return {validation[:8] for validation in wanted if validation}
+
+
+def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:
+    """Return the artifacts that records and revisions name: the store keeps them."""
+    found = views.config_maps.some(("names-artifact", namespace, ""))
+    return tuple({view.artifact for view in found})
 
 
 def _stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]:
@@ -99,16 +200,14 @@ async def _config_map(kube: Kube, namespace: str, name: str) -> dict[str, Any] |
     return found[0] if found else None
 
 
-async def _source_problem(service: ServiceObject, views: Views, kube: Kube) -> str | None:
+async def _source_problem(
+    uris: tuple[str, ...], claims: tuple[str, ...], views: Views, kube: Kube, *, namespace: str
+) -> str | None:
     """Say what is missing of a source inside the cluster, before a Job waits for it in vain."""
-    resolved = service.resolved
-    if resolved is None:
-        return None
-    namespace = service.meta.namespace
-    for claim in service.claims:
+    for claim in claims:
         if views.claims.one(namespace, claim) is None:
             return missing_claim(claim).message
-    for uri in resolved.uris:
+    for uri in uris:
         kind, name, key = source_reference(uri)
         if kind == "configmap" and (problem := await _missing_key(kube, namespace, name, key)):
             return problem

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from resnet_operator import names
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.in_use import Named, named_by
 from resnet_operator.resolve import Resolved, resolve
 from resnet_operator.settings import Settings
 
@@ -143,6 +144,7 @@ class DeploymentObject:
     progressing: tuple[str, str]
     failure: str
     digest: str
+    borrowed: str
 
     @classmethod
     def from_body(cls, body: Body) -> DeploymentObject:
@@ -166,6 +168,7 @@ class DeploymentObject:
             progressing=(progressing.get("status", ""), progressing.get("reason", "")),
             failure=failure.get("message", "") if failure.get("status") == "True" else "",
             digest=annotations.get(names.TEMPLATE_DIGEST, ""),
+            borrowed=annotations.get(names.BORROWED, ""),
         )
 
 
@@ -186,17 +189,19 @@ class ConfigMapObject:
     meta: Meta
     packed: bytes
     immutable: bool
+    artifact: Named
 
     @classmethod
     def from_body(cls, body: Body) -> ConfigMapObject:
-        data = orjson.dumps(dict(body.get("data") or {}))
         labels = body["metadata"].get("labels") or {}
         # The runtime's files are only ever named, never read back.
         keep = labels.get(names.COMPONENT) != names.RUNTIME_COMPONENT
+        data = dict(body.get("data") or {}) if keep else {}
         return cls(
             meta=Meta.from_body(body),
-            packed=zlib.compress(data if keep else b"{}", 1),
+            packed=zlib.compress(orjson.dumps(data), 1),
             immutable=bool(body.get("immutable")),
+            artifact=named_by(data),
         )
 
     def data(self) -> dict[str, str]:
@@ -248,6 +253,7 @@ class Container:
     reason: str
     message: str
     restarts: int
+    finished: str = ""
 
     @classmethod
     def from_status(cls, status: Body, *, init: bool, previous: bool = True) -> Container:
@@ -267,6 +273,7 @@ class Container:
             reason=last.get("reason", ""),
             message=last.get("message", ""),
             restarts=status.get("restartCount", 0),
+            finished=last.get("finishedAt") or "",
         )
 
 
@@ -336,6 +343,21 @@ class Observed:
     store: StoreObserved | None = None
     labels: str | None = None
     labels_problem: str | None = None
+    source_problem: str | None = None
+    complaints: tuple[str, ...] = ()
+    # What the namespace uses of its store; read only when a Job may be made, else None.
+    in_use: tuple[Named, ...] | None = None
+    gate: GateObserved | None = None
+    unwanted_jobs: tuple[JobObject, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateObserved:
+    """What is there of the validation that the object asks for."""
+
+    result: ConfigMapObject | None = None
+    jobs: tuple[JobObject, ...] = ()
+    pods: tuple[Pod, ...] = ()
     source_problem: str | None = None
     complaints: tuple[str, ...] = ()
 

@@ -79,11 +79,17 @@ class Resolved:
 
     @property
     def uris(self) -> tuple[str, ...]:
-        """Return where the conversion fetches from, the model first."""
+        """Return where the Jobs fetch from, the model first."""
         conversion = self.spec.conversion
         quantization = conversion.quantization if conversion and self.amct_image else None
         more = (quantization.calibration.uri,) if quantization else ()
-        return (self.spec.model.uri, *more)
+        return (self.spec.model.uri, *more, *self.gate_uris[1:])
+
+    @property
+    def gate_uris(self) -> tuple[str, ...]:
+        """Return where the gate's Job fetches from, the model first; nothing without a gate."""
+        validation = self.spec.validation
+        return (self.spec.model.uri, validation.dataset.uri) if validation else ()
 
     @property
     def op_cache_claim(self) -> str | None:
@@ -199,6 +205,12 @@ def _check_om(spec: ResNetServiceSpec) -> None:
         raise InvalidSpec(
             f"remove conversion.{extra[0]}; an OM is served as it is and not converted again"
         )
+    bars = spec.validation.thresholds if spec.validation else None
+    if bars and bars.needing_reference:
+        raise InvalidSpec(
+            f"remove validation.thresholds.{bars.needing_reference[0]}; there is no source model "
+            "to compare an OM with"
+        )
 
 
 def _batch_sizes(conversion: Conversion | None) -> tuple[int, ...]:
@@ -221,6 +233,8 @@ def _check_uri(spec: ResNetServiceSpec) -> None:
     uris = {"model.uri": spec.model.uri}
     if quantization:
         uris["conversion.quantization.calibration.uri"] = quantization.calibration.uri
+    if spec.validation:
+        uris["validation.dataset.uri"] = spec.validation.dataset.uri
     for field, uri in uris.items():
         try:
             urlsplit(uri)

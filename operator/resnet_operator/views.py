@@ -213,20 +213,29 @@ def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
     component = labels.get(names.COMPONENT, "")
     if component == names.REVISION_COMPONENT:
         instance, runtime = labels.get(names.INSTANCE, ""), labels.get(names.RUNTIME, "")
-        return ("revision", namespace, instance), ("uses-runtime", namespace, runtime)
+        return (
+            ("revision", namespace, instance),
+            ("uses-runtime", namespace, runtime),
+            ("names-artifact", namespace, ""),
+        )
     if component == names.RUNTIME_COMPONENT:
         return (("runtime", namespace, ""),)
     if component == names.RECORD:
-        return tuple(("owner", namespace, owner) for owner in set(view.meta.owners))
+        owners = [("owner", namespace, owner) for owner in sorted(set(view.meta.owners))]
+        return (*owners, ("names-artifact", namespace, ""))
     return ()
 
 
 def _index_job(view: JobObject) -> tuple[IndexKey, ...]:
-    return (("artifact", view.meta.namespace, view.meta.labels.get(names.ARTIFACT, "")),)
+    labels = view.meta.labels
+    kind = "validation" if labels.get(names.COMPONENT) == names.VALIDATION else "artifact"
+    return ((kind, view.meta.namespace, labels.get(names.ARTIFACT, "")),)
 
 
 def _index_pod(view: Pod) -> tuple[IndexKey, ...]:
     labels = view.meta.labels
     if labels.get(names.COMPONENT) == names.CONVERSION:
         return (("artifact", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
+    if labels.get(names.COMPONENT) == names.VALIDATION:
+        return (("validation", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
     return (("instance", view.meta.namespace, labels.get(names.INSTANCE, "")),)

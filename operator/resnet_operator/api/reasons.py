@@ -26,6 +26,12 @@ class Reason(StrEnum):
     PENDING = ("Pending", "The operator has seen the object and is preparing it.", "Wait.")
     FETCHING = ("Fetching", "The model is being fetched.", "Wait; the Job's log shows progress.")
     CONVERTING = ("Converting", "ATC is converting the model.", "Wait; the Job's log has stages.")
+    VALIDATING = (
+        "Validating",
+        "A candidate of the new revision is being measured.",
+        "Wait; what served before serves on.",
+    )
+    VALIDATED = ("Validated", "The artifact has passed its gate.", "Nothing.")
     ROLLING_OUT = ("RollingOut", "Pods of a new revision are starting.", "Wait.")
     LOADING = ("Loading", "Triton is loading the model.", "Wait.")
     SUSPENDED = ("Suspended", "spec.suspend is true.", "Set spec.suspend to false to serve.")
@@ -146,6 +152,21 @@ class Reason(StrEnum):
         "ChipMismatch",
         "The pod was given another chip than the artifact is made for.",
         "Correct spec.accelerator.chip, or select the right nodes.",
+    )
+    VALIDATION_FAILED = (
+        "ValidationFailed",
+        "The artifact does not hold a bar of spec.validation, and gets no traffic.",
+        "Convert otherwise or bring a better model; a changed bar is judged on the same numbers.",
+    )
+    EVALUATION_FAILED = (
+        "EvaluationFailed",
+        "The candidate could not be measured.",
+        "Do what the message says; the log of the container evaluate has more.",
+    )
+    WAITING_FOR_CHIP = (
+        "WaitingForChip",
+        "The candidate that is to be measured waits for a free chip.",
+        "Free a chip, add a node, or write validation.onNoFreeChip: BorrowReplica.",
     )
     PROGRESS_DEADLINE_EXCEEDED = (
         "ProgressDeadlineExceeded",

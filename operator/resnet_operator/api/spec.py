@@ -14,6 +14,7 @@ from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import Model, ModelFormat
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
+from resnet_operator.api.validation import Validation
 
 __all__ = [
     "Accelerator",
@@ -28,6 +29,7 @@ __all__ = [
     "Rollout",
     "ServiceType",
     "Serving",
+    "Validation",
     "Warmup",
 ]
 
@@ -126,6 +128,9 @@ class ResNetServiceSpec(ApiModel):
     accelerator: Accelerator = Field(description="What the replicas run on.")
     conversion: Conversion | None = Field(
         default=None, description="How the model is converted for the chip."
+    )
+    validation: Validation | None = Field(
+        default=None, description="A gate: an artifact that does not pass it gets no traffic."
     )
     serving: Serving = Field(default_factory=Serving, description="How Triton serves the model.")
     rollout: Rollout | None = Field(default=None, description="How changes are rolled out.")

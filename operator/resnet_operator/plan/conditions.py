@@ -11,6 +11,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.times import to_text
+from resnet_operator.plan.validation import GatePlan
 
 SHORT = 120
 LONG = 4096
@@ -24,6 +25,7 @@ CONDITIONS = (
     "Reconciling",
     "Scheduled",
     "Stalled",
+    "Validated",
 )
 
 
@@ -45,6 +47,12 @@ class Situation:
     target: str | None = None
     wanted: int = 0
     retry_handled: bool = False
+    gate: GatePlan | None = None
+
+    @property
+    def held(self) -> bool:
+        """Tell whether the artifact is there and the gate keeps it from serving."""
+        return self.artifact is not None and self.gate is not None and self.gate.holds
 
     @property
     def available(self) -> bool:
@@ -76,7 +84,9 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
         said["Stalled"] = ("True", reason, shorten(message, SHORT))
     elif status != "True":
         said["Reconciling"] = ("True", reason, shorten(message, SHORT))
-    if situation.target and situation.wanted:
+    if situation.gate is not None:
+        said["Validated"] = _validated(situation.gate)
+    if situation.target and situation.wanted and not situation.held:
         said["Scheduled"] = _scheduled(situation)
         said["ModelReady"] = _model_ready(situation)
     service = situation.observed.service
@@ -107,6 +117,8 @@ def _ready(situation: Situation) -> Said:
     if situation.artifact is None:
         reasons = {"Fetching": Reason.FETCHING, "Converting": Reason.CONVERTING}
         return "False", reasons.get(situation.stage, Reason.PENDING), situation.doing
+    if situation.gate is not None and situation.gate.holds:
+        return "False", Reason.VALIDATING, situation.gate.doing
     if situation.loading:
         return "False", Reason.LOADING, "Triton is loading the model"
     revision = (situation.target or "").rsplit("-", 1)[-1]
@@ -129,6 +141,25 @@ def _artifact_ready(situation: Situation) -> Said:
     if problem:
         return "False", problem.reason, long_message(problem)
     return "False", Reason.PENDING, situation.doing or "no artifact yet"
+
+
+def _validated(gate: GatePlan) -> Said:
+    """Say how the artifact did, with all numbers; or what it waits for."""
+    if gate.measurement is not None:
+        shown = gate.measurement.shown()
+        speeds = shown.pop("throughput", {})
+        numbers = [f"{key} {value}" for key, value in shown.items()]
+        numbers += [f"throughput at batch {size} {speed}" for size, speed in speeds.items()]
+        said = ", ".join(numbers)
+        if not gate.holds:
+            return "True", Reason.VALIDATED, said
+        if gate.shortfalls:
+            return "False", Reason.VALIDATION_FAILED, f"{'; '.join(gate.shortfalls)}; {said}"
+    if gate.problem is not None:
+        said = long_message(gate.problem)
+        borrowing = f"; {gate.doing}" if gate.borrows else ""
+        return "False", gate.problem.reason, shorten(f"{said}{borrowing}", LONG)
+    return "False", Reason.VALIDATING, gate.doing
 
 
 def _scheduled(situation: Situation) -> Said:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from resnet_operator import names
 from resnet_operator.observed import ConfigMapObject, Observed
 from resnet_operator.plan.actions import Action, Apply, Delete
+from resnet_operator.plan.validation import stop
 from resnet_operator.render.conversion import record_owner
 from resnet_operator.resolve import Resolved
 
@@ -15,9 +16,11 @@ def plan_housekeeping(
     observed: Observed, resolved: Resolved, *, keep: set[str], settled: bool
 ) -> tuple[Action, ...]:
     """Return deletions; `keep` names revisions in use, `settled` that no rollout is under way."""
+    stopped = tuple(stop(job) for job in observed.unwanted_jobs)
     if not settled:
-        return ()
+        return stopped
     return (
+        *stopped,
         *_old_revisions(observed, keep),
         *_old_records(observed, resolved),
         *_old_runtimes(observed),

@@ -12,8 +12,10 @@ from resnet_operator.plan.conditions import Situation
 from resnet_operator.plan.conversion import ArtifactPlan, plan_artifact
 from resnet_operator.plan.deadline import seconds_left
 from resnet_operator.plan.housekeeping import plan_housekeeping
-from resnet_operator.plan.serving import ServingPlan, plan_serving, wanted_replicas
+from resnet_operator.plan.revision import desired_revision, wanted_replicas
+from resnet_operator.plan.serving import ServingPlan, plan_serving
 from resnet_operator.plan.status import status_of, transitions
+from resnet_operator.plan.validation import GatePlan, plan_gate
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
@@ -39,19 +41,32 @@ def make_plan(
     conversion = plan_artifact(observed, resolved, settings=settings, now=now)
     if conversion.again:
         return Plan(actions=conversion.actions, again=True)
-    serving = plan_serving(observed, resolved, conversion.artifact, settings=settings, now=now)
+    artifact = conversion.artifact
+    desired = (
+        desired_revision(observed, resolved, artifact, settings=settings) if artifact else None
+    )
+    gate = plan_gate(observed, resolved, artifact, desired, settings=settings, now=now)
+    if gate.again:
+        return Plan(actions=(*conversion.actions, *gate.actions), again=True)
+    serving = plan_serving(observed, resolved, desired, gate, settings=settings, now=now)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
     tidy = plan_housekeeping(
-        observed, resolved, keep={name for name in used if name}, settled=serving.complete
+        observed,
+        resolved,
+        keep={name for name in used if name},
+        settled=serving.complete and not gate.holds,
     )
-    situation, left = _situation(observed, resolved, conversion, serving, now=now)
+    situation, left = _situation(observed, resolved, conversion, gate, serving, now=now)
+    # The candidate after what it mounts.
+    pods = (*serving.actions[: serving.urgent], *gate.actions)
+    rest = serving.actions[serving.urgent :]
     # Pods first, as they take time; only a result that is not on record yet goes before them, for
     # a Deployment or Service that is refused must not keep it from there.
     if observed.record is not None and observed.record.immutable:
-        actions, urgent = (*serving.actions, *conversion.actions, *tidy), serving.urgent
+        actions, urgent = (*pods, *rest, *conversion.actions, *tidy), len(pods)
     else:
-        actions, urgent = (*conversion.actions, *serving.actions, *tidy), 0
-    waits = (conversion.requeue_after, serving.requeue_after, left)
+        actions, urgent = (*conversion.actions, *pods, *rest, *tidy), 0
+    waits = (conversion.requeue_after, gate.requeue_after, serving.requeue_after, left)
     soonest = min((seconds for seconds in waits if seconds), default=None)
     plan = _say(observed, situation, now=now, requeue_after=soonest)
     return Plan(
@@ -81,14 +96,15 @@ def _situation(
     observed: Observed,
     resolved: Resolved,
     conversion: ArtifactPlan,
+    gate: GatePlan,
     serving: ServingPlan,
     *,
     now: datetime,
 ) -> tuple[Situation, float | None]:
     """Return all that is to be said, and the seconds until a problem makes it Stalled."""
-    # Without an artifact the pods are those of an older spec: they are no news of this one.
-    current = conversion.artifact is not None
-    problem = conversion.problem or (serving.problem if current else None)
+    # Before the artifact is there and good, the pods are those of an older spec: no news of this.
+    current = conversion.artifact is not None and not gate.holds
+    problem = conversion.problem or gate.problem or (serving.problem if current else None)
     left = None
     if problem:
         deadline = resolved.progress_deadline_seconds
@@ -101,7 +117,8 @@ def _situation(
         artifact_problem=conversion.problem,
         serving_problem=serving.problem,
         problem=problem,
-        stalled=conversion.stalled or (current and serving.stalled) or left == 0,
+        stalled=conversion.stalled or gate.stalled or (current and serving.stalled) or left == 0,
+        gate=gate if gate.asked else None,
         complete=serving.complete,
         loading=serving.loading,
         desired=serving.desired,

@@ -7,21 +7,15 @@ from datetime import datetime
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.artifact import Artifact
 from resnet_operator.compare import is_subset
-from resnet_operator.observed import ConfigMapObject, DeploymentObject, Observed, Pod
-from resnet_operator.plan.actions import Action, Apply, Create, Problem
+from resnet_operator.observed import DeploymentObject, Observed, Pod
+from resnet_operator.plan.actions import Action, Apply, Problem
 from resnet_operator.plan.conversion import plan_store
+from resnet_operator.plan.revision import Revision, live_revision, wanted_replicas
 from resnet_operator.plan.trouble import creation_failure, mount_failure, next_look, pod_trouble
-from resnet_operator.render.serving import (
-    TEMPLATE_KEY,
-    deployment,
-    network_service,
-    revision_config_map,
-    runtime_config_map,
-    runtime_digest,
-)
-from resnet_operator.resolve import Resolved, declared_digest
+from resnet_operator.plan.validation import GatePlan
+from resnet_operator.render.serving import deployment, network_service
+from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 
@@ -44,28 +38,35 @@ class ServingPlan:
 def plan_serving(
     observed: Observed,
     resolved: Resolved,
-    artifact: Artifact | None,
+    desired: Revision | None,
+    gate: GatePlan,
     *,
     settings: Settings,
     now: datetime,
 ) -> ServingPlan:
-    """Decide the revision, the children that differ, and what the pods say."""
-    wanted = wanted_replicas(resolved)
-    desired = _desired(observed, resolved, artifact, settings=settings) if artifact else None
-    live = observed.deployment
-    target = desired or (live.revision if live and live.revision in observed.revisions else None)
+    """Decide the revision, the children that differ, and what the pods say.
+
+    What the gate holds gets no pods; the revision that is live serves on.
+    """
+    wanted, live = wanted_replicas(resolved), observed.deployment
+    target = desired if desired and not gate.holds else live_revision(observed)
+    made, store = _made(desired, target), plan_store(observed, settings=settings)
+    name = desired.name if desired else None
     if target is None:
-        return ServingPlan(wanted=wanted, desired=desired)
-    made, template = _template(observed, resolved, artifact, target, settings=settings)
+        off = gate.holds and not wanted and live is None
+        actions = (*made, *store) if desired else ()
+        return ServingPlan(
+            actions=actions, wanted=wanted, desired=name, complete=off, urgent=len(made)
+        )
     # The revision and the Deployment come first: pods are what takes time.
-    pods = (*made, *_apply_deployment(observed, resolved, template, wanted))
-    actions = (
-        *pods,
-        *_apply_network_service(observed, resolved),
-        *plan_store(observed, settings=settings),
-    )
-    problem, loading = _pods(observed, resolved, target)
-    complete = not made and _is_complete(live, target, wanted) and desired == target
+    replicas = _replicas(live, wanted, gate, is_desired=target.name == name)
+    pods = (*made, *_apply_deployment(observed, resolved, target.template, replicas, gate.borrows))
+    actions = (*pods, *_apply_network_service(observed, resolved), *store)
+    problem, loading = _pods(observed, resolved, target.name)
+    if gate.holds:
+        complete = not wanted and _is_complete(live, target.name, 0)
+    else:
+        complete = not made and _is_complete(live, target.name, wanted) and name == target.name
     deadline = live is not None and live.progressing == ("False", "ProgressDeadlineExceeded")
     if not complete and deadline and problem is None:
         problem = Problem(
@@ -74,8 +75,8 @@ def plan_serving(
         )
     return ServingPlan(
         actions=actions,
-        desired=desired,
-        target=target,
+        desired=name,
+        target=target.name,
         complete=complete,
         problem=None if complete else problem,
         stalled=not complete and deadline,
@@ -86,67 +87,38 @@ def plan_serving(
     )
 
 
-def wanted_replicas(resolved: Resolved) -> int:
-    return 0 if resolved.suspended else resolved.replicas
+def _made(*revisions: Revision | None) -> tuple[Action, ...]:
+    """Return what makes the revisions, each thing once: two of them may need one runtime."""
+    found = {item.body["metadata"]["name"]: item for one in revisions if one for item in one.made}
+    return tuple(found.values())
 
 
-def _desired(
-    observed: Observed, resolved: Resolved, artifact: Artifact, *, settings: Settings
-) -> str:
-    declared = declared_digest(
-        resolved=resolved,
-        artifact_sha256=artifact.sha256,
-        labels=observed.labels,
-        settings=settings,
-    )
-    return names.revision_name(observed.service.meta.name, declared)
-
-
-def _template(
-    observed: Observed,
-    resolved: Resolved,
-    artifact: Artifact | None,
-    target: str,
-    *,
-    settings: Settings,
-) -> tuple[tuple[Action, ...], str]:
-    """Return what makes the revision, and its pod template: the stored one where it exists."""
-    known = observed.revisions.get(target)
-    if known is not None:
-        return _restore_runtime(observed, known), known.data()[TEMPLATE_KEY]
-    if artifact is None:
-        raise AssertionError("a revision that does not exist is only made from an artifact")
-    body = revision_config_map(
-        service=observed.service.meta,
-        resolved=resolved,
-        artifact=artifact,
-        revision=target,
-        labels=observed.labels,
-        settings=settings,
-    )
-    runtime: tuple[Action, ...] = ()
-    if observed.runtime is None:
-        runtime = (Create(body=runtime_config_map(observed.service.meta.namespace)),)
-    return (*runtime, Create(body=body)), body["data"][TEMPLATE_KEY]
-
-
-def _restore_runtime(observed: Observed, revision: ConfigMapObject) -> tuple[Action, ...]:
-    ours = revision.meta.labels.get(names.RUNTIME) == runtime_digest()
-    if observed.runtime is None and ours:
-        return (Create(body=runtime_config_map(observed.service.meta.namespace)),)
-    return ()
+def _replicas(
+    live: DeploymentObject | None, wanted: int, gate: GatePlan, *, is_desired: bool
+) -> int:
+    """Return how many pods may run: one less while its chip is borrowed for a candidate."""
+    if gate.borrows:
+        return max(wanted - 1, 0)
+    # Nothing of it has ever served: it was scaled to zero when it came.
+    idle = live is not None and live.wanted == 0 and not live.borrowed
+    return 0 if gate.holds and is_desired and idle else wanted
 
 
 def _apply_deployment(
-    observed: Observed, resolved: Resolved, template: str, wanted: int
+    observed: Observed, resolved: Resolved, template: str, replicas: int, borrows: str
 ) -> tuple[Action, ...]:
     live = observed.deployment
     body = deployment(
-        service=observed.service.meta, resolved=resolved, template=template, replicas=wanted
+        service=observed.service.meta,
+        resolved=resolved,
+        template=template,
+        replicas=replicas,
+        borrows=borrows,
     )
     if live is None:
         return (Apply(body=body, adopt=False),)
-    if _is_same(body, live.live.unpack()):
+    # What we state no longer is no part of the comparison.
+    if live.borrowed == borrows and _is_same(body, live.live.unpack()):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 

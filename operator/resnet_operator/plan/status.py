@@ -11,6 +11,7 @@ from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.conditions import Situation, conditions_of
 from resnet_operator.plan.times import to_text
+from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.serving import selector
 from resnet_operator.render.triton import output_types
 
@@ -19,9 +20,13 @@ QUIET = {
     Reason.PENDING,
     Reason.FETCHING,
     Reason.CONVERTING,
+    Reason.VALIDATING,
     Reason.ROLLING_OUT,
     Reason.LOADING,
 }
+
+# What serves is as well as before while a candidate waits: that is what was asked for.
+WAITS = {Reason.WAITING_FOR_CHIP}
 
 # What stays true of pods that run while nothing new can be said of them.
 SERVING_KEYS = ("revisions", "repositoryConfigMap", "endpoints")
@@ -60,6 +65,8 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         status |= _artifact_status(situation.artifact, observed, resolved.model_name)
     else:
         status |= {key: old[key] for key in ("model", "artifact") if key in old}
+    if situation.gate and (result := _validation_status(situation.gate)):
+        status["validation"] = result
     if situation.target:
         status |= _serving_status(situation)
     elif live:
@@ -79,7 +86,10 @@ def phase_of(situation: Situation) -> str:
         return "Degraded" if available else "Failed"
     if situation.artifact is None:
         return situation.stage if not (situation.problem and available) else "Degraded"
-    return "Degraded" if situation.problem and available else "Deploying"
+    problem = situation.problem
+    if situation.held and not (problem and available and problem.reason not in WAITS):
+        return "Validating"
+    return "Degraded" if problem and available else "Deploying"
 
 
 def transitions(old: Any, new: dict[str, Any]) -> tuple[Event, ...]:
@@ -101,14 +111,19 @@ def transitions(old: Any, new: dict[str, Any]) -> tuple[Event, ...]:
 def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) -> dict[str, Any]:
     resolved = observed.service.resolved
     key = resolved.source_key if resolved else ""
-    compiler = {"compiler": artifact.compiler} if artifact.compiler != "none" else {}
-    command = {"command": list(artifact.command)} if artifact.command else {}
+    told = {
+        "compiler": artifact.compiler if artifact.compiler != "none" else None,
+        "command": list(artifact.command),
+        "quantizer": artifact.quantizer,
+        "quantizeCommand": list(artifact.quantize_command),
+    }
+    known = {key: value for key, value in told.items() if value}
     return {
         "model": {
             "name": model_name,
             "sha256": artifact.model_sha256,
             "sizeBytes": artifact.model_size_bytes,
-            "opset": artifact.opset,
+            **({"opset": artifact.opset} if artifact.opset else {}),
             "inputs": [tensor.to_json() for tensor in artifact.inputs],
             "outputs": [tensor.to_json() for tensor in output_types(artifact)],
         },
@@ -120,10 +135,18 @@ def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) ->
             "chip": artifact.chip,
             "origin": artifact.origin,
             "durationSeconds": round(artifact.duration_seconds),
-            **compiler,
-            **command,
+            **known,
         },
     }
+
+
+def _validation_status(gate: GatePlan) -> dict[str, Any]:
+    """Return the verdict and the numbers; nothing while there is neither."""
+    if gate.measurement is None:
+        return {"result": "Failed", "record": gate.result} if gate.stalled else {}
+    failed = gate.holds and gate.shortfalls
+    verdict = "Failed" if failed else "Passed"
+    return {"result": verdict, "record": gate.result, **gate.measurement.shown()}
 
 
 def _serving_status(situation: Situation) -> dict[str, Any]:

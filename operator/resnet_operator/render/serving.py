@@ -133,14 +133,18 @@ def revision_config_map(
 
 
 def deployment(
-    *, service: Meta, resolved: Resolved, template: str, replicas: int
+    *, service: Meta, resolved: Resolved, template: str, replicas: int, borrows: str = ""
 ) -> dict[str, Any]:
-    """Return the Deployment around a revision's stored pod template (JSON text)."""
+    """Return the Deployment around a revision's stored pod template (JSON text).
+
+    `borrows` names the validation for which one replica less is to run.
+    """
     shape = render_one(
         "deployment.yaml.j2",
         name=service.name,
         namespace=service.namespace,
         labels=names.labels(names.SERVING, **{names.INSTANCE: service.name}),
+        annotations={names.BORROWED: borrows} if borrows else {},
         owners=[owner_reference(service, controller=True)],
         replicas=replicas,
         progress_deadline_seconds=resolved.progress_deadline_seconds,

@@ -206,6 +206,20 @@ MESSAGES: dict[str, Body] = {
 }
 
 
+# What the evaluator says of a good candidate.
+MEASURED: Body = {
+    "ok": True,
+    "samples": 10_000,
+    "top1": 0.7901,
+    "top1Reference": 0.7942,
+    "cosineSimilarity": 0.99871234,
+    "top1Agreement": 0.991,
+    "imagesPerSecond": 5123.4,
+    "throughput": {"24": 18210.7},
+    "resultKey": "results/abc.json",
+}
+
+
 def an_artifact(**changes: Any) -> Artifact:
     return Artifact(**({field: getattr(ARTIFACT, field) for field in FIELDS} | changes))
 
@@ -224,6 +238,10 @@ CPU_MESSAGES = {
 
 def labels_of_job(key: str) -> dict[str, str]:
     return names.labels(names.CONVERSION, **{names.ARTIFACT: key})
+
+
+def labels_of_gate(key: str, validation: str) -> dict[str, str]:
+    return names.labels(names.VALIDATION, **{names.ARTIFACT: key, names.VALIDATED: validation[:8]})
 
 
 def condition(status: Any, kind: str) -> Body:

@@ -18,8 +18,8 @@ from tests.unit.controller.builders import (
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.source_key import source_key
 from resnet_operator.settings import by_longest_prefix
+from resnet_operator.source_key import source_key
 
 DEFAULTS: dict[str, Any] = {
     "model_name": NAME,
@@ -347,7 +347,7 @@ def test_what_the_schema_would_refuse_names_the_field() -> None:
 
 
 def test_a_field_of_a_newer_crd_is_no_reason_to_refuse() -> None:
-    service = a_service({"validation": {"dataset": {}}})
+    service = a_service({"pipeline": {"decode": {}}})
     assert service.invalid is None
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.unit.controller.builders import (
+    MEASURED,
     MESSAGES,
     NAME,
     NAMESPACE,
@@ -22,6 +23,7 @@ from tests.unit.controller.builders import (
     a_settings,
     a_spec,
     ended,
+    labels_of_gate,
     labels_of_job,
     merged,
     metadata,
@@ -31,9 +33,11 @@ from tests.unit.controller.builders import (
 
 from resnet_operator import names
 from resnet_operator.api.status import as_status
+from resnet_operator.artifact import Artifact
 from resnet_operator.observed import (
     ConfigMapObject,
     DeploymentObject,
+    GateObserved,
     JobObject,
     NetworkServiceObject,
     Observed,
@@ -44,6 +48,7 @@ from resnet_operator.observed import (
 from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.times import to_text
+from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.settings import Settings
 
@@ -62,6 +67,7 @@ class World:
         self.status: Body = {}
         self.now: datetime = NOW
         self.seen: Body = {}
+        self.gate_facts: Body = {}
         self.pods: list[Body] = []
         self._stated: dict[Id, dict[str, Body]] = {}
         self._facts: dict[Id, Body] = {}
@@ -199,25 +205,60 @@ class World:
         maps = [ConfigMapObject.from_body(body) for body in self._bodies("ConfigMap")]
         pods = [Pod.from_body(body) for body in self.pods]
         runtimes = [m for m in maps if self._is(m, names.RUNTIME_COMPONENT)]
+        record = next((m for m in maps if m.meta.name == self.record), None)
         observed = Observed(
             service=service,
             deployment=deployment,
             network_service=NetworkServiceObject.from_body(self.body("Service"))
             if self._is_watched("Service")
             else None,
-            record=next((m for m in maps if m.meta.name == self.record), None),
+            record=record,
             owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
             revisions={m.meta.name: m for m in maps if self._is(m, names.REVISION_COMPONENT)},
             runtime=next((m for m in runtimes if runtime_digest() in m.meta.name), None),
             jobs=tuple(
-                JobObject.from_body(body)
-                for body in self._bodies("Job", **{names.ARTIFACT: self.key})
+                JobObject.from_body(body) for body in self._bodies("Job", **labels_of_job(self.key))
             ),
-            job_pods=tuple(p for p in pods if p.meta.labels.get(names.ARTIFACT) == self.key),
+            job_pods=tuple(p for p in pods if p.meta.labels == labels_of_job(self.key)),
             pods=tuple(p for p in pods if names.INSTANCE in p.meta.labels),
             store=self._store(),
+            gate=self._gate(service, record, maps, pods),
+            unwanted_jobs=self._unwanted_jobs(service, record),
         )
         return replace(observed, **(self.seen | changes))
+
+    def _gate(
+        self,
+        service: ServiceObject,
+        record: ConfigMapObject | None,
+        maps: list[ConfigMapObject],
+        pods: list[Pod],
+    ) -> GateObserved | None:
+        artifact = Artifact.from_record(record.data()) if record else None
+        key = key_of(service, artifact) if artifact else None
+        if key is None:
+            return None
+        labels = labels_of_gate(self.key, key)
+        name = names.validation_name(self.key, key)
+        return GateObserved(
+            result=next((m for m in maps if m.meta.name == name), None),
+            jobs=tuple(JobObject.from_body(body) for body in self._bodies("Job", **labels)),
+            pods=tuple(pod for pod in pods if labels.items() <= pod.meta.labels.items()),
+            **self.gate_facts,
+        )
+
+    def _unwanted_jobs(
+        self, service: ServiceObject, record: ConfigMapObject | None
+    ) -> tuple[JobObject, ...]:
+        artifact = Artifact.from_record(record.data()) if record else None
+        wanted = (wanted_validation(service, artifact) if artifact else None) or ""
+        bodies = self._bodies("Job", **{names.COMPONENT: names.VALIDATION})
+        jobs = [JobObject.from_body(body) for body in bodies]
+        return tuple(
+            job
+            for job in jobs
+            if not job.finished and job.meta.labels[names.VALIDATED] != wanted[:8]
+        )
 
     def _is_watched(self, kind: str) -> bool:
         """Tell whether the child is there and has our label: no other is watched."""
@@ -245,8 +286,8 @@ class World:
 
     # The rest of the cluster.
 
-    def newest_job(self) -> str:
-        found = self._bodies("Job", **{names.ARTIFACT: self.key})
+    def newest_job(self, component: str = names.CONVERSION) -> str:
+        found = self._bodies("Job", **{names.ARTIFACT: self.key, names.COMPONENT: component})
         return str(
             max(found, key=lambda body: JobObject.from_body(body).attempt)["metadata"]["name"]
         )
@@ -258,11 +299,15 @@ class World:
         if said is not None:
             facts["init"] = [ended(n, said=said[n]) for n in CONVERTERS[:-1] if n in said]
             facts["containers"] = [ended("publish", said=said["publish"])]
-        uid = self.body("Job", job)["metadata"]["uid"]
+        meta = self.body("Job", job)["metadata"]
         self.pods = [pod for pod in self.pods if pod["metadata"]["name"] != name]
         self.pods.append(
             pod_body(
-                name, labels=labels_of_job(self.key), controller=uid, created=self.now, **facts
+                name,
+                labels=meta["labels"],
+                controller=meta["uid"],
+                created=self.now,
+                **facts,
             )
         )
 
@@ -280,6 +325,35 @@ class World:
         states.append(ended(container, code, said=said, reason=reason))
         self.job_pod(phase="Failed", init=states)
         self.job_ends("Failed", reason="PodFailurePolicy" if 64 <= code < 80 else "BackoffLimit")
+
+    # The gate.
+
+    def candidate(self, **facts: Any) -> None:
+        """Put a pod under the newest Job of the gate."""
+        self.job_pod(job=self.newest_job(names.VALIDATION), **facts)
+
+    def candidate_is_measured(self, **numbers: Any) -> None:
+        """Have the candidate's containers end well, with these numbers."""
+        said = MEASURED | numbers
+        self.candidate(
+            phase="Succeeded", containers=[ended("evaluate", said=said), ended("triton")]
+        )
+        self.job_ends(job=self.newest_job(names.VALIDATION))
+
+    def candidate_fails(self, *, init: list[Body] | None = None, **containers: Body) -> None:
+        """Have the candidate's pod end badly, with these states of its containers."""
+        states = [containers[name] for name in sorted(containers)]
+        self.candidate(phase="Failed", init=init or [], containers=states)
+        self.job_ends("Failed", job=self.newest_job(names.VALIDATION))
+
+    def complain(self, *words: str) -> None:
+        """Have these warnings about the gate's Job and pod."""
+        self.gate_facts["complaints"] = words
+
+    def result(self) -> Body:
+        """Return the data of the one result there is."""
+        (found,) = self._bodies("ConfigMap", **{names.COMPONENT: names.VALIDATION})
+        return dict(found["data"])
 
     def deployment_says(self, *, condition: tuple[str, str, str] | None = None, **n: int) -> None:
         """Set the Deployment's status; the counts not given are 0."""

@@ -1,0 +1,148 @@
+"""`spec.validation`: the gate that an artifact passes before it gets traffic.
+
+Bars are decimal strings: a float of YAML would decide by what its last binary digit happens to be.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
+from resnet_operator.api.source import FileSetUri
+
+
+class DatasetFormat(StrEnum):
+    IMAGE_FOLDER = "ImageFolder"
+    IMAGE_LIST = "ImageList"
+    NPY = "Npy"
+    RAW_BIN = "RawBin"
+    CIFAR_PYTHON = "CifarPython"
+
+
+class OnNoFreeChip(StrEnum):
+    WAIT = "Wait"
+    BORROW_REPLICA = "BorrowReplica"
+
+
+Share = Annotated[
+    str,
+    text(
+        r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$",
+        "write a decimal from 0 to 1 in quotes, for example '0.7855'",
+        max_length=11,
+    ),
+]
+
+
+class Dataset(ApiModel):
+    """Labelled pictures that the model has not learned from."""
+
+    uri: FileSetUri
+    sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the file in hexadecimal; checked after the download."
+    )
+    format: DatasetFormat = Field(
+        description=(
+            "ImageFolder has a folder for each class, ImageList a file of names and classes, Npy "
+            "and RawBin hold what the model takes, CifarPython is the data set's own archive."
+        )
+    )
+    labels: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=512,
+        description="File with the labels inside the data set, where the format needs one.",
+        json_schema_extra=cel(
+            rule(
+                "!self.startsWith('/') && !self.matches(r'(^|/)\\.\\.(/|$)')",
+                "write the path from the top of the data set, without '..'",
+            )
+        ),
+    )
+
+
+class Thresholds(ApiModel):
+    """Bars on accuracy; all that are given must hold."""
+
+    min_top1: Share | None = Field(
+        default=None, description="Lowest share of pictures whose first class is the label."
+    )
+    max_top1_drop: Share | None = Field(
+        default=None,
+        description="How far top-1 may be below that of the source model in ONNX Runtime.",
+    )
+    min_cosine_similarity: Share | None = Field(
+        default=None,
+        description="Lowest mean cosine between the outputs and those of the source model.",
+    )
+    min_top1_agreement: Share | None = Field(
+        default=None,
+        description="Lowest share of pictures that get the same class from the source model.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "has(self.minTop1) || has(self.maxTop1Drop) || has(self.minCosineSimilarity) || "
+                "has(self.minTop1Agreement)",
+                "write one of minTop1, maxTop1Drop, minCosineSimilarity and minTop1Agreement",
+            )
+        )
+    )
+
+    @property
+    def needing_reference(self) -> tuple[str, ...]:
+        """Return the names of the given bars that compare with the source model."""
+        given = {
+            "maxTop1Drop": self.max_top1_drop,
+            "minCosineSimilarity": self.min_cosine_similarity,
+            "minTop1Agreement": self.min_top1_agreement,
+        }
+        return tuple(name for name, bar in given.items() if bar is not None)
+
+
+class Benchmark(ApiModel):
+    min_images_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Lowest speed of one replica, measured by a client of Triton in its pod.",
+    )
+    loops: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Runs of each batch size to measure the chip's own speed by; default 100.",
+    )
+
+
+class Validation(ApiModel):
+    """A gate: an artifact that does not pass it gets no traffic."""
+
+    dataset: Dataset = Field(description="Labelled pictures that the model has not learned from.")
+    thresholds: Thresholds | None = Field(
+        default=None, description="Bars on accuracy; all that are given must hold."
+    )
+    benchmark: Benchmark | None = Field(
+        default=None, description="How speed is measured, and its bar."
+    )
+    on_no_free_chip: OnNoFreeChip | None = Field(
+        default=None,
+        description=(
+            "Wait for a chip, or BorrowReplica: one replica of the revision that serves ends while "
+            "the candidate is measured, even the only one; default Wait."
+        ),
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "has(self.thresholds) || "
+                "(has(self.benchmark) && has(self.benchmark.minImagesPerSecond))",
+                "write at least one bar: a field of thresholds, or benchmark.minImagesPerSecond",
+            )
+        )
+    )

@@ -1,0 +1,119 @@
+"""The revision that the spec asks for: its name, its pod template, and what makes it.
+
+Called by `make`, before the gate and the serving side, which both need it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from resnet_operator import names
+from resnet_operator.artifact import Artifact
+from resnet_operator.observed import ConfigMapObject, Observed
+from resnet_operator.plan.actions import Create
+from resnet_operator.render.serving import (
+    TEMPLATE_KEY,
+    pod_template,
+    revision_config_map,
+    runtime_config_map,
+    runtime_digest,
+)
+from resnet_operator.resolve import Resolved, declared_digest
+from resnet_operator.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A revision by name; `made` is what has to be created for it to be there.
+
+    `template` and `candidate` are pod templates as JSON: the one that serves, kept word for word,
+    and the one that is measured. They differ only when another version of the operator wrote the
+    first, whose launcher may know nothing of measuring.
+    """
+
+    name: str
+    template: str
+    made: tuple[Create, ...] = ()
+    candidate: str = ""
+    made_for_candidate: tuple[Create, ...] = ()
+
+
+def wanted_replicas(resolved: Resolved) -> int:
+    return 0 if resolved.suspended else resolved.replicas
+
+
+def desired_revision(
+    observed: Observed, resolved: Resolved, artifact: Artifact, *, settings: Settings
+) -> Revision:
+    """Return the revision of the current spec; its stored template where it exists."""
+    declared = declared_digest(
+        resolved=resolved,
+        artifact_sha256=artifact.sha256,
+        labels=observed.labels,
+        settings=settings,
+    )
+    name = names.revision_name(observed.service.meta.name, declared)
+    known = observed.revisions.get(name)
+    if known is not None:
+        return _known(known, observed, resolved, artifact, settings=settings)
+    body = revision_config_map(
+        service=observed.service.meta,
+        resolved=resolved,
+        artifact=artifact,
+        revision=name,
+        labels=observed.labels,
+        settings=settings,
+    )
+    template = body["data"][TEMPLATE_KEY]
+    made = (*_runtime(observed), Create(body=body))
+    return Revision(name=name, template=template, made=made, candidate=template)
+
+
+def live_revision(observed: Observed) -> Revision | None:
+    """Return the revision that the Deployment runs, if its template is still there."""
+    live = observed.deployment
+    known = observed.revisions.get(live.revision) if live else None
+    if known is None:
+        return None
+    template = known.data()[TEMPLATE_KEY]
+    made = _runtime(observed) if _is_of_this_version(known) else ()
+    return Revision(name=known.meta.name, template=template, made=made)
+
+
+def _known(
+    known: ConfigMapObject,
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact,
+    *,
+    settings: Settings,
+) -> Revision:
+    name, template = known.meta.name, known.data()[TEMPLATE_KEY]
+    if _is_of_this_version(known):
+        return Revision(name=name, template=template, made=_runtime(observed), candidate=template)
+    if resolved.spec.validation is None:
+        return Revision(name=name, template=template)
+    anew = pod_template(
+        service=observed.service.meta,
+        resolved=resolved,
+        artifact=artifact,
+        revision=name,
+        has_labels=observed.labels is not None,
+        settings=settings,
+    )
+    return Revision(
+        name=name,
+        template=template,
+        candidate=names.canonical_json(anew),
+        made_for_candidate=_runtime(observed),
+    )
+
+
+def _runtime(observed: Observed) -> tuple[Create, ...]:
+    if observed.runtime is not None:
+        return ()
+    return (Create(body=runtime_config_map(observed.service.meta.namespace)),)
+
+
+def _is_of_this_version(revision: ConfigMapObject) -> bool:
+    return revision.meta.labels.get(names.RUNTIME) == runtime_digest()

@@ -1,0 +1,198 @@
+"""The gate's side: the Job that measures a candidate, and the ConfigMap of what it measured.
+
+The candidate is the serving pod's own template with an evaluator beside it: what is measured is
+what will serve.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.api.validation import Validation
+from resnet_operator.artifact import Artifact
+from resnet_operator.measurement import loops_of
+from resnet_operator.observed import Meta
+from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
+from resnet_operator.render.engine import render_one
+from resnet_operator.render.sources import source_access
+from resnet_operator.render.triton import output_types
+from resnet_operator.resolve import ASCEND_OM, Resolved
+from resnet_operator.settings import Settings, StoreType
+
+TRITON = "triton"
+EVALUATE = "evaluate"
+# Counted from when the pod has its node, so that waiting for a chip does not use it up.
+DEADLINE_SECONDS = 6 * 3600
+# Nobody ever sets this condition: whatever Service selects the candidate sends it nothing.
+NEVER_READY = f"{names.GROUP}/gate-takes-no-traffic"
+BENCHMARK_FILE = "/eval/benchmark.json"
+DONE_FILE = "/eval/done"
+
+
+def result_content(
+    *,
+    name: str,
+    key: str,
+    validation: str,
+    record: Meta,
+    data: dict[str, str],
+    immutable: bool,
+) -> dict[str, Any]:
+    """Return what was measured or why nothing was; it lives as long as the artifact's record."""
+    content: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": record.namespace,
+            "labels": _labels(key, validation),
+            "ownerReferences": [_owner(record)],
+        },
+        "data": data,
+    }
+    return content | ({"immutable": True} if immutable else {})
+
+
+def validation_job(
+    *,
+    resolved: Resolved,
+    artifact: Artifact,
+    record: Meta,
+    validation: str,
+    attempt: int,
+    template: str,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return the Job of one attempt; `template` is the pod template of the candidate's revision."""
+    asked = resolved.spec.validation
+    if asked is None:
+        raise AssertionError("nothing is validated without spec.validation")
+    key = resolved.source_key
+    # The reference is the source model as it came: nothing calibrates or quantizes it again.
+    access = source_access(
+        resolved=replace(resolved, amct_image=None),
+        settings=settings,
+        dataset_uri=asked.dataset.uri,
+    )
+    shared = settings.store.type is StoreType.SHARED_CLAIM
+    job = render_one(
+        "validation.yaml.j2",
+        name=names.validation_job_name(key, validation, attempt),
+        namespace=record.namespace,
+        labels=_labels(key, validation),
+        owners=[_owner(record)],
+        permanent_exit_codes=PERMANENT_EXIT_CODES,
+        deadline_seconds=DEADLINE_SECONDS,
+        never_ready=NEVER_READY,
+        jobs_image=settings.jobs_image,
+        pull_policy=settings.image_pull_policy,
+        export_image=resolved.export_image,
+        spec_json=names.canonical_json(
+            evaluation_spec(
+                namespace=record.namespace,
+                resolved=resolved,
+                artifact=artifact,
+                asked=asked,
+                validation=validation,
+                settings=settings,
+            )
+        ),
+        source_volumes=access.volumes,
+        source_mounts=access.mounts,
+        source_environment=access.environment,
+        prepare_mounts=[],
+        store_claim=settings.store.claim_name if shared else None,
+    )
+    pod = job["spec"]["template"]
+    job["spec"]["template"] = _candidate(json.loads(template), pod, asked, resolved)
+    return job
+
+
+def evaluation_spec(
+    *,
+    namespace: str,
+    resolved: Resolved,
+    artifact: Artifact,
+    asked: Validation,
+    validation: str,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return what the containers are told: the conversion's order, the data set, the contract.
+
+    The source's digest is that of the artifact: another file would be no reference for it.
+    """
+    order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
+    order.pop("quantization", None)
+    dataset = asked.dataset.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return order | {
+        "sha256": artifact.model_sha256,
+        "dataset": dataset,
+        "benchmark": {"loops": loops_of(asked)},
+        "validationKey": validation,
+        "model": {
+            "name": resolved.model_name,
+            "inputs": [tensor.to_json() for tensor in artifact.inputs],
+            "outputs": [tensor.to_json() for tensor in output_types(artifact)],
+            "maxBatchSize": resolved.max_batch_size,
+        },
+    }
+
+
+def _candidate(
+    serving: dict[str, Any], gate: dict[str, Any], asked: Validation, resolved: Resolved
+) -> dict[str, Any]:
+    """Return the serving pod's template with the gate's containers, volumes and labels."""
+    base, extra = serving["spec"], gate["spec"]
+    meta = serving["metadata"]
+    users = {k: v for k, v in meta["labels"].items() if not _is_ours(k)}
+    annotations = {"annotations": meta["annotations"]} if meta.get("annotations") else {}
+    containers = [
+        _measured(container, asked, resolved) if container["name"] == TRITON else container
+        for container in base["containers"]
+    ]
+    spec = {
+        **base,
+        **extra,
+        "initContainers": [*extra["initContainers"], *base.get("initContainers", [])],
+        "containers": [*containers, *extra["containers"]],
+        "volumes": [*base["volumes"], *extra["volumes"]],
+    }
+    return {"metadata": {"labels": users | gate["metadata"]["labels"], **annotations}, "spec": spec}
+
+
+def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) -> dict[str, Any]:
+    """Return Triton's container, told to time the chip first and to end when all is measured."""
+    flags = [f"--until-file={DONE_FILE}"]
+    if resolved.runtime == ASCEND_OM:
+        flags = [
+            f"--benchmark={BENCHMARK_FILE}",
+            f"--benchmark-loops={loops_of(asked)}",
+            *flags,
+        ]
+    mount = {"name": "eval", "mountPath": "/eval"}
+    return {
+        **container,
+        "args": [*flags, *container["args"]],
+        "volumeMounts": [*container["volumeMounts"], mount],
+    }
+
+
+def _is_ours(label: str) -> bool:
+    return label.startswith((f"{names.GROUP}/", "app.kubernetes.io/"))
+
+
+def _labels(key: str, validation: str) -> dict[str, str]:
+    return names.labels(names.VALIDATION, **{names.ARTIFACT: key, names.VALIDATED: validation[:8]})
+
+
+def _owner(record: Meta) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": record.name,
+        "uid": record.uid,
+        "controller": True,
+    }
