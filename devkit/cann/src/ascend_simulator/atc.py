@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 from ascend_simulator import om
 from ascend_simulator.errors import GENERATIONS, AtcError, format_block
 from ascend_simulator.flags import DEFAULTS, UnknownOptionError, check_each, parse
-from ascend_simulator.order import Order, input_path, make_order
+from ascend_simulator.order import Order, make_order
+from ascend_simulator.paths import input_path
 from ascend_simulator.version import PRODUCT_VERSION
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     print("ATC start working now, please wait for a moment.", flush=True)
     # The real one does not print this line: nobody shall take the result for the real thing.
     print(f"[CANN simulator] ATC {PRODUCT_VERSION}: no real .om is made.", flush=True)
-    generation = environment.get("SIMULATED_ATC_ERROR_FORMAT", "8")
+    wanted = environment.get("ASCEND_SIMULATOR_GENERATION", "8.0")
+    generation = GENERATIONS.get(wanted, wanted)
     try:
         flags = {**DEFAULTS, **parse(list(arguments))}
         check_each(flags)
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except AtcError as error:
         print("...")
         print(_failure())
-        print(format_block(error, generation if generation in GENERATIONS else "8"), flush=True)
+        print(format_block(error, generation), flush=True)
         return FAILED
     print("ATC run success, welcome to the next use.", flush=True)
     return SUCCESS
@@ -75,8 +76,8 @@ def _generate(
     flags: Mapping[str, str], arguments: Sequence[str], environment: Mapping[str, str]
 ) -> None:
     # Only known at run time on real hardware: custom host operators make ATC add the suffix.
-    host_code = platform.machine() if environment.get("SIMULATED_ATC_HOST_CODE") else None
-    order = make_order(flags, host_code=host_code)
+    host_code = bool(environment.get("SIMULATED_ATC_HOST_CODE"))
+    order = make_order(flags, host_code=host_code, home=environment.get("HOME", "/"))
     _leave_traces(flags, order, environment)
     from ascend_simulator.compiler import compile_order  # heavy: not for a refused command line
 

@@ -103,6 +103,16 @@ CATALOGUE: dict[str, Entry] = {
         _OPEN_BATCH,
         "The batch profiles have nothing that they could apply to.",
     ),
+    "E10032": Entry(
+        _ARGUMENT,
+        "Failed to parse the JSON file {}. Reason: {}.",
+        "Correct the file.",
+    ),
+    "E10034": Entry(
+        _ARGUMENT,
+        "Nodes (for example, {}) connected to AIPP must not be of type fp16.",
+        "Take the input out of --input_fp16_nodes, or do without --insert_op_conf.",
+    ),
     "E10035": Entry(_DYNAMIC, "{} profiles are fewer than the {} needed.", "Add profiles."),
     "E10036": Entry(_DYNAMIC, "{} profiles are more than the {} allowed.", "Drop some profiles."),
     "E10038": Entry(
@@ -143,6 +153,7 @@ CATALOGUE: dict[str, Entry] = {
         "Do without it, or convert with the real ATC.",
     ),
     "E10056": Entry(_ARGUMENT, "{} and {} exclude each other.", "Drop one of the two."),
+    "E10057": Entry(_ARGUMENT, "{} and {} must be given together.", "Add the missing one."),
     "E13000": Entry(
         "File_Operation_Error_Invalid_Path",
         "Path {} is empty. Reason: {}.",

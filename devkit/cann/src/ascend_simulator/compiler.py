@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
-from ascend_simulator import aipp, aipp_graph, chips, graph, om
+from ascend_simulator import aipp, aipp_graph, chips, graph, om, quantized
+from ascend_simulator import outputs as outputs_of
+from ascend_simulator.cache import Cache
 from ascend_simulator.catalogue import CATALOGUE
 from ascend_simulator.errors import AtcError
 from ascend_simulator.ortrun import RuntimeFailure, cpu_count, session
-from ascend_simulator.precision import round_graph
+from ascend_simulator.precision import GE_TYPES, MATRIX, Exceptions, round_graph
 from ascend_simulator.version import ATC_VERSION
 
 if TYPE_CHECKING:
@@ -32,21 +34,41 @@ LONGEST_NAME = 127
 
 
 def compile_order(order: Order, command_line: str) -> tuple[om.Header, bytes]:
+    """From the cache of compiled operators, if there is one and it knows this order."""
+    cache = Cache(order)
+    if found := cache.read(command_line, order.output.name):
+        return found
+    made = _compile(order, command_line)
+    cache.write(*made)
+    return made
+
+
+def _compile(order: Order, command_line: str) -> tuple[om.Header, bytes]:
     model = graph.load(order.model)
     _obey_test_hooks(model)
+    quantized_model = quantized.is_quantized(model)
+    if quantized_model:
+        quantized.check(order)
     graph.set_shapes(model, order)
+    outputs_of.select(model, order.choices.out_nodes)
     producers = {
         name: (node.name or node.op_type, index)
         for node in model.graph.node
         for index, name in enumerate(node.output)
     }
     fronts = {}
-    if order.aipp:
-        fronts = aipp_graph.fit(model, aipp.read_config(order.aipp), order.soc_version)
+    if order.aipp_file:
+        fronts = aipp_graph.fit(model, aipp.read_config(order.aipp_file), order.soc_version)
+    exceptions = _exceptions(order)
+    if quantized_model:
+        # Folding would melt the factors of whole numbers into the weights; AMCT has folded before.
+        quantized.expand(model, exceptions)
+    else:
+        model = _fold(model)
     saturate = chips.saturates(order.soc_version)
-    model = round_graph(_fold(model), order.precision, saturate=saturate)
-    if order.output_type == "FP16":
-        _narrow_outputs(model)
+    model = round_graph(model, order.precision, exceptions, saturate=saturate)
+    outputs_of.convert(model, order.choices, producers)
+    outputs_of.narrow_inputs(model, order.choices.fp16_inputs, fronts)
     aipp_graph.insert(model, fronts)
     data = model.SerializeToString()
     inputs, outputs = _try_out(data, model, order, producers)
@@ -68,8 +90,29 @@ def compile_order(order: Order, command_line: str) -> tuple[om.Header, bytes]:
         graph_bytes=len(data),
         graph_sha256=om.digest(data),
         aipp={name: op.record() for name, op in fronts.items()},
+        options=dict(order.choices.given),
+        quantized=quantized_model,
+        model_name=order.output.name,
     )
     return header, data
+
+
+def _exceptions(order: Order) -> Exceptions:
+    """What files like --keep_dtype say about single operators."""
+    choices = order.choices
+    kept = {GE_TYPES.get(word, word) for name in choices.kept_types
+            for word in [name.removeprefix("OpType::")]}  # fmt: skip
+    exact = ("enable_float_32_execution", "enable_hi_float_32_execution")
+    for name, mode in choices.op_precision.items():
+        if mode in exact:
+            kept.add(name[1:] if name.startswith("@") else GE_TYPES.get(name, name))
+
+    def changed(which: str, how: str) -> set[str]:
+        return {GE_TYPES.get(n, n) for n in choices.mix_lists.get(which, {}).get(how, [])}
+
+    added = changed("white-list", "to-add") | changed("black-list", "to-remove")
+    removed = changed("black-list", "to-add") | changed("white-list", "to-remove")
+    return Exceptions(kept=kept, matrix=frozenset((MATRIX | added) - removed))
 
 
 def _obey_test_hooks(model: onnx.ModelProto) -> None:
@@ -106,20 +149,6 @@ def _inference_error(error: Exception) -> AtcError:
             "build graph failed, graph id:0, ret:1343242270",
         ),
     )
-
-
-def _narrow_outputs(model: onnx.ModelProto) -> None:
-    for value in model.graph.output:
-        if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-            continue
-        for node in model.graph.node:
-            node.output[:] = [f"{n}/fp32" if n == value.name else n for n in node.output]
-            node.input[:] = [f"{n}/fp32" if n == value.name else n for n in node.input]
-        cast = helper.make_node(
-            "Cast", [f"{value.name}/fp32"], [value.name], to=TensorProto.FLOAT16
-        )
-        model.graph.node.append(cast)
-        value.type.tensor_type.elem_type = TensorProto.FLOAT16
 
 
 def _try_out(

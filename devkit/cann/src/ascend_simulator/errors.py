@@ -19,8 +19,8 @@ class AtcError(Exception):
         super().__init__(CATALOGUE[code].sentence.format(*self.arguments))
 
 
-GENERATIONS = ("7", "8", "9")
-"""CANN up to 7.0; 8.x; the newest. The names are major versions."""
+GENERATIONS = {"6.3": "7", "8.0": "8", "9": "9"}
+"""ASCEND_SIMULATOR_GENERATION -> how errors look: CANN up to 7.0; 8.x; the newest."""
 
 
 _WORDS = re.compile(r"(?:--)?\{\}|--[a-z_]+")
@@ -34,11 +34,12 @@ def format_block(error: AtcError, generation: str, *, pid: int | None = None) ->
     sentence = template.format(*error.arguments)
     now = datetime.now().strftime("%Y-%m-%d-%H:%M:%S.%f")  # noqa: DTZ005 - ATC prints local time
     stamp = f"[PID: {os.getpid() if pid is None else pid}] {now[:-3]}.{now[-3:]}"
-    first = {
+    forms = {
         "7": f"{error.code}: {sentence}",
         "8": f"{error.code}: {stamp} {sentence}",
         "9": f"{stamp} {entry.title}({error.code}): {sentence}",
-    }[generation]
+    }
+    first = forms.get(generation, forms["8"])
     lines = [first]
     lines += [f"        Possible Cause: {entry.cause}"] if entry.cause else []
     lines += [f"        Solution: {entry.solution}"] if entry.solution else []

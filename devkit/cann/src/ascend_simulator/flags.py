@@ -38,6 +38,24 @@ def _one_or_zero(name: str, value: str) -> None:
         raise AtcError("E10006", value, name)
 
 
+def _true_or_false(name: str, value: str) -> None:
+    if value not in {"", "true", "false"}:
+        raise AtcError("E10005", value, name)
+
+
+def _cores(name: str, value: str) -> None:
+    """`n`, or `n|m` for cube and vector cores."""
+    if not re.fullmatch(r"\d+(\|\d+)?", value):
+        raise AtcError("E10001", value, f"--{name}", "Write a number of cores, or two with |.")
+
+
+def _external_weight(name: str, value: str) -> None:
+    if value in {"1", "2"}:
+        _not_simulated(name, value)
+    if value != "0":
+        raise AtcError("E10006", value, name)
+
+
 def _log(_name: str, value: str) -> None:
     if value not in {"debug", "info", "warning", "error", "null"}:
         raise AtcError("E10010", value)
@@ -50,9 +68,9 @@ def _integer(name: str, value: str) -> None:
 
 def _mode(name: str, value: str) -> None:
     _integer(name, value)
-    if value in {"1", "3", "5", "7", "30"}:
+    if value in {"5", "7", "30"}:
         _not_simulated(name, value)
-    if value not in {"0", "6"}:
+    if value not in {"0", "1", "3", "6"}:
         raise AtcError("E10013", value, name)
 
 
@@ -66,9 +84,8 @@ def _framework(name: str, value: str) -> None:
         )
 
 
-def _output_type(name: str, value: str) -> None:
-    if value not in {"FP32", "FP16"}:
-        _not_simulated(name, value)
+def _auto_tune(name: str, value: str) -> None:
+    raise AtcError("E10001", value, f"--{name}", "Auto tune is deprecated; use AOE.")
 
 
 def _not_simulated(name: str, value: str) -> NoReturn:
@@ -115,9 +132,21 @@ OPTIONS: dict[str, Rule] = {
     "input_format": _input_format,
     "input_shape": _free,
     "dynamic_batch_size": _free,
+    # refused in order.py, after what ATC itself says of them
+    "dynamic_image_size": _free,
+    "dynamic_dims": _free,
     "precision_mode": _one_of("", *PRECISION_MODES),
     "precision_mode_v2": _one_of("", *PRECISION_MODES_V2),
-    "output_type": _output_type,
+    "output_type": _free,
+    "out_nodes": _free,
+    "input_fp16_nodes": _free,
+    "modify_mixlist": _free,
+    "keep_dtype": _free,
+    "op_precision_mode": _free,
+    "fusion_switch_file": _free,
+    "compression_optimize_conf": _free,
+    "external_weight": _external_weight,
+    "json": _free,
     "log": _log,
     "host_env_os": _one_of("", "linux"),
     "host_env_cpu": _one_of("", "x86_64", "aarch64"),
@@ -140,42 +169,32 @@ OPTIONS: dict[str, Rule] = {
     "disable_reuse_memory": _one_or_zero,
     "virtual_type": _one_or_zero,
     "core_type": _one_of("", "AiCore", "VectorCore"),
-    "aicore_num": _free,
+    "aicore_num": _cores,
     "op_compiler_cache_mode": _one_of("", "disable", "enable", "force"),
     "op_compiler_cache_dir": _free,
     "op_debug_level": _one_of("0", "1", "2", "3", "4"),
     "is_weight_clip": _one_or_zero,
+    "sparsity": _one_or_zero,
     "deterministic": _one_or_zero,
+    "ac_parallel_enable": _one_or_zero,
+    "enable_compress_weight": _true_or_false,
+    "compress_weight_conf": _free,
     "oo_level": _one_of("", "O1", "O3"),
     "jit_compile": _one_of("0", "1", "2"),
-    "enable_single_stream": _one_of("", "true", "false"),
+    "enable_single_stream": _true_or_false,
     "job_id": _free,
     "check_report": _free,
     "mdl_bank_path": _free,
     "op_bank_path": _free,
     "weight": _free,
+    "dump_mode": _one_or_zero,
+    "auto_tune_mode": _auto_tune,
     # real ATC has them, this simulator does not
     **dict.fromkeys(
         (
             "input_shape_range",
-            "dynamic_image_size",
-            "dynamic_dims",
-            "modify_mixlist",
-            "keep_dtype",
             "customize_dtypes",
-            "op_precision_mode",
-            "input_fp16_nodes",
-            "out_nodes",
-            "fusion_switch_file",
-            "external_weight",
-            "compression_optimize_conf",
-            "enable_compress_weight",
-            "compress_weight_conf",
-            "sparsity",
-            "json",
             "singleop",
-            "dump_mode",
-            "auto_tune_mode",
         ),
         _not_simulated,
     ),

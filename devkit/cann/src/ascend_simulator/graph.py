@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from ascend_simulator.errors import AtcError
+from ascend_simulator.quantized import OPERATORS as AMCT_OPERATORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ def _check_operators(model: onnx.ModelProto) -> None:
             raise AtcError("E19010", f"{name}, optype [{kind}]")
         if default not in OPSETS:
             raise AtcError("E19010", f"{name}, optype [ai.onnx::{default}::{node.op_type}]")
-        if node.op_type not in OPERATORS:
+        if node.op_type not in OPERATORS | AMCT_OPERATORS:
             raise AtcError("EZ3003", name, node.op_type)
 
 

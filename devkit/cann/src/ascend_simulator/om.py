@@ -62,6 +62,11 @@ class Header:
     graph_sha256: str
     aipp: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Input -> its AIPP as compiled."""
+    options: dict[str, str] = field(default_factory=dict)
+    """What the command line asked for, but where things lie."""
+    quantized: bool = False
+    """Made from a deploy model of AMCT."""
+    model_name: str = ""
 
 
 def digest(graph: bytes) -> str:

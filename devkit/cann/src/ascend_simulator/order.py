@@ -6,18 +6,18 @@ user sees only the first. Called by atc.py.
 
 from __future__ import annotations
 
-import os
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ascend_simulator import chips
+from ascend_simulator.choices import Choices, make_choices
 from ascend_simulator.errors import AtcError
 from ascend_simulator.flags import Flags
+from ascend_simulator.paths import input_path, output_path
 
-MAX_PATH = 4096
 SHAPE_SAMPLE = '"input_name1:n1,c1,h1,w1"'
-_PATH = re.compile(r"[A-Za-z0-9_./\-\u4e00-\u9fa5]+")
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,15 @@ class Order:
     shapes: dict[str, tuple[int, ...]]
     batches: tuple[int, ...]
     precision: str
-    output_type: str
+    choices: Choices
     host_code: str | None
     """The architecture in the file's name, when the .om carries code for the host."""
-    aipp: Path | None = None
+    aipp_file: Path | None
     """The file of --insert_op_conf."""
 
 
-def make_order(flags: Flags, *, host_code: str | None) -> Order:
+def make_order(flags: Flags, *, host_code: bool, home: str) -> Order:
+    """`host_code`: the model has operators for the host, which is not seen in it here."""
     if flags["framework"] == "-1":
         raise AtcError(
             "E10007", "framework", "0(Caffe) or 1(MindSpore) or 3(TensorFlow) or 5(Onnx)"
@@ -49,13 +50,13 @@ def make_order(flags: Flags, *, host_code: str | None) -> Order:
     if not chips.exists(soc_version):
         raise AtcError("E10001", soc_version, "--soc_version", "The chip is not known.")
     model = input_path("model", flags["model"])
-    output = _output_path(flags["output"])
-    if flags.get("optypelist_for_implmode") and not flags.get("op_select_implmode"):
-        reason = "It needs --op_select_implmode."
-        raise AtcError(
-            "E10001", flags["optypelist_for_implmode"], "--optypelist_for_implmode", reason
-        )
+    output = output_path("output", flags["output"])
+    conf = flags.get("insert_op_conf")
+    aipp_file = input_path("insert_op_conf", conf) if conf else None
     precision = _precision(flags, soc_version)
+    mixed = precision.startswith("mixed")
+    choices = make_choices(flags, home=home, mixed=mixed, soc_version=soc_version)
+    _refuse_open_sizes(flags, aipp_file)
     shapes = parse_shapes(flags.get("input_shape", ""))
     batches = _batches(flags.get("dynamic_batch_size", ""), soc_version)
     _check_open_dimensions(shapes, dynamic=bool(batches))
@@ -66,33 +67,34 @@ def make_order(flags: Flags, *, host_code: str | None) -> Order:
         shapes,
         batches,
         precision,
-        flags.get("output_type") or "",
-        flags.get("host_env_cpu") or host_code,
-        input_path("insert_op_conf", aipp) if (aipp := flags.get("insert_op_conf")) else None,
+        choices,
+        _host_architecture(flags, host_code=host_code),
+        aipp_file,
     )
 
 
-def input_path(name: str, text: str) -> Path:
-    if len(text) > MAX_PATH:
-        raise AtcError("E10021", name, MAX_PATH)
-    if not _PATH.fullmatch(text):
-        reason = "Use letters, digits, '_', '.', '-' and '/' only."
-        raise AtcError("E13026", text, reason)
-    if not Path(text).exists():
-        raise AtcError("E13000", text, "No such file or directory")
-    return Path(text)
+def _refuse_open_sizes(flags: Flags, aipp_file: Path | None) -> None:
+    """What ATC says of them with AIPP; then that they are not simulated."""
+    if flags.get("dynamic_image_size") and aipp_file:
+        from ascend_simulator import aipp  # heavy: not for every command line
+
+        ops = aipp.read_config(aipp_file)
+        if any(op.crop or op.padding for op in ops):
+            reason = "When --dynamic_image_size is set, crop and padding cannot be set to 'true'"
+            raise AtcError("E10052", reason)
+        if any(op.source_h or op.source_w for op in ops):
+            reason = "When --dynamic_image_size is set, src_image_size_w and _h must be 0"
+            raise AtcError("E10052", reason)
+    for name in ("dynamic_image_size", "dynamic_dims"):
+        if flags.get(name):
+            raise AtcError("E10055", f"this simulator of CANN does not simulate --{name}")
 
 
-def _output_path(text: str) -> Path:
-    if len(text) > MAX_PATH:
-        raise AtcError("E10021", "output", MAX_PATH)
-    if text.endswith(("/", "\\")):
-        raise AtcError("E10022", text, "output")
-    folder = Path(text).parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        reason = "Permission denied" if folder.is_dir() else "No such file or directory"
-        raise AtcError("E13026", text, reason)
-    return Path(text)
+def _host_architecture(flags: Flags, *, host_code: bool) -> str | None:
+    """In the file's name only if the .om carries code for the host, as after cross-compiling."""
+    machine = platform.machine()
+    wanted = flags.get("host_env_cpu") or machine
+    return wanted if host_code or wanted != machine else None
 
 
 def _precision(flags: Flags, soc_version: str) -> str:

@@ -12,10 +12,13 @@ of the sums, and the fused operators' private formats.
     mixed_bf16  the same in bfloat16
     cube_fp16   weights and inputs of matrix operators only: fp16 in, fp32 out
     origin      nothing
+
+Never rounded: the whole numbers of a quantized model, and what --keep_dtype and the like name.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,17 +41,45 @@ EXACT = frozenset((
 
 
 LARGEST = 65504.0
+GE_TYPES = {
+    "Conv2D": "Conv",
+    "MatMulV2": "MatMul",
+    "BatchMatMul": "MatMul",
+    "BatchMatMulV2": "MatMul",
+    "FullyConnection": "Gemm",
+    "Pooling": "MaxPool",
+}
+"""Names of the graph engine -> of ONNX; most are the same."""
 
 
-def round_graph(model: onnx.ModelProto, word: str, *, saturate: bool) -> onnx.ModelProto:
+@dataclass
+class Exceptions:
+    """What a precision word does not decide alone."""
+
+    kept: set[str] = field(default_factory=set)
+    """Names and types of nodes that stay in single precision."""
+    matrix: frozenset[str] = MATRIX
+    """The operators that a mixed precision rounds."""
+    whole: set[str] = field(default_factory=set)
+    """Tensors of whole numbers, which have no rounding."""
+    results: set[str] = field(default_factory=set)
+    """Nodes that make numbers of whole numbers: half precision comes out of them."""
+
+
+def round_graph(
+    model: onnx.ModelProto, word: str, exceptions: Exceptions, *, saturate: bool
+) -> onnx.ModelProto:
     if word == "origin":
         return model
-    return _Rounding(model, word, saturate=saturate).apply()
+    return _Rounding(model, word, exceptions, saturate=saturate).apply()
 
 
 class _Rounding:
-    def __init__(self, model: onnx.ModelProto, word: str, *, saturate: bool) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, word: str, exceptions: Exceptions, *, saturate: bool
+    ) -> None:
         self.model = model
+        self.exceptions = exceptions
         self.everything = word == "fp16"
         self.results = word != "cube_fp16"
         self.narrow = TensorProto.BFLOAT16 if word == "mixed_bf16" else TensorProto.FLOAT16
@@ -75,15 +106,28 @@ class _Rounding:
             self._twins(value.name for value in graph.input)
         consumers = _consumers(graph)
         for node in graph.node:
-            if node.op_type in MATRIX and not self.everything:
+            if self._is_kept(node):
+                self.nodes.append(node)
+                self.unrounded.update(node.output)
+                continue
+            if self._is_matrix(node) and not self.everything:
                 self._twins(node.input)
-            if node.op_type in MATRIX or self.everything:
+            if self._is_matrix(node) or self.everything:
                 node.input[:] = [self.rounded.get(name, name) for name in node.input]
             self._add(node, consumers)
         del graph.node[:]
         graph.node.extend(self.nodes)
         del graph.value_info[:]
         return self.model
+
+    def _is_kept(self, node: onnx.NodeProto) -> bool:
+        exceptions = self.exceptions
+        if node.name in exceptions.kept or node.op_type in exceptions.kept:
+            return True
+        return not exceptions.whole.isdisjoint(node.output)
+
+    def _is_matrix(self, node: onnx.NodeProto) -> bool:
+        return node.op_type in self.exceptions.matrix
 
     def _twins(self, names: Iterable[str]) -> None:
         for name in names:
@@ -94,7 +138,7 @@ class _Rounding:
     def _add(self, node: onnx.NodeProto, consumers: dict[str, list[str]]) -> None:
         """Keep the node, and round its results where they are stored."""
         self.nodes.append(node)
-        matrix = node.op_type in MATRIX
+        matrix = self._is_matrix(node) or node.name in self.exceptions.results
         if not (self.results and (matrix or self.everything)):
             return
         exact = node.op_type in EXACT and self.unrounded.isdisjoint(node.input)
@@ -119,8 +163,15 @@ class _Rounding:
 
     def _round_weights(self) -> None:
         graph = self.model.graph
-        used = {name for node in graph.node if node.op_type in MATRIX for name in node.input}
+        used, exempt = set(), set(self.exceptions.whole)
+        for node in graph.node:
+            if self._is_kept(node) or node.name in self.exceptions.results:
+                exempt.update(node.input)
+            elif self._is_matrix(node):
+                used.update(node.input)
         for tensor in graph.initializer:
+            if tensor.name in exempt:
+                continue
             if tensor.data_type == TensorProto.FLOAT and (self.everything or tensor.name in used):
                 values = numpy_helper.to_array(tensor)
                 tensor.CopyFrom(numpy_helper.from_array(self._narrow(values), tensor.name))
