@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,9 @@ from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import JobObject, Observed, Pod
-from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
 from resnet_operator.plan.stages import stage_of
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
@@ -56,8 +57,23 @@ def plan_artifact(
     data = record.data() if record else {}
     join = _join(observed, resolved)
     if artifact := Artifact.from_record(data):
-        return _have_artifact(observed, artifact, join)
-    failure = Failure.from_record(data)
+        return _have_artifact(observed, resolved, artifact, join, settings=settings, now=now)
+    plan = _make(observed, resolved, Failure.from_record(data), join, settings=settings, now=now)
+    if plan.doing and Repair.from_record(record):
+        return replace(plan, doing=f"{plan.doing}: the store has lost the artifact")
+    return plan
+
+
+def _make(
+    observed: Observed,
+    resolved: Resolved,
+    failure: Failure | None,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    record = observed.record
     # Jobs of an earlier record of this name told of an artifact that the store has lost.
     jobs = [item for item in observed.jobs if record and item.meta.controller == record.meta.uid]
     newest = max(jobs, key=lambda item: item.attempt, default=None)
@@ -84,25 +100,32 @@ def _join(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
 
 
 def _have_artifact(
-    observed: Observed, artifact: Artifact, join: tuple[Action, ...]
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
 ) -> ArtifactPlan:
-    lost = any(
-        found.reason is Reason.ARTIFACT_MISSING
-        for pod in observed.pods
-        if (found := pod_trouble(pod))
-    )
-    if lost and retry_asked(observed) and (record := observed.record):
-        # The record speaks of an artifact that the store has lost: begin again.
-        forget = Delete(
-            api_version="v1",
-            kind="ConfigMap",
-            namespace=record.meta.namespace,
-            name=record.meta.name,
-            uid=record.meta.uid,
+    asked = retry_asked(observed)
+    step = plan_repair(observed, resolved, artifact, asked=asked, settings=settings, now=now)
+    if step is None:
+        return ArtifactPlan(artifact=artifact, actions=join, retry_handled=asked)
+    if step.actions:
+        return ArtifactPlan(
+            actions=step.actions,
+            doing=AGAIN,
+            requeue_after=step.requeue_after,
+            retry_handled=asked,
         )
-        doing = "the store has lost the artifact; it is made again"
-        return ArtifactPlan(actions=(forget,), doing=doing, requeue_after=1, retry_handled=True)
-    return ArtifactPlan(artifact=artifact, actions=join, retry_handled=retry_asked(observed))
+    return ArtifactPlan(
+        artifact=artifact,
+        actions=join,
+        problem=step.problem,
+        stalled=step.stalled,
+        requeue_after=step.requeue_after,
+    )
 
 
 def retry_asked(observed: Observed) -> bool:
@@ -129,7 +152,7 @@ def _harvest(
     content = record_content(
         key=resolved.source_key,
         namespace=done.meta.namespace,
-        data=result.to_record(),
+        data=result.to_record() | kept_of(observed.record, now=now, filled=good),
         immutable=good,
     )
     ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
@@ -242,6 +265,7 @@ def _start(
         resolved=resolved,
         record=record,
         attempt=attempt,
+        in_use=observed.in_use,
         settings=settings,
     )
     return ArtifactPlan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator import names
+from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.resources import with_defaults
@@ -98,7 +99,13 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
 
 
 def job(
-    *, service: Meta, resolved: Resolved, record: Meta, attempt: int, settings: Settings
+    *,
+    service: Meta,
+    resolved: Resolved,
+    record: Meta,
+    attempt: int,
+    in_use: tuple[Named, ...] | None = None,
+    settings: Settings,
 ) -> dict[str, Any]:
     """Return the Job of one attempt; the record owns it, as several objects may wait for it."""
     conversion, key = resolved.spec.conversion, resolved.source_key
@@ -141,6 +148,7 @@ def job(
         converter_image=resolved.converter_image,
         converter_resources={"requests": requests, "limits": limits},
         convert_mounts=convert_mounts(settings),
+        keep=keep_list(in_use, days=settings.store.keep_unused_days),
         store_mounts=store.mounts,
         store_volumes=store.volumes,
     )

@@ -16,7 +16,6 @@ from tests.unit.controller.builders import (
     UID,
     a_settings,
     condition,
-    end,
     ended,
     running,
     waiting,
@@ -798,32 +797,7 @@ def test_a_known_artifact_costs_four_writes_and_no_job() -> None:
     assert condition(world.status, "ArtifactReady")["status"] == "True"
 
 
-# The store has lost what the record speaks of.
-
-
-def lose(world: World) -> None:
-    last = end(86, said={"reason": "ArtifactMissing", "message": "the store has no such blob"})
-    world.serving_pod(init=[waiting("artifact", "CrashLoopBackOff", last=last)])
-    world.deployment_says()
-    world.reconcile()
-
-
-def test_a_lost_artifact_is_made_again_when_asked_for() -> None:
-    world = World().deploy()
-    lose(world)
-    assert ready(world)["reason"] == "ArtifactMissing"
-    assert world.reconcile() == [], "a person decides: the pods that run need no store"
-    world.retry = "again"
-    old = world.record
-    assert described(world.reconcile()) == [f"delete ConfigMap {old}"]
-    assert world.status["lastHandledRetry"] == "again"
-    assert ready(world)["message"], "a condition without words helps nobody"
-    # The old Job is still there: the garbage collector has not come yet.
-    assert world.has("Job", names.job_name(world.key, 1))
-    actions = described(world.reconcile())
-    assert f"apply ConfigMap {old}" in actions
-    record = world.body("ConfigMap", old)
-    assert "immutable" not in record, "the old Job's result is what was lost"
+# Requests that change nothing.
 
 
 def test_a_retry_when_nothing_is_wrong_does_nothing() -> None:

@@ -1,0 +1,60 @@
+"""Which artifacts of a namespace are in use: what a Job's sweep of the store must not remove.
+
+Records and revisions name them. `observed` reads the names once, when an object is first seen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from resnet_operator.artifact import ARTIFACT_KEY
+
+# A namespace with more keeps everything: the list would not fit into an environment variable.
+MOST = 4000
+# What resnet_jobs.sweep compares. A chance match of two digests only keeps more.
+DIGITS = 12
+# In the pod template of a revision, as canonical JSON: the argument of `download` and `verify`.
+IN_TEMPLATE = re.compile(r'"--sha256","([0-9a-f]{64})"')
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The artifact that a ConfigMap of ours names; empty where it names none."""
+
+    content_key: str = ""
+    sha256: str = ""
+
+
+NOTHING = Named()
+
+
+def named_by(data: Mapping[str, str]) -> Named:
+    """Read the data of a record or a revision."""
+    if ARTIFACT_KEY in data:
+        value = json.loads(data[ARTIFACT_KEY])
+        return Named(value.get("content_key", ""), value.get("sha256", ""))
+    for text in data.values():
+        if found := IN_TEMPLATE.search(text):
+            return Named(sha256=found[1])
+    return NOTHING
+
+
+def keep_list(named: Iterable[Named] | None, *, days: float | None) -> str | None:
+    """Return RESNET_KEEP of a Job, or None when nothing is to be removed."""
+    if named is None or days is None:
+        return None
+    keys: set[str] = set()
+    blobs: set[str] = set()
+    for item in named:
+        keys.add(item.content_key[:DIGITS])
+        blobs.add(item.sha256[:DIGITS])
+    keys.discard("")
+    blobs.discard("")
+    if len(keys) + len(blobs) > MOST:
+        return None
+    return json.dumps(
+        {"days": days, "keys": sorted(keys), "blobs": sorted(blobs)}, separators=(",", ":")
+    )

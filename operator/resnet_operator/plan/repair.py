@@ -1,0 +1,133 @@
+"""An artifact that the store has lost or damaged: when it is made again. Called by `conversion`.
+
+Only a pod tells: its init container ends with ArtifactMissing when the store has no such file or
+one of another content (a store that does not answer is another reason). The record is then begun
+anew, so the conversion runs again; pods that run need no store and serve on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from resnet_operator import names
+from resnet_operator.api.reasons import Reason
+from resnet_operator.artifact import Artifact
+from resnet_operator.observed import ConfigMapObject, Observed, Pod
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.times import from_text, to_text
+from resnet_operator.plan.trouble import message_of
+from resnet_operator.render.conversion import record_content, record_owner
+from resnet_operator.render.serving import owner_reference
+from resnet_operator.resolve import Resolved
+from resnet_operator.settings import Settings
+
+REPAIR_KEY = "repair.json"
+# Losses further apart than this have nothing to do with each other.
+FORGET_SECONDS = 86_400.0
+AGAIN = "the store has lost the artifact; it is made again"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repair:
+    """How often an artifact was begun anew, and when the last one was begun or recorded."""
+
+    count: int
+    time: str
+
+    @classmethod
+    def from_record(cls, record: ConfigMapObject | None) -> Repair | None:
+        data = record.data() if record else {}
+        if REPAIR_KEY not in data:
+            return None
+        value = json.loads(data[REPAIR_KEY])
+        return cls(count=int(value["count"]), time=str(value["time"]))
+
+    def to_record(self) -> dict[str, str]:
+        return {REPAIR_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairStep:
+    """What follows a loss: `actions` begin anew; without them it is waited, or given up."""
+
+    actions: tuple[Action, ...] = ()
+    problem: Problem | None = None
+    stalled: bool = False
+    requeue_after: float | None = None
+
+
+def kept_of(record: ConfigMapObject | None, *, now: datetime, filled: bool) -> dict[str, str]:
+    """Return what a record's next content keeps: the count, and the time it was filled at."""
+    repair = Repair.from_record(record)
+    if repair is None:
+        return {}
+    return Repair(count=repair.count, time=to_text(now) if filled else repair.time).to_record()
+
+
+def plan_repair(
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact,
+    *,
+    asked: bool,
+    settings: Settings,
+    now: datetime,
+) -> RepairStep | None:
+    """Return the step, or None when nothing is lost. `asked` is the retry annotation."""
+    record = observed.record
+    if record is None or resolved.suspended:
+        return None
+    repair = Repair.from_record(record)
+    since = repair.time if repair else record.meta.created
+    if not any(_tells_of_loss(pod, observed, artifact, since) for pod in observed.pods):
+        return None
+    age = (now - from_text(since)).total_seconds()
+    count = repair.count if repair and age < FORGET_SECONDS and not asked else 0
+    if count > resolved.retries:
+        message = "the store loses the artifact again and again; look at its volume, then retry"
+        problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
+        return RepairStep(problem=problem, stalled=True)
+    pauses = settings.retry_seconds
+    left = pauses[min(count, len(pauses)) - 1] - age if count else 0
+    if left > 0:
+        message = "the store has lost the artifact again; after a pause it is made again"
+        problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
+        return RepairStep(problem=problem, requeue_after=left)
+    begun = Repair(count=count + 1, time=to_text(now))
+    return RepairStep(actions=_begin_anew(observed, resolved, record, begun), requeue_after=1)
+
+
+def _tells_of_loss(pod: Pod, observed: Observed, artifact: Artifact, since: str) -> bool:
+    """Tell whether the pod missed this very artifact after it was recorded."""
+    revision = observed.revisions.get(pod.meta.labels.get(names.REVISION, ""))
+    if pod.meta.deleting or revision is None or revision.artifact.sha256 != artifact.sha256:
+        return False
+    return any(
+        container.init
+        and message_of(container).get("reason") == Reason.ARTIFACT_MISSING.value
+        and not (container.finished and container.finished <= since)
+        for container in pod.containers
+    )
+
+
+def _begin_anew(
+    observed: Observed, resolved: Resolved, record: ConfigMapObject, repair: Repair
+) -> tuple[Action, ...]:
+    """Replace the record, which is immutable; the first of several owners to do so is enough."""
+    service, key = observed.service.meta, resolved.source_key
+    forget = Delete(
+        api_version="v1",
+        kind="ConfigMap",
+        namespace=record.meta.namespace,
+        name=record.meta.name,
+        uid=record.meta.uid,
+    )
+    content = record_content(
+        key=key, namespace=service.namespace, data=repair.to_record(), immutable=False
+    )
+    owner = owner_reference(service, controller=False)
+    join = record_owner(key=key, service=service, owner=owner)
+    manager = names.owner_manager(service.uid)
+    return forget, Create(body=content), Apply(body=join, manager=manager)
