@@ -72,7 +72,6 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         else None,
         complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
         in_use=_in_use(views, namespace) if converting and all(j.finished for j in jobs) else None,
-        in_use=_in_use(views, namespace) if converting and all(j.finished for j in jobs) else None,
         gate=await _gate(service, resolved, record, views, kube, now=now),
         unwanted_jobs=_unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )

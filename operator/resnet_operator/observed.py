@@ -347,8 +347,6 @@ class Observed:
     complaints: tuple[str, ...] = ()
     # What the namespace uses of its store; read only when a Job may be made, else None.
     in_use: tuple[Named, ...] | None = None
-    # What the namespace uses of its store; read only when a Job may be made, else None.
-    in_use: tuple[Named, ...] | None = None
     gate: GateObserved | None = None
     unwanted_jobs: tuple[JobObject, ...] = ()
 
