@@ -50,7 +50,11 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
     plan = _load_plan(os.path.join(scratch, "conf", "convert.json"))
     argv = plan["argv"]
     compiler = compiler_version(environment, platform.machine())
-    key = content_key(plan["contentInputs"], compiler)
+    inputs = dict(plan["contentInputs"])
+    quantizer = _quantizer(os.path.join(scratch, "quant", "quantize.json"))
+    if quantizer:
+        inputs["quantizer"] = quantizer
+    key = content_key(inputs, compiler)
     log("{}; content key {}".format(compiler, key))
 
     manifest = find_in_store(job["store"], key)
@@ -72,6 +76,15 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
     with open(os.path.join(out, "convert.json"), "w", encoding="utf-8") as file:
         json.dump(dict(result, manifest=manifest), file)
     return result
+
+
+def _quantizer(path: str) -> str | None:
+    """The tool that quantized the model, which decides the artifact as the compiler does."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return str(json.load(file)["tool"])
+    except FileNotFoundError:
+        return None
 
 
 def _load_plan(path: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import platform
@@ -150,8 +151,12 @@ def test_what_an_earlier_run_left_is_no_success(place: Place) -> None:
     assert "status 0 but wrote no model" in payload["message"]
 
 
+BLOB_SHA256 = hashlib.sha256(b"OM").hexdigest()
+
+
 def manifest(key: str, **changes: Any) -> dict[str, Any]:
-    return {"contentKey": key, "sha256": "ab", "sizeBytes": 2, "file": "model.om", **changes}
+    made = {"contentKey": key, "sha256": BLOB_SHA256, "sizeBytes": 2, "file": "model.om"}
+    return {**made, **changes}
 
 
 HITS: list[tuple[str, dict[str, Any] | None, str | None, bool]] = [
@@ -159,6 +164,7 @@ HITS: list[tuple[str, dict[str, Any] | None, str | None, bool]] = [
     ("nothing is there", None, None, False),
     ("the blob is gone", {}, None, False),
     ("the blob is cut off", {}, "O", False),
+    ("the blob is another of that size", {}, "MO", False),
     ("a manifest of another key", {"contentKey": "other"}, "OM", False),
     ("half a manifest", {"sha256": ...}, "OM", False),
 ]
@@ -175,7 +181,7 @@ def test_the_store_is_asked_first(
         entry = {k: v for k, v in manifest(key, **changes).items() if v is not ...}
         place.write(f"store/artifacts/{key}.json", json.dumps(entry))
     if blob is not None:
-        place.write("store/blobs/sha256/ab", blob)
+        place.write(f"store/blobs/sha256/{BLOB_SHA256}", blob)
     payload, code = place.outcome()
     assert (code, payload["hit"]) == (0, hit), reason
     assert (place.scratch / "out/model.om").exists() is not hit

@@ -180,6 +180,7 @@ def test_exit_codes_keep_their_halves() -> None:
         Reason.CHECKSUM_MISMATCH,
         Reason.ACCESS_DENIED,
         Reason.CONVERSION_FAILED,
+        Reason.QUANTIZATION_FAILED,
     }
     assert set(EXIT_CODES) == set(Reason)
     for reason, code in EXIT_CODES.items():
