@@ -12,11 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ascend_simulator import om
+from ascend_simulator import modes, om
 from ascend_simulator.errors import GENERATIONS, AtcError, format_block
 from ascend_simulator.flags import DEFAULTS, UnknownOptionError, check_each, parse
 from ascend_simulator.order import Order, make_order
-from ascend_simulator.paths import input_path
 from ascend_simulator.version import PRODUCT_VERSION
 
 if TYPE_CHECKING:
@@ -42,7 +41,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         flags = {**DEFAULTS, **parse(list(arguments))}
         check_each(flags)
         if flags["mode"] == "6":
-            _display(flags.get("om", ""))
+            modes.display(flags.get("om", ""))
+        elif flags["mode"] == "1":
+            modes.write_json(flags)
+        elif flags["mode"] == "3":
+            modes.check_only(flags)
         else:
             _generate(flags, arguments, environment)
     except UnknownOptionError as error:
@@ -60,16 +63,6 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _failure() -> str:
     return "ATC run failed, Please check the detail log, Try 'atc --help' for more information"
-
-
-def _display(path: str) -> None:
-    if not path:
-        raise AtcError("E10004", "om")
-    try:
-        header, _ = om.split(input_path("om", path).read_bytes())
-    except om.NotAnOmError as error:
-        raise AtcError("E10041", path) from error
-    print(om.describe(header, prefix=f"{sys.argv[0]} "))
 
 
 def _generate(
@@ -108,11 +101,15 @@ def _leave_traces(flags: Mapping[str, str], order: Order, environment: Mapping[s
     except OSError as error:
         raise AtcError("E13004", error.filename, error.strerror) from error
     if flags["log"] != "null":
-        _write_log(environment, f"[INFO] {order}")
+        _write_log(environment, f"[{flags['log'].upper()}] GE({os.getpid()},atc.bin): {order}")
 
 
 def _write_log(environment: Mapping[str, str], line: str) -> None:
-    """$ASCEND_PROCESS_LOG_PATH or $HOME/ascend/log; like the real one, silent when it cannot."""
+    """$ASCEND_PROCESS_LOG_PATH or $HOME/ascend/log; like the real one, silent when it cannot.
+    ASCEND_SLOG_PRINT_TO_STDOUT=1 prints it instead."""
+    if environment.get("ASCEND_SLOG_PRINT_TO_STDOUT") == "1":
+        print(line)
+        return
     home = environment.get("HOME", "/")
     place = environment.get("ASCEND_PROCESS_LOG_PATH") or f"{home}/ascend/log"
     try:
