@@ -81,7 +81,10 @@ def plan_repair(
         return None
     repair = Repair.from_record(record)
     since = repair.time if repair else record.meta.created
-    if not any(_tells_of_loss(pod, observed, artifact, since) for pod in observed.pods):
+    serving = (pod for pod in observed.pods if _is_of(pod, artifact, observed))
+    # The gate's candidate is of the present artifact, or it would not be seen.
+    candidates = observed.gate.pods if observed.gate else ()
+    if not any(_tells_of_loss(pod, since) for pod in (*serving, *candidates)):
         return None
     age = (now - from_text(since)).total_seconds()
     count = repair.count if repair and age < FORGET_SECONDS and not asked else 0
@@ -99,12 +102,15 @@ def plan_repair(
     return RepairStep(actions=_begin_anew(observed, resolved, record, begun), requeue_after=1)
 
 
-def _tells_of_loss(pod: Pod, observed: Observed, artifact: Artifact, since: str) -> bool:
-    """Tell whether the pod missed this very artifact after it was recorded."""
+def _is_of(pod: Pod, artifact: Artifact, observed: Observed) -> bool:
+    """Tell whether the pod's revision serves this very artifact, and not an older one."""
     revision = observed.revisions.get(pod.meta.labels.get(names.REVISION, ""))
-    if pod.meta.deleting or revision is None or revision.artifact.sha256 != artifact.sha256:
-        return False
-    return any(
+    return revision is not None and revision.artifact.sha256 == artifact.sha256
+
+
+def _tells_of_loss(pod: Pod, since: str) -> bool:
+    """Tell whether the pod missed its artifact after that was recorded."""
+    return not pod.meta.deleting and any(
         container.init
         and message_of(container).get("reason") == Reason.ARTIFACT_MISSING.value
         and not (container.finished and container.finished <= since)

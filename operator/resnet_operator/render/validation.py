@@ -18,9 +18,10 @@ from resnet_operator.observed import Meta
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.sources import source_access
+from resnet_operator.render.store import store_access
 from resnet_operator.render.triton import output_types
 from resnet_operator.resolve import ASCEND_OM, Resolved
-from resnet_operator.settings import Settings, StoreType
+from resnet_operator.settings import Settings
 
 TRITON = "triton"
 EVALUATE = "evaluate"
@@ -77,7 +78,7 @@ def validation_job(
         settings=settings,
         dataset_uri=asked.dataset.uri,
     )
-    shared = settings.store.type is StoreType.SHARED_CLAIM
+    store = store_access(settings)
     job = render_one(
         "validation.yaml.j2",
         name=names.validation_job_name(key, validation, attempt),
@@ -104,7 +105,8 @@ def validation_job(
         source_mounts=access.mounts,
         source_environment=access.environment,
         prepare_mounts=[],
-        store_claim=settings.store.claim_name if shared else None,
+        store_mounts=store.mounts,
+        store_volumes=store.volumes,
     )
     pod = job["spec"]["template"]
     job["spec"]["template"] = _candidate(json.loads(template), pod, asked, resolved)
@@ -149,6 +151,7 @@ def _candidate(
     meta = serving["metadata"]
     users = {k: v for k, v in meta["labels"].items() if not _is_ours(k)}
     annotations = {"annotations": meta["annotations"]} if meta.get("annotations") else {}
+    there = {volume["name"] for volume in base["volumes"]}  # both may have the bucket's keys
     containers = [
         _measured(container, asked, resolved) if container["name"] == TRITON else container
         for container in base["containers"]
@@ -158,7 +161,7 @@ def _candidate(
         **extra,
         "initContainers": [*extra["initContainers"], *base.get("initContainers", [])],
         "containers": [*containers, *extra["containers"]],
-        "volumes": [*base["volumes"], *extra["volumes"]],
+        "volumes": [*base["volumes"], *(v for v in extra["volumes"] if v["name"] not in there)],
     }
     return {"metadata": {"labels": users | gate["metadata"]["labels"], **annotations}, "spec": spec}
 

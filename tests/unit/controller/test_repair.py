@@ -212,3 +212,19 @@ def test_a_pod_that_has_recovered_tells_of_no_loss_that_matters() -> None:
     world = World().serve()
     world.serving_pod(name="well", containers=[running("triton")], phase="Running", ready=True)
     assert world.reconcile() == []
+
+
+GATE = {
+    "validation": {
+        "dataset": {"uri": "pvc://data/heldout.tar", "format": "ImageFolder"},
+        "thresholds": {"minTop1": "0.7"},
+    }
+}
+
+
+def test_what_the_candidate_of_the_gate_misses_is_made_again() -> None:
+    world = World(GATE).deploy()
+    last = end(86, said=LOST)
+    world.candidate_fails(init=[{"name": "artifact", "state": last, "lastState": {}}])
+    assert f"create ConfigMap {world.record}" in described(world.reconcile())
+    assert repair(world)["count"] == 1
