@@ -1,69 +1,104 @@
 """ATC's command line: a pure function of the order and of what was found in the model.
 
 Called by `prepare`; the driver runs the list as it is, without a shell, so nothing is quoted.
-The tables here are the one place that knows how ATC spells an option; the CRD's enums are their
-keys.
+What the options are called and what excludes what stands in `atc_options`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from resnet_jobs.atc_options import (
+    EXTRA_ARGS,
+    HOST_CPUS,
+    OP_SELECT_IMPL_MODES,
+    PRECISION_MODES,
+    check_options,
+    check_precision,
+    fp16_inputs,
+)
 from resnet_jobs.errors import JobError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from resnet_jobs.inspect_model import Tensor
+    from resnet_jobs.spec import JobSpec
 
-# One enum for ATC's two exclusive flags: a name decides which of them is written.
-PRECISION_MODES = {
-    "ForceFP16": "--precision_mode=force_fp16",
-    "ForceFP32": "--precision_mode=force_fp32",
-    "CubeFP16InFP32Out": "--precision_mode=cube_fp16in_fp32out",
-    "AllowFP32ToFP16": "--precision_mode=allow_fp32_to_fp16",
-    "MustKeepOriginDtype": "--precision_mode=must_keep_origin_dtype",
-    "AllowMixPrecision": "--precision_mode=allow_mix_precision",
-    "AllowMixPrecisionBF16": "--precision_mode=allow_mix_precision_bf16",
-    "AllowFP32ToBF16": "--precision_mode=allow_fp32_to_bf16",
-    "FP16": "--precision_mode_v2=fp16",
-    "Origin": "--precision_mode_v2=origin",
-    "MixedFloat16": "--precision_mode_v2=mixed_float16",
-    "MixedBFloat16": "--precision_mode_v2=mixed_bfloat16",
-}
-OP_SELECT_IMPL_MODES = {
-    "HighPerformance": "--op_select_implmode=high_performance",
-    "HighPrecision": "--op_select_implmode=high_precision",
-    "HighPerformanceForAll": "--op_select_implmode=high_performance_for_all",
-    "HighPrecisionForAll": "--op_select_implmode=high_precision_for_all",
-}
-BF16_CHIPS = ("Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4", "Ascend910_9",
-              "Ascend310B", "Ascend950")  # fmt: skip
+__all__ = [
+    "EXTRA_ARGS", "OP_SELECT_IMPL_MODES", "PRECISION_MODES", "ConfigFile", "build_argv",
+    "check_options", "check_precision", "config_files", "content_options", "file_digests",
+    "fp16_inputs",
+]  # fmt: skip
+
 ONNX_FRAMEWORK = 5
+OP_CACHE = "/op-cache"  # where the claim of compiled operators is mounted in the CANN image
+FIRST_LAYER_TEXT = "enable_first_layer_quantization:true\n"
+# configFiles' keys -> ATC's option and the file's name; the order is that of the command line.
+FILE_OPTIONS = {
+    "fusionSwitch": ("--fusion_switch_file", "fusion_switch.cfg"),
+    "opPrecision": ("--op_precision_mode", "op_precision.ini"),
+    "mixList": ("--modify_mixlist", "mixlist.json"),
+    "keepDtype": ("--keep_dtype", "keep_dtype.cfg"),
+}
+# None of these decides what is in the OM: paths, whose content has its digest in the key, the
+# cache of compiled operators, and how much ATC prints.
+OUTSIDE_KEY = ("--model=", "--output=", "--op_compiler_cache_", "--log=")
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that ATC reads beside the model: `prepare` writes it, the command line names it."""
+
+    option: str
+    path: Path
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def config_files(spec: JobSpec, conf: Path, *, aipp: str | None) -> list[ConfigFile]:
+    """Every file of this conversion, in the order of the command line."""
+    files = [] if aipp is None else [ConfigFile("--insert_op_conf", conf / "aipp.conf", aipp)]
+    if spec.first_layer_quantization:
+        path = conf / "compression.cfg"
+        files.append(ConfigFile("--compression_optimize_conf", path, FIRST_LAYER_TEXT))
+    for key, (option, name) in FILE_OPTIONS.items():
+        if key in spec.config_files:
+            text = spec.config_files[key].rstrip() + "\n"
+            files.append(ConfigFile(option, conf / name, text))
+    return files
 
 
 def build_argv(
+    spec: JobSpec,
     *,
     model: Path,
     output: Path,
     inputs: Sequence[Tensor],
-    batch_sizes: Sequence[int],
-    chip: str,
-    precision_mode: str | None = None,
-    op_select_impl_mode: str | None = None,
+    files: Sequence[ConfigFile] = (),
 ) -> list[str]:
-    """One batch size makes a static model, several make one with dynamic profiles.
+    """One batch size makes a static model, several make one with dynamic profiles. `inputs` are
+    the model's own, before AIPP.
 
     An option that the order leaves out is left out here: ATC's own default applies.
     """
     _check_names(inputs)
-    dynamic = len(batch_sizes) > 1
-    first = "-1" if dynamic else str(batch_sizes[0])
+    sizes = spec.batch_sizes
+    first = "-1" if len(sizes) > 1 else str(sizes[0])
     shapes = ";".join(
         f"{entry.name}:{','.join([first, *map(str, entry.dims)])}" for entry in inputs
     )
     pictures = any(len(entry.dims) == 3 for entry in inputs)
+    words = [f"{file.option}={file.path}" for file in files]
+    aipp = [word for word in words if word.startswith("--insert_op_conf=")]
+    extra = dict(sorted(spec.extra_args.items()))
+    log = extra.pop("--log", "error")
     return [
         "atc",
         f"--framework={ONNX_FRAMEWORK}",
@@ -71,37 +106,53 @@ def build_argv(
         f"--output={output}",
         f"--input_format={'NCHW' if pictures else 'ND'}",
         f"--input_shape={shapes}",
-        *([f"--dynamic_batch_size={','.join(map(str, batch_sizes))}"] if dynamic else []),
-        *_flag(PRECISION_MODES, precision_mode, field="precisionMode"),
-        *_flag(OP_SELECT_IMPL_MODES, op_select_impl_mode, field="opSelectImplMode"),
-        f"--soc_version={chip}",
-        "--log=error",
+        *([f"--dynamic_batch_size={','.join(map(str, sizes))}"] if len(sizes) > 1 else []),
+        *aipp,
+        *(["--enable_small_channel=1"] if spec.small_channel else []),
+        *_word(PRECISION_MODES, spec.precision_mode),
+        *_word(OP_SELECT_IMPL_MODES, spec.op_select_impl_mode),
+        *(["--virtual_type=1"] if spec.virtual_device else []),
+        *_host(spec.host_architecture),
+        *([f"--output_type={spec.output_type}"] if spec.output_type else []),
+        *(word for word in words if word not in aipp),
+        *_cache(used=spec.op_compiler_cache),
+        *(f"{name}={value}" for name, value in extra.items()),
+        f"--soc_version={spec.chip}",
+        f"--log={log}",
     ]
 
 
-def options_without_paths(argv: Sequence[str]) -> list[str]:
+def content_options(argv: Sequence[str], files: Sequence[ConfigFile] = ()) -> list[str]:
     """What of a command line decides the result: the content key holds the files' digests."""
-    return [word for word in argv[1:] if not word.startswith(("--model=", "--output="))]
+    outside = (*OUTSIDE_KEY, *(f"{file.option}=" for file in files))
+    return [word for word in argv[1:] if not word.startswith(outside)]
 
 
-def check_precision(precision_mode: str | None, *, chip: str) -> None:
-    """Refuses what the chip cannot compute, before ATC does so minutes later."""
-    mode = precision_mode or ""
-    if "BF" in mode and not chip.startswith(BF16_CHIPS):
-        raise _invalid(
-            f"spec.conversion.precisionMode {mode} needs a chip with bfloat16, which {chip} is "
-            "not; write ForceFP16 or leave it out"
-        )
+def file_digests(files: Sequence[ConfigFile]) -> dict[str, Any]:
+    """The files' part of the content key: AIPP by its own name, the others by their option."""
+    digests: dict[str, Any] = {}
+    others = {file.option: file.sha256 for file in files if file.option != "--insert_op_conf"}
+    for file in files:
+        if file.option == "--insert_op_conf":
+            digests["aipp"] = file.sha256
+    return digests | ({"files": others} if others else {})
 
 
-def _flag(table: dict[str, str], name: str | None, *, field: str) -> list[str]:
-    if name is None:
+def _host(architecture: str | None) -> list[str]:
+    if architecture is None:
         return []
-    if name not in table:
-        raise _invalid(
-            f'spec.conversion.{field} "{name}" is not known; write one of {", ".join(table)}'
-        )
-    return [table[name]]
+    return ["--host_env_os=linux", f"--host_env_cpu={HOST_CPUS[architecture]}"]
+
+
+def _cache(*, used: bool) -> list[str]:
+    if not used:
+        return []
+    return ["--op_compiler_cache_mode=enable", f"--op_compiler_cache_dir={OP_CACHE}"]
+
+
+def _word(table: Mapping[str, str], name: str | None) -> list[str]:
+    """Nothing for an absent field; `check_options` knows that the others are in the table."""
+    return [] if name is None else [table[name]]
 
 
 def _check_names(inputs: Sequence[Tensor]) -> None:
@@ -113,7 +164,3 @@ def _check_names(inputs: Sequence[Tensor]) -> None:
                 f"ATC cannot name the input {entry.name!r}: export the model with an input name "
                 "of letters, digits, _ . / or -",
             )
-
-
-def _invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, message)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CHIP_OPSETS = range(11, 19)  # what ATC's ONNX parser accepts, by its own documentation
+AMCT_OPSETS = range(8, 19)  # above 14 only with its newer pairs of onnx and ONNX Runtime
 INPUT_TYPES = ("FP32", "FP16")
 TRITON_TYPES = {
     1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64",
@@ -71,9 +72,12 @@ def tidy_domains(model: Any, *, for_chip: bool) -> list[str]:
     for entry in unused:
         model.opset_import.remove(entry)
         notes.append(f"dropped the unused operator domain {entry.domain}")
-    foreign = sorted(used - {""})
-    if for_chip and foreign:
-        operators = sorted({node.op_type for node in nodes(model.graph) if _domain(node.domain)})
+    strangers = [node for node in nodes(model.graph) if _domain(node.domain)]
+    operators = sorted(
+        {node.op_type for node in strangers if not node.op_type.startswith("Ascend")}
+    )
+    foreign = sorted({_domain(node.domain) for node in strangers})
+    if for_chip and operators:
         raise _unsupported(
             f"the model uses operators outside ONNX, {', '.join(operators[:3])} of "
             f"{', '.join(foreign)}: ATC has no parser for them; export it with standard operators"
@@ -108,16 +112,19 @@ def nodes(graph: Any) -> list[Any]:
     return found
 
 
-def check_opset(model: Any, *, chip: str) -> int:
-    """The version of the default operator set; ONNX Runtime judges for the CPU."""
+def check_opset(model: Any, *, chip: str, quantized: bool = False) -> int:
+    """The version of the default operator set; ONNX Runtime judges for the CPU. What AMCT has
+    written, or is to read, may be older than what ATC documents.
+    """
     versions = [entry.version for entry in model.opset_import if _domain(entry.domain) == ""]
     if not versions:
         raise _unsupported("the model names no ONNX operator set: export it again with opset 13")
     opset = int(max(versions))
-    if chip != "CPU" and opset not in CHIP_OPSETS:
+    readable, reader = (AMCT_OPSETS, "AMCT") if quantized else (CHIP_OPSETS, "ATC")
+    if chip != "CPU" and opset not in readable:
         raise _unsupported(
-            f"the model has opset {opset}, but ATC reads {CHIP_OPSETS.start} to "
-            f"{CHIP_OPSETS.stop - 1}: export it again with opset 13"
+            f"the model has opset {opset}, but {reader} reads {readable.start} to "
+            f"{readable.stop - 1}: export it again with opset 13"
         )
     return opset
 

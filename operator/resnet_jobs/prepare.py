@@ -1,14 +1,16 @@
 """`python3 -m resnet_jobs prepare`: inspect the model, open its batch, write ATC's command line.
 
 Everything that can be refused is refused here, in seconds, and not by ATC in minutes. Leaves
-conf/prepared.json for `publish` and, for a chip, conf/convert.json for the driver.
+conf/prepared.json for `publish` and, for a chip, conf/convert.json for the driver, with the files
+that ATC reads; with quantization also all that AMCT needs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs import atc
+from resnet_jobs import atc, quantized_model
 from resnet_jobs.batch import fixed_batch, needs_opening, open_batch, prove
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.export_check import check_export
@@ -16,13 +18,18 @@ from resnet_jobs.files import digest_file
 from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
 from resnet_jobs.model_file import load_model
 from resnet_jobs.progress import say
+from resnet_jobs.quantization import check_order, plan_quantization
 from resnet_jobs.report import check_fits
+from resnet_jobs.spec_fields import invalid
 from resnet_jobs.workspace import write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from resnet_jobs.aipp import Aipp
     from resnet_jobs.inspect_model import Tensor
+    from resnet_jobs.quantization import QuantizationPlan
     from resnet_jobs.spec import JobSpec
     from resnet_jobs.workspace import Workspace
 
@@ -30,39 +37,125 @@ if TYPE_CHECKING:
 RECIPE = 1
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """What was found out about the model; `inputs` and `outputs` are its own."""
+
+    model: Any
+    opset: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    notes: tuple[str, ...]
+
+
 def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     """Success message: what a client must send and will get."""
-    atc.check_precision(spec.precision_mode, chip=spec.chip)
+    check_order(spec)
+    atc.check_options(spec)
+    found = _inspect(spec, workspace)
+    if found.notes:
+        _save(found.model, workspace.model)
+    aipp = _plan_aipp(spec, found)
+    inputs = _served_inputs(spec, found, aipp)
+    quantization = _plan_quantization(spec, workspace, found, aipp)
+    notes = [*found.notes, *(quantization.notes if quantization else ())]
+    for note in notes:
+        say(f"note: {note}")
+    result = {
+        "ok": True,
+        "opset": found.opset,
+        "inputs": [tensor.as_json() for tensor in inputs],
+        "outputs": [tensor.as_json() for tensor in _served_outputs(spec, found)],
+        "batchSizes": list(spec.batch_sizes),
+        "notes": notes,
+    }
+    check_fits(result)
+    _write_plans(spec, workspace, found, aipp=aipp, quantization=quantization, result=result)
+    return result
+
+
+def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
+    """The checks in the order of their cost."""
     if not workspace.model.is_file():
         raise JobError(Reason.RESULT_LOST, "the fetched model is missing: the Job has to run again")
     model, merged = load_model(workspace.model)
     if spec.has_export:
         check_export(workspace)
+    quantized_model.check_claim(spec, quantized_model.ascend_operators(model))
     notes = [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)
-    opset = check_opset(model, chip=spec.chip)
+    by_amct = spec.quantized or spec.quantization is not None
+    opset = check_opset(model, chip=spec.chip, quantized=by_amct)
     notes += tidy_dimensions(model)
     inputs = read_inputs(model, spec.input_shapes)
-    if needs_opening(inputs, batch_sizes=spec.batch_sizes, cpu=spec.is_cpu):
-        notes += open_batch(model, fixed=fixed_batch(inputs) or 1)
-        inputs = read_inputs(model, spec.input_shapes)
-    say("running the model with ONNX Runtime")
-    outputs = prove(model, inputs)
-    if notes:
-        _save(model, workspace.model)
-    for note in notes:
-        say(f"note: {note}")
-    result = {
-        "ok": True,
-        "opset": opset,
-        "inputs": [entry.tensor.as_json() for entry in inputs],
-        "outputs": [tensor.as_json() for tensor in outputs],
-        "batchSizes": list(spec.batch_sizes),
-        "notes": notes,
-    }
-    check_fits(result)
-    _write_plans(spec, workspace, inputs=[entry.tensor for entry in inputs], result=result)
-    return result
+    if spec.quantized:
+        quantized_model.check_batch(spec, inputs)
+        outputs = quantized_model.read_outputs(model, spec.declared_outputs)
+    else:
+        if needs_opening(inputs, batch_sizes=spec.batch_sizes, cpu=spec.is_cpu):
+            notes += open_batch(model, fixed=fixed_batch(inputs) or 1)
+            inputs = read_inputs(model, spec.input_shapes)
+        say("running the model with ONNX Runtime")
+        outputs = prove(model, inputs)
+    own = tuple(entry.tensor for entry in inputs)
+    return Inspected(model, opset, own, tuple(outputs), tuple(notes))
+
+
+def _plan_aipp(spec: JobSpec, found: Inspected) -> Aipp | None:
+    if spec.preprocessing is None:
+        return None
+    from resnet_jobs.aipp import plan_aipp
+
+    return plan_aipp(spec.preprocessing, found.inputs)
+
+
+def _served_inputs(spec: JobSpec, found: Inspected, aipp: Aipp | None) -> Sequence[Tensor]:
+    served = list(aipp.inputs if aipp else found.inputs)
+    names = [tensor.name for tensor in served]
+    for name in () if spec.is_cpu else atc.fp16_inputs(spec):
+        if name not in names:
+            raise invalid(
+                f'spec.conversion.extraArgs --input_fp16_nodes names "{name}"; the model\'s inputs '
+                f"are: {', '.join(names)}"
+            )
+        index = names.index(name)
+        if served[index] != found.inputs[index]:
+            raise invalid(
+                f'spec.conversion.extraArgs --input_fp16_nodes names "{name}", which AIPP makes '
+                "UINT8: take it out"
+            )
+        served[index] = replace(served[index], data_type="FP16")
+    return served
+
+
+def _served_outputs(spec: JobSpec, found: Inspected) -> Sequence[Tensor]:
+    """What the chip answers: some of ATC's options change its type or choose other outputs."""
+    outputs = found.outputs
+    if spec.is_cpu:
+        return outputs
+    if "--out_nodes" in spec.extra_args:
+        from resnet_jobs.inspect_model import Tensor
+
+        declared = spec.declared_outputs
+        outputs = tuple(Tensor(entry.name, entry.data_type, entry.dims) for entry in declared)
+    if spec.output_type is None:
+        return outputs
+    return [replace(tensor, data_type=spec.output_type) for tensor in outputs]
+
+
+def _plan_quantization(
+    spec: JobSpec, workspace: Workspace, found: Inspected, aipp: Aipp | None
+) -> QuantizationPlan | None:
+    if spec.quantization is None:
+        return None
+    return plan_quantization(
+        spec,
+        workspace,
+        model=found.model,
+        inputs=found.inputs,
+        opset=found.opset,
+        preprocessing=aipp.preprocessing if aipp else None,
+    )
 
 
 def _save(model: Any, path: Path) -> None:
@@ -79,26 +172,39 @@ def _save(model: Any, path: Path) -> None:
 
 
 def _write_plans(
-    spec: JobSpec, workspace: Workspace, *, inputs: list[Tensor], result: dict[str, Any]
+    spec: JobSpec,
+    workspace: Workspace,
+    found: Inspected,
+    *,
+    aipp: Aipp | None,
+    quantization: QuantizationPlan | None,
+    result: dict[str, Any],
 ) -> None:
     argv: list[str] = []
+    files: list[atc.ConfigFile] = []
     if not spec.is_cpu:
+        files = atc.config_files(spec, workspace.conf, aipp=aipp.text if aipp else None)
         argv = atc.build_argv(
-            model=workspace.model,
+            spec,
+            model=quantization.model if quantization else workspace.model,
             output=workspace.compiled_prefix,
-            inputs=inputs,
-            batch_sizes=spec.batch_sizes,
-            chip=spec.chip,
-            precision_mode=spec.precision_mode,
-            op_select_impl_mode=spec.op_select_impl_mode,
+            inputs=found.inputs,
+            files=files,
         )
         say("command: " + " ".join(argv))
-    content = {
+    content: dict[str, Any] = {
         "recipe": RECIPE,
         "model": digest_file(workspace.model).sha256,
         "chip": spec.chip,
-        "options": atc.options_without_paths(argv),
+        "options": atc.content_options(argv, files),
+        **atc.file_digests(files),
     }
+    if quantization:
+        content["quantization"] = quantization.content
+    if spec.format != "ONNX":
+        content["format"] = spec.format
     write_json(workspace.prepared, {**result, "contentInputs": content})
+    for file in files:
+        file.path.write_text(file.text, encoding="utf-8")
     if argv:
         write_json(workspace.convert_plan, {"argv": argv, "contentInputs": content})
