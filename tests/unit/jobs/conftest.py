@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.jobs.stores import kind  # noqa: F401 - a fixture
 
 from resnet_jobs.clock import Clock
 from resnet_jobs.spec import JobSpec, parse_job

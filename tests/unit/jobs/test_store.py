@@ -7,85 +7,26 @@ import hashlib
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.jobs import buckets, nginx
 from tests.unit.jobs.conftest import FakeTime
+from tests.unit.jobs.stores import KEY, Kind, artifact, manifest, needs_nginx, publish
 from tests.unit.jobs.webserver import serving, status, unused_address, whole
 
 from resnet_jobs.driver import store as driver
+from resnet_jobs.driver.message import DriverError
 from resnet_jobs.errors import JobError, Reason
-from resnet_jobs.files import Digest, digest_file
+from resnet_jobs.files import Digest
 from resnet_jobs.spec import StoreSpec
-from resnet_jobs.store import Manifest, Store, from_document, open_store
+from resnet_jobs.store import Manifest, Store, open_store
 from resnet_jobs.store_server import ServerStore
 from resnet_jobs.store_shared import SharedClaimStore
 
-needs_nginx = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
-KEY = "k" * 64
 SHA256 = hashlib.sha256(b"OM").hexdigest()
-
-
-class Kind:
-    """A store under test: how a Job sees it, and where its files really are."""
-
-    def __init__(self, folder: Path, connect: Callable[[], Store], spec: dict[str, str]) -> None:
-        self.folder = folder
-        self.connect = connect
-        self.spec = spec
-
-    def driver_finds(self, key: str) -> Any:
-        """Ask as the container convert does; with a bucket, `prepare` has asked before."""
-        if self.spec["type"] == "S3":
-            found = self.connect().find(key)
-            return dict(found.document) if found else None
-        return driver.find_in_store(self.spec, key)
-
-    def uploads(self) -> list[str]:
-        with contextlib.suppress(FileNotFoundError):
-            return [entry.name for entry in (self.folder / "uploads").iterdir()]
-        return []
-
-
-@pytest.fixture(params=[pytest.param("Server", marks=needs_nginx), "SharedClaim", "S3"])
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    folder = tmp_path / "store"
-    if request.param == "SharedClaim":
-        folder.mkdir()
-        spec = {"type": "SharedClaim", "path": str(folder)}
-        yield Kind(folder, lambda: SharedClaimStore(folder), spec)
-    elif request.param == "S3":
-        with buckets.running(tmp_path) as bucket:
-            yield Kind(bucket.folder, bucket.store, {"type": "S3"})
-    else:
-        with nginx.running(tmp_path) as url:
-            spec = {"type": "Server", "url": url}
-            yield Kind(folder, lambda: ServerStore(url, wait_seconds=0), spec)
-
-
-def artifact(path: Path, content: bytes) -> tuple[Path, Digest]:
-    path.write_bytes(content)
-    return path, digest_file(path)
-
-
-def manifest(digest: Digest, *, key: str = KEY, **more: Any) -> Manifest:
-    return from_document(
-        {
-            "contentKey": key,
-            "sha256": digest.sha256,
-            "sizeBytes": digest.size,
-            "file": "model.om",
-            **more,
-        }
-    )
-
-
-def publish(store: Store, path: Path, digest: Digest, **more: Any) -> Manifest:
-    store.put_blob(path, digest)
-    return store.commit(manifest(digest, **more))
 
 
 def test_what_is_published_is_found(kind: Kind, tmp_path: Path) -> None:
@@ -316,7 +257,7 @@ def test_the_driver_waits_for_the_store_too(monkeypatch: pytest.MonkeyPatch) -> 
     with serving(status(503), status(404)) as (address, _):
         assert driver.find_in_store({"type": "Server", "url": address}, KEY) is None
     assert naps == [1.0]
-    with pytest.raises(driver.DriverError) as caught:
+    with pytest.raises(DriverError) as caught:
         driver.find_in_store({"type": "Server", "url": unused_address()}, KEY, wait_seconds=0)
     assert caught.value.payload["reason"] == "StoreUnavailable"
     assert caught.value.exit_code == 81

@@ -1,0 +1,82 @@
+"""The three kinds of store under test, each on a real server or folder; and what goes into one.
+
+The fixture `kind` is made known by conftest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs import buckets, nginx
+
+from resnet_jobs.driver import store as driver
+from resnet_jobs.files import Digest, digest_file
+from resnet_jobs.store import Manifest, Store, from_document
+from resnet_jobs.store_server import ServerStore
+from resnet_jobs.store_shared import SharedClaimStore
+
+needs_nginx = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
+KEY = "k" * 64
+
+
+class Kind:
+    """A store under test: how a Job sees it, and where its files really are."""
+
+    def __init__(self, folder: Path, connect: Callable[[], Store], spec: dict[str, str]) -> None:
+        self.folder = folder
+        self.connect = connect
+        self.spec = spec
+
+    def driver_finds(self, key: str) -> Any:
+        """Ask as the container convert does; with a bucket, `prepare` has asked before."""
+        if self.spec["type"] == "S3":
+            found = self.connect().find(key)
+            return dict(found.document) if found else None
+        return driver.find_in_store(self.spec, key)
+
+    def uploads(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return [entry.name for entry in (self.folder / "uploads").iterdir()]
+        return []
+
+
+@pytest.fixture(params=[pytest.param("Server", marks=needs_nginx), "SharedClaim", "S3"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+    folder = tmp_path / "store"
+    if request.param == "SharedClaim":
+        folder.mkdir()
+        spec = {"type": "SharedClaim", "path": str(folder)}
+        yield Kind(folder, lambda: SharedClaimStore(folder), spec)
+    elif request.param == "S3":
+        with buckets.running(tmp_path) as bucket:
+            yield Kind(bucket.folder, bucket.store, {"type": "S3"})
+    else:
+        with nginx.running(tmp_path) as url:
+            spec = {"type": "Server", "url": url}
+            yield Kind(folder, lambda: ServerStore(url, wait_seconds=0), spec)
+
+
+def artifact(path: Path, content: bytes) -> tuple[Path, Digest]:
+    path.write_bytes(content)
+    return path, digest_file(path)
+
+
+def manifest(digest: Digest, *, key: str = KEY, **more: Any) -> Manifest:
+    return from_document(
+        {
+            "contentKey": key,
+            "sha256": digest.sha256,
+            "sizeBytes": digest.size,
+            "file": "model.om",
+            **more,
+        }
+    )
+
+
+def publish(store: Store, path: Path, digest: Digest, **more: Any) -> Manifest:
+    store.put_blob(path, digest)
+    return store.commit(manifest(digest, **more))
