@@ -55,7 +55,7 @@ class _Seen:
         if high - low < 1e-12:
             return Scale(1.0, 0)
         counts, edges = np.histogram(values, BINS, range=(self.low, self.high))
-        centres = (edges[:-1] + edges[1:]) / 2
+        centres = (edges[:-1].astype(np.float64) + edges[1:]) / 2
         steps = np.arange(
             algorithm.search_start,
             algorithm.search_end + algorithm.search_step / 2,
