@@ -21,6 +21,7 @@ test: venv ## all tests but the measuring ones: unit, golden, component, cluster
 	@devkit/cluster/install.sh
 	@devkit/images/install.sh
 	@devkit/torch.sh
+	@devkit/servers/build.sh >/dev/null
 	@$(MAKE) --no-print-directory check
 	ORT_DISABLE_TELEMETRY=1 $(PY) -m pytest $(SUITES)
 

@@ -34,6 +34,7 @@ EMBEDDED: dict[str, Any] = {
         "registry": "localhost",
         "tag": "dev",
         "converter": converters("localhost/cann-simulator:dev"),
+        "amct": "amct-simulator",
     },
     "store": {"image": "localhost/resnet-store:dev", "size": "1Gi"},
 }

@@ -51,6 +51,7 @@ WRONG_REGION = (
 BAD_LOGIN = {
     "ExpiredToken": "AWS_SESSION_TOKEN has expired: put new keys",
     "InvalidAccessKeyId": "the server does not know AWS_ACCESS_KEY_ID: correct it",
+    "XAdminUserNotFound": "the server does not know AWS_ACCESS_KEY_ID: correct it",
     "InvalidToken": "AWS_SESSION_TOKEN does not belong to these keys: correct or remove it",
     "NotSignedUp": "the account is not signed up for this service: correct the keys",
     "RequestTimeTooSkewed": "the clocks of this node and of the server differ by more than 15 "

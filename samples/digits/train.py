@@ -10,8 +10,10 @@ measured accuracy. The same versions of PyTorch and scikit-learn give the same f
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import sys
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ from samples.predict import PRESETS, preprocess  # noqa: E402
 LABELS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIDE = 32
 HELD_OUT_PER_CLASS = 20
+CALIBRATION_PER_CLASS = 12
 SEED = 20240607
 EPOCHS = 30
 BATCH = 64
@@ -154,6 +157,21 @@ def export(network: Any, path: Path) -> None:
     )
 
 
+def write_calibration(
+    path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64], known: NDArray[np.int64]
+) -> None:
+    """Write an archive of training pictures, for the ranges that a quantizer measures."""
+    with tarfile.open(path, "w") as archive:
+        for label, name in enumerate(LABELS):
+            chosen = [index for index in known if labels[index] == label][:CALIBRATION_PER_CLASS]
+            for number, index in enumerate(chosen):
+                file = io.BytesIO()
+                Image.fromarray(pixels[index]).save(file, "PNG", optimize=True)
+                entry = tarfile.TarInfo(f"calibration/{name}-{number:02}.png")
+                entry.size = len(file.getvalue())
+                archive.addfile(entry, io.BytesIO(file.getvalue()))
+
+
 def main() -> None:
     torch.manual_seed(SEED)
     torch.use_deterministic_algorithms(True)
@@ -167,6 +185,7 @@ def main() -> None:
     np.savez_compressed(
         HERE / "heldout.npz", pictures=pixels[held], labels=labels[held].astype(np.int64)
     )
+    write_calibration(HERE / "calibration.tar", pixels, labels, known)
     (HERE / "pictures").mkdir(exist_ok=True)
     for index in held[::HELD_OUT_PER_CLASS]:  # the first one drawn of each class
         name = f"{LABELS[labels[index]]}.png"

@@ -240,12 +240,12 @@ class Conversion(ApiModel):
             ),
             rule(
                 "!has(self.smallChannel) || !self.smallChannel || has(self.preprocessing)",
-                "add preprocessing or remove smallChannel; ATC uses it with AIPP only",
+                "remove smallChannel or add preprocessing; ATC uses it with AIPP only",
             ),
             rule(
                 "!has(self.firstLayerQuantization) || !self.firstLayerQuantization || "
                 "has(self.preprocessing)",
-                "add preprocessing or remove firstLayerQuantization; ATC uses it with AIPP only",
+                "remove firstLayerQuantization or add preprocessing; ATC uses it with AIPP only",
             ),
         )
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
-from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
+from resnet_operator.api.base import ApiModel, Sha256, rule, text
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.api.source import FORMS, uri
 
@@ -122,11 +123,11 @@ class Model(ApiModel):
     )
     format: ModelFormat | None = Field(
         default=None,
-        description=(
-            "Format of the file; default by its suffix: .onnx, .om, .pth (PyTorch) or .torchscript."
-        ),
+        description="Format of the file; default ONNX.",
+        # The others are half built: the CRD offers them when they work from end to end.
+        json_schema_extra={"enum": [ModelFormat.ONNX.value]},
     )
-    pytorch: PyTorch | None = Field(
+    pytorch: SkipJsonSchema[PyTorch | None] = Field(
         default=None, description="Which network the weights of a PyTorch file belong to."
     )
     quantized: bool | None = Field(
@@ -160,25 +161,11 @@ class Model(ApiModel):
         default=None,
         description="ConfigMap key with PEM certificates that the sources' servers are trusted by.",
     )
-    inputs: DeclaredTensors | None = Field(
+    inputs: SkipJsonSchema[DeclaredTensors | None] = Field(
         default=None,
         description="The model's inputs, where an OM or TorchScript file does not tell them.",
     )
-    outputs: DeclaredTensors | None = Field(
+    outputs: SkipJsonSchema[DeclaredTensors | None] = Field(
         default=None,
         description="The model's outputs, where an OM file does not tell them.",
-    )
-
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.pytorch) || !has(self.format) || self.format == 'PyTorch'",
-                "remove pytorch, or write format: PyTorch",
-            ),
-            rule(
-                "!has(self.quantized) || !self.quantized || !has(self.format) || "
-                "self.format == 'ONNX'",
-                "remove quantized; only an ONNX model can come quantized from AMCT",
-            ),
-        )
     )

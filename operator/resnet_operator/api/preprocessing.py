@@ -90,7 +90,7 @@ class Preprocessing(ApiModel):
             ),
             rule(
                 "!has(self.mean) || self.mean.all(m, m == 0.0) || self.mean.exists(m, m > 1.0)",
-                "these look like means on the scale 0..1; multiply mean and std by 255",
+                "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",
             ),
             rule(
                 "!has(self.std) || self.std.all(s, s > 0.0)",

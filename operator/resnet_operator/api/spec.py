@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
@@ -129,7 +130,8 @@ class ResNetServiceSpec(ApiModel):
     conversion: Conversion | None = Field(
         default=None, description="How the model is converted for the chip."
     )
-    validation: Validation | None = Field(
+    # Half built: the evaluator is missing. The CRD has it when it works.
+    validation: SkipJsonSchema[Validation | None] = Field(
         default=None, description="A gate: an artifact that does not pass it gets no traffic."
     )
     serving: Serving = Field(default_factory=Serving, description="How Triton serves the model.")
@@ -175,11 +177,6 @@ class ResNetServiceSpec(ApiModel):
                 "!(" + " || ".join(f"has(self.conversion.{name})" for name in OF_ATC) + ")",
                 "remove from conversion what is not batchSizes or inputShapes; "
                 "chip CPU is not converted by ATC",
-            ),
-            rule(
-                "self.accelerator.chip != 'CPU' || !has(self.model.format) || "
-                "self.model.format != 'OM'",
-                "write an Ascend chip; an OM runs on the chip it was made for",
             ),
             rule(
                 "!has(self.conversion) || !has(self.conversion.precisionMode) || "
