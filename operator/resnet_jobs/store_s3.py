@@ -66,13 +66,13 @@ class S3Store(HttpStore):
         *,
         wait_seconds: float,
         clock: Clock = SYSTEM_CLOCK,
-        credentials: Path = CREDENTIALS,
-        ca: Path = CA,
+        credentials: Path | None = None,
+        ca: Path | None = None,
     ) -> None:
-        pool = new_pool(ca=_trust(ca))
+        pool = new_pool(ca=_trust(ca or CA))
         super().__init__(wait_seconds=wait_seconds, clock=clock, pool=pool)
         self._spec = spec
-        self._client = _client(spec, pool, credentials)
+        self._client = _client(spec, pool, credentials or CREDENTIALS)
 
     def address(self, method: str, place: str) -> str:
         name = self._name(place)

@@ -8,8 +8,8 @@ chance match only keeps more). docs/decisions/020-what-leaves-the-store.md has t
 - A blob that no manifest names and no list keeps is only noted (`unused/<digest>`), and goes in
   a later sweep when that note is older than any Job of today can live. So a Job that found the
   manifest just before it went still finds the blob, and writes the manifest again.
-- All times are the store's own. "Now" is the time of the youngest note of use, and the Job that
-  sweeps has just written one.
+- All times are the store's own. "Now" is the time of the youngest note, and the Job that sweeps
+  has just written one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 DAY = 86_400.0
-LAST_SWEEP = "swept/last"
+SWEPT = "swept"
+LAST = "last"
 DIGITS = 12
 SUFFIX = ".json"
 
@@ -78,10 +79,9 @@ def tidy(store: Store, keep: Keep | None, *, job_seconds: float, urgent: bool = 
     if keep is None:
         return
     try:
-        times = {entry.name: entry.modified for entry in store.entries("swept")}
-        now = _now(store)
-        if urgent or now - times.get("last", 0.0) >= DAY:
-            store.write(LAST_SWEEP, b"")
+        last = _times(store, SWEPT).get(LAST, 0.0)
+        if urgent or _now(store) - last >= DAY:
+            store.write(f"{SWEPT}/{LAST}", b"")
             sweep(store, keep, margin=DAY + job_seconds)
     except JobError as error:
         say(f"unused artifacts are not removed this time: {error.message}")
@@ -98,7 +98,9 @@ def sweep(store: Store, keep: Keep, *, margin: float) -> None:
 
 
 def _now(store: Store) -> float:
-    return max((entry.modified for entry in store.entries(USED)), default=0.0)
+    """The store's own time: that of the youngest note, which this Job has just written."""
+    notes = [*store.entries(USED), *store.entries(SWEPT)]
+    return max((entry.modified for entry in notes), default=0.0)
 
 
 def _sweep_manifests(store: Store, keep: Keep, *, now: float) -> set[str]:

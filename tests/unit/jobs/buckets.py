@@ -49,24 +49,32 @@ def secret(folder: Path, **changes: str) -> Path:
 
 
 @contextlib.contextmanager
-def running(root: Path, *, data: Path | None = None) -> Iterator[Bucket]:
-    """A server with one bucket in `root`/buckets, or in the folder `data`."""
+def running(
+    root: Path, *, data: Path | None = None, certificate: Path | None = None
+) -> Iterator[Bucket]:
+    """A server with one bucket in `root`/buckets, or in the folder `data`; TLS by a PEM file."""
     data = data or root / "buckets"
     (data / BUCKET).mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    tls = ["--cert", str(certificate), "--key", str(certificate)] if certificate else []
     login = ["--access", KEYS["AWS_ACCESS_KEY_ID"], "--secret", KEYS["AWS_SECRET_ACCESS_KEY"]]
     with (root / "versitygw.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(_program()), "--port", f"127.0.0.1:{port}", *login, "posix", str(data)],
+            [str(_program()), "--port", f"127.0.0.1:{port}", *login, *tls, "posix", str(data)],
             stdout=log,
             stderr=log,
         )
     try:
         _wait(port, process)
         yield Bucket(
-            spec=StoreSpec("S3", f"http://127.0.0.1:{port}", bucket=BUCKET, prefix=PREFIX),
+            spec=StoreSpec(
+                "S3",
+                f"{'https' if tls else 'http'}://127.0.0.1:{port}",
+                bucket=BUCKET,
+                prefix=PREFIX,
+            ),
             credentials=secret(root / "secret"),
             folder=data / BUCKET / PREFIX,
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.jobs import nginx
 from tests.unit.jobs.conftest import FakeTime
 from tests.unit.jobs.webserver import piece, serving, status, unused_address, whole
 
@@ -18,6 +21,7 @@ from resnet_jobs.publish import publish
 from resnet_jobs.spec import JobSpec
 from resnet_jobs.store import Manifest
 from resnet_jobs.store_shared import SharedClaimStore
+from resnet_jobs.sweep import parse_keep
 from resnet_jobs.workspace import Workspace, write_json
 
 Order = Callable[..., JobSpec]
@@ -224,6 +228,40 @@ def test_the_manifest_is_written_last(
     publish(order(), converted, store=store)
     assert SHA256 in calls
     assert f"{'k' * 64}.json" not in calls
+
+
+# --- a store that is full -----------------------------------------------------------------------
+
+BIG = 600_000
+
+
+def crowded(folder: Path) -> SharedClaimStore:
+    """A volume of 1 MiB with a file of which it was noted long ago that nobody uses it."""
+    store, old = SharedClaimStore(folder), time.time() - 3 * 86_400
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    for place, size in ((f"blobs/sha256/{sha256}", BIG), (f"unused/{sha256}", 0)):
+        store.write(place, b"x" * size)
+        os.utime(folder / place, (old, old))
+    return store
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told what is in use", "not told"])
+def test_a_full_store_is_swept_before_it_is_called_full(
+    told: bool, order: Order, converted: Workspace, tmp_path: Path
+) -> None:
+    converted.compiled_model.write_bytes(b"y" * BIG)
+    kept = parse_keep('{"days": 7, "keys": [], "blobs": []}') if told else None
+    with nginx.small_volume(tmp_path / "small") as mounted:
+        if not mounted:
+            pytest.skip("needs the right to mount a small file system")
+        store = crowded(tmp_path / "small")
+        if told:
+            assert publish(order(), converted, store=store, keep=kept)["origin"] == "Converted"
+            assert len(store.entries("blobs/sha256")) == 1
+            return
+        with pytest.raises(JobError) as caught:
+            publish(order(), converted, store=store, keep=kept)
+        assert caught.value.reason == Reason.STORE_FULL
 
 
 # --- download and verify ------------------------------------------------------------------------
