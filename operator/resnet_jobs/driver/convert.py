@@ -25,6 +25,8 @@ from .outcome import content_key, explain
 from .store import find_in_store
 from .tool import atc_environment, compiler_version, run_tool
 
+HOST_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
+
 
 def collect_model(folder: str) -> tuple[bool, str | None]:
     """(found, arch): the compiled file is at <folder>/model.om afterwards. With host code inside
@@ -64,6 +66,7 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
     else:
         child = atc_environment(environment, home, platform.machine())
         arch = _convert_now(argv, child, scratch, float(job.get("timeoutSeconds") or 3600))
+        _check_architecture(arch, job.get("hostArchitecture"))
     result = {
         "ok": True,
         "compiler": compiler,
@@ -85,6 +88,17 @@ def _quantizer(path: str) -> str | None:
             return str(json.load(file)["tool"])
     except FileNotFoundError:
         return None
+
+
+def _check_architecture(arch: str | None, wanted: str | None) -> None:
+    """A model with host code of another architecture would only fail where it is served."""
+    if arch and wanted and HOST_CPUS.get(wanted, wanted) != arch:
+        raise DriverError(
+            "ConversionFailed",
+            69,
+            "ATC made a model for {} hosts, but spec.conversion.hostArchitecture is {}: use a "
+            "spec.conversion.image that can compile for it".format(arch, wanted),
+        )
 
 
 def _load_plan(path: str) -> dict[str, Any]:

@@ -10,21 +10,9 @@ import json
 import re
 from typing import Any
 
+from .codes import ADVICE, INNER_ERRORS, can_retry
 from .message import DriverError, clip
 from .tool import Run
-
-INNER_ERRORS = ("E19999", "EZ9999")  # "internal error": the only ones that a retry can help
-# What to do, for codes whose block in the output often has no "Solution:".
-ADVICE = {
-    "E10016": "Check the names in spec.conversion.inputShapes.",
-    "E16005": "Export the model again with the default operator domain only.",
-    "E19010": "Export the model again with opset 13.",
-    "E19999": "An internal error of ATC; another attempt can help.",
-    "E40000": "The CANN image lacks a Python package; use another spec.conversion.image.",
-    "EC0010": "The CANN image lacks a Python package; use another spec.conversion.image.",
-    "EZ3003": "The image may hold the operators of another chip; check spec.conversion.image.",
-    "EZ9999": "An internal error of ATC; another attempt can help.",
-}
 
 
 def content_key(inputs: dict[str, Any], compiler: str) -> str:
@@ -99,9 +87,7 @@ def explain(run: Run, seconds: float, has_model: bool) -> DriverError | None:
         text = "ATC {}: {}".format(code, block["message"])
         if advice:
             text = "{} {}".format(clip(text, 200 if len(advice) > 90 else 240), advice)
-        return DriverError(
-            "ConversionFailed", 82 if code in INNER_ERRORS else 69, text, detail, code
-        )
+        return DriverError("ConversionFailed", 82 if can_retry(code) else 69, text, detail, code)
     exit_code, text = _unexplained(run)
     return DriverError("ConversionFailed", exit_code, text, detail)
 

@@ -14,11 +14,13 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from typing import Any
 
-from .message import log
+from .message import clip, log
 
 STOP_GRACE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 30.0  # ATC compiles for minutes without a word
 CANN_ROOTS = ("/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/cann")
 DRIVER_LIBRARIES = (
     "/usr/local/Ascend/driver/lib64",
@@ -130,30 +132,64 @@ def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    tail: collections.deque[str] = collections.deque(maxlen=400)
-    reader = threading.Thread(target=_pump, args=(process.stdout, tail), daemon=True)
+    heard = _Heard()
+    reader = threading.Thread(target=_pump, args=(process.stdout, heard), daemon=True)
     reader.start()
     timed_out = False
     try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        _signal_group(process, signal.SIGTERM)
-        try:
-            process.wait(timeout=STOP_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            log("it ignores SIGTERM; killing it")
+        timed_out = not _ended_within(process, seconds, heard)
+        if timed_out:
+            _end_gently(process)
     finally:
         _signal_group(process, signal.SIGKILL)  # its workers too: they would hold the pipe
         process.wait()
         reader.join(5)
-    return Run(process.returncode, list(tail), timed_out, count_oom_kills() - kills_before)
+    return Run(process.returncode, list(heard.lines), timed_out, count_oom_kills() - kills_before)
 
 
-def _pump(stream: Any, tail: collections.deque[str]) -> None:
+class _Heard:
+    """What the tool has printed lately, and when it did so last."""
+
+    def __init__(self) -> None:
+        self.lines: collections.deque[str] = collections.deque(maxlen=400)
+        self.last = "nothing yet"
+        self.moment = time.monotonic()
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        self.last = line.strip() or self.last
+        self.moment = time.monotonic()
+
+
+def _ended_within(process: subprocess.Popen[bytes], seconds: float, heard: _Heard) -> bool:
+    """Waits; says of a silent tool now and then that it still runs, and what it said last."""
+    started = time.monotonic()
+    while True:
+        left = started + seconds - time.monotonic()
+        try:
+            process.wait(timeout=max(0.0, min(HEARTBEAT_SECONDS, left)))
+            return True
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if now - started >= seconds:
+            return False
+        if now - heard.moment >= HEARTBEAT_SECONDS / 2:
+            words = "still running after {:.0f} s; its last line: {}"
+            log(words.format(now - started, clip(heard.last, 120)))
+
+
+def _end_gently(process: subprocess.Popen[bytes]) -> None:
+    _signal_group(process, signal.SIGTERM)
+    try:
+        process.wait(timeout=STOP_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        log("it ignores SIGTERM; killing it")
+
+
+def _pump(stream: Any, heard: _Heard) -> None:
     for chunk in iter(lambda: stream.readline(16384), b""):
         line = chunk.decode("utf-8", "replace").rstrip("\r\n")
-        tail.append(line)
+        heard.add(line)
         log(line)
     stream.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from resnet_jobs.driver import convert, message, outcome, tool
+from resnet_jobs.driver import codes, convert, message, outcome, tool
 
 MACHINE = platform.machine()
 GOOD = 'open(out + ".om", "w").write("OM"); print("ATC run success, welcome to the next use.")'
@@ -140,6 +140,40 @@ def test_a_model_with_host_code(place: Place) -> None:
     payload, code = place.outcome()
     assert (code, payload["arch"]) == (0, "x86_64")
     assert (place.scratch / "out/model.om").read_text() == "OM"
+
+
+def test_a_model_for_other_hosts(place: Place) -> None:
+    place.install_atc('open(out + "_linux_x86_64.om", "w").write("OM")')
+    place.job["hostArchitecture"] = "arm64"
+    payload, code = place.outcome()
+    assert (payload["reason"], code) == ("ConversionFailed", 69)
+    assert "made a model for x86_64 hosts" in payload["message"]
+    place.job["hostArchitecture"] = "amd64"
+    payload, code = place.outcome()
+    assert (code, payload["arch"]) == (0, "x86_64")
+
+
+def test_a_silent_atc_is_said_to_live(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The tool ends by itself once the log has told of it twice."""
+    told: list[str] = []
+
+    def log(text: str) -> None:
+        told.append(text)
+        if text.startswith("still running") and len([t for t in told if "still" in t]) == 2:
+            (place.root / "go").touch()
+
+    monkeypatch.setattr(tool, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(tool, "log", log)
+    place.install_atc(
+        'print("optimising", flush=True)\n'
+        f"while not os.path.exists({str(place.root / 'go')!r}): time.sleep(0.01)\n" + GOOD
+    )
+    assert place.outcome()[1] == 0
+    beats = [text for text in told if text.startswith("still running after")]
+    assert len(beats) >= 2
+    assert beats[-1].endswith(("its last line: optimising", "its last line: nothing yet"))
 
 
 def test_what_an_earlier_run_left_is_no_success(place: Place) -> None:
@@ -460,6 +494,38 @@ def test_error_blocks(reason: str, text: str, want: dict[str, str]) -> None:
     block = outcome.parse_error_block(text.splitlines())
     assert {key: block[key] for key in want} == want, reason
     assert bool(block) is bool(want)
+
+
+# The table of the field guide: each code, and whether it says that another attempt can help.
+CODES = [
+    *((f"E100{number:02}", False) for number in (
+        1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 13, 14, 16, 18, 19, 20, 21, 22, 31, 32, 34, 35, 36, 39,
+        47, 49, 50, 52, 54, 55, 56, 57,
+    )),
+    ("E10041", True), ("E13001", True), ("E13026", False),
+    ("E16001", False), ("E16002", False), ("E16004", False), ("E16005", False),
+    ("E19010", False), ("EZ3003", False), ("EC0010", False), ("E40000", False), ("E40020", False),
+    ("E19999", True), ("EZ9999", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "retried"), CODES)
+def test_every_known_code(code: str, retried: bool) -> None:
+    run = tool.Run(255, [FAILED, f"{code}: something about it"])
+    failure = outcome.explain(run, 60, has_model=False)
+    assert failure is not None
+    assert failure.exit_code == (82 if retried else 69)
+    assert failure.payload["code"] == code
+    message = failure.payload["message"]
+    assert message == f"ATC {code}: something about it {codes.ADVICE[code]}"
+    assert len(message) <= 300
+
+
+def test_an_unknown_code_is_permanent() -> None:
+    run = tool.Run(255, [FAILED, "E77777: something new"])
+    failure = outcome.explain(run, 60, has_model=False)
+    assert failure is not None
+    assert (failure.exit_code, failure.payload["code"]) == (69, "E77777")
 
 
 def test_a_lost_worker_is_a_lack_of_memory() -> None:
