@@ -20,6 +20,7 @@ from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
+CALIBRATION_DEFAULTS = {"format": "Images", "batches": 5}
 # Fields of spec.conversion that the Job reads under the same names.
 PASSED_ON = {
     "input_shapes",
@@ -90,6 +91,9 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         order |= conversion.model_dump(
             mode="json", by_alias=True, exclude_none=True, include=PASSED_ON
         )
+        if quantization := order.get("quantization"):
+            quantization.pop("image", None)
+            quantization["calibration"] = CALIBRATION_DEFAULTS | quantization["calibration"]
     switches = {
         "smallChannel": resolved.small_channel,
         "virtualDevice": resolved.spec.accelerator.slice is not None,
