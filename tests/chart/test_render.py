@@ -45,6 +45,7 @@ EVERYTHING: Manifest = {
     "podLabels": {"team": "vision"},
     "podAnnotations": {"example.com/a": "b"},
 }
+S3 = {"endpoint": "https://s3.example.com", "bucket": "artifacts", "secretName": "keys"}
 MONITOR_CRDS = [
     {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -148,6 +149,16 @@ def test_every_setting_has_a_value_in_the_chart(chart: Chart) -> None:
     assert environment(chart.render()).keys() == fields
 
 
+def test_settings_of_a_bucket(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = {"type": "S3", "s3": S3 | {"caBundleConfigMap": "ca"}, "keepUnusedDays": 0.5}
+    found = settings_of(chart.render({"store": store}), monkeypatch).store
+    assert found.type is StoreType.S3
+    assert found.keep_unused_days == 0.5
+    assert found.s3 is not None
+    assert (found.s3.bucket, found.s3.secret_name, found.s3.region) == ("artifacts", "keys", "")
+    assert found.s3.ca_bundle_config_map == "ca"
+
+
 def test_settings_of_everything(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = chart.render(EVERYTHING | {"watchNamespaces": ["a", "b"]})
     settings = settings_of(documents, monkeypatch)
@@ -210,7 +221,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"images": {"jobs": "https://r/jobs"}}, "/images/jobs", "an image is no URL"),
     ({"images": {"converter": {"310P": "x"}}}, "propertyName '310P'", "a chip begins with Ascend"),
     ({"chipResources": {"Ascend310P": "npu"}}, "/chipResources/Ascend310P", "it has a domain"),
-    ({"store": {"type": "S3"}}, "/store/type", "not built yet"),
+    ({"store": {"type": "Elsewhere"}}, "/store/type", "no such store"),
+    ({"store": {"type": "S3"}}, "/store/s3", "a bucket has to be described"),
+    ({"store": {"s3": S3 | {"endpoint": "s3.example.com"}}}, "endpoint", "a URL, not a host"),
+    ({"store": {"s3": S3 | {"secretKey": "x"}}}, "secretKey", "no keys in the values"),
+    ({"store": {"keepUnusedDays": 0}}, "/store/keepUnusedDays", "null keeps all, 0 means nothing"),
     ({"store": {"type": "SharedClaim"}}, "claimName", "a shared claim has a name"),
     ({"store": {"size": "20 GB"}}, "/store/size", "no quantity"),
     ({"workers": 0}, "/workers", "nobody would work"),
