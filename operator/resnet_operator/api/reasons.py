@@ -90,18 +90,18 @@ class Reason(StrEnum):
     )
     ARTIFACT_MISSING = (
         "ArtifactMissing",
-        "The store has lost the artifact.",
-        "Set the retry annotation to have it made again.",
+        "The store has lost the artifact, or what it has is damaged.",
+        "Wait, it is made again; when that has not helped, look at its volume and then retry.",
     )
     STORE_FULL = (
         "StoreFull",
         "The store's volume has no room for the artifact.",
-        "Enlarge the claim resnet-store or delete what is not needed.",
+        "Enlarge the claim resnet-store or the bucket's quota, or delete services.",
     )
     STORE_UNAVAILABLE = (
         "StoreUnavailable",
         "The store does not answer.",
-        "Look at the Deployment resnet-store and its claim.",
+        "Look at the Deployment resnet-store and its claim, or at the bucket and its keys.",
     )
     RESULT_LOST = (
         "ResultLost",
