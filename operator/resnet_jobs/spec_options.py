@@ -157,7 +157,7 @@ def parse_quantization(fields: Fields | None) -> Quantization | None:
         calibration=Calibration(
             source=parse_source(calibration.values.get("uri"), field=calibration.name("uri")),
             sha256=sha256(calibration),
-            format=calibration.needed_choice("format", CALIBRATION_FORMATS),
+            format=calibration.choice("format", CALIBRATION_FORMATS) or "Images",
             batches=DEFAULT_CALIBRATION_BATCHES if batches is None else batches,
         ),
         skip_layers=fields.texts("skipLayers"),

@@ -97,6 +97,19 @@ def test_opset(reason: str, opset: int, chip: str, want: str | None) -> None:
     assert want in caught.value.message
 
 
+@pytest.mark.parametrize("opset", [8, 14, 18])
+def test_amct_reads_older_models_than_atc(opset: int) -> None:
+    model = models.classifier(opset=opset)
+    assert check_opset(model, chip="Ascend310P3", quantized=True) == opset
+
+
+@pytest.mark.parametrize("opset", [7, 19])
+def test_what_amct_does_not_read(opset: int) -> None:
+    model = models.classifier(opset=opset)
+    with pytest.raises(JobError, match="but AMCT reads 8 to 18"):
+        check_opset(model, chip="Ascend310P3", quantized=True)
+
+
 def test_no_default_opset() -> None:
     model = models.classifier()
     del model.opset_import[:]

@@ -107,6 +107,8 @@ def test_quantization() -> None:
     assert quantization.skip_layers == ("fc",)
     assert quantization.joint_quantization
     assert quantization.raw_config is None
+    short = parsed(quantization={"calibration": {"uri": "pvc://d/t.tar"}}).quantization
+    assert (short.calibration.format, short.calibration.batches) == ("Images", 5)
 
 
 def test_the_gates_order() -> None:
