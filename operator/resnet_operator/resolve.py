@@ -165,8 +165,8 @@ def declared_digest(
     }
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
         declared["settings"] = settings.model_dump(
-            mode="json", include={"jobs_image", "serving_images", "chip_resources", "store"}
-        )
+            mode="json", include={"jobs_image", "serving_images", "chip_resources"}
+        ) | {"store": settings.store.place()}
     return digest(declared, 10)
 
 

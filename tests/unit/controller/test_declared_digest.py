@@ -101,6 +101,8 @@ def test_new_defaults_are_adopted_when_the_operator_is_told_to() -> None:
     assert digest(settings=a_settings(**told)) == digest(settings=before)
     busier = a_settings(**told, workers=3, log_level="debug")
     assert digest(settings=busier) == digest(settings=before), "what pods do not see counts not"
+    tidier = a_settings(**told, store={"image": "registry.example/store:1", "keepUnusedDays": 1})
+    assert digest(settings=tidier) == digest(settings=before)
 
 
 def test_it_is_short_enough_for_every_name() -> None:
