@@ -27,7 +27,8 @@ NAME = "known.json"
 
 def note_known(spec: JobSpec, workspace: Workspace) -> None:
     """Leaves conf/known.json where a driver follows that cannot ask the store by itself."""
-    if spec.store.type == "S3" and not spec.is_cpu and not spec.validation_key:
+    is_compiled = not spec.is_cpu and spec.format != "OM" and not spec.validation_key
+    if spec.store.type == "S3" and is_compiled:
         content = read_json(workspace.prepared)["contentInputs"]
         write_known(workspace, content, store=open_store(spec.store))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resnet_jobs.workspace import Workspace
 
 NO_COMPILER = "none"
+CONTRACT = ("opset", "inputs", "outputs", "batchSizes")  # an OM tells no opset
 
 
 def publish(
@@ -62,14 +63,21 @@ def _publish(
     spec: JobSpec, workspace: Workspace, prepared: Mapping[str, Any], *, store: Store
 ) -> dict[str, Any]:
     build: dict[str, Any]
-    if spec.is_cpu:
+    if spec.is_cpu or spec.format == "OM":
+        # Served as it came: nothing compiles it here.
         key = content_key(prepared["contentInputs"], NO_COMPILER)
-        build = {"compiler": NO_COMPILER, "argv": [], "arch": None, "contentKey": key}
-        return _store(workspace.model, build, prepared, store=store, chip=spec.chip)
+        arch = prepared.get("arch")
+        build = {"compiler": NO_COMPILER, "argv": [], "arch": arch, "contentKey": key}
+        source = workspace.model if spec.is_cpu else workspace.fetched
+        file = workspace.model.name if spec.is_cpu else workspace.compiled_model.name
+        build |= {"file": file, "origin": "Copied"}
+        return _store(source, build, prepared, store=store, chip=spec.chip)
     build = read_json(workspace.convert_result)
     if build["hit"]:
         return _reuse(from_document(build["manifest"]), store=store)
-    return _store(workspace.compiled_model, build, prepared, store=store, chip=spec.chip)
+    compiled = workspace.compiled_model
+    build |= {"file": compiled.name, "origin": "Converted"}
+    return _store(compiled, build, prepared, store=store, chip=spec.chip)
 
 
 def _reuse(found: Manifest, *, store: Store) -> dict[str, Any]:
@@ -111,20 +119,19 @@ def _store(
             "contentKey": key,
             "sha256": digest.sha256,
             "sizeBytes": digest.size,
-            "file": artifact.name,
+            "file": build["file"],
             "chip": chip,
             "compiler": build["compiler"],
             "argv": build["argv"],
             "arch": build["arch"],
-            **{name: prepared[name] for name in ("opset", "inputs", "outputs", "batchSizes")},
+            **{name: prepared[name] for name in CONTRACT if name in prepared},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
     )
     store.put_blob(artifact, digest)
     winner = store.commit(mine)
     made_here = winner.sha256 == mine.sha256
-    origin = "Copied" if chip == "CPU" else "Converted"
-    return _result(winner, origin=origin if made_here else "Reused")
+    return _result(winner, origin=build["origin"] if made_here else "Reused")
 
 
 def _result(manifest: Manifest, *, origin: str) -> dict[str, Any]:

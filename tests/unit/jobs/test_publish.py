@@ -183,6 +183,21 @@ def test_the_cpu_gets_a_copy_of_the_model(
     assert results[0]["file"] == "model.onnx"
 
 
+def test_an_om_is_stored_as_it_came(
+    order: Order, workspace: Workspace, store: SharedClaimStore
+) -> None:
+    told = {name: value for name, value in PREPARED.items() if name != "opset"}
+    write_json(workspace.prepared, {**told, "arch": "aarch64"})
+    workspace.fetched.write_bytes(OM)
+    results = [publish(order(format="OM"), workspace, store=store) for _ in range(2)]
+    assert [result["origin"] for result in results] == ["Copied", "Reused"]
+    assert (results[0]["file"], results[0]["sha256"]) == ("model.om", SHA256)
+    found = store.find(results[0]["contentKey"])
+    assert found is not None
+    assert found.document["arch"] == "aarch64"
+    assert "opset" not in found.document
+
+
 LOST: list[tuple[str, Callable[[Workspace], Path]]] = [
     ("nothing was prepared", lambda place: place.prepared),
     ("nothing was converted", lambda place: place.convert_result),
