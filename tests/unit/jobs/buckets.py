@@ -50,24 +50,28 @@ def secret(folder: Path, **changes: str) -> Path:
 
 @contextlib.contextmanager
 def running(
-    root: Path, *, data: Path | None = None, certificate: Path | None = None
+    root: Path,
+    *,
+    data: Path | None = None,
+    certificate: Path | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Bucket]:
     """A server with one bucket in `root`/buckets, or in the folder `data`; TLS by a PEM file."""
     data = data or root / "buckets"
     (data / BUCKET).mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
     tls = ["--cert", str(certificate), "--key", str(certificate)] if certificate else []
     login = ["--access", KEYS["AWS_ACCESS_KEY_ID"], "--secret", KEYS["AWS_SECRET_ACCESS_KEY"]]
     with (root / "versitygw.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(_program()), "--port", f"127.0.0.1:{port}", *login, *tls, "posix", str(data)],
+            [str(_program()), "--port", f"{host}:{port}", *login, *tls, "posix", str(data)],
             stdout=log,
             stderr=log,
         )
     try:
-        _wait(port, process)
+        _wait((host, port), process)
         yield Bucket(
             spec=StoreSpec(
                 "S3",
@@ -83,10 +87,10 @@ def running(
         process.wait(10)
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait(place: tuple[str, int], process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(place, 1):
             return
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError("versitygw does not start; see versitygw.log in the test's folder")
