@@ -14,6 +14,7 @@ from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
 from resnet_operator.plan.stages import stage_of
+from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
@@ -25,9 +26,8 @@ from resnet_operator.plan.trouble import (
 )
 from resnet_operator.render.conversion import job, record_content, record_owner
 from resnet_operator.render.serving import owner_reference
-from resnet_operator.render.store import store_children, store_digest
 from resnet_operator.resolve import Resolved
-from resnet_operator.settings import Settings, StoreType
+from resnet_operator.settings import Settings
 
 SUCCEEDED_TTL_SECONDS = 600
 FAILED_TTL_SECONDS = 86_400
@@ -274,28 +274,4 @@ def _start(
         doing="the conversion's pod is starting",
         requeue_after=POD_EXPECTED_SECONDS,
         retry_handled=retry_asked(observed),
-    )
-
-
-def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
-    """Make the namespace's store when it is not there as the settings want it."""
-    if settings.store.type is not StoreType.SERVER or observed.store is None:
-        return ()
-    store = observed.store
-    same = store.deployment == store_digest(settings)
-    if same and store.claim and store.service and store.config:
-        return ()
-    children = store_children(observed.service.meta.namespace, settings)
-    there = {
-        "Deployment": store.deployment is not None,
-        "Service": store.service,
-        "ConfigMap": store.config,
-    }
-    # A claim's spec cannot be changed; it is made once and never touched again.
-    return tuple(
-        Create(body=child)
-        if child["kind"] == "PersistentVolumeClaim"
-        else Apply(body=child, adopt=there.get(child["kind"], True))
-        for child in children
-        if not (child["kind"] == "PersistentVolumeClaim" and store.claim)
     )
