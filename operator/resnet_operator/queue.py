@@ -22,7 +22,7 @@ WHEN_QUIET = 0.0
 BASE_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 300.0
 # What can wait does not wait for ever, however much comes in.
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
