@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
 from resnet_operator.names import digest
 from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
@@ -188,6 +189,7 @@ def _format(spec: ResNetServiceSpec) -> ModelFormat:
         raise InvalidSpec(f"remove model.quantized; only ONNX can come quantized, this is {found}")
     if found is ModelFormat.OM:
         _check_om(spec)
+    check_bars(spec, found)
     return found
 
 
@@ -204,12 +206,6 @@ def _check_om(spec: ResNetServiceSpec) -> None:
     if extra:
         raise InvalidSpec(
             f"remove conversion.{extra[0]}; an OM is served as it is and not converted again"
-        )
-    bars = spec.validation.thresholds if spec.validation else None
-    if bars and bars.needing_reference:
-        raise InvalidSpec(
-            f"remove validation.thresholds.{bars.needing_reference[0]}; there is no source model "
-            "to compare an OM with"
         )
 
 

@@ -16,7 +16,6 @@ MODULES = sorted(OPERATOR.rglob("*.py"))
 MAX_LINES = 300
 # Longer, each for a reason; the number is a ceiling, not a target.
 LONGER = {
-    "resnet_operator/plan/validation.py": (330, "one decision, from an artifact to its verdict"),
     "resnet_operator/observed.py": (410, "a flat list of small views, one for each kind"),
 }
 # Prints are how a Job and a pod speak; the controller logs.

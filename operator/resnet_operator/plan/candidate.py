@@ -17,15 +17,20 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.harvest import PERMANENT_CODES
 from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.trouble import (
+    EXPECTED_SECONDS,
+    INSUFFICIENT,
     MODEL_FAULTS,
     START_FAILURES,
+    creation_failure,
     ended_container,
     message_of,
+    mount_failure,
     node_failure,
     pod_trouble,
     to_reason,
 )
 from resnet_operator.render.validation import EVALUATE, TRITON
+from resnet_operator.resolve import Resolved
 
 # Each of the two ends by itself when it sees that the other one has; a chip is not held for long.
 LINGER_SECONDS = 30.0
@@ -98,6 +103,36 @@ def step_of(pods: Sequence[Pod], *, on_chip: bool) -> str:
     return (
         "the candidate waits for a chip" if on_chip and pods else "the candidate's pod is starting"
     )
+
+
+def pending_trouble(
+    job: JobObject,
+    pods: Sequence[Pod],
+    *,
+    complaints: Sequence[str],
+    resolved: Resolved,
+    now: datetime,
+) -> tuple[Problem | None, bool]:
+    """Return why the candidate does not start, and whether a chip is what it lacks."""
+    resource, count = resolved.resource, resolved.chip_count
+    if not pods:
+        if seconds_since(job.meta.created, now) < EXPECTED_SECONDS or not complaints:
+            return None, False
+        return creation_failure(complaints[-1]), bool(resource and resource in complaints[-1])
+    for pod in pods:
+        if any(container.exit_code for container in pod.containers):
+            continue  # told by the Job's own end
+        if resource and resource in INSUFFICIENT.findall(pod.unschedulable):
+            free = f"{count} free {resource}" if count > 1 else f"a free {resource}"
+            message = f"validation waits for {free}"
+            detail = pod.unschedulable
+            return Problem(reason=Reason.WAITING_FOR_CHIP, message=message, detail=detail), True
+        found = pod_trouble(pod, resource=resource, count=count)
+        if found is None and pod.scheduled and pod.phase == "Pending" and complaints:
+            found = mount_failure(complaints)
+        if found:
+            return found, False
+    return None, False
 
 
 def _ends_it(container: Container) -> bool:

@@ -15,11 +15,12 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.api.validation import OnNoFreeChip, Validation
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.measurement import Measurement, shortfalls, validation_key
-from resnet_operator.observed import GateObserved, JobObject, Meta, Observed, Pod, ServiceObject
+from resnet_operator.observed import GateObserved, JobObject, Meta, Observed, ServiceObject
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.candidate import (
     failure_of,
     measurement_of,
+    pending_trouble,
     pods_of,
     seconds_until_told,
     step_of,
@@ -33,14 +34,7 @@ from resnet_operator.plan.conversion import (
 )
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.times import from_text, seconds_since
-from resnet_operator.plan.trouble import (
-    INSUFFICIENT,
-    creation_failure,
-    mount_failure,
-    next_look,
-    pod_trouble,
-    to_reason,
-)
+from resnet_operator.plan.trouble import next_look, to_reason
 from resnet_operator.render.validation import result_content, validation_job
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
@@ -223,7 +217,9 @@ def stop(job: JobObject) -> Delete:
 def _watch(gate: Gate, running: JobObject) -> GatePlan:
     """Say where the candidate stands and what it waits for, and borrow a chip for it."""
     pods = pods_of(running, gate.there.pods)
-    problem, lacks_chip = _pending_trouble(gate, running, pods)
+    problem, lacks_chip = pending_trouble(
+        running, pods, complaints=gate.there.complaints, resolved=gate.resolved, now=gate.now
+    )
     borrows = gate.name if _may_borrow(gate, lacks_chip) else ""
     doing = step_of(pods, on_chip=gate.resolved.on_chip)
     if borrows:
@@ -233,33 +229,6 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
     if not pods:
         wait = POD_EXPECTED_SECONDS - age if age < POD_EXPECTED_SECONDS else POD_EXPECTED_SECONDS
     return gate.holding(problem=problem, doing=doing, borrows=borrows, requeue_after=wait)
-
-
-def _pending_trouble(
-    gate: Gate, running: JobObject, pods: list[Pod]
-) -> tuple[Problem | None, bool]:
-    """Return why the candidate does not start, and whether a chip is what it lacks."""
-    resource, count = gate.resolved.resource, gate.resolved.chip_count
-    complaints = gate.there.complaints
-    if not pods:
-        age = seconds_since(running.meta.created, gate.now)
-        if age < POD_EXPECTED_SECONDS or not complaints:
-            return None, False
-        return creation_failure(complaints[-1]), bool(resource and resource in complaints[-1])
-    for pod in pods:
-        if any(container.exit_code for container in pod.containers):
-            continue  # told by the Job's own end
-        if resource and resource in INSUFFICIENT.findall(pod.unschedulable):
-            free = f"{count} free {resource}" if count > 1 else f"a free {resource}"
-            message = f"validation waits for {free}"
-            detail = pod.unschedulable
-            return Problem(reason=Reason.WAITING_FOR_CHIP, message=message, detail=detail), True
-        found = pod_trouble(pod, resource=resource, count=count)
-        if found is None and pod.scheduled and pod.phase == "Pending" and complaints:
-            found = mount_failure(complaints)
-        if found:
-            return found, False
-    return None, False
 
 
 def _may_borrow(gate: Gate, lacks_chip: bool) -> bool:

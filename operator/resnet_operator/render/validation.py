@@ -139,6 +139,7 @@ def evaluation_spec(
             "inputs": [tensor.to_json() for tensor in artifact.inputs],
             "outputs": [tensor.to_json() for tensor in output_types(artifact)],
             "maxBatchSize": resolved.max_batch_size,
+            "artifact": artifact.sha256,
         },
     }
 
