@@ -51,7 +51,8 @@ class Reason(StrEnum):
     ACCESS_DENIED = (
         "AccessDenied",
         "The source refused the download.",
-        "Give a URI that may be read without a login.",
+        "Name a Secret with the right login in spec.model.credentialsSecretRef; then set the retry "
+        "annotation.",
     )
     CHECKSUM_MISMATCH = (
         "ChecksumMismatch",
@@ -73,10 +74,16 @@ class Reason(StrEnum):
         "ATC refused the model.",
         "Read ATC's code and sentence; the ArtifactReady condition has the log's tail.",
     )
+    QUANTIZATION_FAILED = (
+        "QuantizationFailed",
+        "AMCT could not quantize the model.",
+        "Read AMCT's sentence; the ArtifactReady condition has the log's tail. A layer that it "
+        "cannot take goes into quantization.skipLayers.",
+    )
     CONVERSION_TIMEOUT = (
         "ConversionTimeout",
         "ATC did not end within spec.conversion.timeoutSeconds.",
-        "Raise timeoutSeconds or conversion.resources.",
+        "Raise timeoutSeconds or conversion.resources; then set the retry annotation.",
     )
     OUT_OF_MEMORY = (
         "OutOfMemory",
