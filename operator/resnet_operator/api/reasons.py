@@ -51,8 +51,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = (
         "AccessDenied",
         "The source refused the download.",
-        "Name a Secret with the right login in spec.model.credentialsSecretRef; then set the retry "
-        "annotation.",
+        "Correct the Secret of spec.model.credentialsSecretRef; then set the retry annotation.",
     )
     CHECKSUM_MISMATCH = (
         "ChecksumMismatch",
@@ -77,8 +76,7 @@ class Reason(StrEnum):
     QUANTIZATION_FAILED = (
         "QuantizationFailed",
         "AMCT could not quantize the model.",
-        "Read AMCT's sentence; the ArtifactReady condition has the log's tail. A layer that it "
-        "cannot take goes into quantization.skipLayers.",
+        "Read AMCT's sentence; a layer that it cannot take goes into quantization.skipLayers.",
     )
     CONVERSION_TIMEOUT = (
         "ConversionTimeout",
