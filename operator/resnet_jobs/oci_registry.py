@@ -72,9 +72,9 @@ class Registry:
         try:
             document = json.loads(data)
         except ValueError as error:
-            raise _strange(self._host, "a manifest that is not JSON") from error
+            raise strange(self._host, "a manifest that is not JSON") from error
         if not isinstance(document, dict):
-            raise _strange(self._host, "a manifest that is not an object")
+            raise strange(self._host, "a manifest that is not an object")
         return document
 
     @contextlib.contextmanager
@@ -103,7 +103,7 @@ class Registry:
     def _token(self, fields: Mapping[str, str]) -> str:
         realm = fields["realm"]
         if urlsplit(realm).scheme != "https" and self._base.startswith("https://"):
-            raise _strange(self._host, "a login without TLS")
+            raise strange(self._host, "a login without TLS")
         query = {"scope": fields.get("scope") or f"repository:{self._repository}:pull"}
         if fields.get("service"):
             query["service"] = fields["service"]
@@ -115,7 +115,7 @@ class Registry:
             answer = json.loads(data)
             return str(answer.get("token") or answer["access_token"])
         except (ValueError, KeyError, AttributeError) as error:
-            raise _strange(self._host, "a login without a token") from error
+            raise strange(self._host, "a login without a token") from error
 
 
 @contextlib.contextmanager
@@ -153,5 +153,6 @@ def wrong_digest(host: str, wanted: str, found: str) -> JobError:
     )
 
 
-def _strange(host: str, what: str) -> UnreachableError:
+def strange(host: str, what: str) -> UnreachableError:
+    """An answer that breaks the protocol: asking again would bring the same."""
     return UnreachableError(f"{host} answers with {what}", may_pass=False)

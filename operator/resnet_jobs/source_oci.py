@@ -1,17 +1,19 @@
 """oci:// sources: one file of an artifact, as `oras push` stores it (a layer for each file).
 
 The layer is the one that the URI names (`#model.onnx`), else the only one, else the one whose
-title, model file path or media type fits the format that is wanted.
+title, model file path or media type fits the format that is wanted. A model must be a file by
+itself; a set of files may be packed, also as `oras push <folder>` does it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest
-from resnet_jobs.oci_registry import INDEX_TYPES, Registry, wrong_digest
+from resnet_jobs.oci_registry import INDEX_TYPES, Registry, strange, wrong_digest
 from resnet_jobs.source_web import unreachable
 from resnet_jobs.transfer import (
     HttpStatusError,
@@ -31,7 +33,16 @@ if TYPE_CHECKING:
     from resnet_jobs.access import Access
     from resnet_jobs.source_spec import SourceSpec
 
-TITLES = ("org.opencontainers.image.title", "org.cncf.model.filepath")
+TITLES = (
+    "org.opencontainers.image.title",
+    "org.cncf.model.filepath",
+    "org.cnai.model.filepath",  # ModelPack, under its first name
+)
+UNPACK = "io.deis.oras.content.unpack"  # what oras writes for a folder, which it packs
+# The types of an image's layers: oras gives them to plain files, too, and those have a title.
+IMAGE_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+PACKED = re.compile(r"[.+](tar|zip)(?:[.+](gzip|zstd))?$")
+PACKINGS = {"gzip": ".tar.gz", "zstd": ".tar.zst"}
 LISTED = 5
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 
@@ -43,15 +54,24 @@ class Layer:
     digest: str
     media_type: str
     title: str
+    is_folder: bool = False
+
+    @property
+    def packing(self) -> str:
+        """The suffix of what the layer is packed as, "" for a file by itself."""
+        kind = self.media_type.lower()
+        if self.title and kind.startswith(IMAGE_LAYERS) and not self.is_folder:
+            return ""
+        found = PACKED.search(kind)
+        return PACKINGS.get(found.group(2), f".{found.group(1)}") if found else ""
 
     @property
     def name(self) -> str:
         """A file name whose suffix tells what it is, from the media type if need be."""
-        if self.title:
-            return self.title
-        suffixes = {"tar+gzip": ".tar.gz", "tar": ".tar", "zip": ".zip", "onnx": ".onnx"}
-        kind = self.media_type.lower()
-        return "layer" + next((suffixes[end] for end in suffixes if kind.endswith(end)), "")
+        end = self.packing or (".onnx" if self.media_type.lower().endswith("onnx") else "")
+        if not self.title:
+            return f"layer{end}"
+        return f"{self.title}{'' if self.title.lower().endswith(end) else end}"
 
 
 def fetch_oci(
@@ -67,6 +87,7 @@ def fetch_oci(
     try:
         layers = with_patience(lambda: _layers(registry, source), patience)
         layer = _choose(layers, source, suffixes)
+        _check_packing(layer, source, suffixes)
 
         def opened(headers: Mapping[str, str]) -> AbstractContextManager[urllib3.BaseHTTPResponse]:
             return registry.open(f"blobs/{layer.digest}", headers)
@@ -85,18 +106,13 @@ def fetch_oci(
 def _layers(registry: Registry, source: SourceSpec) -> list[Layer]:
     """The files of the artifact. An index is followed to its manifest for Linux."""
     manifest = registry.manifest(source.revision or "latest")
-    if manifest.get("mediaType") in INDEX_TYPES or "manifests" in manifest:
-        manifest = registry.manifest(_of_index(manifest["manifests"], source))
-    entries = manifest.get("layers") or manifest.get("blobs") or []
-    layers = [
-        Layer(
-            digest=str(entry.get("digest")),
-            media_type=str(entry.get("mediaType", "")),
-            title=_title(entry.get("annotations") or {}),
-        )
-        for entry in entries
-        if entry.get("mediaType") != EMPTY_TYPE
-    ]
+    try:
+        if manifest.get("mediaType") in INDEX_TYPES or "manifests" in manifest:
+            manifest = registry.manifest(_of_index(manifest["manifests"], source))
+        entries = manifest.get("layers") or manifest.get("blobs") or []
+        layers = [_layer(entry) for entry in entries if entry.get("mediaType") != EMPTY_TYPE]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise strange(source.host, "a manifest that no specification knows") from error
     for layer in layers:
         if not layer.digest.startswith("sha256:"):
             raise JobError(
@@ -107,23 +123,29 @@ def _layers(registry: Registry, source: SourceSpec) -> list[Layer]:
     return layers
 
 
+def _layer(entry: Mapping[str, Any]) -> Layer:
+    annotations = entry.get("annotations") or {}
+    return Layer(
+        digest=str(entry["digest"]),
+        media_type=str(entry.get("mediaType", "")),
+        title=next((str(annotations[key]) for key in TITLES if annotations.get(key)), ""),
+        is_folder=annotations.get(UNPACK) == "true",
+    )
+
+
 def _of_index(entries: Sequence[Mapping[str, Any]], source: SourceSpec) -> str:
     """Model files are the same for every platform; signatures hang in the index as well."""
 
     def rank(entry: Mapping[str, Any]) -> int:
         platform = entry.get("platform")
         if platform is None:
-            return 0
+            return 1
         fits = (platform.get("os"), platform.get("architecture")) == ("linux", "amd64")
-        return 1 if fits else 2 if platform.get("os") == "linux" else 3
+        return 0 if fits else 2 if platform.get("os") == "linux" else 3
 
     if not entries:
         raise JobError(Reason.MODEL_NOT_FOUND, f"{source.label} is an index without a manifest")
     return str(min(entries, key=rank)["digest"])
-
-
-def _title(annotations: Mapping[str, str]) -> str:
-    return next((str(annotations[key]) for key in TITLES if annotations.get(key)), "")
 
 
 def _choose(layers: Sequence[Layer], source: SourceSpec, suffixes: Sequence[str]) -> Layer:
@@ -151,9 +173,21 @@ def _choose(layers: Sequence[Layer], source: SourceSpec, suffixes: Sequence[str]
 
 def _fits(layer: Layer, suffixes: Sequence[str]) -> bool:
     if layer.title:
-        return layer.title.lower().endswith(tuple(suffixes))
+        return layer.title.lower().endswith(tuple(suffixes)) or layer.packing in suffixes
     kind = layer.media_type.lower()
-    return any(kind.endswith(suffix.lstrip(".")) for suffix in suffixes)
+    return layer.packing in suffixes or any(kind.endswith(end.lstrip(".")) for end in suffixes)
+
+
+def _check_packing(layer: Layer, source: SourceSpec, suffixes: Sequence[str]) -> None:
+    """Images for containers and some tools' models are archives; a model must be the file."""
+    if not layer.packing or layer.packing in suffixes:
+        return
+    raise JobError(
+        Reason.UNSUPPORTED_MODEL,
+        f"{source.label} keeps {layer.title or 'its file'} packed as {layer.packing}, wanted is "
+        f"{' or '.join(suffixes)}: push the file as it is, for example with `oras push`",
+        detail=layer.media_type,
+    )
 
 
 def _refused(source: SourceSpec, error: HttpStatusError, *, has_login: bool) -> JobError:

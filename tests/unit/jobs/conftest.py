@@ -14,7 +14,7 @@ from resnet_jobs.spec import JobSpec, parse_job
 from resnet_jobs.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 ORDER: dict[str, Any] = {
@@ -79,3 +79,17 @@ def workspace(tmp_path: Path) -> Workspace:
     place.source.mkdir()
     place.model.parent.mkdir(parents=True)
     return place
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None]:
+    """Mounts a Secret of these keys, as the kubelet does."""
+
+    def write(values: Mapping[str, str]) -> None:
+        folder = tmp_path / "credentials"
+        folder.mkdir(exist_ok=True)
+        for key, value in values.items():
+            (folder / key).write_text(f"{value}\n")
+        monkeypatch.setenv("RESNET_CREDENTIALS", str(folder))
+
+    return write

@@ -36,20 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield running
 
 
-@pytest.fixture
-def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Secret:
-    """Mounts a Secret of these keys, as the kubelet does."""
-
-    def write(values: Mapping[str, str]) -> None:
-        folder = tmp_path / "credentials"
-        folder.mkdir(exist_ok=True)
-        for key, value in values.items():
-            (folder / key).write_text(f"{value}\n")
-        monkeypatch.setenv("RESNET_CREDENTIALS", str(folder))
-
-    return write
-
-
 def test_an_object(
     server: S3Server,
     secret: Secret,

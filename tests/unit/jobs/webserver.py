@@ -22,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         step(self)
 
-    do_GET = do_HEAD = do_PUT = do_MOVE = do_DELETE = answer  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_MOVE = do_DELETE = answer  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
