@@ -26,6 +26,7 @@ from .store import find_in_store
 from .tool import atc_environment, compiler_version, run_tool
 
 HOST_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
+USUAL_CPU = "x86_64"
 
 
 def collect_model(folder: str) -> tuple[bool, str | None]:
@@ -56,6 +57,7 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
     quantizer = _quantizer(os.path.join(scratch, "quant", "quantize.json"))
     if quantizer:
         inputs["quantizer"] = quantizer
+    inputs.update(_host(job.get("hostArchitecture"), platform.machine()))
     key = content_key(inputs, compiler)
     log("{}; content key {}".format(compiler, key))
 
@@ -88,6 +90,15 @@ def _quantizer(path: str) -> str | None:
             return str(json.load(file)["tool"])
     except FileNotFoundError:
         return None
+
+
+def _host(wanted: str | None, machine: str) -> dict[str, str]:
+    """The part of the key for host code that nobody chose: ATC makes it for the node it runs on.
+
+    What was chosen is in the options already. The usual architecture stays unnamed, so that its
+    keys do not change.
+    """
+    return {} if wanted or machine == USUAL_CPU else {"host": machine}
 
 
 def _check_architecture(arch: str | None, wanted: str | None) -> None:

@@ -40,10 +40,8 @@ class Place:
         self.cann = root / "cann"
         self.log = root / "termination-log"
         self.argv = ["atc", "--framework=5", f"--output={self.scratch}/out/model", "--x=a b;$(c)"]
-        conf = self.scratch / "conf"
-        conf.mkdir(parents=True)
-        plan = {"argv": self.argv, "contentInputs": {"recipe": 1, "model": "m", "chip": "c"}}
-        (conf / "convert.json").write_text(json.dumps(plan))
+        (self.scratch / "conf").mkdir(parents=True)
+        self.plan(self.argv)
         (root / "store").mkdir()
         self.job: dict[str, Any] = {
             "timeoutSeconds": 60,
@@ -57,6 +55,13 @@ class Place:
             "RESNET_TERMINATION_LOG": str(self.log),
         }
         self.write("cann/compiler/version.info", "Version=8.2.0.0.201\nversion_dir=8.2.RC1\n")
+
+    def plan(self, argv: list[str]) -> None:
+        """Leave what `prepare` leaves; options beside the usual ones are in the key."""
+        more = [word for word in argv if word not in self.argv]
+        content = {"recipe": 1, "model": "m", "chip": "c", **({"options": more} if more else {})}
+        plan = {"argv": argv, "contentInputs": content}
+        (self.scratch / "conf" / "convert.json").write_text(json.dumps(plan))
 
     def write(self, path: str, text: str) -> Path:
         file = self.root / path
@@ -151,6 +156,37 @@ def test_a_model_for_other_hosts(place: Place) -> None:
     place.job["hostArchitecture"] = "amd64"
     payload, code = place.outcome()
     assert (code, payload["arch"]) == (0, "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("reason", "one", "other", "shared"),
+    [
+        ("nobody chose: another node makes another OM", (None, "x86_64"), (None, "aarch64"), False),
+        ("nobody chose: nodes of a kind make the same", (None, "aarch64"), (None, "aarch64"), True),
+        ("chosen: the node that compiles does not count", ("arm64", "x86_64"),
+         ("arm64", "aarch64"), True),
+        ("other hosts: another OM", ("amd64", "x86_64"), ("arm64", "x86_64"), False),
+    ],
+)  # fmt: skip
+def test_the_hosts_in_the_key(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: str,
+    one: tuple[str | None, str],
+    other: tuple[str | None, str],
+    shared: bool,
+) -> None:
+    place.install_atc(GOOD)
+    keys = set()
+    for wanted, machine in (one, other):
+        monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
+        cpu = convert.HOST_CPUS.get(wanted or "")
+        place.plan([*place.argv, *([f"--host_env_cpu={cpu}"] if cpu else [])])
+        place.job["hostArchitecture"] = wanted
+        payload, code = place.outcome()
+        assert code == 0, payload
+        keys.add(payload["contentKey"])
+    assert (len(keys) == 1) is shared, reason
 
 
 def test_a_silent_atc_is_said_to_live(
