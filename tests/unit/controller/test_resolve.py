@@ -363,6 +363,7 @@ def test_a_table_without_a_fitting_prefix() -> None:
 # The source key: what makes another artifact, and what must not.
 
 HEX = "0" * 64
+PICTURES = {"pixelFormat": "RGB888", "source": {"height": 32, "width": 32}}
 
 
 def key(changes: dict[str, Any] | None = None, *, uid: str = "uid-1") -> str:
@@ -379,6 +380,15 @@ OTHER_ARTIFACT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a precision", conversion(precisionMode="ForceFP16")),
     ("another choice of operators", conversion(opSelectImplMode="HighPrecision")),
     ("another compiler image", conversion(image="mine/cann:1")),
+    ("hosts of one kind", conversion(hostArchitecture="amd64")),
+    ("hosts of the other kind", conversion(hostArchitecture="arm64")),
+    ("another first layer", conversion(preprocessing=PICTURES, smallChannel=False)),
+    ("other pictures", conversion(preprocessing=PICTURES)),
+    ("another type of answers", conversion(outputType="FP16")),
+    ("an option of ATC", conversion(extraArgs={"--oo_level": "O3"})),
+    ("a file of ATC", conversion(configFiles={"keepDtype": "conv1"})),
+    ("quantized before", {"model": {"quantized": True}}),
+    ("a part of a chip", {"accelerator": {"slice": "vir01"}}),
 )
 SAME_ARTIFACT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("nothing was changed", {}),
@@ -401,6 +411,7 @@ SAME_ARTIFACT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("another node for the compiler", conversion(nodeSelector={"a": "b"})),
     ("a taint of that node", conversion(tolerations=[{"key": "a"}])),
     ("another rollout", {"rollout": {"progressDeadlineSeconds": 60}}),
+    ("compiled operators are kept", conversion(opCompilerCache={"persistentVolumeClaim": "ops"})),
 )
 
 

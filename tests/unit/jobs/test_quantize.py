@@ -85,6 +85,8 @@ def test_another_order_has_another_content(order: Order, workspace: Workspace) -
     base = content()
     assert content() == base
     assert content(skipLayers=["fc"])["config"] != base["config"]
+    assert content(jointQuantization=False) == base, "false is AMCT's default: the same artifact"
+    assert content(jointQuantization=True)["config"] != base["config"]
     fewer = content(calibration={**CALIBRATION, "batches": 4})
     assert fewer["calibration"] != base["calibration"]
 
