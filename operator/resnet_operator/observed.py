@@ -254,6 +254,9 @@ class Container:
     message: str
     restarts: int
     finished: str = ""
+    waiting_message: str = ""
+    started: bool = False
+    begun: str = ""
 
     @classmethod
     def from_status(cls, status: Body, *, init: bool, previous: bool = True) -> Container:
@@ -274,6 +277,9 @@ class Container:
             message=last.get("message", ""),
             restarts=status.get("restartCount", 0),
             finished=last.get("finishedAt") or "",
+            waiting_message=(state.get("waiting") or {}).get("message") or "",
+            started=bool(status.get("started")),
+            begun=(state.get("running") or {}).get("startedAt") or "",
         )
 
 
@@ -287,12 +293,16 @@ class Pod:
     unschedulable: str
     containers: tuple[Container, ...] = field(default=())
     images: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
+    containers_ready: bool = False
+    # When the pod was last seen to stop being ready.
+    unready_since: str = ""
 
     @classmethod
     def from_body(cls, body: Body) -> Pod:
         status, spec = body.get("status") or {}, body.get("spec") or {}
         conditions = {c["type"]: c for c in status.get("conditions") or ()}
-        scheduled = conditions.get("PodScheduled", {})
+        scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
         unschedulable = ""
         if scheduled.get("status") == "False":
             unschedulable = scheduled.get("message") or scheduled.get("reason") or ""
@@ -302,7 +312,7 @@ class Pod:
             meta=Meta.from_body(body),
             phase=status.get("phase", "Pending"),
             reason=status.get("reason", ""),
-            ready=conditions.get("Ready", {}).get("status") == "True",
+            ready=ready.get("status") == "True",
             scheduled=scheduled.get("status") == "True",
             unschedulable=unschedulable,
             containers=tuple(Container.from_status(s, init=init) for s, init in statuses),
@@ -310,6 +320,9 @@ class Pod:
                 c["name"]: c.get("image", "")
                 for c in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
             },
+            message=status.get("message") or "",
+            containers_ready=conditions.get("ContainersReady", {}).get("status") == "True",
+            unready_since=ready.get("lastTransitionTime") or "",
         )
 
 

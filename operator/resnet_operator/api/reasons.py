@@ -188,8 +188,33 @@ class Reason(StrEnum):
         "The API server refused what the operator wants to write.",
         "Read the server's words; mostly a policy or missing rights.",
     )
+    ADMISSION_DENIED = (
+        "AdmissionDenied",
+        "A webhook or an admission policy of the cluster refuses the pod.",
+        "Read its words in the condition; change the spec, or ask who runs it.",
+    )
+    PROBE_FAILING = (
+        "ProbeFailing",
+        "Triton runs but does not answer its probes.",
+        "Read its log; raise serving.loadTimeoutSeconds when the model only loads slowly.",
+    )
+    EVICTED = (
+        "Evicted",
+        "The node ended the pod to save itself.",
+        "Free what the node lacks, or ask for as much as is used in resources.requests.",
+    )
+    NODE_LOST = (
+        "NodeLost",
+        "The node of a pod was shut down or does not answer.",
+        "Look at the node; the pod is made again on another one.",
+    )
+    CHIP_UNHEALTHY = (
+        "ChipUnhealthy",
+        "The node took the pod and then had no healthy chip for it.",
+        "Look at the chips of the node with npu-smi; the pod is made again.",
+    )
     POD_LOST = (
         "PodLost",
-        "A pod was evicted or its node went away.",
+        "The node ended the pod or did not take it.",
         "Nothing; the pod is made again.",
     )

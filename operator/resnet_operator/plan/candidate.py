@@ -15,17 +15,17 @@ from resnet_operator.measurement import Measurement
 from resnet_operator.observed import Container, JobObject, Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.harvest import PERMANENT_CODES
+from resnet_operator.plan.node_end import node_failure
+from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
     INSUFFICIENT,
     MODEL_FAULTS,
     START_FAILURES,
-    creation_failure,
     ended_container,
     message_of,
     mount_failure,
-    node_failure,
     pod_trouble,
     to_reason,
 )

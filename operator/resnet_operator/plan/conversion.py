@@ -12,13 +12,13 @@ from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
 from resnet_operator.plan.stages import stage_of
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
-    creation_failure,
     mount_failure,
     next_look,
     pod_trouble,

@@ -10,11 +10,11 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import Container, JobObject, Observed, Pod
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.node_end import node_failure
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trouble import (
     ended_container,
     message_of,
-    node_failure,
     pod_trouble,
     to_reason,
 )

@@ -10,9 +10,10 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.compare import is_subset
 from resnet_operator.observed import DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Problem
+from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.revision import Revision, live_revision, wanted_replicas
 from resnet_operator.plan.store import plan_store
-from resnet_operator.plan.trouble import creation_failure, mount_failure, next_look, pod_trouble
+from resnet_operator.plan.trouble import mount_failure, next_look, pod_trouble
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.serving import deployment, network_service
 from resnet_operator.resolve import Resolved

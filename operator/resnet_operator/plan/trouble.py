@@ -15,9 +15,17 @@ from typing import Any
 from resnet_operator.api.reasons import Reason
 from resnet_operator.observed import Container, Pod
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.last_words import telling_line
+from resnet_operator.plan.node_end import node_failure, unreachable
 from resnet_operator.plan.times import seconds_since
 
-PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+# What the kubelet says of an image, and what a person can do about it.
+PULL_FAILURES = {
+    "ErrImagePull": "cannot be pulled; correct its name or add a pull secret",
+    "ImagePullBackOff": "cannot be pulled; correct its name or add a pull secret",
+    "InvalidImageName": "is no name of an image; correct it",
+    "ErrImageNeverPull": "is not on the node and may not be pulled; load it there",
+}
 CONFIG_FAILURES = {"CreateContainerConfigError", "CreateContainerError"}
 # One cause: the kubelet says the first while it waits, one of the others of the attempt.
 START_FAILURES = {"RunContainerError", "StartError", "ContainerCannotRun"}
@@ -34,18 +42,21 @@ INSUFFICIENT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
 NODES = re.compile(r"^\d+/(\d+) nodes are available")
 UNBOUND_CLAIM = "unbound immediate PersistentVolumeClaims"
 VOLUME = re.compile(r'volume "([^"]+)"|unmounted volumes=\[([^\] ]+)')
-# The name has another end in each attempt; it is no part of the cause.
-POD_NAME = re.compile(r'pods "[^"]*"')
+MISSING_OBJECT = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:[^/\s]+/)?(\S+)")
+KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
 
 
 def pod_trouble(pod: Pod, *, resource: str | None = None, count: int = 1) -> Problem | None:
     """Return the first cause that explains why the pod is not well, or None."""
     checks: tuple[Callable[[], Problem | None], ...] = (
         lambda: node_failure(pod),
+        lambda: unreachable(pod),
         lambda: _unschedulable(pod, resource, count),
         lambda: _image_pull(pod),
         lambda: _config(pod),
         lambda: _ended(pod),
+        lambda: _lost_readiness(pod),
     )
     return next((found for check in checks if (found := check())), None)
 
@@ -79,35 +90,6 @@ def message_of(container: Container) -> Mapping[str, Any]:
 def to_reason(word: str | None, default: Reason) -> Reason:
     """Return the Reason of a word from a container; unknown words become the default."""
     return BY_WORD.get(word or "", default)
-
-
-def creation_failure(message: str) -> Problem:
-    """Say why a controller may not create pods; `message` is the API server's refusal."""
-    message = POD_NAME.sub("pods", message)
-    if "exceeded quota" in message:
-        found = re.search(r"exceeded quota: ([^,]+), requested: ([^,]+(?:,[^,]+)*?), used", message)
-        what = f'quota "{found[1]}" refuses {found[2]}' if found else "a quota refuses the pod"
-        return Problem(
-            reason=Reason.QUOTA_EXCEEDED,
-            message=f"{what}; raise the quota or lower the resources",
-            detail=message,
-        )
-    if "violates PodSecurity" in message:
-        found = re.search(r'violates PodSecurity "([^"]+)"', message)
-        level = f" {found[1]}" if found else ""
-        return Problem(
-            reason=Reason.POD_SECURITY_FORBIDDEN,
-            message=f"Pod Security{level} of the namespace refuses the pod",
-            detail=message,
-        )
-    return Problem(reason=Reason.REJECTED, message="the API server refuses the pod", detail=message)
-
-
-def node_failure(pod: Pod) -> Problem | None:
-    """Say that the node ended the pod or did not take it: only then has a pod a reason itself."""
-    if pod.phase != "Failed" or not pod.reason:
-        return None
-    return Problem(reason=Reason.POD_LOST, message=f"a pod was ended by its node ({pod.reason})")
 
 
 def _unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None:
@@ -168,7 +150,7 @@ def _image_pull(pod: Pod) -> Problem | None:
             image = pod.images.get(container.name) or container.image
             return Problem(
                 reason=Reason.IMAGE_PULL_FAILED,
-                message=f"image {image} cannot be pulled; correct its name or add a pull secret",
+                message=f"image {image} {PULL_FAILURES[container.waiting]}",
             )
     return None
 
@@ -180,10 +162,22 @@ def _config(pod: Pod) -> Problem | None:
         if container.waiting in CONFIG_FAILURES:
             return Problem(
                 reason=Reason.CONTAINER_CONFIG_ERROR,
-                message=f"container {container.name} cannot be made ({container.waiting}); "
-                "check the ConfigMaps and Secrets of serving.env",
+                message=_not_made(container),
+                detail=container.waiting_message,
             )
     return None
+
+
+def _not_made(container: Container) -> str:
+    if found := MISSING_OBJECT.search(container.waiting_message):
+        kind = KINDS[found[1].lower()]
+        return f'{kind} "{found[2]}" does not exist; create it or correct serving.env'
+    if found := MISSING_KEY.search(container.waiting_message):
+        return f'{found[2]} "{found[3]}" has no key "{found[1]}"; add it or correct serving.env'
+    return (
+        f"container {container.name} cannot be made ({container.waiting}); "
+        "check the ConfigMaps and Secrets of serving.env"
+    )
 
 
 def _not_started(container: Container) -> Problem:
@@ -224,10 +218,35 @@ def ended_container(container: Container) -> Problem:
             reason=Reason.OUT_OF_MEMORY,
             message=f"container {container.name} was killed for memory; raise its memory limit",
         )
-    status = container.exit_code
-    how = f"signal {status - 128}" if status is not None and status > 128 else f"status {status}"
+    if container.exit_code == 0:
+        return Problem(
+            reason=Reason.PROBE_FAILING,
+            message=f"container {container.name} was stopped by a probe; read its log",
+        )
     return Problem(
         reason=Reason.CRASH_LOOPING,
-        message=f"container {container.name} ended with {how}; read its log",
+        message=f"container {container.name} ended with {_how(container)}",
         detail=container.message,
     )
+
+
+def _how(container: Container) -> str:
+    """Say how it ended, and what it said last if that was more than nothing."""
+    status = container.exit_code
+    how = f"signal {status - 128}" if status is not None and status > 128 else f"status {status}"
+    line = telling_line(container.message)
+    return f"{how}: {line}" if line else f"{how}; read its log"
+
+
+def _lost_readiness(pod: Pod) -> Problem | None:
+    """Say that a pod was ready and is no more though its container runs on."""
+    if pod.ready or pod.meta.deleting:
+        return None
+    for container in pod.containers:
+        if container.running and container.started and pod.unready_since > container.begun > "":
+            return Problem(
+                reason=Reason.PROBE_FAILING,
+                message=f"container {container.name} runs but does not answer that it is ready; "
+                "read its log",
+            )
+    return None

@@ -116,10 +116,10 @@ def running(name: str, *, last: Body | None = None) -> Body:
     }
 
 
-def waiting(name: str, reason: str, *, last: Body | None = None) -> Body:
+def waiting(name: str, reason: str, *, last: Body | None = None, message: str = "") -> Body:
     return {
         "name": name,
-        "state": {"waiting": {"reason": reason}},
+        "state": {"waiting": {"reason": reason, "message": message}},
         "lastState": last or {},
         "restartCount": 3 if last else 0,
     }
@@ -143,7 +143,10 @@ def pod_body(
     init: list[Body] | None = None,
     phase: str = "Pending",
     reason: str = "",
+    message: str = "",
     ready: bool = False,
+    ready_since: str = "",
+    containers_ready: bool | None = None,
     unschedulable: str = "",
     images: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
@@ -161,7 +164,15 @@ def pod_body(
         "status": {
             "phase": phase,
             "reason": reason,
-            "conditions": [placed, {"type": "Ready", "status": str(ready)}],
+            "message": message,
+            "conditions": [
+                placed,
+                {"type": "Ready", "status": str(ready), "lastTransitionTime": ready_since},
+                {
+                    "type": "ContainersReady",
+                    "status": str(ready if containers_ready is None else containers_ready),
+                },
+            ],
             "initContainerStatuses": init or [],
             "containerStatuses": containers or [],
         },

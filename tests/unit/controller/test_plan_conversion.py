@@ -647,7 +647,7 @@ def test_a_pod_that_its_node_ended() -> None:
     world.job_pod(phase="Failed", reason="Evicted", init=[ended("fetch", 137)])
     world.job_ends("Failed")
     world.reconcile()
-    assert ready(world)["reason"] == "PodLost"
+    assert ready(world)["reason"] == "Evicted"
     assert "Stalled" not in kinds(world)
 
 

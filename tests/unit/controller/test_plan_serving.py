@@ -387,9 +387,9 @@ class Ended:
 
 
 EVICTED = (
-    Ended("the only pod was evicted", 0, "PodLost"),
+    Ended("the only pod was evicted", 0, "Evicted"),
     Ended("another pod takes its place already", 1, "Loading"),
-    Ended("the node takes none of the pods", -1, "PodLost"),
+    Ended("the node takes none of the pods", -1, "Evicted"),
 )
 
 

@@ -24,8 +24,8 @@ from tests.unit.controller.builders import (
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.observed import Container, Pod
+from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.trouble import (
-    creation_failure,
     message_of,
     mount_failure,
     pod_trouble,
@@ -68,6 +68,22 @@ def unschedulable(text: str) -> tuple[Body, ...]:
     return (pod(unschedulable=text),)
 
 
+def config_error(message: str) -> Body:
+    return pod(containers=[waiting("triton", "CreateContainerConfigError", message=message)])
+
+
+def gone(reason: str, message: str) -> Body:
+    return pod(phase="Failed", reason=reason, message=message, containers=[ended("triton", 137)])
+
+
+def up(since: str) -> Body:
+    return {"name": "triton", "state": {"running": {"startedAt": since}}, "started": True}
+
+
+TRITON_LOG = """I0504 12:00:00.100000 1 model_lifecycle.cc:472] loading: digits:1
+E0504 12:00:00.900000 1 main.cc:366] failed to load all models
+I0504 12:00:01.000000 1 server.cc:307] Waiting for in-flight requests to complete.
+"""
 IMAGES = {"triton": "registry.example/serving:9", "artifact": "registry.example/jobs:9"}
 CASES = (
     Case(
@@ -148,7 +164,13 @@ CASES = (
         "an image with an impossible name",
         (pod(containers=[waiting("triton", "InvalidImageName")], images=IMAGES),),
         Reason.IMAGE_PULL_FAILED,
-        "image registry.example/serving:9 cannot be pulled; correct its name or add a pull secret",
+        "image registry.example/serving:9 is no name of an image; correct it",
+    ),
+    Case(
+        "an image that is not on the node, and may not be pulled",
+        (pod(containers=[waiting("triton", "ErrImageNeverPull")], images=IMAGES),),
+        Reason.IMAGE_PULL_FAILED,
+        "image registry.example/serving:9 is not on the node and may not be pulled; load it there",
     ),
     Case(
         "the init container's image cannot be pulled",
@@ -168,6 +190,24 @@ CASES = (
         Reason.CONTAINER_CONFIG_ERROR,
         "container triton cannot be made (CreateContainerConfigError); "
         "check the ConfigMaps and Secrets of serving.env",
+    ),
+    Case(
+        "the kubelet names the Secret",
+        (config_error('secret "hub" not found'),),
+        Reason.CONTAINER_CONFIG_ERROR,
+        'Secret "hub" does not exist; create it or correct serving.env',
+    ),
+    Case(
+        "the kubelet names the ConfigMap",
+        (config_error('configmap "flags" not found'),),
+        Reason.CONTAINER_CONFIG_ERROR,
+        'ConfigMap "flags" does not exist; create it or correct serving.env',
+    ),
+    Case(
+        "the kubelet names the key",
+        (config_error("couldn't find key token in Secret models/hub"),),
+        Reason.CONTAINER_CONFIG_ERROR,
+        'Secret "hub" has no key "token"; add it or correct serving.env',
     ),
     Case(
         "an image without python3",
@@ -224,15 +264,33 @@ CASES = (
     Case(
         "Triton ends again and again as if all were well",
         loop("triton", end(0))[1:],
-        Reason.CRASH_LOOPING,
-        "container triton ended with status 0; read its log",
+        Reason.PROBE_FAILING,
+        "container triton was stopped by a probe; read its log",
     ),
     Case(
         "Triton ended and left text",
         loop("triton", end(1, said="not JSON")),
         Reason.CRASH_LOOPING,
-        "container triton ended with status 1; read its log",
+        "container triton ended with status 1: not JSON",
         detail="not JSON",
+    ),
+    Case(
+        "the line that matters stands before the last one, behind Triton's prefix",
+        loop("triton", end(1, said=TRITON_LOG)),
+        Reason.CRASH_LOOPING,
+        "container triton ended with status 1: failed to load all models",
+    ),
+    Case(
+        "Triton was ready, and then did not answer its probe",
+        (
+            pod(
+                phase="Running",
+                containers=[up("2026-05-04T12:00:00Z")],
+                ready_since="2026-05-04T12:09:00Z",
+            ),
+        ),
+        Reason.PROBE_FAILING,
+        "container triton runs but does not answer that it is ready; read its log",
     ),
     Case(
         "the store has lost the artifact",
@@ -252,26 +310,69 @@ CASES = (
         "x",
     ),
     Case(
-        "the node ran out of something",
-        (pod(phase="Failed", reason="Evicted", containers=[ended("triton", 137)]),),
-        Reason.POD_LOST,
-        "a pod was ended by its node (Evicted)",
+        "the node ran out of memory",
+        (gone("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, …"),),
+        Reason.EVICTED,
+        "a pod was evicted: its node is low on memory; free some or ask for more in "
+        "resources.requests",
+    ),
+    Case(
+        "the pod wrote more than it may",
+        (gone("Evicted", 'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi". emptyDir'),),
+        Reason.EVICTED,
+        "a pod was evicted: it used more local storage than its limit; raise the limit",
+    ),
+    Case(
+        "an eviction in other words",
+        (gone("Evicted", ""),),
+        Reason.EVICTED,
+        "a pod was evicted: see the condition for the node's words",
     ),
     Case(
         "the node took the pod and then had no healthy chip for it",
-        (pod(phase="Failed", reason="UnexpectedAdmissionError"),),
-        Reason.POD_LOST,
-        "a pod was ended by its node (UnexpectedAdmissionError)",
+        (
+            gone(
+                "UnexpectedAdmissionError",
+                "Allocate failed due to no healthy devices present; cannot allocate unhealthy "
+                "devices huawei.com/Ascend310P, which is unexpected",
+            ),
+        ),
+        Reason.CHIP_UNHEALTHY,
+        "the node has no healthy chip for the pod; look at its chips with npu-smi",
     ),
     Case(
         "the node was shut down",
-        (pod(phase="Failed", reason="Terminated", containers=[ended("triton", 143)]),),
+        (gone("Terminated", "Pod was terminated in response to imminent node shutdown."),),
+        Reason.NODE_LOST,
+        "the node of a pod was shut down or lost; the pod is made again",
+    ),
+    Case(
+        "the node fell silent: its controller took the pod's readiness away",
+        (pod(phase="Running", containers=[running("triton")], containers_ready=True),),
+        Reason.NODE_LOST,
+        "the node of a pod does not answer; after five minutes the pod is made elsewhere",
+    ),
+    Case(
+        "the node has no room after all",
+        (gone("OutOfcpu", "Node didn't have enough resource: cpu"),),
         Reason.POD_LOST,
-        "a pod was ended by its node (Terminated)",
+        "a pod was ended by its node (OutOfcpu)",
     ),
 )
 
 WELL = (
+    (
+        "it starts again after a crash: the time is that of the crash",
+        pod(
+            phase="Running",
+            containers=[up("2026-05-04T12:00:00Z")],
+            ready_since="2026-05-04T11:59:58Z",
+        ),
+    ),
+    (
+        "it has never been ready",
+        pod(phase="Running", containers=[up("2026-05-04T12:00:00Z")], ready_since=""),
+    ),
     ("it is being made", pod(containers=[waiting("triton", "ContainerCreating")])),
     ("no status yet", pod()),
     (
@@ -389,9 +490,67 @@ REFUSALS = (
     Refusal(
         "a webhook",
         ('Error creating: admission webhook "x" denied the request: no',),
+        Reason.ADMISSION_DENIED,
+        'webhook "x" refuses the pod; see the condition for its words',
+        kept=('webhook "x" denied the request: no',),
+    ),
+    Refusal(
+        "a webhook that does not answer",
+        (
+            (
+                'Internal error occurred: failed calling webhook "pods.policy.example": failed to '
+                'call webhook: Post "https://policy.example.svc:443/?timeout=10s": no endpoints'
+            ),
+        ),
+        Reason.ADMISSION_DENIED,
+        'webhook "pods.policy.example" does not answer, so no pod is taken; repair or remove it',
+    ),
+    Refusal(
+        "a policy in the API server",
+        (
+            (
+                "pods \"a-x2x5k\" is forbidden: ValidatingAdmissionPolicy 'no-gpu' with binding "
+                "'no-gpu' denied request: not here"
+            ),
+        ),
+        Reason.ADMISSION_DENIED,
+        'ValidatingAdmissionPolicy "no-gpu" refuses the pod; see the condition for its words',
+        kept=("not here",),
+    ),
+    Refusal(
+        "a LimitRange",
+        (
+            (
+                'pods "a-x2x5k" is forbidden: maximum memory usage per Container is 1Gi, but limit '
+                "is 4Gi"
+            ),
+        ),
+        Reason.QUOTA_EXCEEDED,
+        "a LimitRange refuses the pod: maximum memory is 1Gi; change resources or the LimitRange",
+    ),
+    Refusal(
+        "a service account that is missing",
+        (
+            (
+                'pods "a-x2x5k" is forbidden: error looking up service account models/triton: '
+                'serviceaccount "triton" not found'
+            ),
+        ),
+        Reason.REJECTED,
+        'ServiceAccount "triton" does not exist; create it or correct the spec',
+    ),
+    Refusal(
+        "a priority class that is missing",
+        ('pods "a-x2x5k" is forbidden: no PriorityClass with name high was found',),
+        Reason.REJECTED,
+        'PriorityClass "high" does not exist; create it or correct the spec',
+    ),
+    Refusal(
+        "words that nobody has thought of",
+        ("the server is on holiday",),
         Reason.REJECTED,
         "the API server refuses the pod",
-        kept=('webhook "x" denied the request: no',),
+        kept=("holiday",),
     ),
 )
 

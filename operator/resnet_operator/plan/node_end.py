@@ -1,0 +1,58 @@
+"""What a node did to a pod: ended it, did not take it, or fell silent. Called by `trouble`."""
+
+from __future__ import annotations
+
+import re
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.observed import Pod
+from resnet_operator.plan.actions import Problem
+
+LOW_ON = re.compile(r"low on resource: ([a-z-]+)")
+LOCAL_STORAGE = re.compile(r"ephemeral[ -](local )?storage|emptyDir", re.IGNORECASE)
+NODE_GONE = {"NodeLost", "NodeShutdown", "Shutdown", "Terminated"}
+
+
+def node_failure(pod: Pod) -> Problem | None:
+    """Say that the node ended the pod or did not take it: only then has a pod a reason itself."""
+    if pod.phase != "Failed" or not pod.reason:
+        return None
+    if pod.reason == "Evicted":
+        return _evicted(pod)
+    if pod.reason == "UnexpectedAdmissionError":
+        return Problem(
+            reason=Reason.CHIP_UNHEALTHY,
+            message="the node has no healthy chip for the pod; look at its chips with npu-smi",
+            detail=pod.message,
+        )
+    if pod.reason in NODE_GONE:
+        return Problem(
+            reason=Reason.NODE_LOST,
+            message="the node of a pod was shut down or lost; the pod is made again",
+            detail=pod.message,
+        )
+    return Problem(
+        reason=Reason.POD_LOST,
+        message=f"a pod was ended by its node ({pod.reason})",
+        detail=pod.message,
+    )
+
+
+def _evicted(pod: Pod) -> Problem:
+    if found := LOW_ON.search(pod.message):
+        why = f"its node is low on {found[1]}; free some or ask for more in resources.requests"
+    elif LOCAL_STORAGE.search(pod.message):
+        why = "it used more local storage than its limit; raise the limit"
+    else:
+        why = "see the condition for the node's words"
+    return Problem(reason=Reason.EVICTED, message=f"a pod was evicted: {why}", detail=pod.message)
+
+
+def unreachable(pod: Pod) -> Problem | None:
+    """Say that a node answers no more: its controller, not its kubelet, made the pod unready."""
+    if pod.phase != "Running" or pod.ready or not pod.containers_ready:
+        return None
+    return Problem(
+        reason=Reason.NODE_LOST,
+        message="the node of a pod does not answer; after five minutes the pod is made elsewhere",
+    )
