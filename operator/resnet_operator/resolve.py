@@ -16,6 +16,7 @@ from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
+from resnet_operator.model_config import check_overrides
 from resnet_operator.names import digest
 from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
 from resnet_operator.source_key import DECIDING, source_key
@@ -116,6 +117,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
             f"serving.batching.maxBatchSize is {max_batch_size}, the largest of "
             f"conversion.batchSizes is {batch_sizes[-1]}; raise batchSizes or lower maxBatchSize"
         )
+    if spec.serving.config_overrides:
+        check_overrides(spec.serving.config_overrides, max_batch_size=max_batch_size)
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
     return Resolved(

@@ -96,6 +96,10 @@ class Serving(ApiModel):
     load_timeout_seconds: int | None = Field(
         default=None, ge=10, le=7200, description="Longest time to load the model; default 300."
     )
+    config_overrides: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
+        default=None,
+        description="Protobuf text of Triton's ModelConfig, merged last into config.pbtxt.",
+    )
     resources: Resources | None = Field(
         default=None,
         description="CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi.",

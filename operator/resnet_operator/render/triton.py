@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from resnet_operator.artifact import Artifact, TensorInfo
 from resnet_operator.compare import parse_quantity
+from resnet_operator.model_config import merge_overrides
 from resnet_operator.render.engine import render_text
 from resnet_operator.resolve import Resolved
 
@@ -41,7 +42,7 @@ class ConfigTensor:
 def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) -> str:
     """Return the text of config.pbtxt."""
     sizes = [size for size in resolved.batch_sizes if size <= resolved.max_batch_size]
-    return render_text(
+    text = render_text(
         "config.pbtxt.j2",
         name=resolved.model_name,
         backend="python",
@@ -58,6 +59,8 @@ def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) ->
         warmups=(sizes or [resolved.max_batch_size]) if resolved.warmup else [],
         parameters=_parameters(resolved, artifact),
     )
+    overrides = resolved.spec.serving.config_overrides
+    return merge_overrides(text, overrides) if overrides else text
 
 
 def output_types(artifact: Artifact) -> tuple[TensorInfo, ...]:
