@@ -146,7 +146,7 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 @contextlib.contextmanager
 def _redirection_told(first: tuple[str, str, int], url: str) -> Iterator[None]:
-    """A refusal names the server that sent us there: the user wrote only its address."""
+    """The user wrote only the first server's address: a refusal names it, and who sent us where."""
     try:
         yield
     except JobError as error:
@@ -155,6 +155,13 @@ def _redirection_told(first: tuple[str, str, int], url: str) -> Iterator[None]:
         raise JobError(
             error.reason, f"{first[1]} redirects elsewhere, but {error.message}"
         ) from error
+    except UnreachableError as error:
+        there = urlsplit(url).hostname
+        if there is None or _origin(url) == first:
+            raise
+        raise UnreachableError(
+            f"redirected to {there}: {error}", may_pass=error.may_pass
+        ) from error.__cause__
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:

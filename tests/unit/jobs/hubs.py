@@ -1,0 +1,148 @@
+"""Stand-ins for the two model hubs, with what fetch meets there: redirects to a storage server that
+wants a signature and no login, private and gated repositories, and the hubs' own error codes.
+
+Both were tried with the hubs' own clients: huggingface_hub and modelscope download from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tests.unit.jobs.webserver import Handler, serving
+
+TOKEN = "hf_test"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REVISIONS = ("main", "master", "v1", "refs/pr/1", COMMIT)
+LARGE = 1024  # bytes from which on a file lies in the storage server, as with Git LFS
+
+
+@dataclass
+class Hub:
+    """`files` of repositories at every revision; `private` and `gated` ones want the token."""
+
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    private: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)
+    url: str = ""
+    storage_url: str = ""
+    seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    stored: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    cut: list[int] = field(default_factory=list)  # where the storage server hangs up, once each
+    signatures: int = 0
+
+    def hugging_face(self, handler: Handler) -> None:
+        """`/<repository>/resolve/<revision>/<path>`; small files are served by the hub itself."""
+        path = urlsplit(handler.path).path
+        cached = path.removeprefix("/api/resolve-cache/models/")
+        found = re.fullmatch(r"/((?:datasets/|spaces/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+        if cached != path:
+            owner, name, revision, file = cached.split("/", 3)
+            data = self.files[f"{owner}/{name}", unquote(file)]
+            _send(handler, 200, data, ETag='"small"', X_Repo_Commit=revision)
+            return
+        assert found, path
+        repository, revision, file = found[1], unquote(found[2]), unquote(found[3])
+        if problem := self._problem(repository, revision, file, handler):
+            status, code = problem
+            text = "Invalid username or password." if status == 401 else "told"
+            _send(handler, status, b"", X_Error_Code=code, X_Error_Message=text)
+            return
+        data = self.files[repository, file]
+        place = f"/api/resolve-cache/models/{repository}/{COMMIT}/{quote(file)}"
+        _send(
+            handler,
+            302 if len(data) >= LARGE else 307,
+            b"",
+            Location=self._signed(repository, file) if len(data) >= LARGE else place,
+            X_Repo_Commit=COMMIT,
+            X_Linked_Size=str(len(data)),
+            X_Linked_Etag=f'"{hashlib.sha256(data).hexdigest()}"',
+        )
+
+    def model_scope(self, handler: Handler) -> None:
+        """`/api/v1/models/<repository>/repo?Revision=&FilePath=`; errors are JSON."""
+        parts = urlsplit(handler.path)
+        found = re.fullmatch(r"/api/v1/models/([^/]+/[^/]+)/repo", parts.path)
+        assert found, handler.path
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        repository, file = found[1], query["FilePath"]
+        if problem := self._problem(repository, query["Revision"], file, handler):
+            text = json.dumps({"Code": 10010205001, "Message": problem[1], "Success": False})
+            _send(handler, problem[0], text.encode(), Content_Type="application/json")
+            return
+        data = self.files[repository, file]
+        if len(data) >= LARGE:
+            _send(handler, 302, b"", Location=self._signed(repository, file))
+        else:
+            _send(handler, 200, data)
+
+    def storage(self, handler: Handler) -> None:
+        """S3 refuses a signed address with a login besides, and each signature works once here."""
+        parts = urlsplit(handler.path)
+        query = parse_qs(parts.query)
+        fresh = query.get("signature") == [str(self.signatures)]
+        if "Authorization" in handler.headers or "Cookie" in handler.headers or not fresh:
+            _send(handler, 403, b"SignatureDoesNotMatch")
+            return
+        place = unquote(parts.path).lstrip("/")
+        data = next(data for key, data in self.files.items() if "/".join(key) == place)
+        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        begin = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        if begin and handler.headers.get("If-Range") == f'"{tag}"':
+            offset = int(begin[1])
+            rest = f"bytes {offset}-{len(data) - 1}/{len(data)}"
+            _send(handler, 206, data[offset:], ETag=f'"{tag}"', Content_Range=rest)
+            return
+        stop = self.cut.pop() if self.cut else None
+        _send(handler, 200, data, stop=stop, ETag=f'"{tag}"')
+
+    def _problem(
+        self, repository: str, revision: str, file: str, handler: Handler
+    ) -> tuple[int, str] | None:
+        """Status and code of the refusal. To strangers a private repository does not exist."""
+        given = handler.headers.get("Authorization")
+        if given not in (None, f"Bearer {TOKEN}"):
+            return 401, ""
+        known = any(name == repository for name, _ in self.files)
+        if not known or (repository in self.private and given is None):
+            return (404 if given else 401), "RepoNotFound"
+        if repository in self.gated and given is None:
+            return 401, "GatedRepo"
+        if revision not in REVISIONS:
+            return 404, "RevisionNotFound"
+        if (repository, file) not in self.files:
+            return 404, "EntryNotFound"
+        return None
+
+    def _signed(self, repository: str, file: str) -> str:
+        self.signatures += 1
+        return f"{self.storage_url}/{repository}/{quote(file)}?signature={self.signatures}"
+
+
+def _send(
+    handler: Handler, status: int, data: bytes, *, stop: int | None = None, **headers: str
+) -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(data)))
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    if stop is not None:
+        handler.send_header("Connection", "close")
+    handler.end_headers()
+    if handler.command != "HEAD":
+        handler.wfile.write(data[:stop])
+
+
+@contextlib.contextmanager
+def hub_serving(kind: Callable[[Hub], Callable[[Handler], None]]) -> Iterator[Hub]:
+    """A hub and its storage server, which is another host to whoever compares addresses."""
+    hub = Hub()
+    with serving(hub.storage) as (storage, stored), serving(kind(hub)) as (address, seen):
+        hub.url, hub.storage_url, hub.seen, hub.stored = address, storage, seen, stored
+        yield hub
