@@ -85,7 +85,7 @@ def failure_of(job: JobObject, pods: Sequence[Pod], *, now: datetime) -> Failure
     )
 
 
-def step_of(pods: Sequence[Pod], *, on_chip: bool) -> str:
+def step_of(pods: Sequence[Pod]) -> str:
     """Return what is being done, as a person would say it."""
     for pod in pods:
         ended = {c.name for c in pod.containers if c.exit_code == 0 and not c.running}
@@ -98,11 +98,8 @@ def step_of(pods: Sequence[Pod], *, on_chip: bool) -> str:
             return "the reference for the candidate is being prepared"
         if "fetch" in running:
             return "the data set and the source model are being fetched"
-        if pod.scheduled:
-            return "the candidate's pod is starting"
-    return (
-        "the candidate waits for a chip" if on_chip and pods else "the candidate's pod is starting"
-    )
+    # Not "waits for a chip": each pod is without a node for a moment, and the status would flicker.
+    return "the candidate's pod is starting"
 
 
 def pending_trouble(

@@ -221,7 +221,7 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
         running, pods, complaints=gate.there.complaints, resolved=gate.resolved, now=gate.now
     )
     borrows = gate.name if _may_borrow(gate, lacks_chip) else ""
-    doing = step_of(pods, on_chip=gate.resolved.on_chip)
+    doing = step_of(pods)
     if borrows:
         doing = f"{doing}, borrowing one replica of {gate.observed.service.meta.name}"
     age = seconds_since(running.meta.created, gate.now)
