@@ -50,16 +50,16 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
     return model, merged
 
 
-def refuse_other_kinds(path: Path) -> None:
-    """Names the kind of a file that is certainly no ONNX model, by its first bytes."""
+def refuse_other_kinds(path: Path, *, wanted: str = "an ONNX model") -> None:
+    """Names the kind of a file that is certainly not what is wanted, by its first bytes."""
     with path.open("rb") as file:
         head = file.read(256)
     if not head:
         raise _unsupported("the file is empty: put the model there again")
     for pattern, kind, advice in KNOWN_STARTS:
-        if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
+        if kind != wanted and re.match(pattern, head, re.IGNORECASE | re.DOTALL):
             raise _unsupported(
-                f"the file starts with {_shown(head)}: {kind}, not an ONNX model; {advice}"
+                f"the file starts with {_shown(head)}: {kind}, not {wanted}; {advice}"
             )
 
 

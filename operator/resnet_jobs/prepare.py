@@ -17,6 +17,7 @@ from resnet_jobs.export_check import check_export
 from resnet_jobs.files import digest_file
 from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
 from resnet_jobs.model_file import load_model
+from resnet_jobs.om_file import prepare_om
 from resnet_jobs.progress import say
 from resnet_jobs.quantization import check_order, plan_quantization
 from resnet_jobs.report import check_fits
@@ -52,6 +53,8 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     """Success message: what a client must send and will get."""
     check_order(spec)
     atc.check_options(spec)
+    if spec.format == "OM":
+        return prepare_om(spec, workspace)
     found = _inspect(spec, workspace)
     if found.notes:
         _save(found.model, workspace.model)

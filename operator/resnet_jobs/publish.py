@@ -64,14 +64,14 @@ def _publish(
 ) -> dict[str, Any]:
     build: dict[str, Any]
     if spec.is_cpu or spec.format == "OM":
-        # Served as it came: nothing compiles it here.
+        # Served as it came: nothing compiles it here. Of an OM the driver has read the contract.
+        told = prepared if spec.is_cpu else read_json(workspace.convert_result)
         key = content_key(prepared["contentInputs"], NO_COMPILER)
-        arch = prepared.get("arch")
-        build = {"compiler": NO_COMPILER, "argv": [], "arch": arch, "contentKey": key}
+        build = {"compiler": NO_COMPILER, "argv": [], "arch": told.get("arch"), "contentKey": key}
         source = workspace.model if spec.is_cpu else workspace.fetched
         file = workspace.model.name if spec.is_cpu else workspace.compiled_model.name
         build |= {"file": file, "origin": "Copied"}
-        return _store(source, build, prepared, store=store, chip=spec.chip)
+        return _store(source, build, told, store=store, chip=spec.chip)
     build = read_json(workspace.convert_result)
     if build["hit"]:
         return _reuse(from_document(build["manifest"]), store=store)

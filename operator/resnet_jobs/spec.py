@@ -111,9 +111,7 @@ def parse_job(text: str | None) -> JobSpec:
         declared_inputs=parse_tensors(job.get("declaredInputs"), field="spec.model.inputs"),
         declared_outputs=parse_tensors(job.get("declaredOutputs"), field="spec.model.outputs"),
         chip=_chip(job.get("chip")),
-        batch_sizes=_batch_sizes(
-            job.get("batchSizes"), limit=most_profiles(_chip(job.get("chip")))
-        ),
+        batch_sizes=_batch_sizes(job),
         input_shapes=_input_shapes(job.get("inputShapes")),
         preprocessing=parse_preprocessing(conversion.child("preprocessing")),
         quantization=parse_quantization(conversion.child("quantization")),
@@ -159,6 +157,11 @@ def _check_format(spec: JobSpec) -> None:
             "spec.model.pytorch is missing: a .pth holds weights without their network; write for "
             "example {architecture: resnet50, classes: 1000}"
         )
+    if spec.format == "OM" and spec.is_cpu:
+        raise invalid(
+            "spec.model.format OM: an OM runs on the chip it was made for, not on the CPU; write "
+            "an Ascend chip into spec.accelerator.chip"
+        )
     if spec.pytorch is not None and spec.format != "PyTorch":
         raise invalid(
             f"spec.model.pytorch belongs to format PyTorch, and this is {spec.format}: remove it"
@@ -181,9 +184,11 @@ def most_profiles(chip: str) -> int:
     return 256 if chip.startswith("Ascend950") else 100
 
 
-def _batch_sizes(value: object, *, limit: int) -> tuple[int, ...]:
+def _batch_sizes(job: Mapping[str, Any]) -> tuple[int, ...]:
+    """Empty for an OM that nothing is declared of: the file tells them."""
+    value, limit = job.get("batchSizes"), most_profiles(_chip(job.get("chip")))
     if value is None:
-        return DEFAULT_BATCH_SIZES
+        return () if job.get("format") == "OM" else DEFAULT_BATCH_SIZES
     whole = isinstance(value, list) and all(is_positive(number) for number in value)
     if not isinstance(value, list) or not whole or not 1 <= len(value) <= limit:
         raise invalid(f"spec.conversion.batchSizes must be 1 to {limit} positive whole numbers")

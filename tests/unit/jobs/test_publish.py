@@ -186,8 +186,9 @@ def test_the_cpu_gets_a_copy_of_the_model(
 def test_an_om_is_stored_as_it_came(
     order: Order, workspace: Workspace, store: SharedClaimStore
 ) -> None:
-    told = {name: value for name, value in PREPARED.items() if name != "opset"}
-    write_json(workspace.prepared, {**told, "arch": "aarch64"})
+    told = {name: PREPARED[name] for name in ("ok", "inputs", "outputs", "batchSizes")}
+    write_json(workspace.prepared, {"contentInputs": CONTENT})
+    write_json(workspace.convert_result, {**told, "arch": "aarch64"})
     workspace.fetched.write_bytes(OM)
     results = [publish(order(format="OM"), workspace, store=store) for _ in range(2)]
     assert [result["origin"] for result in results] == ["Copied", "Reused"]
@@ -195,6 +196,7 @@ def test_an_om_is_stored_as_it_came(
     found = store.find(results[0]["contentKey"])
     assert found is not None
     assert found.document["arch"] == "aarch64"
+    assert found.document["batchSizes"] == [1, 2]
     assert "opset" not in found.document
 
 

@@ -163,6 +163,7 @@ REFUSED = [
     ("a digest has 64 digits", {"sha256": "abc"}, "64 hexadecimal digits"),
     ("a digest is hexadecimal", {"sha256": "z" * 64}, "64 hexadecimal digits"),
     ("formats have names", {"format": "Keras"}, "write one of ONNX, OM, PyTorch, TorchScript"),
+    ("an OM is for a chip", {"format": "OM", "chip": "CPU"}, "not on the CPU"),
     ("weights need a network", {"format": "PyTorch"}, "spec.model.pytorch is missing"),
     ("a network is for weights", {"pytorch": PYTORCH}, "belongs to format PyTorch"),
     (

@@ -1,0 +1,177 @@
+"""The container that reads an OM, against OMs of the simulator and its `atc`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.devkit.networks import convert
+
+from resnet_jobs.driver import message, om
+
+CANN = Path(__file__).parents[3] / "devkit" / "cann"
+FIXED = "--input_shape=input:4,3,12,12"
+OPEN = "--input_shape=input:-1,3,12,12"
+PROFILES = (OPEN, "--dynamic_batch_size=1,4")
+INPUT = {"name": "input", "dataType": "FP32", "dims": [3, 12, 12], "layout": "NCHW"}
+OUTPUT = {"name": "output", "dataType": "FP32", "dims": [5]}
+AIPP = """aipp_op {
+    aipp_mode: static
+    input_format: RGB888_U8
+    src_image_size_w: 16
+    src_image_size_h: 14
+    crop: true
+    load_start_pos_w: 2
+    load_start_pos_h: 1
+    crop_size_w: 12
+    crop_size_h: 12
+}
+"""
+
+
+@pytest.fixture
+def scratch(workdir: Path) -> Path:
+    (workdir / "in").mkdir()
+    return workdir
+
+
+def read(scratch: Path, **order: Any) -> tuple[dict[str, Any], int]:
+    """What the container says of in/source."""
+    environment = {
+        "PATH": f"{CANN}/toolkit/bin:{os.environ['PATH']}",
+        "PYTHONPATH": str(CANN / "src"),
+        "LD_LIBRARY_PATH": str(CANN / "toolkit/arch-linux/devlib"),
+        "RESNET_SCRATCH": str(scratch),
+        "RESNET_JOB": json.dumps(
+            {"uri": "pvc://models/net.om", "chip": "Ascend310P3", "timeoutSeconds": 60, **order}
+        ),
+    }
+    return message.outcome(om.read, environment)
+
+
+def made(scratch: Path, *options: str) -> None:
+    assert convert(*options) == 0
+    (scratch / "net.om").rename(scratch / "in/source")
+
+
+CONTRACTS: list[tuple[str, tuple[str, ...], list[int], dict[str, Any]]] = [
+    ("one batch", (FIXED,), [4], INPUT),
+    ("profiles, in their order", (OPEN, "--dynamic_batch_size=4,1"), [1, 4], INPUT),
+    (
+        "AIPP: the file takes bytes of the source's size",
+        (*PROFILES, "--insert_op_conf=aipp.conf"),
+        [1, 4],
+        {"name": "input", "dataType": "UINT8", "dims": [14, 16, 3], "layout": "NHWC"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "options", "batches", "takes"), CONTRACTS, ids=[c[0] for c in CONTRACTS]
+)
+def test_the_file_tells_its_contract(
+    reason: str, options: tuple[str, ...], batches: list[int], takes: dict[str, Any], scratch: Path
+) -> None:
+    (scratch / "aipp.conf").write_text(AIPP)
+    made(scratch, *options)
+    payload, code = read(scratch)
+    assert code == 0, payload
+    assert payload["batchSizes"] == batches, reason
+    assert (payload["inputs"], payload["outputs"]) == ([takes], [OUTPUT])
+    assert "by ATC" in payload["notes"][0]
+    assert payload["notes"][0].endswith("for Ascend310P3")
+    assert options[0] in payload["argv"], "the command line that made it"
+    assert (payload["compiler"], payload["arch"]) == (None, None)
+    assert json.loads((scratch / "out/convert.json").read_text()) == payload
+
+
+def test_another_type_of_answer(scratch: Path) -> None:
+    made(scratch, FIXED, "--output_type=FP16")
+    payload, _ = read(scratch)
+    assert payload["outputs"] == [{**OUTPUT, "dataType": "FP16"}]
+
+
+def test_what_is_declared_and_true_is_taken(scratch: Path) -> None:
+    made(scratch, *PROFILES)
+    named = {"name": "scores", "dataType": "FP32", "dims": [5]}
+    order = {"batchSizes": [1, 4], "declaredInputs": [INPUT], "declaredOutputs": [named]}
+    payload, code = read(scratch, **order)
+    assert code == 0, payload
+    assert payload["outputs"] == [named], "an output's name may be chosen: its place tells"
+
+
+def test_a_model_that_runs_on_one_architecture(scratch: Path) -> None:
+    made(scratch, FIXED)
+    payload, _ = read(scratch, uri="https://host/net_linux_aarch64.om?x=1")
+    assert payload["arch"] == "aarch64"
+
+
+REFUSALS: list[tuple[str, dict[str, Any], str, int, str]] = [
+    (
+        "another chip",
+        {"chip": "Ascend910B4"},
+        "ChipMismatch",
+        72,
+        (
+            "the OM was made for Ascend310P3, and spec.accelerator.chip is Ascend910B4: bring an "
+            "OM for Ascend910B4, or correct the chip"
+        ),
+    ),
+    (
+        "another batch",
+        {"batchSizes": [1, 2]},
+        "InvalidSpec",
+        64,
+        (
+            "spec.conversion.batchSizes is [1, 2], and the OM was made for [1, 4]: remove "
+            "batchSizes, or bring another OM"
+        ),
+    ),
+    (
+        "another shape",
+        {"declaredOutputs": [{**OUTPUT, "dims": [10]}]},
+        "InvalidSpec",
+        64,
+        "spec.model.outputs says output FP32 [10], and the OM has output FP32 [5]",
+    ),
+    (
+        "another type",
+        {"declaredInputs": [{**INPUT, "dataType": "UINT8"}]},
+        "InvalidSpec",
+        64,
+        "input UINT8 [3, 12, 12], and the OM has input FP32 [3, 12, 12]: correct or remove",
+    ),
+    (
+        "another number of inputs",
+        {"declaredInputs": [INPUT, {**INPUT, "name": "more"}]},
+        "InvalidSpec",
+        64,
+        "spec.model.inputs says input FP32 [3, 12, 12], more FP32 [3, 12, 12], and the OM has",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("why", "order", "reason", "exit_code", "said"), REFUSALS, ids=[r[0] for r in REFUSALS]
+)
+def test_what_does_not_fit_is_refused(
+    why: str, order: dict[str, Any], reason: str, exit_code: int, said: str, scratch: Path
+) -> None:
+    made(scratch, *PROFILES)
+    payload, code = read(scratch, **order)
+    assert (payload.get("reason"), code) == (reason, exit_code), why
+    assert said in payload["message"]
+    assert not (scratch / "out/convert.json").exists()
+
+
+def test_a_file_that_is_cut_off(scratch: Path) -> None:
+    made(scratch, FIXED)
+    source = scratch / "in/source"
+    source.write_bytes(source.read_bytes()[:-1])
+    payload, code = read(scratch)
+    assert (payload["reason"], code) == ("UnsupportedModel", 65)
+    assert "ATC cannot read the file (ATC E10041: " in payload["message"]
+    assert "check that spec.model.uri names a whole OM" in payload["message"]
