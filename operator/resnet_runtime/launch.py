@@ -35,6 +35,11 @@ LOAD_FAILURE_SECONDS = 30.0  # Triton ends by itself after a failed load
 KILL_SECONDS = 10.0  # after Triton's own exit timeout
 PR_SET_CHILD_SUBREAPER = 36
 
+STOPPED_WHILE_LOADING = (
+    "Triton was stopped before the model was loaded; "
+    "raise serving.loadTimeoutSeconds if it only loads slowly"
+)
+
 
 class Watch:
     """The life of the container: serve, drain, stop. `run` returns the exit status."""
@@ -59,6 +64,9 @@ class Watch:
                 return failure
             self._wait(TICK_SECONDS if self._server.ready else LOADING_TICK_SECONDS)
         seconds = self._drain_seconds if self._server.check_ready() else 0.0
+        if not self._server.ready:
+            # A pod that is deleted says so to nobody; the startup probe's victim is made again.
+            self._termination.write("ProbeFailing", STOPPED_WHILE_LOADING)
         log("asked to stop: serving for another {:g} s".format(seconds))
         deadline = time.monotonic() + seconds
         while self._asked_to_stop == 1 and time.monotonic() < deadline:

@@ -180,6 +180,21 @@ def test_the_file_of_the_evaluator_ends_the_pod(tmp_path: Path) -> None:
         assert process.wait(timeout=30) == 0
 
 
+def test_who_is_stopped_while_loading_says_so(tmp_path: Path, termination_log: Path) -> None:
+    """The startup probe's victim: its status is 0, so only the message tells."""
+    with launched(tmp_path) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"starting" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(timeout=30) == 0
+    message = json.loads(termination_log.read_text())
+    assert message["reason"] == "ProbeFailing"
+    assert "serving.loadTimeoutSeconds" in message["message"]
+
+
 def test_a_pod_that_ends_by_itself_leaves_the_file_for_the_evaluator(tmp_path: Path) -> None:
     done = tmp_path / "done"
     script = "#!/bin/sh\nexit 3\n"
