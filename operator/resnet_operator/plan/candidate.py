@@ -90,7 +90,7 @@ def step_of(pods: Sequence[Pod]) -> str:
     for pod in pods:
         ended = {c.name for c in pod.containers if c.exit_code == 0 and not c.running}
         running = {c.name for c in pod.containers if c.running}
-        if TRITON in running:
+        if EVALUATE in ended or TRITON in running:
             return "a candidate is being measured"
         if "prepare" in ended:
             return "a candidate is loading the artifact"

@@ -627,7 +627,7 @@ def job_time(world: World) -> str:
 # What a person reads meanwhile.
 
 STEPS = (
-    ("a node is being looked for", {}, "the candidate's pod is starting"),
+    ("it has a node and no more", {}, "the candidate's pod is starting"),
     (
         "the data set comes",
         {"init": [running("fetch")]},
@@ -646,6 +646,11 @@ STEPS = (
     (
         "it is measured",
         {"phase": "Running", "containers": [running("evaluate"), running("triton")]},
+        "a candidate is being measured",
+    ),
+    (
+        "it has told all, and its Job has not ended yet",
+        {"phase": "Succeeded", "containers": [ended("evaluate", said=MEASURED), ended("triton")]},
         "a candidate is being measured",
     ),
 )
