@@ -54,7 +54,14 @@ class StoreSettings(BaseModel):
             raise ValueError("store.type S3 needs store.s3")
         return self
 
+    def children(self) -> dict[str, Any]:
+        """Return what the store's own objects are made of."""
+        return self._without("keep_unused_days")
+
     def place(self) -> dict[str, Any]:
-        """Return what makes it this store: a change of the rest restarts nobody."""
-        value = self.model_dump(mode="json", exclude={"keep_unused_days"})
+        """Return what serving pods see of it: a change of the rest restarts none of them."""
+        return self._without("keep_unused_days", "image", "size", "storage_class_name")
+
+    def _without(self, *names: str) -> dict[str, Any]:
+        value = self.model_dump(mode="json", exclude=set(names))
         return value if value["s3"] else {key: value[key] for key in value if key != "s3"}

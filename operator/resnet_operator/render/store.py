@@ -147,7 +147,7 @@ def store_digest(settings: Settings) -> str:
     """Return the digest of what the store's children are rendered from."""
     return names.digest(
         [
-            settings.store.place(),
+            settings.store.children(),
             settings.image_pull_policy,
             settings.image_pull_secrets,
             read_template("store.yaml.j2"),

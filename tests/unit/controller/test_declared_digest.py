@@ -101,8 +101,39 @@ def test_new_defaults_are_adopted_when_the_operator_is_told_to() -> None:
     assert digest(settings=a_settings(**told)) == digest(settings=before)
     busier = a_settings(**told, workers=3, log_level="debug")
     assert digest(settings=busier) == digest(settings=before), "what pods do not see counts not"
-    tidier = a_settings(**told, store={"image": "registry.example/store:1", "keepUnusedDays": 1})
-    assert digest(settings=tidier) == digest(settings=before)
+
+
+KEPT_OTHERWISE: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("unused artifacts stay for a day", {"keepUnusedDays": 1}),
+    ("they stay for ever", {"keepUnusedDays": None}),
+    ("another nginx", {"image": "registry.example/store:2"}),
+    ("a larger claim", {"size": "200Gi"}),
+    ("another class of volumes", {"storageClassName": "fast"}),
+)
+BUCKET = {"endpoint": "https://s3.example", "bucket": "artifacts", "secretName": "keys"}
+OTHER_STORES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("a shared claim", {"type": "SharedClaim"}),
+    ("a shared claim of another name", {"type": "SharedClaim", "claimName": "a"}),
+    ("a bucket", {"type": "S3", "s3": BUCKET}),
+    ("another bucket", {"type": "S3", "s3": BUCKET | {"bucket": "other"}}),
+    ("its keys are in another Secret", {"type": "S3", "s3": BUCKET | {"secretName": "other"}}),
+)
+
+
+@pytest.mark.parametrize(("reason", "store"), KEPT_OTHERWISE)
+def test_how_the_store_is_kept_restarts_nobody(reason: str, store: dict[str, Any]) -> None:
+    told = {"adopt_new_defaults": "Immediately"}
+    usual = {"image": "registry.example/store:1"}
+    before = a_settings(**told, store=usual)
+    assert digest(settings=a_settings(**told, store=usual | store)) == digest(settings=before)
+
+
+def test_another_place_is_adopted_when_the_operator_is_told_to() -> None:
+    places = ({}, *(store for _, store in OTHER_STORES))
+    told = [a_settings(adopt_new_defaults="Immediately", store=store) for store in places]
+    assert len({digest(settings=settings) for settings in told}) == len(places)
+    silent = [a_settings(store=store) for store in places]
+    assert len({digest(settings=settings) for settings in silent}) == 1
 
 
 def test_it_is_short_enough_for_every_name() -> None:

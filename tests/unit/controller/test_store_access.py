@@ -134,6 +134,13 @@ def test_how_long_unused_artifacts_are_kept_restarts_no_store() -> None:
     assert len(digests) == 1
 
 
+def test_what_the_store_is_made_of_is_brought_up_to_date() -> None:
+    changes: list[dict[str, Any]] = [{}, {"image": "nginx:2"}, {"size": "1Ti"}]
+    changes.append({"storageClassName": "fast"})
+    digests = {store_digest(a_settings(store=store)) for store in changes}
+    assert len(digests) == len(changes)
+
+
 # What a Job's sweep must not remove.
 
 
