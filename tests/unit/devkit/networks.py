@@ -108,6 +108,36 @@ def convert(*options: str, model: str = "net.onnx", output: str = "net") -> int:
     return main([*needed, *options], {"HOME": "home"})
 
 
+def picture_network(height: int, width: int, channels: int = 3) -> bytes:
+    """A network that hands its input on, so that a test sees what AIPP made."""
+    shape = ["N", channels, height, width]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["image"], ["seen"], name="Identity_0")],
+        "picture",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("seen", TensorProto.FLOAT, shape)],
+    )
+    opsets = [helper.make_opsetid("", 11)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+def through_aipp(
+    folder: Path, text: str, picture: np.ndarray, size: tuple[int, int], channels: int = 3
+) -> np.ndarray:
+    """The picture as the network sees it: float32 [C,H,W]."""
+    from ascend_simulator import om
+
+    (folder / "picture.onnx").write_bytes(picture_network(*size, channels))
+    (folder / "aipp.conf").write_text(text)
+    shape = f"--input_shape=image:1,{channels},{size[0]},{size[1]}"
+    assert convert(shape, "--insert_op_conf=aipp.conf", model="picture.onnx", output="picture") == 0
+    header, graph = om.split((folder / "picture.om").read_bytes())
+    (tensor,) = header.inputs
+    assert (tensor.dtype, tensor.format, tensor.dims) == (4, 1, (1, *picture.shape))
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"image": picture[None]})[0][0])
+
+
 class Chip:
     """pyACL as a program uses it: shortens the long way from a file to an answer."""
 

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from ascend_simulator import om
-from onnx import TensorProto, helper
-from tests.unit.devkit.networks import Chip, convert, reference, small_network
+from tests.unit.devkit.networks import Chip, convert, reference, small_network, through_aipp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,34 +48,6 @@ def config(**fields: object) -> str:
         **fields,
     }
     return "aipp_op { " + " ".join(f"{k}: {v}" for k, v in given.items() if v is not None) + " }"
-
-
-def picture_network(height: int, width: int, channels: int = 3) -> bytes:
-    """A network that hands its input on, so that a test sees what AIPP made."""
-    shape = ["N", channels, height, width]
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["image"], ["seen"], name="Identity_0")],
-        "picture",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("seen", TensorProto.FLOAT, shape)],
-    )
-    opsets = [helper.make_opsetid("", 11)]
-    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
-
-
-def through_aipp(
-    folder: Path, text: str, picture: np.ndarray, size: tuple[int, int], channels: int = 3
-) -> np.ndarray:
-    """The picture as the network sees it: float32 [C,H,W]."""
-    (folder / "picture.onnx").write_bytes(picture_network(*size, channels))
-    (folder / "aipp.conf").write_text(text)
-    shape = f"--input_shape=image:1,{channels},{size[0]},{size[1]}"
-    assert convert(shape, "--insert_op_conf=aipp.conf", model="picture.onnx", output="picture") == 0
-    header, graph = om.split((folder / "picture.om").read_bytes())
-    (tensor,) = header.inputs
-    assert (tensor.dtype, tensor.format, tensor.dims) == (4, 1, (1, *picture.shape))
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"image": picture[None]})[0][0])
 
 
 def rgb(height: int = 16, width: int = 18, seed: int = 1) -> np.ndarray:
