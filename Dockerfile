@@ -4,6 +4,7 @@
 #   jobs         the containers of a conversion Job, and the init container of serving pods
 #   serving      Triton and CANN: runtime AscendOM
 #   serving-cpu  Triton and ONNX Runtime: runtime ONNXRuntime (chip CPU)
+#   export       PyTorch, which turns a .pth or TorchScript into ONNX
 #
 # Base images are build arguments. TRITON_IMAGE is anything with /opt/tritonserver, the Python
 # backend and pip. CANN_IMAGE is a CANN image of the chip's family whose pyACL knows the Python of
@@ -101,6 +102,26 @@ ENV ASCEND_HOME_PATH=${ASCEND_TOOLKIT_HOME} \
 ARG VERSION=0.0.0
 LABEL org.opencontainers.image.title="resnet-serving" \
       org.opencontainers.image.description="Triton with CANN in the Python backend" \
+      org.opencontainers.image.version="${VERSION}"
+USER 1000:1000
+
+# ---- export: PyTorch -----------------------------------------------------------------------------
+# Any torch from 1.13 does. Python's own index has wheels with CUDA, of several gigabytes: give the
+# index of PyTorch's CPU wheels as PIP_INDEX_URL, or a mirror of it as PIP_EXTRA_INDEX_URL.
+# No lock file: which wheel it is depends on the index. Nothing of the operator is in here; the Job
+# brings its script along.
+FROM ${PYTHON_IMAGE} AS export
+ARG TORCH=torch>=2.4
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+# From 2.0 on the exporter of torch wants the package onnx.
+RUN pip install --no-cache-dir --only-binary :all: "${TORCH}" numpy onnx \
+ && cd /tmp && python3 -c 'import torch, onnx; torch.zeros(1)'
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-export" \
+      org.opencontainers.image.description="PyTorch, which exports to ONNX" \
       org.opencontainers.image.version="${VERSION}"
 USER 1000:1000
 

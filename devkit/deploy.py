@@ -35,6 +35,7 @@ EMBEDDED: dict[str, Any] = {
         "tag": "dev",
         "converter": converters("localhost/cann-simulator:dev"),
         "amct": "amct-simulator",
+        "export": "resnet-export",
     },
     "store": {"image": "localhost/resnet-store:dev", "size": "1Gi"},
 }

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devkit.images.libraries import copy_libraries, copy_modules, libraries, members
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -53,6 +55,10 @@ PURGED = (
     "perl-modules-5.36",
     "libperl5.36",
 )
+# What `import torch` and its ONNX exporter import.
+TORCH_MODULES = ("torch", "numpy", "astunparse", "six.py", "typing_extensions.py")
+TORCH_UNUSED = {"test", "test_*", "*StoreTest", "tutorial_*", "include", "libcaffe2_*"}
+MODULES = "usr/lib/python3/dist-packages"
 PIP = """#!/bin/sh
 # pip without installing pip: Debian keeps the wheel for virtual environments.
 for wheel in /usr/share/python-wheels/pip-*.whl; do exec python3 "$wheel/pip" "$@"; done
@@ -179,6 +185,36 @@ def _lay_out_triton(wheel: Path, target: Path) -> None:
         path.chmod(0o755 if path.is_dir() or path.suffix != ".py" else 0o644)
 
 
+def torch(cache: Path) -> Path:
+    """torch/: Debian's PyTorch and the libraries that it loads and the base image lacks."""
+    mirror = os.environ.get("DEBIAN_MIRROR", "")
+    base = rootfs(cache)
+    name = "torch-" + digest(base.name, *TORCH_MODULES, *sorted(TORCH_UNUSED), "1")
+    with _made_once(cache, name, "PyTorch from Debian's packages (250 MB, a minute)") as (out, new):
+        if new:
+            root = new / "root"
+            run(
+                *("mmdebstrap", "--variant=extract", "--format=directory", "--skip=output/dev"),
+                '--aptopt=APT::Install-Recommends "false"',
+                '--aptopt=APT::Sandbox::User "root"',
+                "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+                "--include=python3-torch",
+                *(SUITE, root),
+                *([mirror] if mirror else []),
+            )
+            modules = new / "torch" / MODULES
+            modules.mkdir(parents=True)
+            copy_modules(root / MODULES, modules, TORCH_MODULES, without=TORCH_UNUSED)
+            programs = [
+                root / path.relative_to(new / "torch") for path in sorted(modules.rglob("*.so"))
+            ]
+            found = libraries(root, programs)
+            there = members(base / "rootfs.tar")
+            copy_libraries(found, root, new / "torch", there=there)
+            shutil.rmtree(root)
+    return out
+
+
 def wheels(cache: Path, lock: Path) -> Path:
     """The folder of wheels; all of the lock file's are in it. Hashes are checked here and again
     by the pip in the build."""
@@ -205,4 +241,9 @@ def pip_download(lock: Path, folder: Path) -> None:
     )
 
 
-MATERIALS: dict[str, Callable[[Path], Path]] = {"rootfs": rootfs, "nginx": nginx, "triton": triton}
+MATERIALS: dict[str, Callable[[Path], Path]] = {
+    "rootfs": rootfs,
+    "nginx": nginx,
+    "torch": torch,
+    "triton": triton,
+}

@@ -110,6 +110,13 @@ IMAGES = {
             bases={"BASE_IMAGE": "base"},
             lock="devkit/cann/requirements.lock",
         ),
+        Image(
+            "export",
+            "resnet-export",
+            "devkit/images/export.Dockerfile",
+            bases={"BASE_IMAGE": "base"},
+            material="torch",
+        ),
         _main(
             "operator",
             "resnet-operator",
