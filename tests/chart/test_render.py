@@ -159,6 +159,31 @@ def test_settings_of_a_bucket(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> 
     assert found.s3.ca_bundle_config_map == "ca"
 
 
+def test_settings_of_tools_and_sources(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"HTTPS_PROXY": "http://proxy:3128", "AWS_REGION": "eu-west-1"}
+    values = {
+        "images": {
+            "registry": "registry.example.com/team",
+            "tag": "dev",
+            "amct": "amct",
+            "export": f"other/export@sha256:{'0' * 64}",
+        },
+        "sourceEnvironment": said,
+    }
+    settings = settings_of(chart.render(values), monkeypatch)
+    assert settings.amct_image == "registry.example.com/team/amct:dev"
+    assert settings.export_image == f"other/export@sha256:{'0' * 64}", "taken as it is"
+    assert settings.source_environment == said
+
+
+def test_no_image_of_a_tool_is_no_image(chart: Chart) -> None:
+    """Not <registry>/:<tag>: the operator says then which value is missing."""
+    for tools in ({}, {"amct": "", "export": ""}, {"amct": None, "export": None}):
+        values = {"images": {"registry": "registry.example.com/team", **tools}}
+        found = environment(chart.render(values))
+        assert (found["RESNET_AMCT_IMAGE"], found["RESNET_EXPORT_IMAGE"]) == ("", ""), tools
+
+
 def test_settings_of_everything(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = chart.render(EVERYTHING | {"watchNamespaces": ["a", "b"]})
     settings = settings_of(documents, monkeypatch)
@@ -225,6 +250,19 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"store": {"type": "S3"}}, "/store/s3", "a bucket has to be described"),
     ({"store": {"s3": S3 | {"endpoint": "s3.example.com"}}}, "endpoint", "a URL, not a host"),
     ({"store": {"s3": S3 | {"secretKey": "x"}}}, "secretKey", "no keys in the values"),
+    ({"store": {"s3": {"endpoint": "https://a", "bucket": "abc"}}}, "secretName", "who may write?"),
+    ({"store": {"s3": S3 | {"bucket": "ab"}}}, "/store/s3/bucket", "a bucket has three letters"),
+    ({"store": {"s3": S3 | {"endpoint": "https://me:pw@a"}}}, "endpoint", "a login in the values"),
+    ({"store": {"s3": S3 | {"endpoint": "https://a/b"}}}, "endpoint", "the bucket is not in it"),
+    ({"images": {"amct": "https://r/amct"}}, "/images/amct", "an image of AMCT is no URL"),
+    ({"images": {"export": "a b"}}, "/images/export", "an image has no spaces"),
+    (
+        {"sourceEnvironment": {"AWS_SECRET_ACCESS_KEY": "x"}},
+        "propertyName 'AWS_SECRET_ACCESS_KEY'",
+        "logins are in Secrets",
+    ),
+    ({"sourceEnvironment": {"LD_PRELOAD": "x"}}, "propertyName 'LD_PRELOAD'", "a fixed list"),
+    ({"sourceEnvironment": {"NO_PROXY": ["a"]}}, "/sourceEnvironment/NO_PROXY", "one text"),
     ({"store": {"keepUnusedDays": 0}}, "/store/keepUnusedDays", "null keeps all, 0 means nothing"),
     ({"store": {"type": "SharedClaim"}}, "claimName", "a shared claim has a name"),
     ({"store": {"size": "20 GB"}}, "/store/size", "no quantity"),
