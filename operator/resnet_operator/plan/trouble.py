@@ -108,7 +108,10 @@ def _unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None
     total = nodes[1] if nodes else "0"
     lacking = sorted(set(INSUFFICIENT.findall(text)))
     if resource and resource in lacking:
-        message = f"0/{total} nodes have {count} free {resource}; free a chip or add a node"
+        message = (
+            f"0/{total} nodes have {count} free {resource}; free a chip, mend an unhealthy one "
+            "or add a node"
+        )
     elif lacking:
         message = (
             f"0/{total} nodes have enough free {', '.join(lacking)}; add nodes or ask for less"

@@ -96,7 +96,8 @@ CASES = (
             *unschedulable("0/3 nodes are available: 3 Insufficient huawei.com/Ascend310P."),
         ),
         Reason.UNSCHEDULABLE,
-        "0/3 nodes have 2 free huawei.com/Ascend310P; free a chip or add a node",
+        "0/3 nodes have 2 free huawei.com/Ascend310P; free a chip, mend an unhealthy one "
+        "or add a node",
         chips=2,
     ),
     Case(
@@ -106,7 +107,8 @@ CASES = (
             "untolerated taint {node-role.kubernetes.io/control-plane: }."
         ),
         Reason.UNSCHEDULABLE,
-        "0/2 nodes have 1 free huawei.com/Ascend310P; free a chip or add a node",
+        "0/2 nodes have 1 free huawei.com/Ascend310P; free a chip, mend an unhealthy one "
+        "or add a node",
     ),
     Case(
         "not enough memory",
