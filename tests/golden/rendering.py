@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.unit.controller.builders import an_artifact
+from tests.unit.controller.builders import MEASURED, an_artifact
 
 from resnet_operator import names
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.artifact import Artifact, TensorInfo
+from resnet_operator.measurement import Measurement, validation_key
 from resnet_operator.observed import Meta
+from resnet_operator.plan.contract import settle
 from resnet_operator.render.conversion import job, record_owner
 from resnet_operator.render.serving import (
     CONFIG_KEY,
@@ -27,6 +29,7 @@ from resnet_operator.render.serving import (
 )
 from resnet_operator.render.store import store_children, store_digest
 from resnet_operator.render.triton import config_pbtxt
+from resnet_operator.render.validation import result_content, validation_job
 from resnet_operator.resolve import Resolved, declared_digest, resolve
 from resnet_operator.settings import Settings, StoreType
 
@@ -71,14 +74,18 @@ class Case:
         for key in ("inputs", "outputs"):
             if key in record:
                 record[key] = tuple(TensorInfo.from_json(item) for item in record[key])
-        if "command" in record:
-            record["command"] = tuple(record["command"])
+        for key in ("command", "batch_sizes"):
+            if key in record:
+                record[key] = tuple(record[key])
+        artifact = an_artifact(**record)
         labels = folder / "labels.txt"
         return cls(
             service=meta,
-            resolved=resolve(name=meta.name, uid=UID, spec=spec, settings=settings),
+            resolved=settle(
+                resolve(name=meta.name, uid=UID, spec=spec, settings=settings), artifact
+            ),
             settings=settings,
-            artifact=an_artifact(**record),
+            artifact=artifact,
             labels=labels.read_text() if labels.exists() else None,
         )
 
@@ -117,10 +124,42 @@ class Case:
             ),
             "service": network_service(service=service, resolved=resolved),
         }
+        if resolved.spec.validation:
+            found |= self._gate(Meta.from_body({"metadata": about}), revision["data"][TEMPLATE_KEY])
         if settings.store.type is StoreType.SERVER:
             for child in store_children(service.namespace, settings):
                 found[f"store-{child['kind'].lower()}"] = child
         return found
+
+    def _gate(self, record: Meta, template: str) -> Children:
+        asked = self.resolved.spec.validation
+        assert asked is not None
+        key = validation_key(
+            validation=asked,
+            artifact=self.artifact,
+            uid=UID,
+            refetch=self.resolved.spec.model.refetch,
+        )
+        measured = Measurement.from_message(json.dumps(MEASURED), attempt=1)
+        return {
+            "validation-job": validation_job(
+                resolved=self.resolved,
+                artifact=self.artifact,
+                record=record,
+                validation=key,
+                attempt=1,
+                template=template,
+                settings=self.settings,
+            ),
+            "validation-result": result_content(
+                name=names.validation_name(self.resolved.source_key, key),
+                key=self.resolved.source_key,
+                validation=key,
+                record=record,
+                data=measured.to_record(),
+                immutable=True,
+            ),
+        }
 
     @property
     def revision(self) -> str:

@@ -152,23 +152,28 @@ def _candidate(
     meta = serving["metadata"]
     users = {k: v for k, v in meta["labels"].items() if not _is_ours(k)}
     annotations = {"annotations": meta["annotations"]} if meta.get("annotations") else {}
-    there = {volume["name"] for volume in base["volumes"]}  # both may have the bucket's keys
-    containers = [
-        _measured(container, asked, resolved) if container["name"] == TRITON else container
-        for container in base["containers"]
-    ]
+    init = [*extra["initContainers"], *base.get("initContainers", [])]
+    # Only Triton: what else may stand beside it brings clients, and would never end by itself.
+    triton = [c for c in base["containers"] if c["name"] == TRITON]
+    containers = [*(_measured(c, asked, resolved) for c in triton), *extra["containers"]]
+    mounted = {mount["name"] for c in (*init, *containers) for mount in c["volumeMounts"]}
+    # Both may have the bucket's keys.
+    volumes = {volume["name"]: volume for volume in (*extra["volumes"], *base["volumes"])}
     spec = {
         **base,
         **extra,
-        "initContainers": [*extra["initContainers"], *base.get("initContainers", [])],
-        "containers": [*containers, *extra["containers"]],
-        "volumes": [*base["volumes"], *(v for v in extra["volumes"] if v["name"] not in there)],
+        "initContainers": init,
+        "containers": containers,
+        "volumes": [volume for name, volume in volumes.items() if name in mounted],
     }
     return {"metadata": {"labels": users | gate["metadata"]["labels"], **annotations}, "spec": spec}
 
 
 def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) -> dict[str, Any]:
-    """Return Triton's container, told to time the chip first and to end when all is measured."""
+    """Return Triton's container, told to time the chip first and to end when all is measured.
+
+    Without probes: the timing may take longer than any load, and the evaluator looks after Triton.
+    """
     flags = [f"--until-file={DONE_FILE}"]
     if resolved.runtime == ASCEND_OM:
         flags = [
@@ -178,7 +183,7 @@ def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) 
         ]
     mount = {"name": "eval", "mountPath": "/eval"}
     return {
-        **container,
+        **{key: value for key, value in container.items() if not key.endswith("Probe")},
         "args": [*flags, *container["args"]],
         "volumeMounts": [*container["volumeMounts"], mount],
     }

@@ -21,7 +21,8 @@ from resnet_operator.api.validation import Validation
 from resnet_operator.artifact import Artifact
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.measurement import Measurement, in_words, shortfalls, validation_key
-from resnet_operator.render.validation import evaluation_spec
+from resnet_operator.render.serving import pod_template
+from resnet_operator.render.validation import evaluation_spec, validation_job
 
 DATASET = {"uri": "pvc://data/cifar100.tar", "sha256": "12" * 32, "format": "CifarPython"}
 
@@ -327,3 +328,51 @@ def test_the_evaluator_is_told_what_it_measures() -> None:
     assert order["dataset"] == DATASET
     assert order["benchmark"] == {"loops": 100}
     assert "thresholds" not in order, "it measures and does not judge"
+
+
+def candidate_of(spec: dict[str, Any], *, sidecar: str = "") -> dict[str, Any]:
+    """Return the spec of the candidate's pod; `sidecar` stands beside Triton in the revision."""
+    gate = {"validation": {"dataset": DATASET, "thresholds": {"minTop1": "0.5"}}}
+    found = resolved(merged(gate, spec))
+    template = pod_template(
+        service=a_meta(),
+        resolved=found,
+        artifact=an_artifact(),
+        revision="resnet50-0123456789",
+        has_labels=False,
+        settings=a_settings(),
+    )
+    if sidecar:
+        mounts = [{"name": "keys", "mountPath": "/keys"}]
+        template["spec"]["containers"].append({"name": sidecar, "volumeMounts": mounts})
+        template["spec"]["volumes"].append({"name": "keys", "secret": {"secretName": "tls"}})
+    job = validation_job(
+        resolved=found,
+        artifact=an_artifact(),
+        record=a_meta("record"),
+        validation="ab" * 8,
+        attempt=1,
+        template=json.dumps(template),
+        settings=a_settings(),
+    )
+    pod: dict[str, Any] = job["spec"]["template"]["spec"]
+    return pod
+
+
+def test_the_candidate_is_triton_and_the_evaluator_alone() -> None:
+    """Another container would never end, and with it the Job."""
+    pod = candidate_of({}, sidecar="gateway")
+    assert [container["name"] for container in pod["containers"]] == ["triton", "evaluate"]
+    assert "keys" not in {volume["name"] for volume in pod["volumes"]}
+
+
+def test_timing_the_chip_is_no_slow_start() -> None:
+    """It comes before Triton answers: a probe of the serving pod would end it."""
+    triton, _ = candidate_of({"serving": {"loadTimeoutSeconds": 30}})["containers"]
+    assert not [key for key in triton if key.endswith("Probe")]
+    assert triton["args"][0] == "--benchmark=/eval/benchmark.json"
+
+
+def test_without_a_chip_there_is_nothing_to_time() -> None:
+    pod = candidate_of({"accelerator": {"chip": "CPU"}})
+    assert pod["containers"][0]["args"][0] == "--until-file=/eval/done"
