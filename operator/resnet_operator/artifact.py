@@ -80,7 +80,7 @@ class Artifact:
             inputs=tuple(TensorInfo.from_json(value) for value in contract["inputs"]),
             outputs=tuple(TensorInfo.from_json(value) for value in contract["outputs"]),
             arch=convert.get("arch"),
-            notes=tuple(prepare.get("notes") or ()),
+            notes=(*(prepare.get("notes") or ()), *(convert.get("notes") or ())),
             quantizer=quantize.get("tool"),
             quantize_command=tuple(quantize.get("argv") or ()),
             batch_sizes=tuple(convert.get("batchSizes") or ()),

@@ -13,16 +13,14 @@ from urllib.parse import urlsplit
 
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
+from resnet_operator.batches import declared_batches
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
-from resnet_operator.model_config import check_overrides
 from resnet_operator.names import digest
 from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
 from resnet_operator.source_key import DECIDING, source_key
 
-DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
-QUANTIZED_BATCH_SIZES = (8,)
 DEFAULT_CLASSES = 1000
 SUFFIXES = {
     ".onnx": ModelFormat.ONNX,
@@ -109,16 +107,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     runtime = ASCEND_OM if on_chip else ONNX_RUNTIME
     conversion, batching = spec.conversion, spec.serving.batching
     model_format = _format(spec)
-    batch_sizes = _batch_sizes(conversion)
+    batches = declared_batches(spec, model_format)
     count = spec.accelerator.count or 1
-    max_batch_size = (batching and batching.max_batch_size) or batch_sizes[-1]
-    if max_batch_size > batch_sizes[-1]:
-        raise InvalidSpec(
-            f"serving.batching.maxBatchSize is {max_batch_size}, the largest of "
-            f"conversion.batchSizes is {batch_sizes[-1]}; raise batchSizes or lower maxBatchSize"
-        )
-    if spec.serving.config_overrides:
-        check_overrides(spec.serving.config_overrides, max_batch_size=max_batch_size)
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
     return Resolved(
@@ -130,14 +120,14 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         resource=_resource(spec, settings) if on_chip else None,
         runtime=runtime,
         format=model_format,
-        batch_sizes=batch_sizes,
+        batch_sizes=batches.sizes,
         small_channel=_small_channel(conversion),
         amct_image=amct_image(conversion, settings) if on_chip else None,
         export_image=export_image(model_format, settings),
         converter_image=converter_image(spec, settings) if on_chip else None,
         serving_image=serving_image(spec, settings, runtime),
-        max_batch_size=max_batch_size,
-        preferred_batch_sizes=_preferred(spec, batch_sizes, max_batch_size),
+        max_batch_size=batches.largest,
+        preferred_batch_sizes=batches.preferred,
         dynamic_batching=dynamic,
         max_queue_delay_microseconds=1000 if delay is None else delay,
         instances=count * (spec.serving.instances_per_chip or 1),
@@ -200,22 +190,17 @@ def _check_om(spec: ResNetServiceSpec) -> None:
     if spec.accelerator.chip == CPU:
         raise InvalidSpec("an OM runs on the chip it was made for; write an Ascend chip")
     conversion = spec.conversion
+    refused = (DECIDING | {"op_compiler_cache"}) - {"image", "batch_sizes"}
     options = (
-        conversion.model_dump(exclude_none=True, by_alias=True, include=DECIDING - {"image"})
+        conversion.model_dump(exclude_none=True, by_alias=True, include=refused)
         if conversion
         else {}
     )
-    extra = sorted(set(options) - {"batchSizes", "inputShapes"})
+    extra = sorted(options)
     if extra:
         raise InvalidSpec(
             f"remove conversion.{extra[0]}; an OM is served as it is and not converted again"
         )
-
-
-def _batch_sizes(conversion: Conversion | None) -> tuple[int, ...]:
-    if conversion and conversion.batch_sizes:
-        return tuple(conversion.batch_sizes)
-    return QUANTIZED_BATCH_SIZES if conversion and conversion.quantization else DEFAULT_BATCH_SIZES
 
 
 def _small_channel(conversion: Conversion | None) -> bool:
@@ -260,19 +245,3 @@ def _resource(spec: ResNetServiceSpec, settings: Settings) -> str:
             f"{', '.join(SLICE_SUFFIXES)}, or set accelerator.resourceName"
         )
     return resource + SLICE_SUFFIXES[part]
-
-
-def _preferred(
-    spec: ResNetServiceSpec, batch_sizes: tuple[int, ...], max_batch_size: int
-) -> tuple[int, ...]:
-    batching = spec.serving.batching
-    if batching and batching.preferred_batch_sizes:
-        too_large = [size for size in batching.preferred_batch_sizes if size > max_batch_size]
-        if too_large:
-            raise InvalidSpec(
-                f"serving.batching.preferredBatchSizes has {too_large[0]}, above the largest "
-                f"batch {max_batch_size}; remove it"
-            )
-        return tuple(batching.preferred_batch_sizes)
-    # Never 1: a preferred size of 1 sends every request alone and defeats the queue delay.
-    return tuple(size for size in batch_sizes if 1 < size <= max_batch_size)[-2:]

@@ -105,7 +105,7 @@ async def test_a_model_in_a_config_map(world: World) -> None:
 
 async def test_labels_of_the_classes_go_into_the_revision(world: World) -> None:
     await world.start()
-    text = "cat\ndog\n"
+    text = "cat\n" * 999 + "dog\n"
     labels = {"kind": "ConfigMap", "metadata": {"name": "labels"}, "data": {"labels.txt": text}}
     manifest = service(NAME)
     reference = {"name": "labels", "key": "labels.txt"}

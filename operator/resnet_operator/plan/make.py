@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
+from resnet_operator.errors import InvalidSpec
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Plan, Problem
 from resnet_operator.plan.conditions import Situation
+from resnet_operator.plan.contract import labels_problem, settle
 from resnet_operator.plan.conversion import ArtifactPlan, plan_artifact
 from resnet_operator.plan.deadline import seconds_left
 from resnet_operator.plan.housekeeping import plan_housekeeping
@@ -42,6 +45,17 @@ def make_plan(
     if conversion.again:
         return Plan(actions=conversion.actions, again=True)
     artifact = conversion.artifact
+    if artifact is not None:
+        try:
+            resolved = settle(resolved, artifact)
+            observed = replace(observed, service=replace(observed.service, resolved=resolved))
+            misfit = labels_problem(observed, artifact)
+        except InvalidSpec as error:
+            misfit = Problem(reason=error.reason, message=error.message, permanent=True)
+        if misfit is not None:
+            stuck = _stuck(observed, resolved, misfit, now=now, artifact=artifact)
+            plan = _say(observed, stuck, now=now, requeue_after=REFUSED_SECONDS)
+            return replace(plan, actions=conversion.actions)
     desired = (
         desired_revision(observed, resolved, artifact, settings=settings) if artifact else None
     )
@@ -78,14 +92,21 @@ def make_plan(
     )
 
 
-def _stuck(observed: Observed, resolved: Resolved, problem: Problem, *, now: datetime) -> Situation:
+def _stuck(
+    observed: Observed,
+    resolved: Resolved,
+    problem: Problem,
+    *,
+    now: datetime,
+    artifact: Artifact | None = None,
+) -> Situation:
     """Describe an object of which nothing can be written; what it has stays as it is."""
     record = observed.record
     deadline = resolved.progress_deadline_seconds
     left = seconds_left(problem, observed.service, deadline=deadline, now=now)
     return Situation(
         observed=observed,
-        artifact=Artifact.from_record(record.data()) if record else None,
+        artifact=artifact or (Artifact.from_record(record.data()) if record else None),
         problem=problem,
         stalled=problem.permanent or not left,
         wanted=wanted_replicas(resolved),

@@ -56,11 +56,9 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
             service.retry if situation.retry_handled else old["lastHandledRetry"]
         )
     if resolved is not None:
-        status |= {
-            "batch": ",".join(str(size) for size in resolved.batch_sizes),
-            "chip": resolved.chip,
-            "runtime": resolved.runtime,
-        }
+        status |= {"chip": resolved.chip, "runtime": resolved.runtime}
+        if sizes := resolved.batch_sizes or _sizes_of(situation.artifact):
+            status["batch"] = ",".join(str(size) for size in sizes)
     if situation.artifact and resolved is not None:
         status |= _artifact_status(situation.artifact, observed, resolved.model_name)
     else:
@@ -138,6 +136,10 @@ def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) ->
             **known,
         },
     }
+
+
+def _sizes_of(artifact: Artifact | None) -> tuple[int, ...]:
+    return artifact.batch_sizes if artifact else ()
 
 
 def _validation_status(gate: GatePlan) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator import names
+from resnet_operator.api.model import ModelFormat
 from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
@@ -73,7 +74,7 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         "sha256": model.sha256,
         "format": resolved.format,
         "chip": resolved.chip,
-        "batchSizes": list(resolved.batch_sizes),
+        "batchSizes": list(resolved.batch_sizes) or None,  # an OM tells its own
         "timeoutSeconds": resolved.timeout_seconds,
         "store": store_order(namespace, settings),
     }
@@ -150,6 +151,7 @@ def job(
         amct_image=resolved.amct_image,
         op_cache_claim=resolved.op_cache_claim,
         converter_image=resolved.converter_image,
+        convert_script="om.py" if resolved.format is ModelFormat.OM else "convert.py",
         converter_resources={"requests": requests, "limits": limits},
         convert_mounts=convert_mounts(settings),
         keep=keep_list(in_use, days=settings.store.keep_unused_days),

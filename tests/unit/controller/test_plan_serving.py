@@ -292,11 +292,12 @@ def test_a_change_to_the_service_alone_restarts_nobody() -> None:
 
 def test_labels_are_in_the_revision() -> None:
     world = World()
-    world.seen["labels"] = "cat\ndog\n"
+    cats = "cat\n" * 999
+    world.seen["labels"] = f"{cats}dog\n"
     world.serve()
     old = world.revision
-    assert world.body("ConfigMap", old)["data"]["labels.txt"] == "cat\ndog\n"
-    world.seen["labels"] = "cat\nmouse\n"
+    assert world.body("ConfigMap", old)["data"]["labels.txt"] == f"{cats}dog\n"
+    world.seen["labels"] = f"{cats}mouse\n"
     world.reconcile()
     assert world.revision != old
 

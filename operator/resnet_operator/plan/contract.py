@@ -1,0 +1,46 @@
+"""What only the artifact tells, held against the spec before pods are made. Called by `make`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.artifact import Artifact
+from resnet_operator.batches import fitted_batches
+from resnet_operator.observed import Observed
+from resnet_operator.plan.actions import Problem
+from resnet_operator.resolve import Resolved
+
+
+def settle(resolved: Resolved, artifact: Artifact) -> Resolved:
+    """Take the batch sizes of an OM from itself; raises InvalidSpec where they do not fit."""
+    if resolved.batch_sizes or not artifact.batch_sizes:
+        return resolved
+    found = fitted_batches(resolved.spec, artifact.batch_sizes, origin="the OM's batch sizes")
+    return replace(
+        resolved,
+        batch_sizes=found.sizes,
+        max_batch_size=found.largest,
+        preferred_batch_sizes=found.preferred,
+    )
+
+
+def labels_problem(observed: Observed, artifact: Artifact) -> Problem | None:
+    """Say where labels and classes are not equally many: every answer would be named wrongly."""
+    if observed.labels is None:
+        return None
+    output = artifact.outputs[0]
+    labels, classes = count_labels(observed.labels), math.prod(output.dims)
+    if labels == classes:
+        return None
+    message = (
+        f"model.classLabels has {labels} labels, the model's output {output.name} has {classes} "
+        "classes; correct the ConfigMap"
+    )
+    return Problem(reason=Reason.INVALID_SPEC, message=message)
+
+
+def count_labels(text: str) -> int:
+    """Return how many lines Triton reads; an empty line at the end is none."""
+    return len(text.rstrip().splitlines())
