@@ -32,10 +32,17 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Names of this machine and of metadata services, for when a proxy does the resolving.
 REFUSED_NAMES = ("localhost", "metadata", "metadata.google.internal", "instance-data")
 # What the standard library's properties do not cover: metadata services of clouds outside
-# 169.254.0.0/16 (AWS on IPv6, Alibaba, Oracle), and "this network", which Linux takes for itself.
+# 169.254.0.0/16 (AWS on IPv6, Alibaba, Oracle), "this network", which Linux takes for itself, and
+# everybody.
 REFUSED_NETWORKS: tuple[IPNetwork, ...] = tuple(
     ipaddress.ip_network(text)
-    for text in ("fd00:ec2::/32", "100.100.100.200/32", "192.0.0.192/32", "0.0.0.0/8")
+    for text in (
+        "fd00:ec2::/32",
+        "100.100.100.200/32",
+        "192.0.0.192/32",
+        "0.0.0.0/8",
+        "255.255.255.255/32",
+    )
 )
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 

@@ -223,7 +223,11 @@ def _validator(response: urllib3.BaseHTTPResponse) -> str | None:
 
 # The first kind that fits, what it means, and whether asking again can help.
 MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
-    (exceptions.ProxyError, "the proxy does not let the request through ({kind})", True),
+    (
+        exceptions.ProxyError,
+        "the proxy does not let the request through ({error.original_error})",
+        True,
+    ),
     (exceptions.NameResolutionError, "the host name cannot be resolved", True),
     (exceptions.NewConnectionError, "the host refuses the connection or is not reachable", True),
     (exceptions.ConnectTimeoutError, "the host does not answer", True),

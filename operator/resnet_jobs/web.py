@@ -91,7 +91,7 @@ class Web:
         if proxy is not None:
             self._guard.check_name(parts.hostname or "")
         with explained():
-            return self._pool(proxy).urlopen(
+            response = self._pool(proxy).urlopen(
                 method,
                 url,
                 body=body,
@@ -101,6 +101,14 @@ class Web:
                 retries=False,
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             )
+        if proxy is not None and response.status == 407:
+            response.close()
+            raise UnreachableError(
+                "the proxy wants a login: write it into HTTP_PROXY and HTTPS_PROXY of the "
+                "operator's setting sourceEnvironment",
+                may_pass=False,
+            )
+        return response
 
     def _pool(self, proxy: str | None) -> urllib3.PoolManager:
         if proxy not in self._pools:

@@ -1,11 +1,15 @@
-"""A web server on loopback whose answers a test writes down one by one."""
+"""A web server on loopback whose answers a test writes down one by one, with or without TLS."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.servers import Certificate
 
 Answer = Callable[["Handler"], None]
 
@@ -22,23 +26,29 @@ class Handler(BaseHTTPRequestHandler):
         step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         step(self)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_MOVE = do_DELETE = answer  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_MOVE = do_DELETE = do_CONNECT = answer  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextlib.contextmanager
-def serving(*script: Answer) -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
+def serving(
+    *script: Answer, certificate: Certificate | None = None
+) -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
     """(address, requests seen). Ends with the block."""
     seen: list[tuple[str, dict[str, str]]] = []
     handler = type("Scripted", (Handler,), {"script": list(script), "seen": seen})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", seen
+            yield f"http{'s' * bool(certificate)}://127.0.0.1:{server.server_port}", seen
         finally:
             server.shutdown()
             thread.join()
@@ -74,10 +84,39 @@ def status(number: int, **headers: str) -> Answer:
     return send
 
 
+def redirect(place: list[str], number: int = 302) -> Answer:
+    """To an address that the test knows only once the server runs."""
+    return lambda handler: status(number, Location=place[0])(handler)
+
+
+def tunnel(port: int) -> Answer:
+    """What a proxy does with CONNECT, to this machine's port whatever host was asked for."""
+
+    def connect(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.close_connection = True
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            client = handler.connection
+            back = threading.Thread(target=copy_bytes, args=(server, client), daemon=True)
+            back.start()
+            copy_bytes(client, server)
+            back.join()
+
+    return connect
+
+
+def copy_bytes(source: socket.socket, target: socket.socket) -> None:
+    """Until one side hangs up, which the other is then told."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
 def unused_address() -> str:
     """An address of this machine where nobody listens."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
