@@ -74,7 +74,7 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         "sha256": model.sha256,
         "format": resolved.format,
         "chip": resolved.chip,
-        "batchSizes": list(resolved.batch_sizes) or None,  # an OM tells its own
+        "batchSizes": _batch_sizes(resolved),
         "timeoutSeconds": resolved.timeout_seconds,
         "store": store_order(namespace, settings),
     }
@@ -101,6 +101,14 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         "opCompilerCache": bool(conversion and conversion.op_compiler_cache),
     }
     return order | {key: True for key, on in switches.items() if on}
+
+
+def _batch_sizes(resolved: Resolved) -> list[int] | None:
+    """Of an OM only what is declared: the file tells its own, and both are compared."""
+    if resolved.format is not ModelFormat.OM:
+        return list(resolved.batch_sizes)
+    conversion = resolved.spec.conversion
+    return conversion.batch_sizes if conversion else None
 
 
 def job(
