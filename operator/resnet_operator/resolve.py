@@ -17,17 +17,11 @@ from resnet_operator.batches import declared_batches
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
+from resnet_operator.model_format import format_of
 from resnet_operator.names import digest
 from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
 from resnet_operator.source_key import DECIDING, source_key
 
-DEFAULT_CLASSES = 1000
-SUFFIXES = {
-    ".onnx": ModelFormat.ONNX,
-    ".om": ModelFormat.OM,
-    ".pth": ModelFormat.PYTORCH,
-    ".torchscript": ModelFormat.TORCH_SCRIPT,
-}
 # MindCluster's templates of static vNPU slices, and what the resource's name then ends with.
 SLICE_SUFFIXES = {
     "vir01": "-1c",
@@ -165,21 +159,8 @@ def declared_digest(
 
 
 def _format(spec: ResNetServiceSpec) -> ModelFormat:
-    """Return the declared format, else that of the suffix, else ONNX; and check what it needs."""
-    model = spec.model
-    path = urlsplit(model.uri).path.lower()
-    found = model.format or next(
-        (kind for suffix, kind in SUFFIXES.items() if path.endswith(suffix)), ModelFormat.ONNX
-    )
-    if found is ModelFormat.PYTORCH and model.pytorch is None:
-        raise InvalidSpec(
-            "a PyTorch file holds weights only; write model.pytorch.architecture, for example "
-            "resnet50, or format: TorchScript"
-        )
-    if found is not ModelFormat.PYTORCH and model.pytorch is not None:
-        raise InvalidSpec(f"remove model.pytorch, or write model.format: PyTorch; it is {found}")
-    if found is not ModelFormat.ONNX and model.quantized:
-        raise InvalidSpec(f"remove model.quantized; only ONNX can come quantized, this is {found}")
+    """Return the format, checked against all that the spec says."""
+    found = format_of(spec.model)
     if found is ModelFormat.OM:
         _check_om(spec)
     check_bars(spec, found)

@@ -30,6 +30,8 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "serving.batching.maxBatchSize": {"conversion.batchSizes": [1, 2048]},
     "serving.batching.preferredBatchSizes": {"conversion.batchSizes": [2048]},
     "serving.batching.preferredBatchSizes[]": {"conversion.batchSizes": [2048]},
+    "model.inputs": {"model.format": "TorchScript"},
+    "model.pytorch": {"model.format": "PyTorch"},
     # It replaces all other fields.
     "conversion.preprocessing.rawAIPP": {"conversion.preprocessing": {}},
 }
@@ -112,8 +114,15 @@ def _bound(path: str, keyword: str, node: Schema) -> Bound:
         at=at,
         beyond=beyond,
         message=message,
-        context=CONTEXT.get(path, {}),
+        context=next((CONTEXT[where] for where in _around(path) if where in CONTEXT), {}),
     )
+
+
+def _around(path: str) -> Iterator[str]:
+    """Yield the path and those of what it is in, the innermost first."""
+    parts = path.replace("[]", ".[]").split(".")
+    for count in range(len(parts), 0, -1):
+        yield ".".join(parts[:count]).replace(".[]", "[]")
 
 
 def _values(path: str, keyword: str, node: Schema) -> tuple[Any, Any, str]:

@@ -22,6 +22,68 @@ def pictures(reason: str, refused: dict[str, Any], message: str, accepted: dict[
     return case(reason, refused=picture(**refused), message=message, accepted=picture(**accepted))
 
 
+NETWORK = {"architecture": "resnet50"}
+PICTURE = [{"name": "input", "dataType": "FP32", "dims": [3, 224, 224]}]
+
+
+def model(reason: str, refused: dict[str, Any], message: str, accepted: dict[str, Any]) -> Any:
+    return case(reason, refused={"model": refused}, message=message, accepted={"model": accepted})
+
+
+FORMAT_RULES = [
+    model(
+        "weights and scripts have the same suffix",
+        {"uri": "https://h/r.PT?x=1", "pytorch": NETWORK},
+        "write format: PyTorch or TorchScript; files of both are called .pt",
+        {"uri": "https://h/r.PT?x=1", "pytorch": NETWORK, "format": "PyTorch"},
+    ),
+    model(
+        "weights without a network, by the suffix",
+        {"uri": "pvc://m/a/r.pth"},
+        "write pytorch.architecture, for example resnet50",
+        {"uri": "pvc://m/a/r.pth", "pytorch": NETWORK},
+    ),
+    model(
+        "weights without a network, as declared",
+        {"uri": "configmap://m/r", "format": "PyTorch"},
+        "write pytorch.architecture, for example resnet50",
+        {"uri": "configmap://m/r", "format": "PyTorch", "pytorch": NETWORK},
+    ),
+    model(
+        "a suffix in the query is none",
+        {"uri": "https://h/r.onnx?name=a.pth", "pytorch": NETWORK},
+        "remove pytorch, or write format: PyTorch",
+        {"uri": "https://h/r.pth?name=a.onnx", "pytorch": NETWORK},
+    ),
+    model(
+        "a script has its network in it",
+        {"uri": "pvc://m/r.torchscript", "pytorch": NETWORK, "inputs": PICTURE},
+        "remove pytorch, or write format: PyTorch",
+        {"uri": "pvc://m/r.torchscript", "inputs": PICTURE},
+    ),
+    model(
+        "a script does not know its pictures' size",
+        {"uri": "pvc://m/r.pt", "format": "TorchScript"},
+        "write inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]",
+        {"uri": "pvc://m/r.pt", "format": "TorchScript", "inputs": PICTURE},
+    ),
+    model(
+        "an ONNX model does",
+        {"uri": "pvc://m/r.onnx", "inputs": PICTURE},
+        "remove inputs; an ONNX model names them itself",
+        {"uri": "pvc://m/r.pth", "pytorch": NETWORK, "inputs": PICTURE},
+    ),
+    *[
+        model(
+            "AMCT's result is an ONNX model",
+            {"uri": f"pvc://m/r.{suffix}", "quantized": True, **more},
+            "remove quantized; only an ONNX model can come quantized",
+            {"uri": f"pvc://m/r.{suffix}", "quantized": False, **more},
+        )
+        for suffix, more in [("pth", {"pytorch": NETWORK}), ("torchscript", {"inputs": PICTURE})]
+    ],
+]
+
 CONVERSION_RULES = [
     uri("a bucket alone", "s3://models", S3, "s3://models/a/b.onnx"),
     uri("a bucket with a capital", "obs://Models/a", S3, "obs://models/A"),

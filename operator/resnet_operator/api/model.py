@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from resnet_operator.api.base import ApiModel, Sha256, rule, text
+from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.api.source import FORMS, uri
 
@@ -98,6 +98,18 @@ class ClassLabels(ApiModel):
     )
 
 
+def _has_suffix(suffix: str) -> str:
+    return f"self.uri.matches('(?i)^[^?#]*[.]{suffix}([?#]|$)')"
+
+
+# As `model_format.format_of` decides it, for the rules.
+FORMAT = (
+    "(has(self.format) ? self.format : "
+    f"{_has_suffix('pth')} ? 'PyTorch' : {_has_suffix('torchscript')} ? 'TorchScript' : "
+    f"{_has_suffix('om')} ? 'OM' : 'ONNX')"
+)
+
+
 class Model(ApiModel):
     """Where the model lies and what it is called."""
 
@@ -123,11 +135,13 @@ class Model(ApiModel):
     )
     format: ModelFormat | None = Field(
         default=None,
-        description="Format of the file; default ONNX.",
-        # The others are half built: the CRD offers them when they work from end to end.
-        json_schema_extra={"enum": [ModelFormat.ONNX.value]},
+        description=(
+            "Format of the file; default by its suffix: .onnx, .pth or .torchscript, else ONNX."
+        ),
+        # OM is half built: the CRD offers it when it works from end to end.
+        json_schema_extra={"enum": ["ONNX", "PyTorch", "TorchScript"]},
     )
-    pytorch: SkipJsonSchema[PyTorch | None] = Field(
+    pytorch: PyTorch | None = Field(
         default=None, description="Which network the weights of a PyTorch file belong to."
     )
     quantized: bool | None = Field(
@@ -161,11 +175,43 @@ class Model(ApiModel):
         default=None,
         description="ConfigMap key with PEM certificates that the sources' servers are trusted by.",
     )
-    inputs: SkipJsonSchema[DeclaredTensors | None] = Field(
+    inputs: DeclaredTensors | None = Field(
         default=None,
-        description="The model's inputs, where an OM or TorchScript file does not tell them.",
+        description="The model's inputs, which a TorchScript file does not tell.",
     )
     outputs: SkipJsonSchema[DeclaredTensors | None] = Field(
         default=None,
         description="The model's outputs, where an OM file does not tell them.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                f"has(self.format) || !{_has_suffix('pt')}",
+                "write format: PyTorch or TorchScript; files of both are called .pt",
+            ),
+            rule(
+                f"has(self.pytorch) || {FORMAT} != 'PyTorch'",
+                "write pytorch.architecture, for example resnet50; a PyTorch file holds weights "
+                "only (one with the whole network in it is TorchScript)",
+            ),
+            rule(
+                f"!has(self.pytorch) || {FORMAT} == 'PyTorch'",
+                "remove pytorch, or write format: PyTorch; only bare weights need a network",
+            ),
+            rule(
+                f"!has(self.quantized) || !self.quantized || {FORMAT} == 'ONNX'",
+                "remove quantized; only an ONNX model can come quantized",
+            ),
+            rule(
+                f"has(self.inputs) || {FORMAT} != 'TorchScript'",
+                "write inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]; "
+                "a TorchScript file does not tell how large they are",
+            ),
+            rule(
+                f"!has(self.inputs) || {FORMAT} != 'ONNX'",
+                "remove inputs; an ONNX model names them itself, and conversion.inputShapes closes "
+                "their open dimensions",
+            ),
+        )
     )

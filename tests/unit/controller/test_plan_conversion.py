@@ -201,9 +201,9 @@ MORE_STAGES = (
     ),
     (
         "weights are exported before they are inspected",
-        {"model": {"uri": "https://h/r.torchscript"}},
+        {"model": {"uri": "https://h/r.pth", "pytorch": {"architecture": "resnet18"}}},
         [DONE["fetch"], running("export")],
-        ("Fetching", "TorchScript is being exported to ONNX"),
+        ("Fetching", "PyTorch is being exported to ONNX"),
     ),
     (
         "an OM is only read",

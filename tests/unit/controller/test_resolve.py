@@ -87,6 +87,7 @@ CPU = {"accelerator": {"chip": "CPU"}}
 PREPROCESSING = {"pixelFormat": "RGB888", "source": {"height": 32, "width": 32}}
 QUANTIZATION = {"calibration": {"uri": "pvc://data/pictures.tar"}}
 TOOLS = {"amct_image": "registry.example/amct:1", "export_image": "registry.example/export:1"}
+PICTURE = {"name": "input", "dataType": "FP32", "dims": [3, 224, 224]}
 GIVEN = (
     Given(
         "a quantized model has one batch size, and needs AMCT's image",
@@ -122,8 +123,20 @@ GIVEN = (
     ),
     Given(
         "so is TorchScript",
-        {"model": {"uri": "pvc://m/r.torchscript"}},
+        {"model": {"uri": "pvc://m/r.torchscript", "inputs": [PICTURE]}},
         {"format": "TorchScript", "export_image": "registry.example/export:1"},
+        TOOLS,
+    ),
+    Given(
+        "the same name for weights, which say so",
+        {
+            "model": {
+                "uri": "pvc://m/r.pt",
+                "format": "PyTorch",
+                "pytorch": {"architecture": "resnet18"},
+            }
+        },
+        {"format": "PyTorch", "export_image": "registry.example/export:1"},
         TOOLS,
     ),
     Given(
@@ -261,6 +274,29 @@ REFUSED = (
         "remove model.pytorch, or write model.format: PyTorch; it is ONNX",
     ),
     Refused(
+        "two kinds of file have this suffix",
+        {"model": {"uri": "https://host/a/R.PT?x=1"}},
+        "write model.format: PyTorch or TorchScript; files of both are called .pt",
+        TOOLS,
+    ),
+    Refused(
+        "a script does not know its pictures' size",
+        {"model": {"uri": "pvc://m/r.pt", "format": "TorchScript"}},
+        "write model.inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]",
+        TOOLS,
+    ),
+    Refused(
+        "an ONNX model does",
+        {"model": {"inputs": [PICTURE]}},
+        "remove model.inputs; an ONNX model names its inputs itself",
+    ),
+    Refused(
+        "AMCT makes no weights",
+        {"model": {"uri": "pvc://m/r.pt", "format": "TorchScript", "quantized": True}},
+        "remove model.quantized; only ONNX can come quantized, this is TorchScript",
+        TOOLS,
+    ),
+    Refused(
         "an OM that says it is quantized",
         {"model": {"uri": "pvc://m/r.om", "quantized": True}},
         "remove model.quantized; only ONNX can come quantized, this is OM",
@@ -282,7 +318,7 @@ REFUSED = (
     ),
     Refused(
         "no image with torch",
-        {"model": {"uri": "pvc://m/r.torchscript"}},
+        {"model": {"uri": "pvc://m/r.torchscript", "inputs": [PICTURE]}},
         "no image with torch is set, which format TorchScript needs",
     ),
     Refused(

@@ -1,0 +1,53 @@
+"""What kind of file the model is: as declared, else by its suffix; and what each kind needs.
+
+Called by `resolve`. The CRD's rules say the same; this is for objects that are older than they.
+Pure.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from resnet_operator.api.model import Model, ModelFormat
+from resnet_operator.errors import InvalidSpec
+
+SUFFIXES = {
+    ".onnx": ModelFormat.ONNX,
+    ".om": ModelFormat.OM,
+    ".pth": ModelFormat.PYTORCH,
+    ".torchscript": ModelFormat.TORCH_SCRIPT,
+}
+# Weights and TorchScript are both saved under this name.
+AMBIGUOUS = ".pt"
+
+
+def format_of(model: Model) -> ModelFormat:
+    """Return the format; raises InvalidSpec where the rest of the model does not fit it."""
+    path = urlsplit(model.uri).path.lower()
+    if model.format is None and path.endswith(AMBIGUOUS):
+        raise InvalidSpec(
+            "write model.format: PyTorch or TorchScript; files of both are called .pt"
+        )
+    found = model.format or next(
+        (kind for suffix, kind in SUFFIXES.items() if path.endswith(suffix)), ModelFormat.ONNX
+    )
+    if found is ModelFormat.PYTORCH and model.pytorch is None:
+        raise InvalidSpec(
+            "a PyTorch file holds weights only; write model.pytorch.architecture, for example "
+            "resnet50, or format: TorchScript"
+        )
+    if found is not ModelFormat.PYTORCH and model.pytorch is not None:
+        raise InvalidSpec(f"remove model.pytorch, or write model.format: PyTorch; it is {found}")
+    if found is not ModelFormat.ONNX and model.quantized:
+        raise InvalidSpec(f"remove model.quantized; only ONNX can come quantized, this is {found}")
+    if found is ModelFormat.TORCH_SCRIPT and not model.inputs:
+        raise InvalidSpec(
+            "write model.inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]; "
+            "a TorchScript file does not tell how large its inputs are"
+        )
+    if found is ModelFormat.ONNX and model.inputs:
+        raise InvalidSpec(
+            "remove model.inputs; an ONNX model names its inputs itself, and "
+            "conversion.inputShapes closes their open dimensions"
+        )
+    return found
