@@ -129,8 +129,9 @@ def _check_chip(facts: Facts, chip: str) -> None:
     raise DriverError(
         "ChipMismatch",
         72,
-        "the OM was made for {}, and spec.accelerator.chip is {}: bring an OM for {}, or correct "
-        "the chip".format(facts.chip, chip, chip),
+        "the OM was made for {}, not {}: bring another OM, or correct spec.accelerator.chip".format(
+            facts.chip, chip
+        ),
     )
 
 
@@ -141,8 +142,8 @@ def _batches(facts: Facts, declared: list[int] | None, complaint: str) -> list[i
         raise DriverError(
             "InvalidSpec",
             64,
-            "spec.conversion.batchSizes is {}, and the OM was made for {}: remove batchSizes, or "
-            "bring another OM".format(declared, facts.batches),
+            "the OM was made for batch {}, spec.conversion.batchSizes says {}: remove it, or bring "
+            "another OM".format(facts.batches, declared),
         )
     return facts.batches or list(declared or ())
 

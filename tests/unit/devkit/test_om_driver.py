@@ -116,8 +116,8 @@ REFUSALS: list[tuple[str, dict[str, Any], str, int, str]] = [
         "ChipMismatch",
         72,
         (
-            "the OM was made for Ascend310P3, and spec.accelerator.chip is Ascend910B4: bring an "
-            "OM for Ascend910B4, or correct the chip"
+            "the OM was made for Ascend310P3, not Ascend910B4: bring another OM, or correct "
+            "spec.accelerator.chip"
         ),
     ),
     (
@@ -126,8 +126,8 @@ REFUSALS: list[tuple[str, dict[str, Any], str, int, str]] = [
         "InvalidSpec",
         64,
         (
-            "spec.conversion.batchSizes is [1, 2], and the OM was made for [1, 4]: remove "
-            "batchSizes, or bring another OM"
+            "the OM was made for batch [1, 4], spec.conversion.batchSizes says [1, 2]: remove it, "
+            "or bring another OM"
         ),
     ),
     (

@@ -276,7 +276,7 @@ ENDINGS: list[tuple[str, str, dict[str, Any], str, int, str]] = [
         WHOLE,
         "ChipMismatch",
         72,
-        "the OM was made for Ascend910B, and spec.accelerator.chip is Ascend310P3",
+        "the OM was made for Ascend910B, not Ascend310P3",
     ),
     (
         "more than a Job can report",
