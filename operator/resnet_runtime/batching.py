@@ -134,9 +134,9 @@ def answer(
     specs: Sequence[TensorSpec],
     outputs: Sequence[Any],
 ) -> None:
-    """Slice the outputs, each request its own rows, in the type that config.pbtxt declares."""
+    """Slice the outputs, each request its own rows, in the type and shape of config.pbtxt."""
     typed = [
-        (spec.name, array.astype(spec.dtype, copy=False))
+        (spec.name, _as_answered(spec, array.astype(spec.dtype, copy=False)))
         for spec, array in zip(specs, outputs)  # noqa: B905
     ]
     start = 0
@@ -146,6 +146,10 @@ def answer(
             output_tensors=[to_tensor(name, array[start:stop]) for name, array in typed]
         )
         start = stop
+
+
+def _as_answered(spec: TensorSpec, array: Any) -> Any:
+    return array if spec.answered is None else array.reshape(len(array), *spec.answered)
 
 
 def answer_error(

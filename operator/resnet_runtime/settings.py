@@ -42,11 +42,16 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or output as config.pbtxt declares it; `dims` without the batch dimension."""
+    """An input or output as config.pbtxt declares it; `dims` without the batch dimension.
+
+    `answered` is what clients get where that is another shape: [1] for a model's one number a
+    sample, which has no dims. Triton reshapes what goes in, and leaves what comes out to us.
+    """
 
     name: str
     triton_type: str
     dims: Tuple[int, ...]
+    answered: Optional[Tuple[int, ...]] = None
 
     @property
     def dtype(self) -> Any:
@@ -105,7 +110,13 @@ def _specs(config: Dict[str, Any], kind: str) -> Tuple[TensorSpec, ...]:
                     kind, entry["name"], entry["data_type"]
                 )
             )
-    return tuple(
-        TensorSpec(entry["name"], entry["data_type"], tuple(int(size) for size in entry["dims"]))
-        for entry in config[kind]
-    )
+    return tuple(_spec(entry) for entry in config[kind])
+
+
+def _spec(entry: Dict[str, Any]) -> TensorSpec:
+    dims = tuple(int(size) for size in entry["dims"])
+    name, kind = entry["name"], entry["data_type"]
+    if "reshape" not in entry:
+        return TensorSpec(name, kind, dims)
+    own = tuple(int(size) for size in entry["reshape"].get("shape", ()))
+    return TensorSpec(name, kind, own, answered=dims)

@@ -84,6 +84,7 @@ class Model:
     instances: int = 1
     warmup: bool = True
     parameters: dict[str, str] = field(default_factory=dict)
+    config: str = ""  # the whole config.pbtxt, where a test brings its own
 
     def lay_out(self, folder: Path) -> None:
         version = folder / self.name / "1"
@@ -109,7 +110,7 @@ class Model:
         )
         for key, value in {"model_file": str(self.file), **self.parameters}.items():
             text += f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
-        (folder / self.name / "config.pbtxt").write_text(text)
+        (folder / self.name / "config.pbtxt").write_text(self.config or text)
 
 
 def digits_on_cpu(**changes: Any) -> Model:

@@ -27,14 +27,10 @@ ATC = (
 FP16_TOLERANCE = 0.02  # of logits between -10 and 10
 
 
-def convert(folder: Path, *flags: str) -> Path:
+def convert(folder: Path, *flags: str, model: Path = DIGITS / "digits-resnet.onnx") -> Path:
     """Run the simulated ATC as the conversion Job does; return the OM."""
     arguments = [
-        *(
-            "--framework=5",
-            f"--model={DIGITS / 'digits-resnet.onnx'}",
-            f"--output={folder / 'model'}",
-        ),
+        *("--framework=5", f"--model={model}", f"--output={folder / 'model'}"),
         *("--input_format=NCHW", *flags, "--soc_version=Ascend310P3", "--log=error"),
     ]
     subprocess.run(

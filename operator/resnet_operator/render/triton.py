@@ -28,13 +28,18 @@ TYPE_BYTES = {
     "UINT64": 8,
 }
 ANSWERED_AS_FP32 = {"FP16", "BF16"}
+# Triton knows no tensor without dims: one number a sample, as of ArgMax, is [1] to its clients.
+ONE_NUMBER = (1,)
 
 
 @dataclass(frozen=True)
 class ConfigTensor:
+    """`dims` are the client's; `is_one_number` says that the model's own are none."""
+
     name: str
     data_type: str
     dims: tuple[int, ...]
+    is_one_number: bool = False
     format: str | None = None
     label_filename: str | None = None
 
@@ -66,7 +71,11 @@ def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) ->
 def output_types(artifact: Artifact) -> tuple[TensorInfo, ...]:
     """Return the outputs as clients see them."""
     return tuple(
-        TensorInfo(t.name, "FP32" if t.data_type in ANSWERED_AS_FP32 else t.data_type, t.dims)
+        TensorInfo(
+            t.name,
+            "FP32" if t.data_type in ANSWERED_AS_FP32 else t.data_type,
+            t.dims or ONE_NUMBER,
+        )
         for t in artifact.outputs
     )
 
@@ -93,18 +102,26 @@ def intra_op_threads(resolved: Resolved) -> int:
 def _input(tensor: TensorInfo) -> ConfigTensor:
     # A picture of one or three channels; Triton allows a format for three dims only.
     layout = tensor.layout
-    if layout is None and tensor.dims[0] in {1, 3}:
+    if layout is None and tensor.dims[:1] in {(1,), (3,)}:
         layout = "NCHW"
     named = layout and len(tensor.dims) == 3
     return ConfigTensor(
-        tensor.name, tensor.data_type, tensor.dims, format=f"FORMAT_{layout}" if named else None
+        tensor.name,
+        tensor.data_type,
+        tensor.dims or ONE_NUMBER,
+        is_one_number=not tensor.dims,
+        format=f"FORMAT_{layout}" if named else None,
     )
 
 
 def _output(tensor: TensorInfo, *, has_labels: bool) -> ConfigTensor:
     data_type = "FP32" if tensor.data_type in ANSWERED_AS_FP32 else tensor.data_type
     return ConfigTensor(
-        tensor.name, data_type, tensor.dims, label_filename="labels.txt" if has_labels else None
+        tensor.name,
+        data_type,
+        tensor.dims or ONE_NUMBER,
+        is_one_number=not tensor.dims,
+        label_filename="labels.txt" if has_labels else None,
     )
 
 

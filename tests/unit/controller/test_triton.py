@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from tests.unit.controller.builders import an_artifact, resolved, tensor
 
-from resnet_operator.render.triton import intra_op_threads, shared_memory_bytes
+from resnet_operator.render.triton import (
+    config_pbtxt,
+    intra_op_threads,
+    output_types,
+    shared_memory_bytes,
+)
 
 MIB = 2**20
 PICTURE = 3 * 224 * 224 * 4
@@ -68,3 +73,25 @@ THREADS: tuple[tuple[str, dict[str, Any], int], ...] = (
 @pytest.mark.parametrize(("reason", "resources", "threads"), THREADS)
 def test_threads(reason: str, resources: dict[str, Any], threads: int) -> None:
     assert intra_op_threads(resolved({"serving": {"resources": resources}})) == threads, reason
+
+
+def test_one_number_a_sample_has_one_dimension_for_clients() -> None:
+    """ArgMax gives [N]; Triton refuses an empty `dims`."""
+    made = an_artifact(
+        inputs=(tensor("picture", 3, 32, 32), tensor("threshold")),
+        outputs=(tensor("class", data_type="INT64"), tensor("scores", 10)),
+    )
+    assert [(seen.name, seen.dims) for seen in output_types(made)] == [
+        ("class", (1,)),
+        ("scores", (10,)),
+    ]
+    text = config_pbtxt(resolved=resolved(), artifact=made, has_labels=False)
+    assert (
+        'output [ { name: "class" data_type: TYPE_INT64 dims: [ 1 ] reshape { shape: [ ] } } ]'
+        in text
+    )
+    assert 'output [ { name: "scores" data_type: TYPE_FP32 dims: [ 10 ] } ]' in text
+    assert (
+        'input [ { name: "threshold" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] } } ]'
+        in text
+    )
