@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
@@ -136,10 +135,9 @@ class Model(ApiModel):
     format: ModelFormat | None = Field(
         default=None,
         description=(
-            "Format of the file; default by its suffix: .onnx, .pth or .torchscript, else ONNX."
+            "Format of the file; default by its suffix: .onnx, .om, .pth or .torchscript, else "
+            "ONNX."
         ),
-        # OM is half built: the CRD offers it when it works from end to end.
-        json_schema_extra={"enum": ["ONNX", "PyTorch", "TorchScript"]},
     )
     pytorch: PyTorch | None = Field(
         default=None, description="Which network the weights of a PyTorch file belong to."
@@ -177,11 +175,11 @@ class Model(ApiModel):
     )
     inputs: DeclaredTensors | None = Field(
         default=None,
-        description="The model's inputs, which a TorchScript file does not tell.",
+        description="The model's inputs, where a TorchScript file or an OM does not tell them.",
     )
-    outputs: SkipJsonSchema[DeclaredTensors | None] = Field(
+    outputs: DeclaredTensors | None = Field(
         default=None,
-        description="The model's outputs, where an OM file does not tell them.",
+        description="The model's outputs, where an OM or a quantized model does not tell them.",
     )
 
     model_config = ConfigDict(
@@ -207,6 +205,10 @@ class Model(ApiModel):
                 f"has(self.inputs) || {FORMAT} != 'TorchScript'",
                 "write inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]; "
                 "a TorchScript file does not tell how large they are",
+            ),
+            rule(
+                f"!has(self.outputs) || {FORMAT} in ['ONNX', 'OM']",
+                "remove outputs; the exported model tells them itself",
             ),
             rule(
                 f"!has(self.inputs) || {FORMAT} != 'ONNX'",

@@ -13,7 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
-from resnet_operator.api.model import Model, ModelFormat
+from resnet_operator.api.model import FORMAT, Model, ModelFormat
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
 from resnet_operator.api.validation import Validation
 
@@ -49,6 +49,16 @@ OF_ATC = (
     "configFiles",
     "opCompilerCache",
     "extraArgs",
+)
+
+
+IS_OM = f"{FORMAT.replace('self.', 'self.model.')} == 'OM'"
+NOT_OF_OM = ("inputShapes", *(name for name in OF_ATC if name != "image"))
+LARGEST = (
+    "(has(self.conversion) && has(self.conversion.batchSizes) ? "
+    "self.conversion.batchSizes[self.conversion.batchSizes.size() - 1] : "
+    # Only the file knows; what is too large is refused when it has been read.
+    f"{IS_OM} ? 1048576 : 8)"
 )
 
 
@@ -142,9 +152,7 @@ class ResNetServiceSpec(ApiModel):
             rule(
                 "!has(self.serving) || !has(self.serving.batching) || "
                 "!has(self.serving.batching.maxBatchSize) || "
-                "self.serving.batching.maxBatchSize <= "
-                "(has(self.conversion) && has(self.conversion.batchSizes) ? "
-                "self.conversion.batchSizes[self.conversion.batchSizes.size() - 1] : 8)",
+                f"self.serving.batching.maxBatchSize <= {LARGEST}",
                 "serving.batching.maxBatchSize may not be above the largest of "
                 "conversion.batchSizes (default 8); raise batchSizes or lower maxBatchSize",
             ),
@@ -153,8 +161,7 @@ class ResNetServiceSpec(ApiModel):
                 "!has(self.serving.batching.preferredBatchSizes) || "
                 "self.serving.batching.preferredBatchSizes.all(size, size <= "
                 "(has(self.serving.batching.maxBatchSize) ? self.serving.batching.maxBatchSize : "
-                "(has(self.conversion) && has(self.conversion.batchSizes) ? "
-                "self.conversion.batchSizes[self.conversion.batchSizes.size() - 1] : 8)))",
+                f"{LARGEST}))",
                 "remove what is above the largest batch (serving.batching.maxBatchSize, else the "
                 "largest of conversion.batchSizes, default 8) from preferredBatchSizes",
             ),
@@ -177,6 +184,17 @@ class ResNetServiceSpec(ApiModel):
                 "!(" + " || ".join(f"has(self.conversion.{name})" for name in OF_ATC) + ")",
                 "remove from conversion what is not batchSizes or inputShapes; "
                 "chip CPU is not converted by ATC",
+            ),
+            rule(
+                f"self.accelerator.chip != 'CPU' || !({IS_OM})",
+                "write an Ascend chip; an OM runs on the chip it was made for, not on a CPU",
+            ),
+            rule(
+                "!has(self.conversion) || "
+                "!(" + " || ".join(f"has(self.conversion.{name})" for name in NOT_OF_OM) + ") || "
+                f"!({IS_OM})",
+                "remove from conversion what changes the model; an OM is served as it is and not "
+                "converted again",
             ),
             rule(
                 "!has(self.conversion) || !has(self.conversion.precisionMode) || "
