@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 from resnet_operator.api.validation import Thresholds, Validation
@@ -17,6 +17,8 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.names import digest
 
 RESULT_KEY = "result.json"
+# The whole of it; a result's name has eight digits.
+VALIDATION_KEY = "validationKey"
 DEFAULT_LOOPS = 100
 SHARES = {
     "top1": "top1",
@@ -161,9 +163,12 @@ def shortfalls(found: Measurement, validation: Validation) -> tuple[str, ...]:
     return tuple(phrase for phrase in checks if phrase)
 
 
-def in_words(value: Decimal) -> str:
-    """Return a share with at most six digits behind the point and no zeros at the end."""
-    text = f"{value.quantize(SHOWN, ROUND_HALF_EVEN):f}"
+def in_words(value: Decimal, rounding: str = ROUND_HALF_EVEN) -> str:
+    """Return a share with at most six digits behind the point and no zeros at the end.
+
+    What misses its bar is rounded away from it: "1 is below 1" would help nobody.
+    """
+    text = f"{value.quantize(SHOWN, rounding):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -172,7 +177,9 @@ def _below(name: str, value: Decimal | None, bar_name: str, bar: str | None) -> 
         return ""
     if value is None:
         return f"{name} was not measured"
-    return f"{name} {in_words(value)} is below {bar_name} {bar}" if value < Decimal(bar) else ""
+    if value >= Decimal(bar):
+        return ""
+    return f"{name} {in_words(value, ROUND_FLOOR)} is below {bar_name} {bar}"
 
 
 def _drop(found: Measurement, bar: str | None) -> str:
@@ -183,7 +190,7 @@ def _drop(found: Measurement, bar: str | None) -> str:
     drop = found.top1_reference - found.top1
     if drop <= Decimal(bar):
         return ""
-    return f"top1 drops by {in_words(drop)}, more than maxTop1Drop {bar}"
+    return f"top1 drops by {in_words(drop, ROUND_CEILING)}, more than maxTop1Drop {bar}"
 
 
 def _no_number(_: str) -> None:

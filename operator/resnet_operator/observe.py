@@ -104,8 +104,10 @@ async def _gate(
         problem = await _source_problem(
             resolved.gate_uris, claims, views, kube, namespace=namespace
         )
+    others = views.config_maps.some(("validated", namespace, validation[:8]))
     return GateObserved(
         result=result,
+        elsewhere=tuple(other for other in others if other is not result),
         jobs=jobs,
         pods=pods,
         source_problem=problem,

@@ -369,6 +369,8 @@ class GateObserved:
     """What is there of the validation that the object asks for."""
 
     result: ConfigMapObject | None = None
+    # Results of what may be the same validation, under other records.
+    elsewhere: tuple[ConfigMapObject, ...] = ()
     jobs: tuple[JobObject, ...] = ()
     pods: tuple[Pod, ...] = ()
     source_problem: str | None = None

@@ -220,6 +220,8 @@ def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
         )
     if component == names.RUNTIME_COMPONENT:
         return (("runtime", namespace, ""),)
+    if component == names.VALIDATION:
+        return (("validated", namespace, labels.get(names.VALIDATED, "")),)
     if component == names.RECORD:
         owners = [("owner", namespace, owner) for owner in sorted(set(view.meta.owners))]
         return (*owners, ("names-artifact", namespace, ""))

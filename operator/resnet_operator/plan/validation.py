@@ -16,7 +16,7 @@ from resnet_operator.api.validation import OnNoFreeChip, Validation
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.measurement import Measurement, shortfalls, validation_key
 from resnet_operator.observed import GateObserved, JobObject, Meta, Observed, ServiceObject
-from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.candidate import (
     failure_of,
     measurement_of,
@@ -32,10 +32,16 @@ from resnet_operator.plan.conversion import (
     job_ttl,
     retry_asked,
 )
+from resnet_operator.plan.gate_result import (
+    data_on_record,
+    measured_elsewhere,
+    put_result,
+    stop,
+)
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import next_look, to_reason
-from resnet_operator.render.validation import result_content, validation_job
+from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
@@ -140,8 +146,8 @@ def plan_gate(
 
 
 def _decide(gate: Gate) -> GatePlan:
-    """Take the first of: bring in a result, open, wait, tell, start."""
-    data = _result_data(gate)
+    """Take the first of: bring in a result, take one over, open, wait, tell, start."""
+    data = data_on_record(gate.there, gate.record)
     measured, failure = Measurement.from_record(data), Failure.from_record(data)
     told = measured.attempt if measured else failure.attempt if failure else 0
     jobs = [job for job in gate.there.jobs if job.meta.controller == gate.record.uid]
@@ -152,6 +158,8 @@ def _decide(gate: Gate) -> GatePlan:
         and seconds_until_told(running, pods_of(running, gate.there.pods), now=gate.now) == 0
     ):
         return _harvest(gate, running)
+    if not data and not running and (known := measured_elsewhere(gate.there, gate.key)):
+        return gate.holding(actions=tuple(_put(gate, known, immutable=True)), again=True)
     short = shortfalls(measured, gate.asked) if measured else ()
     if measured and not short:
         return GatePlan(asked=True, measurement=measured, result=gate.name)
@@ -168,50 +176,28 @@ def _decide(gate: Gate) -> GatePlan:
     return _start(gate, attempt)
 
 
-def _result_data(gate: Gate) -> dict[str, str]:
-    """Return what is on record; a result of an earlier record of this name is about to go."""
-    result = gate.there.result
-    return result.data() if result and gate.record.uid in result.meta.owners else {}
-
-
 def _harvest(gate: Gate, done: JobObject) -> GatePlan:
     """Bring the numbers, or why there are none, on record; then let the Job go."""
     pods = pods_of(done, gate.there.pods)
     found = measurement_of(done, pods) or failure_of(done, pods, now=gate.now)
     good = isinstance(found, Measurement)
-    content = result_content(
-        name=gate.name,
-        key=gate.resolved.source_key,
-        validation=gate.key,
-        record=gate.record,
-        data=found.to_record(),
-        immutable=good,
-    )
-    actions: list[Action] = [Apply(body=content)]
-    old = gate.there.result
-    if old is not None and (old.immutable or gate.record.uid not in old.meta.owners):
-        actions.insert(0, _delete("v1", "ConfigMap", old.meta))
+    actions = _put(gate, found.to_record(), immutable=good)
     if done.finished:
         ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
         actions.append(Apply(body=job_ttl(done, ttl)))
     else:
-        actions.append(_delete("batch/v1", "Job", done.meta))
+        actions.append(stop(done))
     return gate.holding(actions=tuple(actions), again=True)
 
 
-def _delete(api_version: str, kind: str, meta: Meta) -> Delete:
-    return Delete(
-        api_version=api_version,
-        kind=kind,
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
+def _put(gate: Gate, data: dict[str, str], *, immutable: bool) -> list[Action]:
+    return put_result(
+        data,
+        there=gate.there,
+        record=gate.record,
+        validation=gate.key,
+        immutable=immutable,
     )
-
-
-def stop(job: JobObject) -> Delete:
-    """Return what ends a Job that nobody wants: it may hold a chip."""
-    return _delete("batch/v1", "Job", job.meta)
 
 
 def _watch(gate: Gate, running: JobObject) -> GatePlan:

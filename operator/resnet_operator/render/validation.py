@@ -13,7 +13,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api.validation import Validation
 from resnet_operator.artifact import Artifact
-from resnet_operator.measurement import loops_of
+from resnet_operator.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.observed import Meta
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
 from resnet_operator.render.engine import render_one
@@ -52,7 +52,7 @@ def result_content(
             "labels": _labels(key, validation),
             "ownerReferences": [_owner(record)],
         },
-        "data": data,
+        "data": data | {VALIDATION_KEY: validation},
     }
     return content | ({"immutable": True} if immutable else {})
 

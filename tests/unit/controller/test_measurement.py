@@ -94,6 +94,18 @@ JUDGED = (
         want=("cosineSimilarity 0.999998 is below minCosineSimilarity 0.999999",),
     ),
     Judged(
+        "a cosine of nearly one is not said to be one",
+        {"minCosineSimilarity": "1"},
+        numbers={"cosineSimilarity": 0.99999987},
+        want=("cosineSimilarity 0.999999 is below minCosineSimilarity 1",),
+    ),
+    Judged(
+        "a drop of nearly nothing is not said to be nothing",
+        {"maxTop1Drop": "0"},
+        numbers={"top1": 0.7, "top1Reference": 0.7000001},
+        want=("top1 drops by 0.000001, more than maxTop1Drop 0",),
+    ),
+    Judged(
         "a cosine below zero",
         {"minCosineSimilarity": "0"},
         numbers={"cosineSimilarity": -0.25},

@@ -272,6 +272,62 @@ def test_a_gate_for_what_serves_already_takes_nobody_from_the_network() -> None:
     assert said(world, "Ready")[:2] == ("True", "Ready")
 
 
+# Measured under another record.
+
+
+def another_record(world: World, *, key: str = "") -> None:
+    """Leave the result of the same validation under the record of another object."""
+    (job,) = jobs(world)
+    labels = world.body("Job", job)["metadata"]["labels"]
+    resolved_key = world.gate_key
+    world.delete("Job", job)
+    numbers = {name: value for name, value in MEASURED.items() if name != "ok"}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": f"rns-0123456789abcdef-v{labels[names.VALIDATED]}",
+            "labels": labels | {names.ARTIFACT: "0123456789abcdef"},
+            "ownerReferences": [{"uid": "uid-of-another-record", "controller": True}],
+        },
+        "immutable": True,
+        "data": {"result.json": json.dumps(numbers), "validationKey": key or resolved_key},
+    }
+    world.apply(body, manager=names.MANAGER)
+
+
+def test_what_was_measured_under_another_record_is_not_measured_again() -> None:
+    """Two objects whose sources have no digest, and whose conversions come to the same file."""
+    world = gated()
+    another_record(world)
+    done = described(world.reconcile())
+    assert jobs(world) == []
+    assert f"apply Deployment {NAME}" in done
+    assert world.status["validation"]["top1"] == "0.7901"
+    name = world.status["validation"]["record"]
+    assert world.key in name, "a copy of its own, that lives as long as its own record"
+    assert world.body("ConfigMap", name)["immutable"] is True
+
+
+def test_a_result_whose_digest_only_begins_alike_is_another_one() -> None:
+    world = gated()
+    another_record(world, key=world.gate_key[:8] + "0" * 56)
+    world.reconcile()
+    assert len(jobs(world)) == 1
+    assert not world.has("Deployment", NAME)
+
+
+def test_a_copied_result_is_judged_by_the_objects_own_bars() -> None:
+    world = gated(gate=merged(GATE, {"validation": {"thresholds": {"minTop1": "0.9"}}}))
+    another_record(world)
+    world.reconcile()
+    assert jobs(world) == []
+    assert said(world, "Ready")[1] == "ValidationFailed"
+    world.retry = "1"
+    world.reconcile()
+    assert [job[-1] for job in jobs(world)] == ["2"], "and when asked it measures for itself"
+
+
 # No pods wanted.
 
 

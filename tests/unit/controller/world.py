@@ -186,6 +186,13 @@ class World:
         return self.service.resolved.source_key
 
     @property
+    def gate_key(self) -> str:
+        """Return the digest of the validation that the object asks for."""
+        artifact = Artifact.from_record(self.body("ConfigMap", self.record)["data"])
+        assert artifact is not None
+        return key_of(self.service, artifact) or ""
+
+    @property
     def record(self) -> str:
         return names.record_name(self.key)
 
@@ -242,6 +249,7 @@ class World:
         name = names.validation_name(self.key, key)
         return GateObserved(
             result=next((m for m in maps if m.meta.name == name), None),
+            elsewhere=tuple(m for m in maps if _is_result(m, key) and m.meta.name != name),
             jobs=tuple(JobObject.from_body(body) for body in self._bodies("Job", **labels)),
             pods=tuple(pod for pod in pods if labels.items() <= pod.meta.labels.items()),
             **self.gate_facts,
@@ -404,6 +412,10 @@ class World:
         self.deploy().pods_are_ready()
         self.reconcile()
         return self
+
+
+def _is_result(found: ConfigMapObject, key: str) -> bool:
+    return found.meta.labels.get(names.VALIDATED) == key[:8]
 
 
 def described(actions: Any) -> list[str]:
