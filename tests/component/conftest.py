@@ -36,7 +36,7 @@ def rights(server: ApiServer, *settings: str, release: str = RELEASE) -> str:
     chart = str(ROOT / "charts" / "resnet-operator")
     flags = [flag for setting in settings for flag in ("--set", setting)]
     return server.helm(
-        *("template", release, chart, "--namespace", release, "--kube-version", "1.36.0"),
+        *("template", release, chart, "--namespace", release),
         *("--show-only", "templates/rbac.yaml", *flags),
     )
 

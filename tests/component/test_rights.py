@@ -125,7 +125,7 @@ def render(server: ApiServer, mode: Mode, namespace: str) -> Rendered:
     chart = str(ROOT / "charts" / "resnet-operator")
     settings = [f"watchNamespaces={{{namespace}}}"] if mode.is_narrow else []
     flags = [flag for setting in settings for flag in ("--set", setting)]
-    place = ("template", mode.release, chart, "-n", mode.release, "--kube-version", "1.36.0")
+    place = ("template", mode.release, chart, "-n", mode.release)
     roles = server.helm(*place, "-s", "templates/rbac.yaml", *flags)
     deployment = yaml.safe_load(server.helm(*place, "-s", "templates/deployment.yaml", *flags))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
