@@ -23,7 +23,7 @@ AMBIGUOUS = ".pt"
 
 def format_of(model: Model) -> ModelFormat:
     """Return the format; raises InvalidSpec where the rest of the model does not fit it."""
-    path = urlsplit(model.uri).path.lower()
+    path = _file_of(model.uri).lower()
     if model.format is None and path.endswith(AMBIGUOUS):
         raise InvalidSpec(
             "write model.format: PyTorch or TorchScript; files of both are called .pt"
@@ -51,3 +51,13 @@ def format_of(model: Model) -> ModelFormat:
             "conversion.inputShapes closes their open dimensions"
         )
     return found
+
+
+def _file_of(uri: str) -> str:
+    """Return the part of a URI that ends in the file's suffix, if any part does."""
+    parts = urlsplit(uri)
+    if parts.scheme == "oci":
+        return parts.fragment or parts.path
+    before_revision = parts.path.partition("@")[0]
+    is_after_file = parts.scheme in ("hf", "modelscope") and before_revision.count("/") > 1
+    return before_revision if is_after_file else parts.path

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.rule_cases import case, one, uri
+from tests.cluster.rule_cases import USERINFO, case, one, uri
 
 PRE, QUANT = "conversion.preprocessing", "conversion.quantization"
 CALIBRATION = {"calibration": {"uri": "pvc://data/pictures.tar"}}
 S3 = "write the bucket and the key, for example s3://models/resnet50.onnx"
+HUB = "write the owner, the repository and the path of the file"
+OCI = "write registry, repository and tag or digest"
 FILES = "write pvc://<claim>/<folder or archive>, for example pvc://data/cifar100.tar"
 SIZE = {"height": 256, "width": 256}
 OPTION = "remove from conversion what is not batchSizes or inputShapes; chip CPU"
@@ -31,6 +33,20 @@ def model(reason: str, refused: dict[str, Any], message: str, accepted: dict[str
 
 
 FORMAT_RULES = [
+    *[
+        model(
+            f"the suffix in {address}",
+            {"uri": address},
+            "write pytorch.architecture",
+            {"uri": address, "pytorch": NETWORK},
+        )
+        for address in (
+            "hf://org/net/r.pth@v1",
+            "hf://org/net@v1/r.pth",
+            "modelscope://org/net/r.pth@v1",
+            "oci://r.test/m:v1#a/r.pth",
+        )
+    ],
     model(
         "weights and scripts have the same suffix",
         {"uri": "https://h/r.PT?x=1", "pytorch": NETWORK},
@@ -93,6 +109,22 @@ CONVERSION_RULES = [
         "remove the user and password from the URI",
         "s3://models/a@b",
     ),
+    uri("a repository alone", "hf://org/net", HUB, "hf://org/net/m.onnx"),
+    uri("a repository that ends in a slash", "hf://org/net/", HUB, "modelscope://org/net/a/m.onnx"),
+    uri("no owner", "modelscope://net@v1", HUB, "modelscope://org/net@v1/m.onnx"),
+    uri("a revision without a name", "hf://org/net/m.onnx@", HUB, "hf://org/net/m.onnx@refs/pr/1"),
+    uri(
+        "a file of a set without its name", "hf://datasets/org/set", HUB, "hf://datasets/o/s/a.tar"
+    ),
+    uri("a login at a hub", "hf://me:s@org/net/m.onnx", USERINFO, "hf://org/net@v1/a/m.onnx"),
+    uri("an artifact without a tag", "oci://r.test/models/m", OCI, "oci://r.test/models/m:v1"),
+    uri("a registry's port is no tag", "oci://r.test:5000/m", OCI, "oci://r.test:5000/m:v1"),
+    uri("a repository is lower case", "oci://r/Models/m:v1", OCI, "oci://R.test/models/m:V_1"),
+    uri("half a digest", "oci://r/m@sha256:0a", OCI, f"oci://r/m@sha256:{'0a' * 32}"),
+    uri(
+        "a file without its name", "oci://r/m:v1#", OCI, f"oci://r/m:v1@sha256:{'0a' * 32}#n/m.onnx"
+    ),
+    uri("a login at a registry", "oci://me:s@r/m:v1", USERINFO, "oci://[fd00::1]:5000/m:v1"),
     one("a slice by its size", "accelerator.slice", "2c", "write a vNPU template", "vir02_1c"),
     case(
         "a slice of a CPU",

@@ -98,7 +98,10 @@ class ClassLabels(ApiModel):
 
 
 def _has_suffix(suffix: str) -> str:
-    return f"self.uri.matches('(?i)^[^?#]*[.]{suffix}([?#]|$)')"
+    ends = (
+        f"[^?#]*[.]{suffix}([?#]|$)|(hf|modelscope)://[^@]*[.]{suffix}@|oci://[^#]*#.*[.]{suffix}$"
+    )
+    return f"self.uri.matches('(?i)^({ends})')"
 
 
 # As `model_format.format_of` decides it, for the rules.

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from resnet_operator.api.base import cel, rule
 
-# `resnet_jobs` knows hf, modelscope and oci too; they enter when they are tested.
-SCHEMES = ("pvc", "configmap", "http", "https", "s3", "obs")
+SCHEMES = ("pvc", "configmap", "http", "https", "s3", "obs", "hf", "modelscope", "oci")
 FORMS = (
-    "pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key> or "
-    "obs://<bucket>/<key>"
+    "pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key>, "
+    "obs://<bucket>/<key>, hf://<owner>/<repository>/<path>@<revision>, modelscope://… or "
+    "oci://<registry>/<repository>:<tag>"
 )
 KNOWN_SCHEME = rule(f"self.matches('^({'|'.join(SCHEMES)})://')", f"write {FORMS}")
 COMMON_RULES = (
@@ -36,6 +36,21 @@ COMMON_RULES = (
         r"!self.matches('^(s3|obs)://') || "
         r"self.matches(r'^(s3|obs)://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/.+$')",
         "write the bucket and the key, for example s3://models/resnet50.onnx",
+    ),
+    # The revision may stand after the path or, as the hub's own library writes it, before.
+    rule(
+        r"!self.matches('^(hf|modelscope)://') || (self.matches("
+        r"r'^(hf|modelscope)://[-.\w]+/[-.\w]+(@[^/@\s]+)?/[^/@][^@]*(@\S+)?$') && "
+        r"!self.matches('^hf://(datasets|spaces)/[^/]+/[^/]+$'))",
+        "write the owner, the repository and the path of the file, for example "
+        "hf://microsoft/resnet-50/model.onnx@main",
+    ),
+    rule(
+        r"!self.startsWith('oci://') || self.matches("
+        r"r'^oci://[^/@#\s]+/[-._/a-z0-9]+(:\w[-.\w]{0,127})?(@sha256:[0-9a-f]{64})?(#\S+)?$') && "
+        r"self.matches(r'^oci://[^/]+/[^:@#]+[:@]')",
+        "write registry, repository and tag or digest, and with several files the file, for "
+        "example oci://registry.example.com/models/resnet50:v1#resnet50.onnx",
     ),
 )
 

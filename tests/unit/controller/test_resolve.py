@@ -144,6 +144,20 @@ GIVEN = (
         {"model": {"uri": "https://host/a/R.OM?x=1"}},
         {"format": "OM", "export_image": None},
     ),
+    *[
+        Given(f"the suffix before a revision: {uri}", {"model": {"uri": uri}}, {"format": "OM"})
+        for uri in ("hf://o/n/a/r.om@v1", "modelscope://o/n@v1/r.om", "hf://o/n/r.om@refs/pr/1")
+    ],
+    Given(
+        "the suffix of an artifact's file",
+        {"model": {"uri": "oci://r.test:5000/m.onnx:v1#a/r.om"}},
+        {"format": "OM"},
+    ),
+    Given(
+        "an artifact tells nothing by its name",
+        {"model": {"uri": "oci://r.test/m:v1"}},
+        {"format": "ONNX"},
+    ),
     Given(
         "what is declared wins over the suffix",
         {"model": {"uri": "pvc://m/r.om", "format": "ONNX"}},
