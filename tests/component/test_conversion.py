@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.component.objects import key_of, service
+from tests.component.objects import key_of, messages_of, service
 
 from resnet_operator import names
 
@@ -139,3 +139,44 @@ async def test_a_lost_artifact_is_made_again(world: World) -> None:
         "ConfigMap", record, lambda b: b.get("immutable"), what="the record to be written anew"
     )
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+OM_FACTS: dict[str, Any] = {
+    "inputs": [{"name": "image", "dataType": "UINT8", "dims": [224, 224, 3], "layout": "NHWC"}],
+    "outputs": [{"name": "scores", "dataType": "FP32", "dims": [1000]}],
+    "batchSizes": [4, 16],
+    "argv": ["atc.bin", "--dynamic_batch_size=4,16"],
+    "durationSeconds": 0.5,
+}
+
+
+async def test_an_om_tells_its_own_contract(world: World) -> None:
+    await world.start()
+    manifest = service(NAME)
+    manifest["spec"]["model"]["uri"] = "https://models.example/resnet50.om"
+    await world.create(manifest)
+    job = await world.job(manifest)
+    containers = job["spec"]["template"]["spec"]["initContainers"]
+    (convert,) = [entry for entry in containers if entry["name"] == "convert"]
+    assert convert["command"] == ["python3", "/scratch/driver/om.py"]
+    said = messages_of(manifest)
+    said["prepare"] = {"ok": True, "notes": []}
+    said["convert"] = {"ok": True, "compiler": None, "arch": None, **OM_FACTS}
+    said["publish"] = said["publish"] | {"origin": "Copied"}
+    await world.finish_job(manifest, said)
+    body = await world.is_ready(NAME)
+    assert body["status"]["batch"] == "4,16"
+    assert body["status"]["model"]["inputs"] == OM_FACTS["inputs"]
+    (revision,) = await world.ours("ConfigMap", names.REVISION_COMPONENT)
+    assert "max_batch_size: 16" in revision["data"]["config.pbtxt"]
+
+
+async def test_an_om_for_another_chip(world: World) -> None:
+    await world.start()
+    manifest = service(NAME)
+    manifest["spec"]["model"]["uri"] = "https://models.example/resnet50.om"
+    await world.create(manifest)
+    await world.fail_job(manifest, "convert", 72, failure("ChipMismatch"))
+    said = await world.condition(NAME, "Stalled", "True", "ChipMismatch")
+    assert said["message"] == "ChipMismatch: do this"
+    assert len(await world.ours("Job")) == 1, "no retry can help"
