@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from resnet_jobs.download import download_from_bucket
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.known import index, write_known
 from resnet_jobs.store_s3 import S3Store
+from resnet_jobs.store_shared import SharedClaimStore
 from resnet_jobs.store_spec import StoreSpec
 from resnet_jobs.workspace import Workspace
 
@@ -46,6 +48,20 @@ def keys(tmp_path: Path) -> Path:
 def scripted(address: str, keys: Path, fake_time: FakeTime, *, wait: float = 3) -> S3Store:
     spec = StoreSpec("S3", address, bucket="models", prefix="a/b")
     return S3Store(spec, wait_seconds=wait, clock=fake_time.clock, credentials=keys)
+
+
+def test_a_store_is_moved_by_copying_its_files(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/operations.md promises it: all kinds have one layout."""
+    (tmp_path / "old").mkdir()
+    made = publish(SharedClaimStore(tmp_path / "old"), *artifact(tmp_path / "a.om", b"an OM"))
+    for part in ("artifacts", "blobs"):
+        shutil.copytree(tmp_path / "old" / part, bucket.folder / part)
+    assert bucket.store().find(KEY) == made
+    served = tmp_path / "served.om"
+    fetched(bucket, made.sha256, served, monkeypatch)
+    assert served.read_bytes() == b"an OM"
 
 
 # Keys, certificates and rights.
