@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from .checkpoint import MisfitError
 
 EXAMPLE = "{input: [3, 224, 224]}"
+EXAMPLE_INPUT = "{{name: {}, dataType: FP32, dims: [3, 224, 224]}}"
 PICTURE = (3, 224, 224)
 FIELD = "spec.conversion.inputShapes"
+SCRIPT_FIELD = "spec.model.inputs"
 FLOATS = ("FP32", "FP16")
 
 
@@ -48,8 +50,8 @@ def script_inputs(job: dict[str, Any], arguments: Any) -> list[Entry]:
     entries = _asked(job)
     if not entries:
         raise _invalid(
-            "TorchScript does not tell how large its input is: write {}: {{{}}}".format(
-                FIELD, ", ".join("{}: [3, 224, 224]".format(entry.name) for entry in needed)
+            "TorchScript does not tell how large its input is: write {}: [{}]".format(
+                SCRIPT_FIELD, ", ".join(EXAMPLE_INPUT.format(entry.name) for entry in needed)
             )
         )
     if not len(needed) <= len(entries) <= len(wanted):
@@ -66,7 +68,7 @@ def script_inputs(job: dict[str, Any], arguments: Any) -> list[Entry]:
         return entries
     raise _invalid(
         "forward() has the arguments {}: give the inputs these names in {}".format(
-            ", ".join(names), FIELD
+            ", ".join(names), SCRIPT_FIELD
         )
     )
 

@@ -111,7 +111,8 @@ def _try_out(torch: Any, module: Any, entries: list[Entry]) -> tuple[list[Any], 
     raise DriverError(
         "UnsupportedModel",
         65,
-        "the network does not run on {}: {}; check spec.conversion.inputShapes".format(
+        "the network does not run on {}: {}; check spec.model.inputs (for weights also "
+        "spec.conversion.inputShapes)".format(
             " and ".join("x".join(map(str, ("N", *entry.dims))) for entry in entries),
             last_line(failure),
         ),

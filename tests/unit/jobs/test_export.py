@@ -256,7 +256,10 @@ def test_a_script_for_one_picture_stays_fixed(
 
 
 REFUSED_SCRIPTS: list[tuple[str, dict[str, Any], str, str]] = [
-    ("traced.pt", {}, "inputShapes: {x: [3, 224, 224]}", "a script has no sizes in it"),
+    (
+        "traced.pt", {}, "spec.model.inputs: [{name: x, dataType: FP32, dims: [3, 224, 224]}]",
+        "a script has no sizes in it",
+    ),
     ("resnet18.pth", {"inputShapes": SMALL}, "format: PyTorch", "weights are no script"),
     ("words.pt", {"inputShapes": SMALL}, "answers with a dict", "not a tensor"),
     ("traced.pt", {"inputShapes": {"x": [4, 8, 8]}}, "does not run on Nx4x8x8", "wrong channels"),
