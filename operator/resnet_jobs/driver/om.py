@@ -68,7 +68,8 @@ def _ask(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> tupl
     home = home or os.path.join(scratch, "home")
     for folder in (work, home):
         os.makedirs(folder, exist_ok=True)
-    model, target = os.path.join(scratch, "in", "source"), os.path.join(work, "om.json")
+    model = _with_suffix(os.path.join(scratch, "in", "source"), work)
+    target = os.path.join(work, "om.json")
     child = atc_environment(environment, home, platform.machine())
     seconds = float(job.get("timeoutSeconds") or 3600)
     facts = Facts()
@@ -80,6 +81,18 @@ def _ask(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> tupl
         run = _run(["atc", "--mode=6", "--om=" + model], child, work, seconds)
         read_text(facts, run.lines)
     return facts, "" if facts.chip else complaint
+
+
+def _with_suffix(path: str, folder: str) -> str:
+    """The file under a name that ends in .om, for tools that look at the name."""
+    named = os.path.join(folder, "model.om")
+    try:
+        if os.path.exists(named):
+            os.remove(named)
+        os.link(path, named)
+    except OSError:
+        return path
+    return named
 
 
 def _run(argv: list[str], environment: dict[str, str], folder: str, seconds: float) -> Run:

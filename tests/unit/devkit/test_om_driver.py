@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from tests.unit.devkit.networks import convert
 
 from resnet_jobs.driver import message, om
+from resnet_operator.artifact import Artifact
 
 CANN = Path(__file__).parents[3] / "devkit" / "cann"
 FIXED = "--input_shape=input:4,3,12,12"
@@ -175,3 +178,47 @@ def test_a_file_that_is_cut_off(scratch: Path) -> None:
     assert (payload["reason"], code) == ("UnsupportedModel", 65)
     assert "ATC cannot read the file (ATC E10041: " in payload["message"]
     assert "check that spec.model.uri names a whole OM" in payload["message"]
+
+
+def test_from_a_claim_into_the_store(workdir: Path) -> None:
+    """All containers of the Job one after the other, each as a program of its own."""
+    scratch, claim, store = (workdir / name for name in ("scratch", "claim", "store"))
+    for folder in (scratch, claim, store):
+        folder.mkdir()
+    assert convert(*PROFILES) == 0
+    (workdir / "net.om").rename(claim / "net.om")
+    order = {
+        "uri": "pvc://models/net.om",
+        "format": "OM",
+        "chip": "Ascend310P3",
+        "timeoutSeconds": 60,
+        "store": {"type": "SharedClaim", "path": str(store)},
+    }
+    said: dict[str, Any] = {}
+    for name, program in {
+        "fetch": ["-m", "resnet_jobs", "fetch"],
+        "prepare": ["-m", "resnet_jobs", "prepare"],
+        "convert": [str(scratch / "driver/om.py")],
+        "publish": ["-m", "resnet_jobs", "publish"],
+    }.items():
+        log = workdir / f"{name}.json"
+        ours = os.pathsep.join((str(CANN / "src"), str(Path(om.__file__).parents[2])))
+        environment = {
+            "PATH": f"{CANN}/toolkit/bin:{os.environ['PATH']}",
+            "PYTHONPATH": ours,
+            "LD_LIBRARY_PATH": str(CANN / "toolkit/arch-linux/devlib"),
+            "HOME": str(workdir / "home"),
+            "RESNET_JOB": json.dumps(order),
+            "RESNET_SCRATCH": str(scratch),
+            "RESNET_SOURCE": str(claim),
+            "RESNET_TERMINATION_LOG": str(log),
+        }
+        done = subprocess.run([sys.executable, *program], env=environment, capture_output=True)
+        assert done.returncode == 0, (name, done.stdout, done.stderr)
+        said[name] = json.loads(log.read_text())
+    artifact = Artifact.from_messages(said, chip="Ascend310P3")
+    assert (artifact.batch_sizes, artifact.origin, artifact.compiler) == ((1, 4), "Copied", "none")
+    assert [tensor.name for tensor in artifact.outputs] == ["output"]
+    assert artifact.sha256 == artifact.model_sha256, "it is the very file"
+    assert (store / "blobs/sha256" / artifact.sha256).is_file()
+    assert Artifact.from_record(artifact.to_record()) == artifact
