@@ -60,7 +60,7 @@ class Reason(StrEnum):
     )
     UNSUPPORTED_MODEL = (
         "UnsupportedModel",
-        "The file is no ONNX model, or one that cannot be converted.",
+        "The file is not what its format says, or cannot be converted.",
         "Do what the message says; mostly export the model again.",
     )
     DOWNLOAD_FAILED = (
@@ -155,8 +155,8 @@ class Reason(StrEnum):
     )
     CHIP_MISMATCH = (
         "ChipMismatch",
-        "The pod was given another chip than the artifact is made for.",
-        "Correct spec.accelerator.chip, or select the right nodes.",
+        "The artifact is made for another chip: the pod was given a wrong one, or an OM came so.",
+        "Correct spec.accelerator.chip, select the right nodes, or bring another OM.",
     )
     VALIDATION_FAILED = (
         "ValidationFailed",

@@ -144,6 +144,19 @@ GIVEN = (
         {"model": {"uri": "https://host/a/R.OM?x=1"}},
         {"format": "OM", "export_image": None},
     ),
+    Given(
+        "an OM tells its batch sizes itself, later",
+        {
+            "model": {"uri": "pvc://m/r.om"},
+            "serving": {"batching": {"maxBatchSize": 99}},
+        },
+        {"batch_sizes": (), "max_batch_size": 0, "preferred_batch_sizes": ()},
+    ),
+    Given(
+        "what is declared of an OM counts at once",
+        {"model": {"uri": "pvc://m/r.om"}, "conversion": {"batchSizes": [2, 16]}},
+        {"batch_sizes": (2, 16), "max_batch_size": 16, "preferred_batch_sizes": (2, 16)},
+    ),
     *[
         Given(f"the suffix before a revision: {uri}", {"model": {"uri": uri}}, {"format": "OM"})
         for uri in ("hf://o/n/a/r.om@v1", "modelscope://o/n@v1/r.om", "hf://o/n/r.om@refs/pr/1")
@@ -324,6 +337,14 @@ REFUSED = (
         "an OM that is to be converted",
         {"model": {"uri": "pvc://m/r.om"}, "conversion": {"precisionMode": "FP16"}},
         "remove conversion.precisionMode; an OM is served as it is",
+    ),
+    Refused(
+        "an OM with a cache for what is not compiled",
+        {
+            "model": {"uri": "pvc://m/r.om"},
+            "conversion": {"opCompilerCache": {"persistentVolumeClaim": "c"}},
+        },
+        "remove conversion.opCompilerCache; an OM is served as it is",
     ),
     Refused(
         "no image with AMCT",
