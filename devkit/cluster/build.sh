@@ -49,20 +49,17 @@ need_go() {
   command -v go >/dev/null || { say "build.sh: Go 1.26 or later is needed to build $1"; exit 1; }
 }
 
-if [ ! -x "$kall_dir/kall" ]; then
-  need_go Kubernetes
-  say "building Kubernetes $kubernetes from Go modules (about 8 minutes, once) ..."
-  mkdir -p "$kall_dir"
-  (cd "$here/kall" && nice go build -ldflags "$ldflags" -o "$kall_dir/kall.new" .)
-  mv "$kall_dir/kall.new" "$kall_dir/kall"
-fi
-if [ ! -x "$dns_dir/coredns" ]; then
-  need_go CoreDNS
-  say "building CoreDNS from Go modules (about a minute, once) ..."
-  mkdir -p "$dns_dir"
-  (cd "$here/dns" && nice go build -ldflags "-s -w" -o "$dns_dir/coredns.new" .)
-  mv "$dns_dir/coredns.new" "$dns_dir/coredns"
-fi
+build_module() { # build_module NAME FOLDER TARGET LDFLAGS HOW_LONG: nothing when it is there
+  if [ -x "$3" ]; then return; fi
+  need_go "$1"
+  say "building $1 from Go modules ($5, once) ..."
+  mkdir -p "$(dirname "$3")"
+  (cd "$2" && nice go build -ldflags "$4" -o "$3.new" .)
+  mv "$3.new" "$3"
+}
+
+build_module "Kubernetes $kubernetes" "$here/kall" "$kall_dir/kall" "$ldflags" "about 8 minutes"
+build_module CoreDNS "$here/dns" "$dns_dir/coredns" "-s -w" "about a minute"
 if [ ! -x "$helm_dir/helm" ]; then
   need_go helm
   say "building helm $helm from Go modules (about two minutes, once) ..."
