@@ -11,6 +11,9 @@ Called by `file_sets`.
 from __future__ import annotations
 
 import contextlib
+import errno
+import gzip
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -31,6 +34,17 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 MAX_FILES = 2_000_000  # ImageNet has 1.3 million
+# What the standard library raises for an archive that is broken, or no archive.
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
 MACOS = ("__MACOSX", ".DS_Store")  # what the Finder adds, besides files that begin with "._"
 
 
@@ -59,18 +73,16 @@ def unpack(path: Path, folder: Path, *, name: str, monotonic: Callable[[], float
                 if count > MAX_FILES:
                     raise _refused(name, f"holds more than {MAX_FILES} files")
                 _write(member, folder, name=name, progress=progress)
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        EOFError,
-        zlib.error,
-        NotImplementedError,
-    ) as error:
+    except DAMAGE as error:
         raise _refused(
             name, f"is damaged or not what its name says ({error}): pack it again"
         ) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise _refused(name, "has a file and a folder of one name: pack it again") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _refused(name, "has a name that is too long for the disk: shorten it") from error
     if not count:
         raise _refused(name, "holds no files")
     progress.finish()
@@ -119,6 +131,8 @@ def _tar_entries(path: Path, name: str) -> Generator[_Member]:
             if not member.isreg():
                 raise _refused(name, f'holds "{member.name}", which is no file: leave it out')
             yield _Member(inside, member.size, partial(_opened, archive, member))
+        while archive.fileobj and archive.fileobj.read(CHUNK_BYTES):
+            pass  # the checksum of a .gz stands at its very end, and is checked there
 
 
 def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

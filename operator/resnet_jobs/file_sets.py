@@ -59,10 +59,16 @@ def fetch_set(wanted: SetOrder, folder: Path, *, access: Access) -> Digest:
         if is_archive(name):
             unpack(arrived, folder, name=order.source.label, monotonic=monotonic)
         else:
-            arrived.replace(folder / (PurePosixPath(name).name or "file"))
+            arrived.replace(folder / _file_name(name))
     finally:
         arrived.unlink(missing_ok=True)
     return digest
+
+
+def _file_name(name: str) -> str:
+    """A name for the only file: an artifact's title may hold anything."""
+    own = PurePosixPath(name).name
+    return "file" if own in ("", ".", "..") or not own.isprintable() else own[-200:]
 
 
 def _from_mount(path: Path, folder: Path, wanted: SetOrder) -> Digest | None:

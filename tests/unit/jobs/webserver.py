@@ -86,7 +86,11 @@ def status(number: int, **headers: str) -> Answer:
 
 def redirect(place: list[str], number: int = 302) -> Answer:
     """To an address that the test knows only once the server runs."""
-    return lambda handler: status(number, Location=place[0])(handler)
+
+    def send(handler: Handler) -> None:
+        status(number, Location=place[0])(handler)
+
+    return send
 
 
 def tunnel(port: int) -> Answer:
