@@ -1,6 +1,6 @@
 """Which image each container has: the object's own, else the settings'; without either a sentence.
 
-Called by `resolve`. Pure.
+Called by `resolve`; `render` asks for the pull secrets. Pure.
 """
 
 from __future__ import annotations
@@ -55,3 +55,9 @@ def serving_image(spec: ResNetServiceSpec, settings: Settings, runtime: str) -> 
             "or images.serving in the operator's settings"
         )
     return image
+
+
+def pull_secrets(spec: ResNetServiceSpec, settings: Settings) -> list[dict[str, str]]:
+    """Return those of the cluster and then the object's own, for all of its pods."""
+    own = [item.name for item in spec.serving.image_pull_secrets or ()]
+    return [{"name": name} for name in (*settings.image_pull_secrets, *own)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.model import ModelFormat
+from resnet_operator.images import pull_secrets
 from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
@@ -169,12 +170,10 @@ def job(
 
 
 def _passed_through(resolved: Resolved, settings: Settings) -> list[tuple[str, Any]]:
-    conversion, serving = resolved.spec.conversion, resolved.spec.serving
-    secrets = [{"name": name} for name in settings.image_pull_secrets]
-    secrets += [{"name": item.name} for item in serving.image_pull_secrets or ()]
+    conversion = resolved.spec.conversion
     values = {
         "nodeSelector": conversion and conversion.node_selector,
         "tolerations": conversion and conversion.tolerations,
-        "imagePullSecrets": secrets,
+        "imagePullSecrets": pull_secrets(resolved.spec, settings),
     }
     return [(key, value) for key, value in values.items() if value]

@@ -10,6 +10,7 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.artifact import Artifact
 from resnet_operator.compare import parse_quantity
+from resnet_operator.images import pull_secrets
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.resources import with_defaults
@@ -266,14 +267,12 @@ def _passed_through(
         node_selector["kubernetes.io/arch"] = {"x86_64": "amd64", "aarch64": "arm64"}.get(
             artifact.arch, artifact.arch
         )
-    secrets = [{"name": name} for name in settings.image_pull_secrets]
-    secrets += [{"name": item.name} for item in serving.image_pull_secrets or ()]
     values = {
         "nodeSelector": node_selector,
         "tolerations": serving.tolerations,
         "affinity": serving.affinity,
         "priorityClassName": serving.priority_class_name,
         "serviceAccountName": serving.service_account_name,
-        "imagePullSecrets": secrets,
+        "imagePullSecrets": pull_secrets(resolved.spec, settings),
     }
     return [(key, value) for key, value in values.items() if value]
