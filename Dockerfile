@@ -111,11 +111,12 @@ USER 1000:1000
 # No lock file: which wheel it is depends on the index. Nothing of the operator is in here; the Job
 # brings its script along.
 FROM ${PYTHON_IMAGE} AS export
-ARG TORCH=torch>=2.4
+ARG TORCH=torch>=2.4,<2.9
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
+ARG PIP_BREAK_SYSTEM_PACKAGES=1
 # From 2.0 on the exporter of torch wants the package onnx.
 RUN pip install --no-cache-dir --only-binary :all: "${TORCH}" numpy onnx \
  && cd /tmp && python3 -c 'import torch, onnx; torch.zeros(1)'
