@@ -182,7 +182,8 @@ def _contract(
     for wish, found in pairs:
         kinds = (wish["dataType"], found["dataType"])
         alike = kinds[0] == kinds[1] or all(kind in FLOATS for kind in kinds)
-        if not alike or list(wish["dims"]) != found["dims"]:
+        # One number a sample has no dims; in a declaration it is [1].
+        if not alike or list(wish["dims"]) != (found["dims"] or [1]):
             raise _contradiction(field, _listed([wish]), _listed([found]))
     # The file knows best what it holds; only the names may be chosen.
     return [dict(found, name=wish["name"]) for wish, found in pairs]

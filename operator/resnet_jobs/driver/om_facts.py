@@ -145,10 +145,11 @@ def _tensors(told: list[tuple[Any, Any]]) -> list[dict[str, Any]]:
 def _tensor(name: Any, tensor: Any) -> dict[str, Any] | None:
     dims, layout = _dims(tensor), tensor.get("layout") if isinstance(tensor, dict) else None
     kind = TYPES.get(str(tensor.get("dtype"))) if isinstance(tensor, dict) else None
-    if not isinstance(name, str) or not name or not kind or len(dims) < 2:
+    if not isinstance(name, str) or not name or not kind or not dims:
         return None
-    if min(dims[1:]) < 1 or layout not in (None, "", "ND", "NCHW", "NHWC"):
-        return None  # open sizes, or the chip's own arrangement of the numbers
+    is_open = any(size < 1 for size in dims[1:])
+    if is_open or layout not in (None, "", "ND", "NCHW", "NHWC"):
+        return None  # also the chip's own arrangement of the numbers
     found: dict[str, Any] = {"name": name, "dataType": kind, "dims": dims[1:]}
     if layout in ("NCHW", "NHWC") and len(dims) == 4:
         found["layout"] = layout

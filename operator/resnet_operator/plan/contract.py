@@ -37,6 +37,9 @@ def labels_problem(observed: Observed, artifact: Artifact) -> Problem | None:
     message = (
         f"model.classLabels has {labels} labels, the model's output {output.name} has {classes} "
         "classes; correct the ConfigMap"
+        if classes > 1
+        else f"remove model.classLabels; the model's output {output.name} is one number, "
+        "and not one for each class"
     )
     return Problem(reason=Reason.INVALID_SPEC, message=message)
 

@@ -147,6 +147,21 @@ def test_every_class_needs_its_name() -> None:
     assert world.has("Deployment", NAME)
 
 
+def test_one_number_has_no_names() -> None:
+    told = merged(
+        TOLD, {"convert": {"outputs": [{"name": "best", "dataType": "INT64", "dims": []}]}}
+    )
+    world = World(OM)
+    world.seen["labels"] = "cat\ndog\n"
+    world.reconcile()
+    world.job_succeeds(told)
+    world.reconcile()
+    assert condition(world.status, "Ready")["message"] == (
+        "remove model.classLabels; the model's output best is one number, and not one for each "
+        "class"
+    )
+
+
 def test_what_serves_serves_on_with_wrong_labels() -> None:
     world = World()
     world.seen["labels"] = "cat\n" * 1000

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.devkit.networks import convert
+from tests.unit.devkit.networks import Chip, convert
 
 from resnet_jobs.driver import message, om
 from resnet_operator.artifact import Artifact
+from resnet_runtime.offline_model import OfflineModel, match
+from resnet_runtime.pyacl import Acl
+from resnet_runtime.settings import TensorSpec
 
 CANN = Path(__file__).parents[3] / "devkit" / "cann"
 FIXED = "--input_shape=input:4,3,12,12"
@@ -89,6 +92,40 @@ def test_the_file_tells_its_contract(
     assert options[0] in payload["argv"], "the command line that made it"
     assert (payload["compiler"], payload["arch"]) == (None, None)
     assert json.loads((scratch / "out/convert.json").read_text()) == payload
+
+
+YUV = AIPP.replace("RGB888_U8", "YUV420SP_U8").replace("start_pos_h: 1", "start_pos_h: 2")
+SERVED: list[tuple[str, tuple[str, ...], str]] = [
+    ("a static batch", (FIXED,), ""),
+    ("profiles", PROFILES, ""),
+    ("half precision", (*PROFILES, "--output_type=FP16"), ""),
+    ("AIPP", (FIXED, "--insert_op_conf=aipp.conf"), AIPP),
+    (
+        "AIPP with half a picture more for the colours",
+        (*PROFILES, "--insert_op_conf=aipp.conf"),
+        YUV,
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "options", "aipp"), SERVED, ids=[s[0] for s in SERVED])
+def test_the_runtime_finds_what_was_told(
+    reason: str, options: tuple[str, ...], aipp: str, scratch: Path, chip: Chip
+) -> None:
+    """The contract becomes config.pbtxt, which the runtime holds against the loaded OM."""
+    (scratch / "aipp.conf").write_text(aipp)
+    made(scratch, *options)
+    payload, code = read(scratch)
+    assert code == 0, (reason, payload)
+    model = OfflineModel(Acl(), str(scratch / "in/source"), device=0, soc_version="Ascend310P3")
+    assert model.profiles == payload["batchSizes"]
+    for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
+        specs = [
+            TensorSpec(told["name"], f"TYPE_{told['dataType']}", tuple(told["dims"]))
+            for told in payload[f"{kind}s"]
+        ]
+        assert len(match(kind, specs, tensors, rows=payload["batchSizes"][-1])) == len(specs)
+    model.close()
 
 
 def test_another_type_of_answer(scratch: Path) -> None:

@@ -174,6 +174,11 @@ def test_names_of_outputs(reason: str, names: list[str], want: list[str]) -> Non
     assert [entry["name"] for entry in facts.outputs] == want, reason
 
 
+def test_one_number_a_sample() -> None:
+    facts = found(content(CASE, net_output(tensor(4, layout="ND")), more=NAMES))
+    assert facts.outputs == [{"name": "scores", "dataType": "FP32", "dims": []}]
+
+
 SILENT: list[tuple[str, Any]] = [
     ("nothing", None),
     ("a list", []),
