@@ -102,6 +102,13 @@ class _Fetch:
                 "them on a claim, or save the model as one file, "
                 "onnx.save(onnx.load(path), new_path)",
             )
+        if self.workspace.model.name in names:
+            raise JobError(
+                Reason.UNSUPPORTED_MODEL,
+                f'the model keeps weights in a file called "{self.workspace.model.name}", as the '
+                "model itself is called here: save it as one file, "
+                "onnx.save(onnx.load(path), new_path)",
+            )
         digests, model_source = {PurePosixPath(name).name: model}, order.source
         if model_source.scheme == "oci":
             model_source = replace(model_source, title=name)  # it may have been chosen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from resnet_jobs.errors import JobError, Reason
 
@@ -71,7 +71,7 @@ class SourceSpec:
         """The file `name`, a relative path, in the same folder as this one."""
         if self.scheme == "oci":
             return replace(self, title=str(PurePosixPath(self.title or "").parent / name))
-        path = str(PurePosixPath(self.path).parent / name)
+        path = str(PurePosixPath(self.path).parent / (quote(name) if self.is_web else name))
         if self.is_web:
             parts = urlsplit(self.uri)
             uri = urlunsplit(parts._replace(path=path, fragment=""))
@@ -149,6 +149,8 @@ def _hub_source(uri: str, scheme: str, field: str) -> SourceSpec:
     library writes it. `hf://datasets/org/name/path` is a repository of data.
     """
     segments = _inside(uri.partition("://")[2], uri, field).split("/")
+    if "@" in segments[0]:
+        raise _invalid(f"{field} must not hold a user name or password: {scheme}://…")
     size = 3 if scheme == "hf" and segments[0] in HF_REPOSITORY_KINDS else 2
     if len(segments) <= size:
         raise _invalid(f'{field} "{shortened(uri)}" must have the form {FORMS[scheme]}')

@@ -476,6 +476,35 @@ def test_weights_beside_a_downloaded_model(
     onnx.load(workspace.model)
 
 
+def test_weights_with_a_name_that_an_address_must_spell_out(
+    order: Order, workspace: Workspace, fake_time: FakeTime
+) -> None:
+    model = models.classifier()
+    external_data_helper.convert_model_to_external_data(
+        model, location="w 1#50%.bin", size_threshold=0
+    )
+    folder = workspace.source
+    onnx.save(model, str(folder / "m.onnx"))
+    files = [whole((folder / name).read_bytes()) for name in ("m.onnx", "w 1#50%.bin")]
+    with serving(*files) as (address, seen):
+        fetch(order(uri=f"{address}/a%20b/m.onnx"), workspace, clock=fake_time.clock)
+    assert seen[1][0] == "GET /a%20b/w%201%2350%25.bin"
+    onnx.load(workspace.model)
+
+
+def test_weights_with_the_name_that_the_model_has_here(
+    order: Order, workspace: Workspace, fake_time: FakeTime
+) -> None:
+    model = models.classifier()
+    external_data_helper.convert_model_to_external_data(
+        model, location="model.onnx", size_threshold=0
+    )
+    onnx.save(model, str(workspace.source / "net.onnx"))
+    error = failing(order(uri="pvc://models/net.onnx"), workspace, fake_time)
+    assert error.reason == Reason.UNSUPPORTED_MODEL
+    assert "save it as one file" in error.message
+
+
 def test_weights_beside_a_configmap_key(
     order: Order, workspace: Workspace, fake_time: FakeTime
 ) -> None:
