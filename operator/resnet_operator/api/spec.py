@@ -183,7 +183,7 @@ class ResNetServiceSpec(ApiModel):
                 "self.accelerator.chip != 'CPU' || !has(self.conversion) || "
                 "!(" + " || ".join(f"has(self.conversion.{name})" for name in OF_ATC) + ")",
                 "remove from conversion what is not batchSizes or inputShapes; "
-                "chip CPU is not converted by ATC",
+                "chip CPU runs the model as it is, and clients send its own input",
             ),
             rule(
                 f"self.accelerator.chip != 'CPU' || !({IS_OM})",
