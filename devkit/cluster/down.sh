@@ -59,8 +59,9 @@ remove_network
 remove_cgroups
 # Never across a mount: a volume that is still mounted is somebody's data.
 rm -rf --one-file-system "$STATE" "$DATA"
+left=$(leftovers)
+# The index is free only now: who takes it makes a link of the same name.
 if [ -n "${INDEX:-}" ] && [ "$(readlink "$claims/$INDEX")" = "$STATE" ]; then
   rm -f "$claims/$INDEX"
 fi
-left=$(leftovers)
 [ -z "$left" ] || die "could not remove everything of the cluster \"$NAME\":"$'\n'"$left"

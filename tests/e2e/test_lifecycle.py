@@ -38,7 +38,12 @@ def test_change_of_batching_rolls_and_does_not_convert(story: Story) -> None:
     assert after["revisions"]["serving"] != before["revisions"]["serving"]
     assert after["artifact"] == before["artifact"]
     assert len(story.items("jobs")) == 1
-    assert story.client().get_model_config("digits")["max_batch_size"] == 4
+    # The old pod answers while it drains, until every proxy knows that it goes.
+    story.eventually(
+        lambda: story.client().get_model_config("digits")["max_batch_size"] == 4,
+        lambda: "the old batching still answers",
+        seconds=30,
+    )
 
 
 def test_change_of_chip_converts_again_and_serves_meanwhile(story: Story) -> None:
