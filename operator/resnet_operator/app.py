@@ -45,6 +45,7 @@ class App:
             queue=self.queue,
             settings=self._engine,
             namespaces=settings.namespaces,
+            with_optional=settings.gateway_api,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: Any = None

@@ -35,9 +35,12 @@ PLURALS: Mapping[str, str] = {
     "ConfigMap": "configmaps",
     "Deployment": "deployments",
     "Event": "events",
+    "HTTPRoute": "httproutes",
+    "Ingress": "ingresses",
     "Job": "jobs",
     "NetworkPolicy": "networkpolicies",
     "PersistentVolumeClaim": "persistentvolumeclaims",
+    "PodDisruptionBudget": "poddisruptionbudgets",
     "ResNetService": "resnetservices",
     "Service": "services",
 }

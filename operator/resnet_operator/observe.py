@@ -19,6 +19,7 @@ from resnet_operator.observed import (
     ConfigMapObject,
     GateObserved,
     JobObject,
+    NetworkServiceObject,
     Observed,
     Pod,
     ServiceObject,
@@ -31,7 +32,7 @@ from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.render.sources import source_reference
 from resnet_operator.resolve import Resolved
-from resnet_operator.views import Views
+from resnet_operator.views import NETWORK_KINDS, Views
 
 
 async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: datetime) -> Observed:
@@ -54,6 +55,8 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         service=service,
         deployment=views.deployments.one(namespace, meta.name),
         network_service=views.network_services.one(namespace, meta.name),
+        network=_network(views, namespace, meta.name),
+        absent_kinds=views.absent_kinds,
         record=record,
         owned_records=owned,
         revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
@@ -113,6 +116,11 @@ async def _gate(
         source_problem=problem,
         complaints=await _complaints(kube, (*jobs, *pods), now=now),
     )
+
+
+def _network(views: Views, namespace: str, name: str) -> dict[str, NetworkServiceObject]:
+    found = ((kind, views.stores[kind].one(namespace, name)) for kind in NETWORK_KINDS)
+    return {kind: view for kind, view in found if view is not None}
 
 
 def _artifact(record: ConfigMapObject | None) -> Artifact | None:

@@ -345,6 +345,8 @@ class Observed:
     service: ServiceObject
     deployment: DeploymentObject | None = None
     network_service: NetworkServiceObject | None = None
+    network: Mapping[str, NetworkServiceObject] = field(default_factory=dict)
+    absent_kinds: frozenset[str] = frozenset()
     record: ConfigMapObject | None = None
     owned_records: tuple[ConfigMapObject, ...] = ()
     revisions: Mapping[str, ConfigMapObject] = field(default_factory=dict)

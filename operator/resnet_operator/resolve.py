@@ -34,6 +34,8 @@ SLICE_SUFFIXES = {
     "vir04_3c_ndvpp": "-4c.3cpu.ndvpp",
     "vir04_4c_dvpp": "-4c.4cpu.dvpp",
 }
+# Parts of `serving` that change no pod.
+OUTSIDE_THE_PODS = {"service", "ingress", "http_route", "network_policy"}
 CPU = "CPU"
 ASCEND_OM = "AscendOM"
 ONNX_RUNTIME = "ONNXRuntime"
@@ -96,6 +98,11 @@ class Resolved:
 def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings) -> Resolved:
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
     _check_uri(spec)
+    if spec.serving.http_route and not settings.gateway_api:
+        raise InvalidSpec(
+            "serving.httpRoute: the Gateway API is switched off here; set gatewayAPI in the "
+            "operator's settings, or write serving.ingress"
+        )
     chip = spec.accelerator.chip
     on_chip = chip != CPU
     runtime = ASCEND_OM if on_chip else ONNX_RUNTIME
@@ -147,7 +154,7 @@ def declared_digest(
         "accelerator": spec.accelerator.model_dump(mode="json", exclude_none=True),
         "batchSizes": spec.conversion and spec.conversion.batch_sizes,
         "serving": spec.serving.model_dump(
-            mode="json", exclude_none=True, exclude={"replicas", "service"}
+            mode="json", exclude_none=True, exclude={"replicas", *OUTSIDE_THE_PODS}
         ),
         "artifact": artifact_sha256,
     }

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     runtime_class_name: str = ""
     scheduler_name: str = ""
     device_group: int = 1000
+    # Whether HTTPRoutes are watched and made; without it the chart gives no right to.
+    gateway_api: bool = False
     adopt_new_defaults: AdoptNewDefaults = AdoptNewDefaults.ON_SPEC_CHANGE
     cluster_domain: str = "cluster.local"
     workers: int = Field(default=16, ge=1, le=256)

@@ -39,6 +39,8 @@ Name = tuple[str, str]
 IndexKey = tuple[str, str, str]
 
 
+# What lies between clients and pods, beside the Service.
+NETWORK_KINDS = ("PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute")
 # Answers come within seconds of the write; far fewer objects than this end in that time.
 REMEMBERED_GONE = 256
 
@@ -153,8 +155,10 @@ class Views:
             "Job": self.jobs,
             "Pod": self.pods,
             "PersistentVolumeClaim": self.claims,
+            **{kind: Store(NetworkServiceObject.from_body) for kind in NETWORK_KINDS},
         }
-
+        # Kinds that the cluster does not have, as the last try to list them has shown.
+        self.absent_kinds: frozenset[str] = frozenset()
         self._held: dict[tuple[str, Name], list[Callable[[], None]]] = {}
 
     @contextlib.contextmanager

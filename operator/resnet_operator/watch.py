@@ -18,6 +18,7 @@ from typing import Any
 
 import kopf
 from kopf._cogs.clients import fetching, watching
+from kopf._cogs.clients.errors import APINotFoundError
 from kopf._cogs.structs.references import NamespaceName, Resource
 
 from resnet_operator import names
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 # A stream that breaks off at once, time after time, is not opened again at once.
 SHORT_SECONDS = 5.0
 MAX_PAUSE_SECONDS = 30.0
+# Nobody tells when a kind is installed: it is looked for now and then.
+ABSENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class Watched:
     resource: tuple[str, str, str]
     keys: Callable[[Change[Any], Views], Iterable[Key]]
     ours_only: bool = True
+    # A kind that the cluster may lack; it is followed only when the settings say so.
+    is_optional: bool = False
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
@@ -68,6 +73,7 @@ class Watches:
     queue: WorkQueue
     settings: kopf.OperatorSettings
     namespaces: tuple[str, ...] = ()
+    with_optional: bool = False
     synced: bool = False
     _unlisted: set[tuple[str, str | None]] = field(default_factory=set)
 
@@ -76,6 +82,7 @@ class Watches:
         places = [
             (watched, namespace)
             for watched in WATCHED
+            if self.with_optional or not watched.is_optional
             for namespace in (self.namespaces or (None,))
         ]
         self._unlisted = {(watched.kind, namespace) for watched, namespace in places}
@@ -93,6 +100,10 @@ class Watches:
             try:
                 await self._list_and_watch(watched, namespace)
             except Exception as error:
+                if watched.is_optional and isinstance(error, APINotFoundError):
+                    self._is_absent(watched.kind, namespace)
+                    await asyncio.sleep(ABSENT_SECONDS)
+                    continue
                 # Whatever it is: without this kind nothing works, so it is tried for ever.
                 about = {"kind": watched.kind, "error": f"{type(error).__name__}: {error}"}
                 log.warning("watch broke off, will list again", extra=about)
@@ -115,6 +126,7 @@ class Watches:
         store = self.views.stores[watched.kind]
         for change in store.sweep(namespace=namespace, listed=listed, version=version):
             self._tell(watched, change)
+        self._is_there(watched.kind)
         self._is_listed(watched.kind, namespace)
         pause, never = Pause(), asyncio.get_running_loop().create_future()
         while True:
@@ -159,6 +171,20 @@ class Watches:
         if self.synced:
             for key in watched.keys(change, self.views):
                 self.queue.add(key)
+
+    def _is_absent(self, kind: str, namespace: str | None) -> None:
+        """Note that the cluster does not have a kind, and wait for it no longer."""
+        if kind not in self.views.absent_kinds:
+            self.views.absent_kinds |= {kind}
+            log.info("the cluster does not have this kind", extra={"kind": kind})
+            if self.synced:
+                self.add_all()
+        self._is_listed(kind, namespace)
+
+    def _is_there(self, kind: str) -> None:
+        if kind in self.views.absent_kinds:
+            self.views.absent_kinds -= {kind}
+            self.add_all()
 
     def _is_listed(self, kind: str, namespace: str | None) -> None:
         self._unlisted.discard((kind, namespace))
@@ -255,5 +281,18 @@ WATCHED = (
         resource=("", "v1", "persistentvolumeclaims"),
         keys=_claim_keys,
         ours_only=False,
+    ),
+    Watched(
+        kind="PodDisruptionBudget", resource=("policy", "v1", "poddisruptionbudgets"), keys=_keys
+    ),
+    Watched(
+        kind="NetworkPolicy", resource=("networking.k8s.io", "v1", "networkpolicies"), keys=_keys
+    ),
+    Watched(kind="Ingress", resource=("networking.k8s.io", "v1", "ingresses"), keys=_keys),
+    Watched(
+        kind="HTTPRoute",
+        resource=("gateway.networking.k8s.io", "v1", "httproutes"),
+        keys=_keys,
+        is_optional=True,
     ),
 )

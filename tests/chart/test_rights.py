@@ -24,8 +24,11 @@ GRANTED = {
     "persistentvolumeclaims": {"list", "watch", "create"},
     "pods": {"list", "watch"},
     "events": {"list", "create"},
-    "networkpolicies": {"create", "patch"},
+    "networkpolicies": {"list", "watch", "create", "patch", "delete"},
+    "ingresses": {"list", "watch", "create", "patch", "delete"},
+    "poddisruptionbudgets": {"list", "watch", "create", "patch", "delete"},
 }
+WITH_GATEWAY_API = GRANTED | {"httproutes": {"list", "watch", "create", "patch", "delete"}}
 RBAC_KINDS = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"}
 
 
@@ -76,6 +79,13 @@ def test_clusterwide_rights_are_exactly_these(chart: Chart) -> None:
     assert granted(operators["rules"]) == GRANTED
     assert all("*" not in rule["apiGroups"] for rule in operators["rules"])
     assert {d["kind"] for d in documents}.isdisjoint({"Role", "RoleBinding"})
+
+
+def test_routes_are_no_concern_unless_switched_on(chart: Chart) -> None:
+    documents = chart.render({"gatewayAPI": True})
+    roles = [d for d in documents if d["kind"] == "ClusterRole"]
+    [operators] = [d for d in roles if d["metadata"]["name"] == "resnet-operator"]
+    assert granted(operators["rules"]) == WITH_GATEWAY_API
 
 
 def test_namespaced_rights_are_roles_in_these_namespaces_alone(chart: Chart) -> None:

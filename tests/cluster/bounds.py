@@ -32,6 +32,10 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "serving.batching.preferredBatchSizes[]": {"conversion.batchSizes": [2048]},
     "model.inputs": {"model.format": "TorchScript"},
     "model.pytorch": {"model.format": "PyTorch"},
+    "serving.service.loadBalancerClass": {"serving.service": {"type": "LoadBalancer"}},
+    "serving.service.loadBalancerSourceRanges": {"serving.service": {"type": "LoadBalancer"}},
+    "serving.service.loadBalancerSourceRanges[]": {"serving.service": {"type": "LoadBalancer"}},
+    "serving.service.externalTrafficPolicy": {"serving.service": {"type": "LoadBalancer"}},
     # It replaces all other fields.
     "conversion.preprocessing.rawAIPP": {"conversion.preprocessing": {}},
 }
@@ -170,7 +174,8 @@ def items(path: str, node: Schema, count: int) -> list[Any]:
         beside = SIBLINGS.get(f"{path}[]", {})
         return [beside | {"name": f"a{index}"} for index in range(count)]
     if node["items"]["type"] == "object":
-        return [{"key": f"a{index}"} for index in range(count)]
+        name = "name" if "name" in node["items"].get("properties", {}) else "key"
+        return [{name: f"a{index}"} for index in range(count)]
     if node["items"]["type"] == "string":
         return [f"a{index}" for index in range(count)]
     return [index + 2 for index in range(count)]

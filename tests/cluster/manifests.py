@@ -13,6 +13,9 @@ SMALLEST: dict[str, Any] = {
 SIBLINGS: dict[str, dict[str, Any]] = {
     "model.classLabels.configMapKeyRef": {"name": "labels", "key": "labels.txt"},
     "serving.env[]": {"name": "A"},
+    "serving.ingress": {"host": "a.example"},
+    "serving.httpRoute": {"parentRefs": [{"name": "public"}]},
+    "serving.httpRoute.parentRefs[]": {"name": "public"},
     "model.pytorch": {"architecture": "resnet50"},
     "model.inputs[]": {"name": "a", "dataType": "FP32", "dims": [1]},
     "model.outputs[]": {"name": "a", "dataType": "FP32", "dims": [1]},

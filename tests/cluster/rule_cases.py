@@ -35,6 +35,10 @@ TOO_LARGE = "serving.batching.maxBatchSize may not be above the largest of conve
 PREFERRED = "remove what is above the largest batch"
 CPU_CONVERSION = "remove from conversion what is not batchSizes or inputShapes; chip CPU"
 BFLOAT = "choose a precisionMode without bfloat16"
+BALANCER = "write type: LoadBalancer, or remove loadBalancerClass and loadBalancerSourceRanges"
+TRAFFIC = "write type: LoadBalancer or NodePort, or remove externalTrafficPolicy"
+HOST = "write a host name in lower case, without scheme, port and path"
+GATEWAY = {"parentRefs": [{"name": "public"}]}
 DISABLED = "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic"
 OUR_LABELS = "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…"
 
@@ -173,6 +177,47 @@ RULES = [
     one("no object name", "serving.priorityClassName", "High", OBJECT, "high"),
     one("no object name", "serving.serviceAccountName", "a_b", OBJECT, "a-b"),
     one("no object name", "serving.imagePullSecrets", [{"name": "A"}], OBJECT, [{"name": "a"}]),
+    *[
+        case(
+            f"{field} is a load balancer's",
+            refused={"serving.service": {"type": "NodePort", field: value}},
+            message=BALANCER,
+            accepted={"serving.service": {"type": "LoadBalancer", field: value}},
+        )
+        for field, value in [
+            ("loadBalancerClass", "example.com/internal"),
+            ("loadBalancerSourceRanges", ["10.0.0.0/8"]),
+        ]
+    ],
+    case(
+        "traffic inside the cluster has no policy of the outside",
+        refused={"serving.service": {"externalTrafficPolicy": "Local"}},
+        message=TRAFFIC,
+        accepted={"serving.service": {"type": "NodePort", "externalTrafficPolicy": "Local"}},
+    ),
+    case(
+        "a class with a blank",
+        refused={"serving.service": {"type": "LoadBalancer", "loadBalancerClass": "a b"}},
+        message="write the load balancer's class",
+        accepted={"serving.service": {"type": "LoadBalancer", "loadBalancerClass": "a/b"}},
+    ),
+    one("a URL for a host", "serving.ingress.host", "https://a.example", HOST, "a.example"),
+    one("a host with a port", "serving.ingress.host", "a.example:80", HOST, "*.a.example"),
+    one(
+        "a Gateway's name",
+        "serving.httpRoute",
+        {"parentRefs": [{"name": "Public"}]},
+        OBJECT,
+        GATEWAY,
+    ),
+    one(
+        "a path in a host name",
+        "serving.httpRoute",
+        {**GATEWAY, "hostnames": ["a.example/v2"]},
+        HOST,
+        {**GATEWAY, "hostnames": ["a.example"]},
+    ),
+    one("no object name", "serving.tls.secretName", "A", OBJECT, "a"),
     one("above the default profiles", "serving.batching.maxBatchSize", 9, TOO_LARGE, 8),
     case(
         "above the declared profiles",

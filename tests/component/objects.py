@@ -144,6 +144,9 @@ def path(kind: str, namespace: str, name: str = "") -> str:
         "Deployment": ("apis/apps/v1", "deployments"),
         "Job": ("apis/batch/v1", "jobs"),
         "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
+        "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+        "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+        "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     }.get(kind, ("api/v1", f"{kind.lower()}s"))
     return f"/{version}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
 

@@ -33,6 +33,8 @@ Body = dict[str, Any]
 Right = tuple[str, str]  # verb, group/resource[/subresource]
 NAME = "resnet50"
 MANIFEST = service(NAME)
+CHILDREN = ("Ingress", "NetworkPolicy", "PodDisruptionBudget")
+ALL_CHILDREN = {"replicas": 2, "ingress": {"host": "a.example"}, "networkPolicy": {}}
 SUCCESSOR = service(NAME, model="successor")
 
 
@@ -218,6 +220,14 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
         "Deployment", NAME, {"op": "replace", "path": "/spec/replicas", "value": 3}
     )
     await world.becomes("Deployment", NAME, lambda b: b["spec"]["replicas"] == 1, what="one pod")
+
+    await world.patch("ResNetService", NAME, {"spec": {"serving": ALL_CHILDREN}})
+    for kind in CHILDREN:
+        await world.has(kind, NAME)
+    nothing = dict.fromkeys(ALL_CHILDREN, None) | {"replicas": 1}
+    await world.patch("ResNetService", NAME, {"spec": {"serving": nothing}})
+    for kind in CHILDREN:
+        await world.has_not(kind, NAME)
 
     await world.known_artifact(SUCCESSOR)
     await world.patch("ResNetService", NAME, {"spec": {"model": SUCCESSOR["spec"]["model"]}})

@@ -17,12 +17,12 @@ from resnet_operator.measurement import Measurement, validation_key
 from resnet_operator.observed import Meta
 from resnet_operator.plan.contract import settle
 from resnet_operator.render.conversion import job, record_owner
+from resnet_operator.render.network import network_children, network_service
 from resnet_operator.render.serving import (
     CONFIG_KEY,
     LABELS_KEY,
     TEMPLATE_KEY,
     deployment,
-    network_service,
     owner_reference,
     revision_config_map,
     runtime_config_map,
@@ -126,6 +126,8 @@ class Case:
         }
         if resolved.spec.validation:
             found |= self._gate(Meta.from_body({"metadata": about}), revision["data"][TEMPLATE_KEY])
+        for child in network_children(service=service, resolved=resolved):
+            found[child["kind"].lower()] = child
         if settings.store.type is StoreType.SERVER:
             for child in store_children(service.namespace, settings):
                 found[f"store-{child['kind'].lower()}"] = child

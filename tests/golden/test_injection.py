@@ -17,7 +17,8 @@ from tritonclient.grpc import model_config_pb2
 
 from resnet_operator.render.conversion import job
 from resnet_operator.render.engine import render_one
-from resnet_operator.render.serving import network_service, pod_template
+from resnet_operator.render.network import network_service
+from resnet_operator.render.serving import pod_template
 from resnet_operator.render.store import store_children
 from resnet_operator.render.triton import config_pbtxt
 from resnet_operator.settings import Settings

@@ -63,6 +63,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [events]
   verbs: [list, create]
 - apiGroups: [networking.k8s.io]
-  resources: [networkpolicies]
-  verbs: [create, patch]
+  resources: [ingresses, networkpolicies]
+  verbs: [list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [list, watch, create, patch, delete]
+{{- if .Values.gatewayAPI }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [list, watch, create, patch, delete]
+{{- end }}
 {{- end -}}

@@ -183,6 +183,11 @@ class Reason(StrEnum):
         "Another object of the needed name belongs to somebody else.",
         "Rename the ResNetService or remove the other object.",
     )
+    KIND_MISSING = (
+        "KindMissing",
+        "The cluster lacks a kind of object that the spec needs.",
+        "Install the Gateway API's CRDs, or use serving.ingress; it is looked for once a minute.",
+    )
     REJECTED = (
         "Rejected",
         "The API server refused what the operator wants to write.",

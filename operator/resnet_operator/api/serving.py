@@ -9,6 +9,15 @@ from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, opaque, rule
 from resnet_operator.api.conversion import Batch
+from resnet_operator.api.network import (
+    ATOMIC,
+    HTTPRouteOptions,
+    IngressOptions,
+    NetworkPolicyOptions,
+    ServiceOptions,
+    ServiceType,
+    ServingTLS,
+)
 from resnet_operator.api.pod import (
     EnvVar,
     LabelMap,
@@ -17,6 +26,8 @@ from resnet_operator.api.pod import (
     StringMap,
     Tolerations,
 )
+
+__all__ = ["Batching", "BatchingMode", "ServiceType", "Serving", "Warmup"]
 
 
 class BatchingMode(StrEnum):
@@ -27,12 +38,6 @@ class BatchingMode(StrEnum):
 class Warmup(StrEnum):
     AUTO = "Auto"
     DISABLED = "Disabled"
-
-
-class ServiceType(StrEnum):
-    CLUSTER_IP = "ClusterIP"
-    NODE_PORT = "NodePort"
-    LOAD_BALANCER = "LoadBalancer"
 
 
 class Batching(ApiModel):
@@ -67,13 +72,6 @@ class Batching(ApiModel):
             ),
         )
     )
-
-
-class ServiceOptions(ApiModel):
-    type: ServiceType | None = Field(
-        default=None, description="Type of the Service; default ClusterIP."
-    )
-    annotations: StringMap | None = Field(default=None, description="Annotations of the Service.")
 
 
 class Serving(ApiModel):
@@ -124,6 +122,16 @@ class Serving(ApiModel):
     affinity: Annotated[dict[str, Any], Field(json_schema_extra=opaque())] | None = Field(
         default=None, description="Affinity of the serving pods, as in a pod."
     )
+    topology_spread_constraints: (
+        Annotated[
+            list[Annotated[dict[str, Any], Field(json_schema_extra=opaque())]],
+            Field(max_length=8, json_schema_extra=ATOMIC),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Spreading of the pods, as in a pod; labelSelector defaults to these pods.",
+    )
     priority_class_name: ObjectName | None = Field(
         default=None, description="Priority class of the serving pods."
     )
@@ -165,3 +173,21 @@ class Serving(ApiModel):
     service: ServiceOptions | None = Field(
         default=None, description="The Service in front of the pods."
     )
+    tls: ServingTLS | None = Field(
+        default=None,
+        description="TLS of the gRPC port; Triton has none for HTTP, which the Service then hides.",
+    )
+    ingress: IngressOptions | None = Field(
+        default=None, description="An Ingress that leads to the HTTP port."
+    )
+    http_route: HTTPRouteOptions | None = Field(
+        default=None, description="A Gateway API HTTPRoute that leads to the HTTP port."
+    )
+    network_policy: NetworkPolicyOptions | None = Field(
+        default=None, description="A NetworkPolicy for the pods, also if empty; default none."
+    )
+
+    @property
+    def publishes_http(self) -> bool:
+        """Tell whether the Service has the HTTP port: not where all is to be encrypted."""
+        return self.tls is None or self.ingress is not None or self.http_route is not None

@@ -170,7 +170,8 @@ def _scheduled(situation: Situation) -> Said:
 
 
 def _model_ready(situation: Situation) -> Said:
-    if situation.complete:
+    problem = situation.serving_problem
+    if situation.complete or (problem and problem.reason is Reason.KIND_MISSING):
         return "True", Reason.READY, "all pods of the revision have loaded the model"
     if situation.serving_problem:
         return "False", situation.serving_problem.reason, long_message(situation.serving_problem)

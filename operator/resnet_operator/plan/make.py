@@ -15,6 +15,7 @@ from resnet_operator.plan.contract import labels_problem, settle
 from resnet_operator.plan.conversion import ArtifactPlan, plan_artifact
 from resnet_operator.plan.deadline import seconds_left
 from resnet_operator.plan.housekeeping import plan_housekeeping
+from resnet_operator.plan.network import with_network
 from resnet_operator.plan.revision import desired_revision, wanted_replicas
 from resnet_operator.plan.serving import ServingPlan, plan_serving
 from resnet_operator.plan.status import status_of, transitions
@@ -63,6 +64,7 @@ def make_plan(
     if gate.again:
         return Plan(actions=(*conversion.actions, *gate.actions), again=True)
     serving = plan_serving(observed, resolved, desired, gate, settings=settings, now=now)
+    serving = with_network(serving, observed, resolved)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
     tidy = plan_housekeeping(
         observed,

@@ -15,7 +15,8 @@ from resnet_operator.plan.revision import Revision, live_revision, wanted_replic
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.trouble import mount_failure, next_look, pod_trouble
 from resnet_operator.plan.validation import GatePlan
-from resnet_operator.render.serving import deployment, network_service
+from resnet_operator.render.network import network_service
+from resnet_operator.render.serving import deployment
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 

@@ -151,6 +151,12 @@ def _validation_status(gate: GatePlan) -> dict[str, Any]:
     return {"result": verdict, "record": gate.result, **gate.measurement.shown()}
 
 
+def _endpoints(situation: Situation, host: str) -> dict[str, str]:
+    resolved = situation.observed.service.resolved
+    hidden = resolved is not None and not resolved.spec.serving.publishes_http
+    return ({} if hidden else {"http": f"{host}:8000"}) | {"grpc": f"{host}:8001"}
+
+
 def _serving_status(situation: Situation) -> dict[str, Any]:
     service, live = situation.observed.service.meta, situation.observed.deployment
     host = f"{service.name}.{service.namespace}.svc"
@@ -159,5 +165,5 @@ def _serving_status(situation: Situation) -> dict[str, Any]:
     return {
         "revisions": {key: value for key, value in revisions.items() if value},
         "repositoryConfigMap": situation.target,
-        "endpoints": {"http": f"{host}:8000", "grpc": f"{host}:8001"},
+        "endpoints": _endpoints(situation, host),
     }

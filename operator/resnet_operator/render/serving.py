@@ -1,4 +1,4 @@
-"""The serving side: runtime and revision ConfigMaps, pod template, Deployment, Service."""
+"""The serving side: runtime and revision ConfigMaps, pod template, Deployment."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from resnet_operator.compare import parse_quantity
 from resnet_operator.images import pull_secrets
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
+from resnet_operator.render.pod_parts import spread_constraints, tls_parts
 from resnet_operator.render.resources import with_defaults
 from resnet_operator.render.store import artifact_access
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
@@ -156,22 +157,6 @@ def deployment(
     return shape
 
 
-def network_service(*, service: Meta, resolved: Resolved) -> dict[str, Any]:
-    """Return the Service. The digest shows that an annotation of the user's is to go again."""
-    options = resolved.spec.serving.service
-    annotations = dict((options and options.annotations) or {})
-    return render_one(
-        "service.yaml.j2",
-        name=service.name,
-        namespace=service.namespace,
-        labels=names.labels(names.SERVING, **{names.INSTANCE: service.name}),
-        annotations={**annotations, names.TEMPLATE_DIGEST: names.digest(annotations, 10)},
-        owners=[owner_reference(service, controller=True)],
-        type=(options and options.type) or "ClusterIP",
-        selector=selector(service),
-    )
-
-
 def pod_template(
     *,
     service: Meta,
@@ -187,6 +172,7 @@ def pod_template(
     access = artifact_access(
         namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
     )
+    tls = tls_parts(resolved)
     revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
     return render_one(
         "serving-pod.yaml.j2",
@@ -200,19 +186,19 @@ def pod_template(
         grace_seconds=GRACE_SECONDS,
         runtime_class_name=settings.runtime_class_name if resolved.on_chip else "",
         scheduler_name=settings.scheduler_name if resolved.on_chip else "",
-        passed_through=_passed_through(resolved, artifact, settings),
+        passed_through=_passed_through(service, resolved, artifact, settings),
         device_group=settings.device_group,
         jobs_image=settings.jobs_image,
         pull_policy=settings.image_pull_policy,
         artifact_command=access.command,
         artifact_mounts=access.init_mounts,
         image=resolved.serving_image,
-        args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS],
+        args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS, *tls.args],
         env=_environment(resolved),
         resources=_resources(resolved, shm_bytes),
         model=resolved.model_name,
         load_timeout_seconds=resolved.load_timeout_seconds,
-        model_mounts=access.model_mounts,
+        model_mounts=(*access.model_mounts, *tls.mounts),
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
@@ -221,7 +207,7 @@ def pod_template(
             {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
             *_package_items("1/"),
         ],
-        artifact_volumes=access.volumes,
+        artifact_volumes=(*access.volumes, *tls.volumes),
         shm_bytes=shm_bytes,
     )
 
@@ -259,7 +245,7 @@ def _resources(resolved: Resolved, shm_bytes: int) -> dict[str, Any]:
 
 
 def _passed_through(
-    resolved: Resolved, artifact: Artifact, settings: Settings
+    service: Meta, resolved: Resolved, artifact: Artifact, settings: Settings
 ) -> list[tuple[str, Any]]:
     serving = resolved.spec.serving
     node_selector = dict(serving.node_selector or {})
@@ -271,6 +257,7 @@ def _passed_through(
         "nodeSelector": node_selector,
         "tolerations": serving.tolerations,
         "affinity": serving.affinity,
+        "topologySpreadConstraints": spread_constraints(resolved, selector(service)),
         "priorityClassName": serving.priority_class_name,
         "serviceAccountName": serving.service_account_name,
         "imagePullSecrets": pull_secrets(resolved.spec, settings),

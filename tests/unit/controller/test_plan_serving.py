@@ -306,13 +306,13 @@ def test_labels_are_in_the_revision() -> None:
 
 
 def test_scaling_changes_a_number_and_nothing_else() -> None:
-    world = World().serve()
+    world = World({"serving": {"replicas": 2}}).serve()
     before = world.body("Deployment")["spec"]["template"]
     world.change({"serving": {"replicas": 3}})
     assert described(world.reconcile()) == [f"apply Deployment {NAME}"]
     assert replicas(world) == 3
     assert world.body("Deployment")["spec"]["template"] == before
-    assert world.status["ready"] == "1/3"
+    assert world.status["ready"] == "2/3"
 
 
 def test_scaled_to_zero_and_back() -> None:
@@ -331,8 +331,9 @@ def test_scaled_to_zero_and_back() -> None:
 
 def test_suspended_and_back() -> None:
     world = World({"serving": {"replicas": 2}}).serve()
+    budget = f"PodDisruptionBudget {NAME}"
     world.change({"suspend": True})
-    assert described(world.reconcile()) == [f"apply Deployment {NAME}"]
+    assert described(world.reconcile()) == [f"apply Deployment {NAME}", f"delete {budget}"]
     assert replicas(world) == 0
     assert world.status["phase"] == "Suspended"
     assert condition(world.status, "Ready")["reason"] == "Suspended"
@@ -340,7 +341,7 @@ def test_suspended_and_back() -> None:
     assert world.reconcile() == []
     assert world.status["replicas"] == 0
     world.change({"suspend": False})
-    assert described(world.reconcile()) == [f"apply Deployment {NAME}"]
+    assert described(world.reconcile()) == [f"apply Deployment {NAME}", f"apply {budget}"]
     assert replicas(world) == 2
 
 

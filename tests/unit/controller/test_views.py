@@ -244,7 +244,7 @@ def test_pods_and_jobs_are_found_by_artifact_or_instance(views: Views) -> None:
 
 
 def test_answers_of_other_kinds_are_not_kept(views: Views) -> None:
-    views.remember({"kind": "NetworkPolicy", "metadata": metadata("resnet-store")})
+    views.remember({"kind": "Lease", "metadata": metadata("resnet-store")})
     views.remember({"kind": "Event", "metadata": metadata("resnet50.1")})
     assert not any(store.all() for store in views.stores.values())
 

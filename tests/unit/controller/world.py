@@ -51,6 +51,7 @@ from resnet_operator.plan.times import to_text
 from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.settings import Settings
+from resnet_operator.views import NETWORK_KINDS
 
 Id = tuple[str, str]
 CONVERTERS = ("fetch", "prepare", "convert", "publish")
@@ -219,6 +220,11 @@ class World:
             network_service=NetworkServiceObject.from_body(self.body("Service"))
             if self._is_watched("Service")
             else None,
+            network={
+                kind: NetworkServiceObject.from_body(self.body(kind))
+                for kind in NETWORK_KINDS
+                if self._is_watched(kind)
+            },
             record=record,
             owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
             revisions={m.meta.name: m for m in maps if self._is(m, names.REVISION_COMPONENT)},

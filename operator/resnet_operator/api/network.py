@@ -1,0 +1,139 @@
+"""How clients reach the serving pods: Service, Ingress, HTTPRoute, TLS, NetworkPolicy.
+
+None of it is part of a revision but `tls`: a change of the rest restarts no pod.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, ObjectName, cel, opaque, rule, text
+from resnet_operator.api.pod import StringMap
+
+Host = Annotated[
+    str,
+    text(
+        r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "write a host name in lower case, without scheme, port and path, for example "
+        "resnet50.example.com",
+        max_length=253,
+    ),
+]
+ATOMIC = {"x-kubernetes-list-type": "atomic"}
+Peers = Annotated[
+    list[Annotated[dict[str, Any], Field(json_schema_extra=opaque())]],
+    Field(min_length=1, max_length=32, json_schema_extra=ATOMIC),
+]
+
+
+class ServiceType(StrEnum):
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+class TrafficPolicy(StrEnum):
+    CLUSTER = "Cluster"
+    LOCAL = "Local"
+
+
+class ServiceOptions(ApiModel):
+    type: ServiceType | None = Field(
+        default=None, description="Type of the Service; default ClusterIP."
+    )
+    annotations: StringMap | None = Field(default=None, description="Annotations of the Service.")
+    load_balancer_class: (
+        Annotated[
+            str,
+            text(
+                r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+                "write the load balancer's class, for example example.com/internal",
+                max_length=317,
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Load balancer to use; default the cluster's.")
+    load_balancer_source_ranges: (
+        Annotated[
+            list[Annotated[str, Field(max_length=64)]],
+            Field(max_length=64, json_schema_extra=ATOMIC),
+        ]
+        | None
+    ) = Field(default=None, description="Networks that the load balancer lets in, as CIDRs.")
+    external_traffic_policy: TrafficPolicy | None = Field(
+        default=None, description="Local keeps the client's address; default Cluster."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "(has(self.type) && self.type == 'LoadBalancer') || "
+                "(!has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges))",
+                "write type: LoadBalancer, or remove loadBalancerClass and "
+                "loadBalancerSourceRanges",
+            ),
+            rule(
+                "(has(self.type) && self.type != 'ClusterIP') || !has(self.externalTrafficPolicy)",
+                "write type: LoadBalancer or NodePort, or remove externalTrafficPolicy",
+            ),
+        )
+    )
+
+
+class IngressOptions(ApiModel):
+    host: Host = Field(description="Host name under which clients call.")
+    class_name: ObjectName | None = Field(
+        default=None, description="Ingress class; default the cluster's."
+    )
+    tls_secret_name: ObjectName | None = Field(
+        default=None, description="Secret with the certificate of the host; plain HTTP when absent."
+    )
+    annotations: StringMap | None = Field(
+        default=None, description="Annotations of the Ingress, for example its largest body."
+    )
+
+
+class ParentReference(ApiModel):
+    name: ObjectName = Field(description="Name of the Gateway.")
+    namespace: ObjectName | None = Field(
+        default=None, description="Namespace of the Gateway; default the object's."
+    )
+    section_name: ObjectName | None = Field(
+        default=None, description="Listener of the Gateway; every one that fits when absent."
+    )
+
+
+class HTTPRouteOptions(ApiModel):
+    parent_refs: Annotated[
+        list[ParentReference], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)
+    ] = Field(description="Gateways that lead to the service.")
+    hostnames: (
+        Annotated[list[Host], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] | None
+    ) = Field(default=None, description="Host names of the route; those of the Gateway if absent.")
+    annotations: StringMap | None = Field(default=None, description="Annotations of the HTTPRoute.")
+
+
+class NetworkPolicyOptions(ApiModel):
+    """Written at all, even as {}: only these may call."""
+
+    allow_from: Peers | None = Field(
+        default=None,
+        description="Who may call, as in a NetworkPolicy; default the pods of the namespace.",
+    )
+    allow_metrics_from: Peers | None = Field(
+        default=None,
+        description="Who may read Triton's metrics; default every pod of the cluster.",
+    )
+
+
+class ServingTLS(ApiModel):
+    secret_name: ObjectName = Field(
+        description="Secret with tls.crt and tls.key, and ca.crt for clientAuthentication."
+    )
+    client_authentication: bool | None = Field(
+        default=None,
+        description="True asks clients for a certificate that ca.crt signed; default false.",
+    )

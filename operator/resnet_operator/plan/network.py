@@ -1,0 +1,79 @@
+"""The children between clients and pods, but the Service: what differs, what is wanted no longer.
+
+Called by `make` after `serving`. They are made for objects that ask for them; a child that is
+live, ours and not asked for is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.compare import is_subset
+from resnet_operator.observed import NetworkServiceObject, Observed
+from resnet_operator.plan.actions import Action, Apply, Delete, Problem
+from resnet_operator.plan.serving import ServingPlan
+from resnet_operator.render.network import KINDS, network_children
+from resnet_operator.resolve import Resolved
+
+# Fields that Kubernetes 1.25 drops: if we missed them, we would write for ever.
+MAY_BE_DROPPED = {"unhealthyPodEvictionPolicy"}
+ROUTE = "HTTPRoute"
+
+
+def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -> ServingPlan:
+    """Return the plan with these children's actions at its end, and with what one of them lacks.
+
+    A kind that the cluster lacks keeps the object from Ready, but not the pods from serving; it is
+    told when all else is done.
+    """
+    if serving.target is None:
+        return serving
+    service = observed.service.meta
+    children = network_children(service=service, resolved=resolved)
+    wanted = {body["kind"]: body for body in children}
+    actions: list[Action] = []
+    for kind, body in wanted.items():
+        if kind not in observed.absent_kinds:
+            actions += _apply(body, observed.network.get(kind), uid=service.uid)
+    for kind, live in observed.network.items():
+        if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
+            actions.append(_delete(kind, live))
+    serving = replace(serving, actions=(*serving.actions, *actions))
+    if not (serving.complete and ROUTE in wanted and ROUTE in observed.absent_kinds):
+        return serving
+    problem = Problem(
+        reason=Reason.KIND_MISSING,
+        message="the cluster has no HTTPRoute; install the Gateway API, or use serving.ingress",
+    )
+    return replace(serving, problem=problem, complete=False)
+
+
+def _apply(
+    body: dict[str, Any], live: NetworkServiceObject | None, *, uid: str
+) -> tuple[Action, ...]:
+    if live is None:
+        return (Apply(body=body, adopt=False),)
+    if _is_same(body, live.live.unpack()):
+        return ()
+    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
+
+
+def _is_same(body: Mapping[str, Any], live: dict[str, Any]) -> bool:
+    """Tell whether a live object has all that we state of metadata and spec."""
+    metadata, spec = body["metadata"], body["spec"]
+    about = {key: metadata[key] for key in ("labels", "annotations", "ownerReferences")}
+    stated = {key: value for key, value in spec.items() if key not in MAY_BE_DROPPED}
+    return is_subset({"spec": stated, "metadata": about}, live)
+
+
+def _delete(kind: str, live: NetworkServiceObject) -> Delete:
+    return Delete(
+        api_version=KINDS[kind],
+        kind=kind,
+        namespace=live.meta.namespace,
+        name=live.meta.name,
+        uid=live.meta.uid,
+    )
