@@ -41,8 +41,8 @@ def export_image(model_format: ModelFormat, settings: Settings) -> str | None:
         return None
     if not settings.export_image:
         raise InvalidSpec(
-            f"no image with torch is set, which format {model_format} needs; set images.export "
-            "in the operator's settings, or bring an ONNX file"
+            f"format {model_format} needs an image with torch; set images.export in the "
+            "operator's settings, or bring an ONNX file"
         )
     return settings.export_image
 

@@ -180,3 +180,36 @@ async def test_an_om_for_another_chip(world: World) -> None:
     said = await world.condition(NAME, "Stalled", "True", "ChipMismatch")
     assert said["message"] == "ChipMismatch: do this"
     assert len(await world.ours("Job")) == 1, "no retry can help"
+
+
+def weights() -> dict[str, Any]:
+    manifest = service(NAME)
+    manifest["spec"]["model"] |= {
+        "uri": "https://models.example/resnet50.pth",
+        "pytorch": {"architecture": "resnet50", "checkpointKey": "state_dict"},
+    }
+    return manifest
+
+
+async def test_weights_are_exported_before_they_are_inspected(world: World) -> None:
+    await world.start(RESNET_EXPORT_IMAGE="localhost/torch:test")
+    manifest = weights()
+    await world.create(manifest)
+    job = await world.job(manifest)
+    containers = job["spec"]["template"]["spec"]["initContainers"]
+    assert [entry["name"] for entry in containers] == ["fetch", "export", "prepare", "convert"]
+    assert containers[1]["image"] == "localhost/torch:test"
+    (order,) = [e["value"] for e in containers[1]["env"] if e["name"] == "RESNET_JOB"]
+    assert json.loads(order)["pytorch"] == manifest["spec"]["model"]["pytorch"]
+    said = messages_of(manifest)
+    said = {"fetch": said.pop("fetch"), "export": {"ok": True, "torch": "2.4.1"}, **said}
+    await world.finish_job(manifest, said)
+    await world.is_ready(NAME)
+
+
+async def test_weights_without_an_image_with_torch(world: World) -> None:
+    await world.start()
+    await world.create(weights())
+    said = await world.condition(NAME, "Stalled", "True", "InvalidSpec")
+    assert "set images.export in the operator's settings, or bring an ONNX file" in said["message"]
+    assert await world.ours("Job") == []

@@ -354,7 +354,7 @@ REFUSED = (
     Refused(
         "no image with torch",
         {"model": {"uri": "pvc://m/r.torchscript", "inputs": [PICTURE]}},
-        "no image with torch is set, which format TorchScript needs",
+        "format TorchScript needs an image with torch; set images.export",
     ),
     Refused(
         "a slice that MindCluster does not have",
