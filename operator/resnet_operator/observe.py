@@ -136,7 +136,7 @@ def _keys(records: Iterable[ConfigMapObject]) -> Iterator[str]:
 
 
 def _unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[JobObject, ...]:
-    """Return the gate's Jobs under way whose result nobody asks for any more: they hold a chip."""
+    """Return the gate's Jobs under way that nobody asks for or that cannot start any more."""
     found: list[JobObject] = []
     for key in sorted(keys):
         running = [
@@ -146,8 +146,19 @@ def _unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[J
         ]
         if running:
             wanted = _wanted_validations(views, namespace, key)
-            found += [j for j in running if j.meta.labels.get(names.VALIDATED) not in wanted]
+            found += [
+                job
+                for job in running
+                if job.meta.labels.get(names.VALIDATED) not in wanted
+                or _has_lost_revision(job, views)
+            ]
     return tuple(found)
+
+
+def _has_lost_revision(job: JobObject, views: Views) -> bool:
+    """Tell whether the object is gone whose revision the candidate mounts; others want it still."""
+    name = job.meta.labels.get(names.REVISION)
+    return name is not None and views.config_maps.one(job.meta.namespace, name) is None
 
 
 def _wanted_validations(views: Views, namespace: str, key: str) -> set[str]:

@@ -108,8 +108,11 @@ def validation_job(
         store_mounts=store.mounts,
         store_volumes=store.volumes,
     )
-    pod = job["spec"]["template"]
-    job["spec"]["template"] = _candidate(json.loads(template), pod, asked, resolved)
+    serving, pod = json.loads(template), job["spec"]["template"]
+    # Of the Job alone: what it needs to be there. A pod of it is no pod of that revision.
+    revision = serving["metadata"]["labels"][names.REVISION]
+    job["metadata"]["labels"] |= {names.REVISION: revision}
+    job["spec"]["template"] = _candidate(serving, pod, asked, resolved)
     return job
 
 
