@@ -31,8 +31,8 @@ class Reason(StrEnum):
     RESULT_LOST = "ResultLost"
 
 
-# ConversionTimeout (70) and what of ConversionFailed (82) and QuantizationFailed (88) can be tried
-# again come from the driver alone.
+# From the driver alone come ConversionTimeout (70), ChipMismatch of an OM (72), and what of
+# ConversionFailed (82) and QuantizationFailed (88) can be tried again.
 EXIT_CODES = {
     Reason.INVALID_SPEC: 64,
     Reason.UNSUPPORTED_MODEL: 65,

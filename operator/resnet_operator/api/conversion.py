@@ -133,7 +133,7 @@ class Conversion(ApiModel):
         default=None,
         description=(
             "Batch sizes the chip runs: one is a static batch, several are ATC's dynamic "
-            "profiles; default [1, 2, 4, 8], with quantization [8]."
+            "profiles; default [1, 2, 4, 8], with quantization [8], of an OM its own."
         ),
     )
     input_shapes: (
