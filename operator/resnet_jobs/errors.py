@@ -31,7 +31,7 @@ class Reason(StrEnum):
     RESULT_LOST = "ResultLost"
 
 
-# From the driver alone come ConversionTimeout (70), ChipMismatch of an OM (72), and what of
+# From the driver alone come ConversionTimeout (70), ChipMismatch of an OM (73), and what of
 # ConversionFailed (82) and QuantizationFailed (88) can be tried again.
 EXIT_CODES = {
     Reason.INVALID_SPEC: 64,

@@ -176,7 +176,7 @@ async def test_an_om_for_another_chip(world: World) -> None:
     manifest = service(NAME)
     manifest["spec"]["model"]["uri"] = "https://models.example/resnet50.om"
     await world.create(manifest)
-    await world.fail_job(manifest, "convert", 72, failure("ChipMismatch"))
+    await world.fail_job(manifest, "convert", 73, failure("ChipMismatch"))
     said = await world.condition(NAME, "Stalled", "True", "ChipMismatch")
     assert said["message"] == "ChipMismatch: do this"
     assert len(await world.ours("Job")) == 1, "no retry can help"

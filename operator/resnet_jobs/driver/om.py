@@ -141,7 +141,7 @@ def _check_chip(facts: Facts, chip: str) -> None:
         return
     raise DriverError(
         "ChipMismatch",
-        72,
+        73,
         "the OM was made for {}, not {}: bring another OM, or correct spec.accelerator.chip".format(
             facts.chip, chip
         ),

@@ -154,7 +154,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str, int, str]] = [
         "another chip",
         {"chip": "Ascend910B4"},
         "ChipMismatch",
-        72,
+        73,
         (
             "the OM was made for Ascend310P3, not Ascend910B4: bring another OM, or correct "
             "spec.accelerator.chip"

@@ -280,7 +280,7 @@ ENDINGS: list[tuple[str, str, dict[str, Any], str, int, str]] = [
         "print('system   info: soc_version[Ascend910B]')",
         WHOLE,
         "ChipMismatch",
-        72,
+        73,
         "the OM was made for Ascend910B, not Ascend310P3",
     ),
     (
