@@ -160,7 +160,11 @@ def test_settings_of_a_bucket(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_settings_of_tools_and_sources(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"HTTPS_PROXY": "http://proxy:3128", "AWS_REGION": "eu-west-1"}
+    said = {
+        "HTTPS_PROXY": "http://proxy:3128",
+        "AWS_REGION": "eu-west-1",
+        "RESNET_PLAIN_HTTP_REGISTRIES": "registry.lab:5000",
+    }
     values = {
         "images": {
             "registry": "registry.example.com/team",
@@ -262,6 +266,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "logins are in Secrets",
     ),
     ({"sourceEnvironment": {"LD_PRELOAD": "x"}}, "propertyName 'LD_PRELOAD'", "a fixed list"),
+    (
+        {"sourceEnvironment": {"RESNET_ALLOWED_ADDRESSES": "0.0.0.0/0"}},
+        "propertyName 'RESNET_ALLOWED_ADDRESSES'",
+        "loopback and metadata stay out of reach",
+    ),
     ({"sourceEnvironment": {"NO_PROXY": ["a"]}}, "/sourceEnvironment/NO_PROXY", "one text"),
     ({"store": {"keepUnusedDays": 0}}, "/store/keepUnusedDays", "null keeps all, 0 means nothing"),
     ({"store": {"type": "SharedClaim"}}, "claimName", "a shared claim has a name"),
