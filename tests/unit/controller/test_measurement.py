@@ -17,6 +17,7 @@ from tests.unit.controller.builders import (
     resolved,
 )
 
+from resnet_jobs.spec import parse_job
 from resnet_operator.api.validation import Validation
 from resnet_operator.artifact import Artifact
 from resnet_operator.errors import InvalidSpec
@@ -340,6 +341,46 @@ def test_the_evaluator_is_told_what_it_measures() -> None:
     assert order["dataset"] == DATASET
     assert order["benchmark"] == {"loops": 100}
     assert "thresholds" not in order, "it measures and does not judge"
+
+
+@pytest.mark.parametrize(
+    ("reason", "spec"),
+    [
+        ("a chip with its defaults", {}),
+        ("no chip", {"accelerator": {"chip": "CPU"}}),
+        (
+            "quantized, with AIPP",
+            {
+                "conversion": {
+                    "batchSizes": [24],
+                    "preprocessing": {
+                        "pixelFormat": "RGB888",
+                        "source": {"height": 224, "width": 224},
+                    },
+                    "quantization": {"calibration": {"uri": "pvc://data/pictures.tar"}},
+                }
+            },
+        ),
+    ],
+)
+def test_the_order_is_one_that_the_jobs_image_can_read(reason: str, spec: dict[str, Any]) -> None:
+    settings = a_settings(amct_image="registry.example/amct:1")
+    order = evaluation_spec(
+        namespace=a_meta().namespace,
+        resolved=resolved(merged({"validation": {"dataset": DATASET}}, spec), settings=settings),
+        artifact=an_artifact(),
+        asked=BASE,
+        validation="ab" * 32,
+        settings=settings,
+    )
+    read = parse_job(json.dumps(order))
+    assert read.dataset is not None, reason
+    assert (read.dataset.format, read.dataset.sha256) == ("CifarPython", "12" * 32)
+    assert read.served is not None
+    assert read.served.max_batch_size == order["batchSizes"][-1]
+    assert read.validation_key == "ab" * 32
+    assert read.loops == 100
+    assert read.quantization is None, "the reference is the source model as it came"
 
 
 def candidate_of(spec: dict[str, Any], *, sidecar: str = "") -> dict[str, Any]:
