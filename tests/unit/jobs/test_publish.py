@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.jobs import nginx
 from tests.unit.jobs.conftest import FakeTime
+from tests.unit.jobs.stores import Kind
 from tests.unit.jobs.webserver import piece, serving, status, unused_address, whole
 
 from resnet_jobs.download import download, verify
@@ -109,6 +112,34 @@ def test_the_loser_of_a_race_takes_the_winners(
     monkeypatch.setattr(store, "find", lambda key: next(first_look, ...) and really(key))
     result = publish(order(), converted, store=store)
     assert (result["origin"], result["sha256"]) == ("Reused", SHA256)
+
+
+def test_two_jobs_that_race_end_in_one_artifact(order: Order, kind: Kind, tmp_path: Path) -> None:
+    """The same model at two places, converted at the same time: both pods serve the same file."""
+    for turn in range(5):
+        barrier = threading.Barrier(2)
+        build = {**BUILD, "contentKey": f"{turn:064d}"}
+
+        def run(
+            name: str, *, barrier: threading.Barrier = barrier, build: dict[str, Any] = build
+        ) -> dict[str, Any]:
+            place = Workspace(scratch=tmp_path / build["contentKey"] / name, source=tmp_path)
+            place.compiled_model.parent.mkdir(parents=True)
+            write_json(place.prepared, PREPARED)
+            write_json(place.convert_result, build)
+            place.compiled_model.write_bytes(name.encode() * 1000)
+            store = kind.connect()
+            barrier.wait(10)
+            return publish(order(), place, store=store, keep=None)
+
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(run, ("a", "b"))
+        assert one["sha256"] == other["sha256"]
+        assert {one["origin"], other["origin"]} == {"Converted", "Reused"}
+        found = kind.connect().find(build["contentKey"])
+        assert found is not None
+        assert found.sha256 == one["sha256"]
+    assert kind.uploads() == []
 
 
 def hit(order: Order, place: Workspace, store: SharedClaimStore) -> Manifest:
