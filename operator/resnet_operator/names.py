@@ -20,6 +20,7 @@ VALIDATED = f"{GROUP}/validation"
 BORROWED = f"{GROUP}/borrowed-by"
 TEMPLATE_DIGEST = f"{GROUP}/template-digest"
 RETRY = f"{GROUP}/retry"
+ROLLOUT = f"{GROUP}/rollout"
 
 MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 

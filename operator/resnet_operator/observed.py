@@ -145,6 +145,8 @@ class DeploymentObject:
     failure: str
     digest: str
     borrowed: str
+    memory: str = ""
+    failure_since: str = ""
 
     @classmethod
     def from_body(cls, body: Body) -> DeploymentObject:
@@ -169,6 +171,8 @@ class DeploymentObject:
             failure=failure.get("message", "") if failure.get("status") == "True" else "",
             digest=annotations.get(names.TEMPLATE_DIGEST, ""),
             borrowed=annotations.get(names.BORROWED, ""),
+            memory=annotations.get(names.ROLLOUT, ""),
+            failure_since=failure.get("lastTransitionTime") or "",
         )
 
 

@@ -19,6 +19,7 @@ from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
 from resnet_operator.model_format import format_of
 from resnet_operator.names import digest
+from resnet_operator.rollout_options import RolloutOptions, rollout_options
 from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
 from resnet_operator.source_key import DECIDING, source_key
 
@@ -68,10 +69,14 @@ class Resolved:
     load_timeout_seconds: int
     timeout_seconds: int
     retries: int
-    progress_deadline_seconds: int
+    rollout: RolloutOptions
     replicas: int
     suspended: bool
     source_key: str
+
+    @property
+    def progress_deadline_seconds(self) -> int:
+        return self.rollout.progress_deadline_seconds
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -136,7 +141,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         load_timeout_seconds=spec.serving.load_timeout_seconds or 300,
         timeout_seconds=(conversion and conversion.timeout_seconds) or 3600,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,
-        progress_deadline_seconds=(spec.rollout and spec.rollout.progress_deadline_seconds) or 1800,
+        rollout=rollout_options(spec.rollout),
         replicas=spec.serving.replicas,
         suspended=bool(spec.suspend),
         source_key=source_key(uid=uid, spec=spec),

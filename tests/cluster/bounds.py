@@ -36,6 +36,7 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "serving.service.loadBalancerSourceRanges": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.loadBalancerSourceRanges[]": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.externalTrafficPolicy": {"serving.service": {"type": "LoadBalancer"}},
+    "rollout.surgeWaitSeconds": {"rollout.progressDeadlineSeconds": 86400},
     # It replaces all other fields.
     "conversion.preprocessing.rawAIPP": {"conversion.preprocessing": {}},
 }

@@ -119,6 +119,31 @@ RULES = [
         "an image by URL", "conversion.image", "https://r/cann:8", IMAGE, "r:5000/cann:8@sha256:0a"
     ),
     one("an image with a space", "serving.image", "triton :1", IMAGE, "localhost/triton:1"),
+    case(
+        "only Auto waits for a device",
+        refused={"rollout.strategy": "Surge", "rollout.surgeWaitSeconds": 5},
+        message="remove surgeWaitSeconds, or write strategy: Auto",
+        accepted={"rollout.strategy": "Auto", "rollout.surgeWaitSeconds": 5},
+    ),
+    case(
+        "a wait as long as the default deadline",
+        refused={"rollout.surgeWaitSeconds": 1800},
+        message="write a surgeWaitSeconds below progressDeadlineSeconds",
+        accepted={"rollout.surgeWaitSeconds": 1799},
+    ),
+    case(
+        "a wait beyond the deadline",
+        refused={"rollout.surgeWaitSeconds": 91, "rollout.progressDeadlineSeconds": 90},
+        message="write a surgeWaitSeconds below progressDeadlineSeconds",
+        accepted={"rollout.surgeWaitSeconds": 89, "rollout.progressDeadlineSeconds": 90},
+    ),
+    one(
+        "a revision by its number",
+        "rollout.pinRevision",
+        "3",
+        "write the name of a revision as status.revisions has it",
+        "resnet50-0a1b2c3d4e",
+    ),
     one("a batch size twice", "conversion.batchSizes", [1, 2, 2], "remove the repeated", [1, 2]),
     one("unsorted", "conversion.batchSizes", [4, 2, 8], "in ascending order", [2, 4, 8]),
     one("falling at the end", "conversion.batchSizes", [1, 8, 4], "in ascending order", [8]),

@@ -144,7 +144,7 @@ def test_scale_beyond_the_bound_is_refused(installed_crd: ApiServer, namespace: 
 
 
 NEWER_STATUS = [
-    ("a field", {"phase": "Ready", "rollout": {"mode": "Replace"}}),
+    ("a field", {"phase": "Ready", "canary": {"mode": "Replace"}}),
     ("a field of a part", {"phase": "Ready", "artifact": {"record": "r", "signature": "s"}}),
     ("a field of a condition", {"conditions": [{"type": "Ready", "severity": "Low"}]}),
     ("a word where words are listed", {"phase": "Quantizing"}),

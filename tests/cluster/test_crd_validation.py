@@ -76,7 +76,7 @@ UNKNOWN = [
     ("serving.replica", 2, "a slip of the pen"),
     ("serving.tolerations", [{"keys": "a"}], "a slip within a toleration"),
     ("serving.env", [{"name": "A", "vaule": "1"}], "a slip within a variable"),
-    ("rollout.pinRevision", "a", "a feature that is to come is not accepted and ignored"),
+    ("rollout.canary", "a", "a feature that is to come is not accepted and ignored"),
 ]
 
 

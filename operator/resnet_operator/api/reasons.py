@@ -178,6 +178,16 @@ class Reason(StrEnum):
         "The rollout made no progress in time.",
         "Look at the pods; raise rollout.progressDeadlineSeconds if loading takes long.",
     )
+    ROLLED_BACK = (
+        "RolledBack",
+        "The new revision did not become ready; the last good one serves again.",
+        "Read why, and change the spec; or set the retry annotation to try the same again.",
+    )
+    REVISION_NOT_FOUND = (
+        "RevisionNotFound",
+        "spec.rollout.pinRevision names no revision that may serve.",
+        "Write one of the names in the message, or remove pinRevision.",
+    )
     NAME_CONFLICT = (
         "NameConflict",
         "Another object of the needed name belongs to somebody else.",

@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
+from resnet_operator.api.rollout import Rollout
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
 from resnet_operator.api.validation import Validation
 
@@ -117,15 +118,6 @@ class Accelerator(ApiModel):
     ) = Field(
         default=None,
         description="Extended resource to ask for; default by chip from the operator's settings.",
-    )
-
-
-class Rollout(ApiModel):
-    progress_deadline_seconds: int | None = Field(
-        default=None,
-        ge=30,
-        le=86400,
-        description="After this long without progress the object is Stalled; default 1800.",
     )
 
 

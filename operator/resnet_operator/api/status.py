@@ -76,9 +76,33 @@ class ValidationStatus(ApiModel):
     )
 
 
+class FailedRevision(ApiModel):
+    name: str | None = Field(default=None, description="Name of the revision.")
+    reason: str | None = Field(default=None, description="One word for the cause.")
+    message: str | None = Field(default=None, description="Why it did not become ready.")
+    time: str | None = Field(
+        default=None,
+        description="When it was rolled back.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
 class Revisions(ApiModel):
     desired: str | None = Field(default=None, description="Revision of the current spec.")
-    serving: str | None = Field(default=None, description="Revision the Deployment runs.")
+    serving: str | None = Field(
+        default=None, description="Newest revision of which all pods were ready."
+    )
+    previous: str | None = Field(default=None, description="The one that served before it.")
+    failed: FailedRevision | None = Field(
+        default=None, description="Revision that was tried in vain and rolled back."
+    )
+
+
+class RolloutStatus(ApiModel):
+    mode: str | None = Field(
+        default=None, description="How pods are replaced: Surge, Replace or Recreate."
+    )
+    reason: str | None = Field(default=None, description="Why Auto does not surge.")
 
 
 class Endpoints(ApiModel):
@@ -135,6 +159,9 @@ class ResNetServiceStatus(ApiModel):
         default=None, description="What the gate has measured of the artifact."
     )
     revisions: Revisions | None = Field(default=None, description="Names of revisions.")
+    rollout: RolloutStatus | None = Field(
+        default=None, description="How the pods are brought to the revision."
+    )
     repository_config_map: str | None = Field(
         default=None, description="ConfigMap with config.pbtxt and labels.txt."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,10 @@ class Situation:
     desired: str | None = None
     target: str | None = None
     wanted: int = 0
+    revisions: dict[str, Any] = field(default_factory=dict)
+    rollout: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    pinned: bool = False
     retry_handled: bool = False
     gate: GatePlan | None = None
 
@@ -112,8 +116,8 @@ def _ready(situation: Situation) -> Said:
         kept = "the artifact is kept" if situation.artifact else "nothing was converted yet"
         return "True", off, f"no pods are wanted; {kept}"
     if situation.complete:
-        revision = (situation.target or "").rsplit("-", 1)[-1]
-        return "True", Reason.READY, f"serving revision {revision}"
+        pinned = " (pinned)" if situation.pinned else ""
+        return "True", Reason.READY, f"serving revision {_short(situation)}{pinned}"
     if situation.artifact is None:
         reasons = {"Fetching": Reason.FETCHING, "Converting": Reason.CONVERTING}
         return "False", reasons.get(situation.stage, Reason.PENDING), situation.doing
@@ -121,8 +125,12 @@ def _ready(situation: Situation) -> Said:
         return "False", Reason.VALIDATING, situation.gate.doing
     if situation.loading:
         return "False", Reason.LOADING, "Triton is loading the model"
-    revision = (situation.target or "").rsplit("-", 1)[-1]
-    return "False", Reason.ROLLING_OUT, f"starting pods of revision {revision}"
+    note = f"; {situation.note}" if situation.note else ""
+    return "False", Reason.ROLLING_OUT, f"starting pods of revision {_short(situation)}{note}"
+
+
+def _short(situation: Situation) -> str:
+    return (situation.target or "").rsplit("-", 1)[-1]
 
 
 def _available(situation: Situation) -> Said:

@@ -9,28 +9,43 @@ from resnet_operator.plan.gate_result import stop
 from resnet_operator.render.conversion import record_owner
 from resnet_operator.resolve import Resolved
 
-HISTORY_LIMIT = 3
-
 
 def plan_housekeeping(
-    observed: Observed, resolved: Resolved, *, keep: set[str], settled: bool
+    observed: Observed,
+    resolved: Resolved,
+    *,
+    keep: set[str],
+    previous: str | None,
+    settled: bool,
+    rolled_back: bool = False,
 ) -> tuple[Action, ...]:
-    """Return deletions; `keep` names revisions in use, `settled` that no rollout is under way."""
+    """Return deletions; `keep` names revisions in use, `settled` that no rollout is under way.
+
+    Of an object that was `rolled_back` only revisions go: each vain attempt leaves one. The
+    `previous` one, to which a rollback would lead, always stays.
+    """
     stopped = tuple(stop(job) for job in observed.unwanted_jobs)
+    old = _old_revisions(observed, resolved, keep, previous) if settled or rolled_back else ()
     if not settled:
-        return stopped
+        return (*stopped, *old)
     return (
         *stopped,
-        *_old_revisions(observed, keep),
+        *old,
         *_old_records(observed, resolved),
         *_old_runtimes(observed),
     )
 
 
-def _old_revisions(observed: Observed, keep: set[str]) -> tuple[Action, ...]:
+def _old_revisions(
+    observed: Observed, resolved: Resolved, keep: set[str], previous: str | None
+) -> tuple[Action, ...]:
     unused = [view for name, view in observed.revisions.items() if name not in keep]
-    unused.sort(key=lambda view: (view.meta.created, int(view.meta.version)), reverse=True)
-    return tuple(_delete(view) for view in unused[HISTORY_LIMIT:])
+    unused.sort(
+        key=lambda view: (view.meta.name == previous, view.meta.created, int(view.meta.version)),
+        reverse=True,
+    )
+    limit = max(resolved.rollout.history_limit, 1 if previous in observed.revisions else 0)
+    return tuple(_delete(view) for view in unused[limit:])
 
 
 def _old_records(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:

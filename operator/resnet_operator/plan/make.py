@@ -66,11 +66,14 @@ def make_plan(
     serving = plan_serving(observed, resolved, desired, gate, settings=settings, now=now)
     serving = with_network(serving, observed, resolved)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
+    used.add(serving.revisions.get("serving"))
     tidy = plan_housekeeping(
         observed,
         resolved,
         keep={name for name in used if name},
+        previous=serving.revisions.get("previous"),
         settled=serving.complete and not gate.holds,
+        rolled_back=serving.rolled_back,
     )
     situation, left = _situation(observed, resolved, conversion, gate, serving, now=now)
     # The candidate after what it mounts.
@@ -147,6 +150,10 @@ def _situation(
         desired=serving.desired,
         target=serving.target,
         wanted=serving.wanted,
+        revisions=serving.revisions,
+        rollout=serving.rollout,
+        note=serving.note,
+        pinned=serving.pinned,
         retry_handled=conversion.retry_handled,
     )
     return situation, None if situation.stalled else left

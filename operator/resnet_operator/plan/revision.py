@@ -72,7 +72,12 @@ def desired_revision(
 def live_revision(observed: Observed) -> Revision | None:
     """Return the revision that the Deployment runs, if its template is still there."""
     live = observed.deployment
-    known = observed.revisions.get(live.revision) if live else None
+    return stored_revision(observed, live.revision) if live else None
+
+
+def stored_revision(observed: Observed, name: str) -> Revision | None:
+    """Return a revision by name, if its template is there."""
+    known = observed.revisions.get(name)
     if known is None:
         return None
     template = known.data()[TEMPLATE_KEY]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.compare import is_subset
 from resnet_operator.observed import DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Problem
+from resnet_operator.plan.memory import Memory, good_after, is_complete, said_revisions
 from resnet_operator.plan.refusal import creation_failure
-from resnet_operator.plan.revision import Revision, live_revision, wanted_replicas
+from resnet_operator.plan.revision import Revision, wanted_replicas
+from resnet_operator.plan.rollout import DEADLINE, choose, pods_of, roll_back
 from resnet_operator.plan.store import plan_store
+from resnet_operator.plan.strategy import Way, find_way
 from resnet_operator.plan.trouble import mount_failure, next_look, pod_trouble
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.network import network_service
@@ -20,10 +23,16 @@ from resnet_operator.render.serving import deployment
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
+# What a rollout without a free device says until an old pod has made room.
+LACK = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServingPlan:
-    """What the pods should be and are. `desired` and `target` are names of revisions."""
+    """What the pods should be and are. `desired` and `target` are names of revisions.
+
+    `revisions` and `rollout` are as the status says them; `note` is what a rollout waits for.
+    """
 
     actions: tuple[Action, ...] = ()
     desired: str | None = None
@@ -35,6 +44,11 @@ class ServingPlan:
     wanted: int = 0
     requeue_after: float | None = None
     urgent: int = 0
+    revisions: dict[str, Any] = field(default_factory=dict)
+    rollout: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    pinned: bool = False
+    rolled_back: bool = False
 
 
 def plan_serving(
@@ -51,25 +65,49 @@ def plan_serving(
     What the gate holds gets no pods; the revision that is live serves on.
     """
     wanted, live = wanted_replicas(resolved), observed.deployment
-    target = desired if desired and not gate.holds else live_revision(observed)
+    choice = choose(observed, resolved, desired, gate)
+    problem, loading = _pods(observed, resolved, choice.target)
+    choice = roll_back(choice, observed, resolved, problem, now)
+    target = choice.target
     made, store = _made(desired, target), plan_store(observed, settings=settings)
     name = desired.name if desired else None
     if target is None:
         off = gate.holds and not wanted and live is None
         actions = (*made, *store) if desired else ()
         return ServingPlan(
-            actions=actions, wanted=wanted, desired=name, complete=off, urgent=len(made)
+            actions=actions,
+            wanted=wanted,
+            desired=name,
+            complete=off,
+            urgent=len(made),
+            problem=choice.problem,
+            stalled=choice.problem is not None,
+            revisions=said_revisions(observed, choice.memory, name),
         )
+    way = find_way(observed, resolved, target.name, choice.memory, now)
+    memory = replace(way.memory, good=good_after(observed, way.memory, target.name))
     # The revision and the Deployment come first: pods are what takes time.
-    replicas = _replicas(live, wanted, gate, is_desired=target.name == name)
-    pods = (*made, *_apply_deployment(observed, resolved, target.template, replicas, gate.borrows))
+    body = deployment(
+        service=observed.service.meta,
+        resolved=resolved,
+        template=target.template,
+        replicas=_replicas(live, wanted, gate, is_desired=target.name == name),
+        mode=way.mode,
+        borrows=gate.borrows,
+        memory=memory.text(),
+    )
+    pods = (*made, *_apply_deployment(observed, body, gate.borrows, memory))
     actions = (*pods, *_apply_network_service(observed, resolved), *store)
-    problem, loading = _pods(observed, resolved, target.name)
     if gate.holds:
-        complete = not wanted and _is_complete(live, target.name, 0)
+        complete = not wanted and is_complete(live, target.name, 0)
     else:
-        complete = not made and _is_complete(live, target.name, wanted) and name == target.name
-    deadline = live is not None and live.progressing == ("False", "ProgressDeadlineExceeded")
+        done = choice.done == target.name and choice.problem is None
+        complete = not target.made and is_complete(live, target.name, wanted) and done
+    deadline = live is not None and live.progressing == DEADLINE
+    if choice.problem is not None:
+        problem, loading = choice.problem, False
+    elif problem and problem.reason in LACK and way.expected and not deadline:
+        problem = None
     if not complete and deadline and problem is None:
         problem = Problem(
             reason=Reason.PROGRESS_DEADLINE_EXCEEDED,
@@ -81,12 +119,22 @@ def plan_serving(
         target=target.name,
         complete=complete,
         problem=None if complete else problem,
-        stalled=not complete and deadline,
+        stalled=choice.problem is not None or (not complete and deadline),
         loading=loading,
         wanted=wanted,
-        requeue_after=None if complete else next_look(observed.pods, now=now),
+        requeue_after=None if complete else _soonest(observed, way, now=now),
         urgent=len(pods),
+        revisions=said_revisions(observed, memory, name),
+        rollout=way.said(),
+        note=way.note,
+        pinned=choice.pinned,
+        rolled_back=choice.rolled_back,
     )
+
+
+def _soonest(observed: Observed, way: Way, *, now: datetime) -> float | None:
+    waits = (next_look(observed.pods, now=now), way.requeue_after)
+    return min((seconds for seconds in waits if seconds), default=None)
 
 
 def _made(*revisions: Revision | None) -> tuple[Action, ...]:
@@ -107,20 +155,14 @@ def _replicas(
 
 
 def _apply_deployment(
-    observed: Observed, resolved: Resolved, template: str, replicas: int, borrows: str
+    observed: Observed, body: dict[str, Any], borrows: str, memory: Memory
 ) -> tuple[Action, ...]:
     live = observed.deployment
-    body = deployment(
-        service=observed.service.meta,
-        resolved=resolved,
-        template=template,
-        replicas=replicas,
-        borrows=borrows,
-    )
     if live is None:
         return (Apply(body=body, adopt=False),)
     # What we state no longer is no part of the comparison.
-    if live.borrowed == borrows and _is_same(body, live.live.unpack()):
+    is_said = live.borrowed == borrows and Memory.read(live.memory) == memory
+    if is_said and _is_same(body, live.live.unpack()):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 
@@ -143,25 +185,13 @@ def _is_same(body: dict[str, object], live: dict[str, object]) -> bool:
     return is_subset({**kept, "metadata": about}, live)
 
 
-def _is_complete(live: DeploymentObject | None, target: str, wanted: int) -> bool:
-    """Tell whether the controller has done all, as `kubectl rollout status` does."""
-    return (
-        live is not None
-        and live.revision == target
-        and live.wanted == wanted
-        and live.observed_generation >= live.generation
-        and live.updated == live.replicas == wanted
-        and live.available >= wanted
-    )
-
-
-def _pods(observed: Observed, resolved: Resolved, target: str) -> tuple[Problem | None, bool]:
+def _pods(
+    observed: Observed, resolved: Resolved, target: Revision | None
+) -> tuple[Problem | None, bool]:
     """Return the first cause among the pods of the target revision, and whether one is loading."""
-    pods = [
-        pod
-        for pod in observed.pods
-        if pod.meta.labels.get(names.REVISION) == target and not pod.meta.deleting
-    ]
+    if target is None:
+        return None, False
+    pods = pods_of(observed, target.name)
     live = observed.deployment
     if live and live.failure:
         return creation_failure(live.failure), False

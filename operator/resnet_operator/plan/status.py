@@ -29,7 +29,7 @@ QUIET = {
 WAITS = {Reason.WAITING_FOR_CHIP}
 
 # What stays true of pods that run while nothing new can be said of them.
-SERVING_KEYS = ("revisions", "repositoryConfigMap", "endpoints")
+SERVING_KEYS = ("revisions", "rollout", "repositoryConfigMap", "endpoints")
 
 
 def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
@@ -158,12 +158,11 @@ def _endpoints(situation: Situation, host: str) -> dict[str, str]:
 
 
 def _serving_status(situation: Situation) -> dict[str, Any]:
-    service, live = situation.observed.service.meta, situation.observed.deployment
+    service = situation.observed.service.meta
     host = f"{service.name}.{service.namespace}.svc"
-    serving = live.revision if live and live.available > 0 else None
-    revisions = {"desired": situation.desired, "serving": serving}
     return {
-        "revisions": {key: value for key, value in revisions.items() if value},
+        "revisions": situation.revisions,
+        "rollout": situation.rollout,
         "repositoryConfigMap": situation.target,
         "endpoints": _endpoints(situation, host),
     }

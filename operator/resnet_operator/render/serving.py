@@ -8,6 +8,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.rollout import Strategy
 from resnet_operator.artifact import Artifact
 from resnet_operator.compare import parse_quantity
 from resnet_operator.images import pull_secrets
@@ -16,6 +17,7 @@ from resnet_operator.render.engine import read_runtime_file, render_one, runtime
 from resnet_operator.render.pod_parts import spread_constraints, tls_parts
 from resnet_operator.render.resources import with_defaults
 from resnet_operator.render.store import artifact_access
+from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
 from resnet_operator.resolve import ASCEND_OM, ONNX_RUNTIME, Resolved
 from resnet_operator.settings import Settings
@@ -135,21 +137,31 @@ def revision_config_map(
 
 
 def deployment(
-    *, service: Meta, resolved: Resolved, template: str, replicas: int, borrows: str = ""
+    *,
+    service: Meta,
+    resolved: Resolved,
+    template: str,
+    replicas: int,
+    mode: Strategy = Strategy.SURGE,
+    borrows: str = "",
+    memory: str = "",
 ) -> dict[str, Any]:
     """Return the Deployment around a revision's stored pod template (JSON text).
 
-    `borrows` names the validation for which one replica less is to run.
+    `borrows` names the validation for which one replica less is to run; `memory` is what of
+    earlier rollouts is kept.
     """
+    annotations = {names.BORROWED: borrows, names.ROLLOUT: memory}
     shape = render_one(
         "deployment.yaml.j2",
         name=service.name,
         namespace=service.namespace,
         labels=names.labels(names.SERVING, **{names.INSTANCE: service.name}),
-        annotations={names.BORROWED: borrows} if borrows else {},
+        annotations={key: value for key, value in annotations.items() if value},
         owners=[owner_reference(service, controller=True)],
         replicas=replicas,
         progress_deadline_seconds=resolved.progress_deadline_seconds,
+        strategy=STRATEGIES[mode],
         selector=selector(service),
     )
     # Not through the template: parsing this as JSON is ten times faster than as YAML.

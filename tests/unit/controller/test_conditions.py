@@ -31,9 +31,9 @@ def first_conversion() -> World:
     return world
 
 
-def rolling_out() -> World:
+def rolling_out(spec: dict[str, Any] | None = None) -> World:
     """The old pod serves, the new one is being made."""
-    world = World().serve()
+    world = World(spec).serve()
     world.change({"serving": {"batching": {"maxQueueDelayMicroseconds": 5}}})
     world.reconcile()
     world.deployment_says(replicas=2, updated=1, ready=1, available=1)
@@ -65,6 +65,12 @@ def no_chip_for_long() -> World:
 
 def no_chip_for_a_surge() -> World:
     world = rolling_out()
+    world.serving_pod(unschedulable=NO_CHIP)
+    return world
+
+
+def no_chip_for_a_surge_by_wish() -> World:
+    world = rolling_out({"rollout": {"strategy": "Surge"}})
     world.serving_pod(unschedulable=NO_CHIP)
     return world
 
@@ -305,7 +311,10 @@ TABLE = (
     # Somebody else must act: until the deadline it may still come by itself.
     Row(no_chip, "False", Reason.UNSCHEDULABLE, "Reconciling", False, "Deploying", "0/1"),
     Row(no_chip_for_long, "False", Reason.UNSCHEDULABLE, "Stalled", False, "Failed"),
-    Row(no_chip_for_a_surge, "False", Reason.UNSCHEDULABLE, "Reconciling", True, "Degraded"),
+    Row(no_chip_for_a_surge, "False", Reason.ROLLING_OUT, "Reconciling", True, "Deploying"),
+    Row(
+        no_chip_for_a_surge_by_wish, "False", Reason.UNSCHEDULABLE, "Reconciling", True, "Degraded"
+    ),
     Row(no_chip_for_a_surge_for_long, "False", Reason.UNSCHEDULABLE, "Stalled", True, "Degraded"),
     Row(quota, "False", Reason.QUOTA_EXCEEDED, "Reconciling", False, "Deploying"),
     Row(image_pull, "False", Reason.IMAGE_PULL_FAILED, "Reconciling", False, "Deploying"),

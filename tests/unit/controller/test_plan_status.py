@@ -62,6 +62,7 @@ def test_the_whole_status_of_an_object_that_serves() -> None:
             "command": list(MESSAGES["convert"]["argv"]),
         },
         "revisions": {"desired": world.revision, "serving": world.revision},
+        "rollout": {"mode": "Surge"},
         "repositoryConfigMap": world.revision,
         "endpoints": {"http": "resnet50.models.svc:8000", "grpc": "resnet50.models.svc:8001"},
     }

@@ -17,7 +17,9 @@ from tests.unit.controller.builders import (
 )
 
 from resnet_operator.api.reasons import Reason
+from resnet_operator.api.rollout import Strategy
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.rollout_options import RolloutOptions
 from resnet_operator.settings import by_longest_prefix
 from resnet_operator.source_key import source_key
 
@@ -44,7 +46,14 @@ DEFAULTS: dict[str, Any] = {
     "load_timeout_seconds": 300,
     "timeout_seconds": 3600,
     "retries": 2,
-    "progress_deadline_seconds": 1800,
+    "rollout": RolloutOptions(
+        strategy=Strategy.AUTO,
+        surge_wait_seconds=60,
+        progress_deadline_seconds=1800,
+        history_limit=3,
+        rolls_back=True,
+        pin=None,
+    ),
     "replicas": 1,
     "suspended": False,
 }

@@ -1,0 +1,309 @@
+"""Rollouts on a real API server with real controllers: surge, one out one in, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from tests.component.objects import service
+from tests.component.world import condition_of, until
+
+from resnet_operator import names
+
+if TYPE_CHECKING:
+    from tests.component.world import World
+
+Body = dict[str, Any]
+NAME = "resnet50"
+RESOURCE = "huawei.com/Ascend310P"
+MANIFEST = service(NAME)
+NO_CHIP = f"0/1 nodes are available: 1 Insufficient {RESOURCE}."
+LOAD_FAILED = '{"reason": "ModelLoadFailed", "message": "Triton cannot load the model"}'
+
+
+@pytest_asyncio.fixture
+async def serving(world: World) -> World:
+    """A world in which one service is Ready."""
+    await world.start()
+    await world.known_artifact(MANIFEST)
+    await world.create(MANIFEST)
+    await world.is_ready(NAME)
+    return world
+
+
+async def revision(world: World) -> str:
+    """Return the revision that the Deployment names."""
+    live = await world.get("Deployment", NAME)
+    return str(live["spec"]["template"]["metadata"]["labels"][names.REVISION])
+
+
+async def has_revision(world: World, name: str) -> Body:
+    return await world.becomes(
+        "Deployment",
+        NAME,
+        lambda b: b["spec"]["template"]["metadata"]["labels"][names.REVISION] == name,
+        what=f"the Deployment to run {name}",
+    )
+
+
+async def change(world: World, spec: Body) -> None:
+    await world.patch("ResNetService", NAME, {"spec": spec})
+
+
+async def new_revision(world: World, delay: int) -> str:
+    """Change the batching and wait for the Deployment to get the new revision."""
+    before = await revision(world)
+    await change(world, {"serving": {"batching": {"maxQueueDelayMicroseconds": delay}}})
+
+    async def another() -> str | None:
+        now = await revision(world)
+        return now if now != before else None
+
+    found: str = await until(another, what="another revision")
+    return found
+
+
+async def pods_of(world: World, name: str) -> list[Body]:
+    found = await world.all("Pod", **{names.REVISION.replace("/", "%2F"): name})
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+async def pod_of(world: World, name: str) -> Body:
+    async def first() -> Body | None:
+        return next(iter(await pods_of(world, name)), None)
+
+    pod: Body = await until(first, what=f"a pod of {name}")
+    return pod
+
+
+async def say(world: World, pod: Body, status: Body) -> None:
+    await world.patch("Pod", pod["metadata"]["name"], {"status": status}, status=True)
+
+
+async def has_no_node(world: World, name: str) -> None:
+    """Have the scheduler say that no node has a free chip for the pod of a revision."""
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": NO_CHIP,
+    }
+    await say(world, await pod_of(world, name), {"conditions": [condition]})
+
+
+async def crashes(world: World, name: str, times: int) -> None:
+    """Have the pod of a revision fail to load its model for so many times."""
+    end = {"exitCode": 1, "reason": "Error", "message": LOAD_FAILED}
+    state = {
+        "name": "triton",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": end},
+        "restartCount": times - 1,
+        "ready": False,
+        "image": "x",
+        "imageID": "x",
+    }
+    scheduled = {"type": "PodScheduled", "status": "True", "reason": None, "message": None}
+    status = {"phase": "Running", "conditions": [scheduled], "containerStatuses": [state]}
+    await say(world, await pod_of(world, name), status)
+
+
+async def status_of(world: World) -> Body:
+    status: Body = (await world.get("ResNetService", NAME))["status"]
+    return status
+
+
+async def is_rolled_back(world: World, good: str) -> Body:
+    await has_revision(world, good)
+    await world.condition(NAME, "Ready", "False", "RolledBack")
+    await world.condition(NAME, "Stalled", "True", "RolledBack")
+    return await status_of(world)
+
+
+async def test_each_strategy_and_back_restarts_nobody(serving: World) -> None:
+    """The API server refuses a strategy of two kinds: each change must take the other away."""
+    (before,) = await pods_of(serving, await revision(serving))
+    wanted: dict[str, Body] = {
+        "Replace": {"maxSurge": 0, "maxUnavailable": 1},
+        "Recreate": {},
+        "Surge": {"maxSurge": 1, "maxUnavailable": 0},
+        "Auto": {"maxSurge": 1, "maxUnavailable": 0},
+    }
+    for strategy, rolling in wanted.items():
+        await change(serving, {"rollout": {"strategy": strategy}})
+        await serving.becomes(
+            "Deployment",
+            NAME,
+            lambda b, rolling=rolling: b["spec"]["strategy"].get("rollingUpdate", {}) == rolling,
+            what=f"the strategy {strategy}",
+        )
+        await serving.is_ready(NAME)
+    (after,) = await pods_of(serving, await revision(serving))
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+async def test_without_a_free_chip_one_goes_out_and_the_waiting_pod_comes_in(
+    serving: World,
+) -> None:
+    old = await revision(serving)
+    await change(serving, {"rollout": {"surgeWaitSeconds": 1}})
+    new = await new_revision(serving, 7)
+    waiting = await pod_of(serving, new)
+    await has_no_node(serving, new)
+    said = await serving.becomes(
+        "ResNetService",
+        NAME,
+        lambda b: b["status"]["rollout"]["mode"] == "Replace",
+        what="one out, one in",
+    )
+    assert said["status"]["rollout"]["reason"] == f"no free {RESOURCE}"
+
+    async def old_pods_are_gone() -> bool:
+        return not await pods_of(serving, old)
+
+    await until(old_pods_are_gone, what="the old pod to make room")
+    assert (await pod_of(serving, new))["metadata"]["uid"] == waiting["metadata"]["uid"]
+    await serving.is_ready(NAME)
+    live = await serving.get("Deployment", NAME)
+    assert live["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    mark = len(serving.proxy.calls)
+    serving.operators[0].look_at_all()
+    await serving.operators[0].idle()
+    assert serving.proxy.since(mark) == []
+
+
+async def test_a_broken_revision_is_rolled_back(serving: World) -> None:
+    good = await revision(serving)
+    (pod,) = await pods_of(serving, good)
+    bad = await new_revision(serving, 7)
+    await crashes(serving, bad, 1)
+    said = await serving.condition(NAME, "Ready", "False", "ModelLoadFailed")
+    assert said["message"] == "Triton cannot load the model"
+    assert await revision(serving) == bad
+    await crashes(serving, bad, 2)
+    status = await is_rolled_back(serving, good)
+    assert status["revisions"]["serving"] == good
+    assert status["revisions"]["desired"] == bad
+    assert status["revisions"]["failed"]["name"] == bad
+    assert status["revisions"]["failed"]["reason"] == "ModelLoadFailed"
+    live = await serving.get("ResNetService", NAME)
+    assert condition_of(live, "Available")["status"] == "True"
+    (still,) = await pods_of(serving, good)
+    assert still["metadata"]["uid"] == pod["metadata"]["uid"], "it has served all the time"
+    await serving.operators[0].idle()
+    mark = len(serving.proxy.calls)
+    serving.operators[0].look_at_all()
+    await serving.operators[0].idle()
+    assert serving.proxy.since(mark) == [], "it is at rest"
+
+
+async def test_a_rollback_outlives_the_operator(serving: World) -> None:
+    good = await revision(serving)
+    bad = await new_revision(serving, 7)
+    await crashes(serving, bad, 2)
+    await is_rolled_back(serving, good)
+    before = await status_of(serving)
+    await serving.operators[0].kill()
+    mark = len(serving.proxy.calls)
+    operator = await serving.start(RESNET_JOBS_IMAGE="localhost/resnet-jobs:next")
+    await operator.idle()
+    assert await revision(serving) == good
+    after = await status_of(serving)
+    assert after["revisions"] == before["revisions"]
+    writes = [call for call in serving.proxy.since(mark) if call.verb not in {"list", "watch"}]
+    assert [call.resource for call in writes if call.resource == "deployments"] == []
+
+
+async def test_killed_between_the_rollback_and_its_status(serving: World) -> None:
+    """The mark is in the patch that rolls back: the next operator says what this one could not."""
+    good = await revision(serving)
+    bad = await new_revision(serving, 7)
+    await serving.condition(NAME, "Ready", "False", "RollingOut")
+    status = await status_of(serving)
+    await crashes(serving, bad, 2)
+    await is_rolled_back(serving, good)
+    await serving.operators[0].kill()
+    await serving.patch(
+        "ResNetService", NAME, {"status": status | {"revisions": None}}, status=True
+    )
+    await serving.start()
+    after = await is_rolled_back(serving, good)
+    assert after["revisions"]["failed"]["name"] == bad
+
+
+async def test_the_retry_annotation_and_a_new_spec_try_again(serving: World) -> None:
+    good = await revision(serving)
+    bad = await new_revision(serving, 7)
+    await crashes(serving, bad, 2)
+    await is_rolled_back(serving, good)
+    await serving.patch(
+        "ResNetService", NAME, {"metadata": {"annotations": {names.RETRY: "once more"}}}
+    )
+    await has_revision(serving, bad)
+    await serving.becomes(
+        "ResNetService",
+        NAME,
+        lambda b: b["status"]["lastHandledRetry"] == "once more",
+        what="the retry to be acknowledged",
+    )
+    await crashes(serving, bad, 2)
+    await is_rolled_back(serving, good)
+    third = await new_revision(serving, 8)
+    await serving.is_ready(NAME)
+    status = await status_of(serving)
+    assert status["revisions"] == {"desired": third, "serving": third, "previous": good}
+
+
+async def test_hold_leaves_the_broken_revision(serving: World) -> None:
+    await change(serving, {"rollout": {"onFailure": "Hold"}})
+    bad = await new_revision(serving, 7)
+    await crashes(serving, bad, 9)
+    await serving.condition(NAME, "Ready", "False", "ModelLoadFailed")
+    await serving.operators[0].idle()
+    assert await revision(serving) == bad
+
+
+async def test_a_pinned_revision_and_back(serving: World) -> None:
+    first = await revision(serving)
+    second = await new_revision(serving, 7)
+    await serving.is_ready(NAME)
+    await change(serving, {"rollout": {"pinRevision": first}})
+    await has_revision(serving, first)
+    said = (await serving.is_ready(NAME))["status"]
+    assert said["revisions"] == {"desired": second, "serving": first, "previous": second}
+    await change(serving, {"rollout": {"pinRevision": "resnet50-nosuch"}})
+    words = await serving.condition(NAME, "Ready", "False", "RevisionNotFound")
+    assert first in words["message"]
+    assert await revision(serving) == first
+    await change(serving, {"rollout": {"pinRevision": None}})
+    await has_revision(serving, second)
+    await serving.is_ready(NAME)
+
+
+async def test_a_change_takes_one_deployment_patch_and_one_revision(serving: World) -> None:
+    """What is remembered of rollouts is in the patch that is made anyhow."""
+    await serving.operators[0].idle()
+    mark = len(serving.proxy.calls)
+    await new_revision(serving, 7)
+    await serving.is_ready(NAME)
+    await serving.operators[0].idle()
+    calls = serving.proxy.since(mark)
+    assert [c.verb for c in calls if c.resource == "deployments"] == ["patch"]
+    assert [c.verb for c in calls if c.resource == "configmaps"] == ["create"]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+async def test_the_history_limit(serving: World, limit: int) -> None:
+    """The one that serves and the good one before it stay in any case."""
+    await change(serving, {"rollout": {"historyLimit": limit}})
+    made = [await revision(serving)]
+    for delay in (5, 6, 7):
+        made.append(await new_revision(serving, delay))
+        await serving.is_ready(NAME)
+
+    async def two_are_left() -> bool:
+        found = await serving.ours("ConfigMap", names.REVISION_COMPONENT)
+        return {item["metadata"]["name"] for item in found} == set(made[-2:])
+
+    await until(two_are_left, what="old revisions to go")
