@@ -62,8 +62,9 @@ def _load_checkpoint(torch: Any, path: str) -> Any:
         culprit = _culprit(str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if culprit:
             raise MisfitError(
-                "the checkpoint holds more than weights ({}), and loading that would run code from "
-                "the file: {}".format(culprit, SAVE_HINT)
+                "the checkpoint holds more than weights ({}): save "
+                "torch.save(model.state_dict(), path); loading this one would run code from "
+                "it".format(culprit)
             ) from error
         words = " ".join(str(error).split())
         raise MisfitError(
