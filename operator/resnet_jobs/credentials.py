@@ -105,8 +105,8 @@ class Credentials:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise JobError(
                 Reason.ACCESS_DENIED,
-                'key ".dockerconfigjson" of the credentials Secret is not a docker configuration; '
-                "`kubectl create secret docker-registry` writes one",
+                'key ".dockerconfigjson" of the credentials Secret is not a docker configuration '
+                f"with a login for {registry}; `kubectl create secret docker-registry` writes one",
             ) from error
         return self.login()
 
@@ -118,7 +118,13 @@ def _registry_name(address: str) -> str:
 
 
 def _entry_login(entry: Mapping[str, str]) -> Login:
+    """`ValueError` for an entry without a login: that of a user whose docker keeps it elsewhere."""
     username, password = entry.get("username", ""), entry.get("password", "")
     if entry.get("auth"):
-        username, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-    return Login(username, password, entry.get("identitytoken") or None)
+        username, colon, password = base64.b64decode(entry["auth"]).decode().partition(":")
+        if not colon:
+            raise ValueError("no colon")
+    identity_token = entry.get("identitytoken") or None
+    if not username and identity_token is None:
+        raise ValueError("no login")
+    return Login(username, password, identity_token)
