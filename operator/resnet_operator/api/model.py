@@ -116,7 +116,8 @@ class Model(ApiModel):
     """Where the model lies and what it is called."""
 
     uri: str = uri(
-        f"Where the model lies: {FORMS}.",
+        f"Where the model lies: {FORMS}. ONNX weights in other files are fetched from beside it, "
+        "but for configmap.",
         rule(
             "!self.startsWith('pvc://') || "
             "self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$')",
