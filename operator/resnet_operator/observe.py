@@ -229,16 +229,17 @@ async def _source_problem(
         if views.claims.one(namespace, claim) is None:
             return missing_claim(claim).message
     for uri in uris:
-        kind, name, key = source_reference(uri)
-        if kind == "configmap" and (problem := await _missing_key(kube, namespace, name, key)):
+        kind, _, _ = source_reference(uri)
+        if kind == "configmap" and (problem := await _missing_key(kube, namespace, uri)):
             return problem
     return None
 
 
-async def _missing_key(kube: Kube, namespace: str, name: str, key: str) -> str | None:
+async def _missing_key(kube: Kube, namespace: str, uri: str) -> str | None:
+    _, name, key = source_reference(uri)
     found = await _config_map(kube, namespace, name)
     if found is None:
-        return f'ConfigMap "{name}" of model.uri does not exist; create it or change the URI'
+        return f'ConfigMap "{name}" of {uri} does not exist; create it or change the URI'
     keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])
     if key not in keys:
         return f'ConfigMap "{name}" has no key "{key}"; it has {", ".join(keys[:5])}'
