@@ -121,6 +121,7 @@ class Case:
                 resolved=resolved,
                 template=revision["data"][TEMPLATE_KEY],
                 replicas=resolved.replicas,
+                mode=resolved.rollout.strategy,
             ),
             "service": network_service(service=service, resolved=resolved),
         }

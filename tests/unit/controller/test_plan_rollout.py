@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.unit.controller.builders import (
+    MESSAGES,
     NAME,
     RESOURCE,
     Body,
@@ -658,3 +659,85 @@ def test_an_ended_container_alone_says_how_often() -> None:
     new_pod(world, phase="Running", containers=[state | {"restartCount": 1}])
     world.reconcile()
     assert world.revision != bad
+
+
+# With a gate.
+
+
+GATE: Body = {
+    "validation": {
+        "dataset": {"uri": "pvc://data/cifar100.tar", "sha256": "12" * 32, "format": "CifarPython"},
+        "thresholds": {"minTop1": "0.7855"},
+    }
+}
+ANOTHER: Body = {"model": {"uri": "pvc://models/another.onnx"}}
+OTHER_MESSAGES = MESSAGES | {"publish": MESSAGES["publish"] | {"sha256": "ee" * 32}}
+
+
+def behind_a_gate() -> World:
+    """Return a world that serves what has passed, while another artifact is being measured."""
+    world = World(GATE).deploy()
+    world.candidate_is_measured()
+    world.reconcile()
+    world.pods_are_ready()
+    world.reconcile()
+    world.change(ANOTHER)
+    world.reconcile()
+    world.job_succeeds(OTHER_MESSAGES)
+    world.reconcile()
+    return world
+
+
+def test_what_passed_the_gate_and_does_not_come_up_is_rolled_back() -> None:
+    world = behind_a_gate()
+    good = world.revision
+    world.candidate_is_measured()
+    world.reconcile()
+    assert world.revision != good
+    world.deployment_says(**ONE_OF_TWO)
+    new_pod(world, phase="Running", containers=[crashed(2)])
+    world.reconcile()
+    assert world.revision == good
+    assert ready(world) == ("False", "RolledBack")
+
+
+def test_a_pin_is_no_way_around_the_gate() -> None:
+    world = behind_a_gate()
+    good, held = world.revision, world.status["revisions"]["desired"]
+    assert world.has("ConfigMap", held), "it is there, for the candidate mounts it"
+    world.change({"rollout": {"pinRevision": held}})
+    world.reconcile()
+    assert world.revision == good
+    world.candidate_is_measured(top1=0.1)
+    world.reconcile()
+    assert world.revision == good
+    world.change(ANOTHER | {"model": {"uri": "pvc://models/third.onnx"}})
+    world.reconcile()
+    assert world.revision == good, "nor later, when the spec asks for a third one"
+    world.change({"rollout": {"pinRevision": good}})
+    world.reconcile()
+    assert world.revision == good
+
+
+def test_what_the_gate_holds_does_not_disturb_what_was_rolled_back() -> None:
+    world = behind_a_gate()
+    good = world.revision
+    world.candidate_is_measured()
+    world.reconcile()
+    world.deployment_says(**ONE_OF_TWO)
+    new_pod(world, phase="Running", containers=[crashed(2)])
+    world.reconcile()
+    world.pods_are_ready()
+    world.reconcile()
+    world.change({"model": {"uri": "pvc://models/third.onnx"}})
+    world.reconcile()
+    third = MESSAGES["publish"] | {"sha256": "dd" * 32}
+    world.job_succeeds(MESSAGES | {"publish": third})
+    world.reconcile()
+    assert world.revision == good
+    assert ready(world) == ("False", "Validating")
+    assert "failed" in world.status["revisions"]
+    world.candidate_is_measured()
+    world.reconcile()
+    assert world.revision not in {good, remembered(world).failed}
+    assert remembered(world).failed is None

@@ -257,7 +257,9 @@ def test_a_script_for_one_picture_stays_fixed(
 
 REFUSED_SCRIPTS: list[tuple[str, dict[str, Any], str, str]] = [
     (
-        "traced.pt", {}, "spec.model.inputs: [{name: x, dataType: FP32, dims: [3, 224, 224]}]",
+        "traced.pt",
+        {},
+        "spec.model.inputs: [{name: x, dataType: FP32, dims: [3, 224, 224]}]",
         "a script has no sizes in it",
     ),
     ("resnet18.pth", {"inputShapes": SMALL}, "format: PyTorch", "weights are no script"),
