@@ -22,6 +22,7 @@ from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
+PYTORCH_DEFAULTS = {"classes": 1000}
 CALIBRATION_DEFAULTS = {"format": "Images", "batches": 5}
 # Fields of spec.conversion that the Job reads under the same names.
 PASSED_ON = {
@@ -88,6 +89,8 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
     for field, key in (("inputs", "declaredInputs"), ("outputs", "declaredOutputs")):
         if field in declared:
             order[key] = declared.pop(field)
+    if "pytorch" in declared:
+        declared["pytorch"] = PYTORCH_DEFAULTS | declared["pytorch"]
     order |= declared
     if conversion:
         order |= conversion.model_dump(
