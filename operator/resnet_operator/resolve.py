@@ -7,6 +7,7 @@ operator with other defaults must not convert again or restart anybody.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,27 +15,16 @@ from urllib.parse import urlsplit
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
 from resnet_operator.batches import declared_batches
+from resnet_operator.devices import device_request
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
 from resnet_operator.model_format import format_of
 from resnet_operator.names import digest
 from resnet_operator.rollout_options import RolloutOptions, rollout_options
-from resnet_operator.settings import AdoptNewDefaults, Settings, by_longest_prefix
+from resnet_operator.settings import AdoptNewDefaults, Settings
 from resnet_operator.source_key import DECIDING, source_key
 
-# MindCluster's templates of static vNPU slices, and what the resource's name then ends with.
-SLICE_SUFFIXES = {
-    "vir01": "-1c",
-    "vir02": "-2c",
-    "vir04": "-4c",
-    "vir08": "-8c",
-    "vir16": "-16c",
-    "vir02_1c": "-2c.1cpu",
-    "vir04_3c": "-4c.3cpu",
-    "vir04_3c_ndvpp": "-4c.3cpu.ndvpp",
-    "vir04_4c_dvpp": "-4c.4cpu.dvpp",
-}
 # Parts of `serving` that change no pod.
 OUTSIDE_THE_PODS = {"service", "ingress", "http_route", "network_policy"}
 CPU = "CPU"
@@ -52,6 +42,7 @@ class Resolved:
     on_chip: bool
     chip_count: int
     resource: str | None
+    more_resources: Mapping[str, str]
     runtime: str
     format: ModelFormat
     batch_sizes: tuple[int, ...]
@@ -114,6 +105,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     conversion, batching = spec.conversion, spec.serving.batching
     model_format = _format(spec)
     batches = declared_batches(spec, model_format)
+    devices = device_request(spec, settings) if on_chip else None
     count = spec.accelerator.count or 1
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
@@ -123,7 +115,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         chip=chip,
         on_chip=on_chip,
         chip_count=count,
-        resource=_resource(spec, settings) if on_chip else None,
+        resource=devices.resource if devices else None,
+        more_resources=devices.more if devices else {},
         runtime=runtime,
         format=model_format,
         batch_sizes=batches.sizes,
@@ -165,7 +158,7 @@ def declared_digest(
     }
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
         declared["settings"] = settings.model_dump(
-            mode="json", include={"jobs_image", "serving_images", "chip_resources"}
+            mode="json", include={"jobs_image", "serving_images", "chip_resources", "devices"}
         ) | {"store": settings.store.place()}
     return digest(declared, 10)
 
@@ -218,23 +211,3 @@ def _check_uri(spec: ResNetServiceSpec) -> None:
         except ValueError as error:
             # The CRD's rules cannot see every one, an unclosed [ of an IPv6 address for example.
             raise InvalidSpec(f"spec.{field} cannot be read ({error}); correct it") from error
-
-
-def _resource(spec: ResNetServiceSpec, settings: Settings) -> str:
-    chip, part = spec.accelerator.chip, spec.accelerator.slice
-    if spec.accelerator.resource_name:
-        return spec.accelerator.resource_name
-    resource = by_longest_prefix(settings.chip_resources, chip)
-    if not resource:
-        raise InvalidSpec(
-            f"no resource name is known for chip {chip}; set accelerator.resourceName, "
-            "or chipResources in the operator's settings"
-        )
-    if part is None:
-        return resource
-    if part not in SLICE_SUFFIXES:
-        raise InvalidSpec(
-            f"no resource name is known for slice {part}; write one of "
-            f"{', '.join(SLICE_SUFFIXES)}, or set accelerator.resourceName"
-        )
-    return resource + SLICE_SUFFIXES[part]

@@ -12,19 +12,10 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from resnet_operator.device_settings import DeviceSettings
 from resnet_operator.store_settings import S3Settings, StoreSettings, StoreType
 
 __all__ = ["AdoptNewDefaults", "S3Settings", "Settings", "StoreSettings", "StoreType"]
-
-# Resource names of the official device plugin; the longest prefix of the chip wins.
-MIND_CLUSTER_RESOURCES = {
-    "Ascend310": "huawei.com/Ascend310",
-    "Ascend310B": "huawei.com/Ascend310",
-    "Ascend310P": "huawei.com/Ascend310P",
-    "Ascend910": "huawei.com/Ascend910",
-    "Ascend950": "huawei.com/npu",
-    "Ascend350": "huawei.com/npu",
-}
 
 
 class AdoptNewDefaults(StrEnum):
@@ -48,7 +39,9 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     # Of the containers that fetch: proxies, endpoints of object stores and hubs.
     source_environment: dict[str, str] = Field(default_factory=dict)
-    chip_resources: dict[str, str] = Field(default_factory=lambda: dict(MIND_CLUSTER_RESOURCES))
+    devices: DeviceSettings = DeviceSettings()
+    # Beside the dialect's own; the longest prefix wins.
+    chip_resources: dict[str, str] = Field(default_factory=dict)
     runtime_class_name: str = ""
     scheduler_name: str = ""
     device_group: int = 1000

@@ -12,12 +12,8 @@ from tests.apiserver import CRD_FILE, fresh_namespace
 from tests.chart.conftest import CHART, Chart, Manifest, only
 
 from resnet_operator import __version__
-from resnet_operator.settings import (
-    MIND_CLUSTER_RESOURCES,
-    Settings,
-    StoreType,
-    by_longest_prefix,
-)
+from resnet_operator.device_settings import DeviceSettings, Dialect, Driver
+from resnet_operator.settings import Settings, StoreType, by_longest_prefix
 
 if TYPE_CHECKING:
     pass
@@ -33,6 +29,8 @@ EVERYTHING: Manifest = {
     "store": {"type": "SharedClaim", "claimName": "artifacts", "storageClassName": "fast"},
     "runtimeClassName": "ascend",
     "schedulerName": "volcano",
+    "devices": {"dialect": "HAMi", "selectChip": True, "driver": "HostPath"},
+    "gatewayAPI": True,
     "serviceAccount": {"name": "keeper", "annotations": {"example.com/a": "b"}},
     "metrics": {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -198,6 +196,9 @@ def test_settings_of_everything(chart: Chart, monkeypatch: pytest.MonkeyPatch) -
     assert settings.store.type is StoreType.SHARED_CLAIM
     assert settings.store.claim_name == "artifacts"
     assert settings.runtime_class_name == "ascend"
+    assert (settings.devices.dialect, settings.devices.driver) == (Dialect.HAMI, Driver.HOST_PATH)
+    assert settings.devices.select_chip
+    assert settings.gateway_api
     assert by_longest_prefix(settings.converter_images, "Ascend310B4") == "cann:all"
     pod = only(documents, "Deployment")["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"] == "other/operator:1", "a tag of its own is kept"
@@ -224,7 +225,7 @@ def test_converter_images(chart: Chart, chip: str, part: str | None, reason: str
 
 def test_chart_and_code_agree() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    assert values["chipResources"] == MIND_CLUSTER_RESOURCES
+    assert DeviceSettings(**values["devices"]) == DeviceSettings()
     assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == __version__
 
 
@@ -250,6 +251,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"images": {"jobs": "https://r/jobs"}}, "/images/jobs", "an image is no URL"),
     ({"images": {"converter": {"310P": "x"}}}, "propertyName '310P'", "a chip begins with Ascend"),
     ({"chipResources": {"Ascend310P": "npu"}}, "/chipResources/Ascend310P", "it has a domain"),
+    ({"devices": {"dialect": "Volcano"}}, "/devices/dialect", "no such dialect"),
+    ({"devices": {"driver": "Host"}}, "/devices/driver", "no such way to a driver"),
+    ({"devices": {"driverPath": "driver"}}, "/devices/driverPath", "a path begins with /"),
     ({"store": {"type": "Elsewhere"}}, "/store/type", "no such store"),
     ({"store": {"type": "S3"}}, "/store/s3", "a bucket has to be described"),
     ({"store": {"s3": S3 | {"endpoint": "s3.example.com"}}}, "endpoint", "a URL, not a host"),

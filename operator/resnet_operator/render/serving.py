@@ -13,6 +13,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.compare import parse_quantity
 from resnet_operator.images import pull_secrets
 from resnet_operator.observed import Meta
+from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.pod_parts import spread_constraints, tls_parts
 from resnet_operator.render.resources import with_defaults
@@ -185,6 +186,7 @@ def pod_template(
         namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
     )
     tls = tls_parts(resolved)
+    devices = device_parts(resolved=resolved, artifact=artifact, settings=settings)
     revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
     return render_one(
         "serving-pod.yaml.j2",
@@ -196,9 +198,9 @@ def pod_template(
         },
         annotations=dict(serving.pod_annotations or {}),
         grace_seconds=GRACE_SECONDS,
-        runtime_class_name=settings.runtime_class_name if resolved.on_chip else "",
-        scheduler_name=settings.scheduler_name if resolved.on_chip else "",
-        passed_through=_passed_through(service, resolved, artifact, settings),
+        runtime_class_name=devices.runtime_class_name,
+        scheduler_name=devices.scheduler_name,
+        passed_through=_passed_through(service, resolved, artifact, devices, settings),
         device_group=settings.device_group,
         jobs_image=settings.jobs_image,
         pull_policy=settings.image_pull_policy,
@@ -206,11 +208,11 @@ def pod_template(
         artifact_mounts=access.init_mounts,
         image=resolved.serving_image,
         args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS, *tls.args],
-        env=_environment(resolved),
+        env=_environment(resolved, devices),
         resources=_resources(resolved, shm_bytes),
         model=resolved.model_name,
         load_timeout_seconds=resolved.load_timeout_seconds,
-        model_mounts=(*access.model_mounts, *tls.mounts),
+        model_mounts=(*access.model_mounts, *devices.mounts, *tls.mounts),
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
@@ -219,7 +221,7 @@ def pod_template(
             {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
             *_package_items("1/"),
         ],
-        artifact_volumes=(*access.volumes, *tls.volumes),
+        artifact_volumes=(*access.volumes, *devices.volumes, *tls.volumes),
         shm_bytes=shm_bytes,
     )
 
@@ -230,10 +232,11 @@ def _package_items(folder: str) -> list[dict[str, str]]:
     return [{"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in files]
 
 
-def _environment(resolved: Resolved) -> list[dict[str, Any]]:
+def _environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any]]:
     ours = [
         {"name": "HOME", "value": "/tmp/home"},  # noqa: S108 - an emptyDir of the pod
         {"name": "ASCEND_PROCESS_LOG_PATH", "value": "/tmp/ascend"},  # noqa: S108
+        *devices.env,
     ]
     users = list(resolved.spec.serving.env or ())
     taken = {item["name"] for item in users}
@@ -253,14 +256,21 @@ def _resources(resolved: Resolved, shm_bytes: int) -> dict[str, Any]:
     if resolved.resource:
         limits[resolved.resource] = str(resolved.chip_count)
         requests[resolved.resource] = str(resolved.chip_count)
+    limits.update(resolved.more_resources)
+    requests.update(resolved.more_resources)
     return {"requests": requests, "limits": limits}
 
 
 def _passed_through(
-    service: Meta, resolved: Resolved, artifact: Artifact, settings: Settings
+    service: Meta,
+    resolved: Resolved,
+    artifact: Artifact,
+    devices: DeviceParts,
+    settings: Settings,
 ) -> list[tuple[str, Any]]:
     serving = resolved.spec.serving
-    node_selector = dict(serving.node_selector or {})
+    # A user who knows the nodes better may select them otherwise.
+    node_selector = {**devices.node_selector, **(serving.node_selector or {})}
     if artifact.arch:
         node_selector["kubernetes.io/arch"] = {"x86_64": "amd64", "aarch64": "arm64"}.get(
             artifact.arch, artifact.arch
@@ -268,7 +278,7 @@ def _passed_through(
     values = {
         "nodeSelector": node_selector,
         "tolerations": serving.tolerations,
-        "affinity": serving.affinity,
+        "affinity": devices.affinity,
         "topologySpreadConstraints": spread_constraints(resolved, selector(service)),
         "priorityClassName": serving.priority_class_name,
         "serviceAccountName": serving.service_account_name,

@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "on_chip": True,
     "chip_count": 1,
     "resource": RESOURCE,
+    "more_resources": {},
     "runtime": "AscendOM",
     "batch_sizes": (1, 2, 4, 8),
     "format": "ONNX",
@@ -368,7 +369,8 @@ REFUSED = (
     Refused(
         "a slice that MindCluster does not have",
         {"accelerator": {"slice": "vir99"}},
-        "no resource name is known for slice vir99; write one of vir01",
+        "no resource name is known for slice vir99 of Ascend310P3 in dialect MindCluster; write one "
+        "of vir01",
     ),
     Refused(
         "maxBatchSize above what was converted",
@@ -384,7 +386,8 @@ REFUSED = (
     Refused(
         "a chip without a resource name",
         {"accelerator": {"chip": "Ascend777"}},
-        "no resource name is known for chip Ascend777; set accelerator.resourceName",
+        "no resource name is known for chip Ascend777 in dialect MindCluster; set "
+        "accelerator.resourceName",
     ),
     Refused(
         "a chip without a CANN image",
