@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from resnet_jobs.clock import SYSTEM_CLOCK
 from resnet_jobs.errors import EXIT_UNEXPECTED, JobError, Reason
+from resnet_jobs.evaluate_place import Place, end_triton
 from resnet_jobs.progress import say
 from resnet_jobs.report import termination_log, write_message
 from resnet_jobs.spec import JobSpec, parse_job
@@ -32,6 +33,7 @@ UNFORESEEN = {
     "fetch": Reason.DOWNLOAD_FAILED,
     "prepare": Reason.CONVERSION_FAILED,
     "publish": Reason.STORE_UNAVAILABLE,
+    "evaluate": Reason.EVALUATION_FAILED,
     "download": Reason.STORE_UNAVAILABLE,
     "verify": Reason.STORE_UNAVAILABLE,
 }
@@ -40,8 +42,12 @@ UNFORESEEN = {
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)  # as PID 1 the default would be to ignore it
-    payload, exit_code = _outcome(options, os.environ)
-    write_message(payload, termination_log(os.environ))
+    try:
+        payload, exit_code = _outcome(options, os.environ)
+        write_message(payload, termination_log(os.environ))
+    finally:
+        if options.command == "evaluate":
+            end_triton(os.environ)
     if not payload["ok"]:
         say(f"{payload['reason']}: {payload['message']}")
     return exit_code
@@ -56,11 +62,7 @@ def _outcome(
     except JobError as error:
         failure = error
     except MemoryError:
-        failure = JobError(
-            Reason.OUT_OF_MEMORY,
-            "the model does not fit into the container's memory: raise "
-            "spec.conversion.resources.limits.memory",
-        )
+        failure = JobError(Reason.OUT_OF_MEMORY, _no_memory(options.command))
     except Exception as error:
         traceback.print_exc()
         failure = JobError(
@@ -70,6 +72,15 @@ def _outcome(
             exit_code=EXIT_UNEXPECTED,
         )
     return failure.payload(), failure.exit_code
+
+
+def _no_memory(command: str) -> str:
+    if command == "evaluate":
+        return "the measurement does not fit into its container's memory: use smaller batchSizes"
+    return (
+        "the model does not fit into the container's memory: raise "
+        "spec.conversion.resources.limits.memory"
+    )
 
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -102,8 +113,15 @@ def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, An
         result = prepare(spec, workspace)
         note_known(spec, workspace)
         return result
-    from resnet_jobs.publish import publish
     from resnet_jobs.store import open_store
+
+    if command == "evaluate":
+        from resnet_jobs.evaluate import evaluate
+
+        place = Place.from_environment(os.environ)
+        store = open_store(spec.store)
+        return evaluate(spec, workspace, place, store=store, clock=SYSTEM_CLOCK)
+    from resnet_jobs.publish import publish
     from resnet_jobs.sweep import parse_keep
 
     keep = parse_keep(os.environ.get("RESNET_KEEP"))
@@ -117,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         ("fetch", "bring the model into the Job's scratch volume"),
         ("prepare", "inspect the model and write ATC's command line"),
         ("publish", "put the artifact into the store"),
+        ("evaluate", "measure the artifact through the Triton beside it"),
     ):
         commands.add_parser(name, help=f"{text} (order in RESNET_JOB)")
     download = commands.add_parser("download", help="get an artifact from the store")

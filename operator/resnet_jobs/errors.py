@@ -29,6 +29,7 @@ class Reason(StrEnum):
     QUANTIZATION_FAILED = "QuantizationFailed"
     ARTIFACT_MISSING = "ArtifactMissing"
     RESULT_LOST = "ResultLost"
+    EVALUATION_FAILED = "EvaluationFailed"
 
 
 # From the driver alone come ConversionTimeout (70), ChipMismatch of an OM (73), and what of
@@ -48,7 +49,9 @@ EXIT_CODES = {
     Reason.OUT_OF_MEMORY: 85,
     Reason.ARTIFACT_MISSING: 86,
     Reason.RESULT_LOST: 87,
+    Reason.EVALUATION_FAILED: 89,
 }
+EXIT_NOT_FINITE = 72  # EvaluationFailed that another attempt would only repeat
 EXIT_UNEXPECTED = 90
 
 

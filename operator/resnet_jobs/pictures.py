@@ -118,10 +118,21 @@ def normalise(
 ) -> NDArray[np.float32]:
     """[C, h, w]: what the network sees of an RGB picture of the source size.
 
-    AIPP's order: crop, swap of red and blue, (x - mean) * (1 / std). YUV goes there and back, so
-    the loss of its thinned-out colours is in the result, as it is on the chip.
+    YUV goes there and back, so the loss of its thinned-out colours is in the result, as it is on
+    the chip.
     """
-    sent = encode_pixels(picture, preprocessing.pixel_format)
+    return normalise_sent(
+        encode_pixels(picture, preprocessing.pixel_format), preprocessing, model_hw
+    )
+
+
+def normalise_sent(
+    sent: Pixels, preprocessing: Preprocessing, model_hw: tuple[int, int]
+) -> NDArray[np.float32]:
+    """[C, h, w]: what the network sees of what a client sends.
+
+    AIPP's order: crop, swap of red and blue, (x - mean) * (1 / std).
+    """
     seen = decode_pixels(sent, preprocessing.pixel_format)
     top, left, height, width = crop_box(preprocessing, model_hw)
     seen = seen[top : top + height, left : left + width]

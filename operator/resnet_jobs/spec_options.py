@@ -212,6 +212,7 @@ def parse_served(fields: Fields | None) -> ServedModel | None:
         inputs=parse_tensors(fields.values.get("inputs"), field=fields.name("inputs")),
         outputs=parse_tensors(fields.values.get("outputs"), field=fields.name("outputs")),
         max_batch_size=fields.needed_whole("maxBatchSize"),
+        artifact=sha256(fields, "artifact"),
     )
 
 

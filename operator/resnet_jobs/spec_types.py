@@ -88,9 +88,13 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What Triton offers: names, types and shapes as a client sees them."""
+    """What Triton offers: names, types and shapes as a client sees them.
+
+    `artifact` is the SHA-256 of the file it serves, None from an operator that does not tell.
+    """
 
     name: str
     inputs: tuple[DeclaredTensor, ...]
     outputs: tuple[DeclaredTensor, ...]
     max_batch_size: int
+    artifact: str | None = None

@@ -26,6 +26,7 @@ from resnet_runtime.pbtxt import parse
 from resnet_runtime.pyacl import Acl, AclError
 from resnet_runtime.settings import LoadError, Settings, read_settings
 from resnet_runtime.termination import write_termination
+from resnet_runtime.toolkit import cann_version
 
 WARM_UPS = 1
 PROGRESS_SECONDS = 3.0
@@ -201,6 +202,7 @@ def benchmark(repository: str, *, loops: int, clock: Clock = time.perf_counter) 
     return {
         "runtime": target.runtime,
         "chip": target.chip,
+        "cann": cann_version(os.environ) if on_chip else None,
         "modelFile": settings.parameter("model_file"),
         "warmUps": WARM_UPS,
         "loops": loops,

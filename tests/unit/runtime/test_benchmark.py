@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.unit.runtime.fake_acl import FakeAcl, Om
 
-from resnet_runtime import benchmark
+from resnet_runtime import benchmark, toolkit
 from resnet_runtime.pbtxt import parse
 from resnet_runtime.settings import LoadError
 
@@ -161,6 +161,41 @@ def test_a_failure_is_told_like_a_failed_load(
     assert (message["reason"], message["code"]) == (reason, code)
     assert words in message["message"]
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "want", "reason"),
+    [
+        (
+            {"x-linux/ascend_toolkit_install.info": "package_name=a\nversion=8.2.RC1\n"},
+            "8.2.RC1",
+            "the product's version",
+        ),
+        (
+            {
+                "x-linux/ascend_toolkit_install.info": "version=8.2.RC1 (simulator)\n",
+                "compiler/version.info": "Version=1.83\n",
+            },
+            "8.2.RC1 (simulator)",
+            "word for word: what announces itself is told as such",
+        ),
+        ({"runtime/version.info": 'Version="7.7.0.6"\n'}, "7.7.0.6", "a component's, if alone"),
+        ({}, None, "no file says it"),
+    ],
+)
+def test_the_report_names_the_cann(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    want: str | None,
+    reason: str,
+) -> None:
+    monkeypatch.setattr(toolkit, "FOLDER", str(tmp_path / "nowhere"))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = toolkit.cann_version({"ASCEND_TOOLKIT_HOME": str(tmp_path)}, machine="x")
+    assert found == want, reason
 
 
 def test_no_model_to_measure(tmp_path: Path) -> None:
