@@ -26,7 +26,7 @@ import pytest
 from devkit.images.materials import PYTHON, triton
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "operator/resnet_runtime"
@@ -39,7 +39,7 @@ CONFIG = """
 name: "{name}"
 backend: "python"
 max_batch_size: {max_batch}
-input [ {{ name: "{input}" data_type: TYPE_FP32 format: FORMAT_NCHW dims: {dims} }} ]
+input [ {{ name: "{input}" data_type: TYPE_{type} format: FORMAT_{layout} dims: {dims} }} ]
 output [ {{ name: "{output}" data_type: TYPE_FP32 dims: [ {classes} ] {labels} }} ]
 version_policy {{ specific {{ versions: [ 1 ] }} }}
 instance_group [ {{ count: {instances} kind: KIND_CPU }} ]
@@ -48,7 +48,7 @@ dynamic_batching {{ preferred_batch_size: [ {max_batch} ] max_queue_delay_micros
 """
 WARMUP = """
 model_warmup [ {{ name: "batch_{batch}" batch_size: {batch} count: 1
-  inputs {{ key: "{input}" value {{ data_type: TYPE_FP32 dims: {dims} zero_data: true }} }} }} ]
+  inputs {{ key: "{input}" value {{ data_type: TYPE_{type} dims: {dims} zero_data: true }} }} }} ]
 """
 
 
@@ -78,6 +78,8 @@ class Model:
     input: str = "input"
     output: str = "logits"
     dims: tuple[int, ...] = (3, 32, 32)
+    type: str = "FP32"
+    layout: str = "NCHW"
     classes: int = 10
     labels: bool = True
     max_batch: int = 8
@@ -99,12 +101,14 @@ class Model:
             name=self.name,
             max_batch=self.max_batch,
             dims=dims,
+            type=self.type,
+            layout=self.layout,
             input=self.input,
             output=self.output,
             classes=self.classes,
             labels='label_filename: "labels.txt"' if self.labels else "",
             instances=self.instances,
-            warmup=WARMUP.format(batch=self.max_batch, input=self.input, dims=dims)
+            warmup=WARMUP.format(batch=self.max_batch, input=self.input, type=self.type, dims=dims)
             if self.warmup
             else "",
         )
@@ -134,7 +138,15 @@ def free_ports(count: int) -> list[int]:
 class Pod:
     """The process tree of one serving container."""
 
-    def __init__(self, folder: Path, model: Model, *flags: str, drain: float, env: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: Model,
+        *flags: str,
+        drain: float,
+        env: Any,
+        launch: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self._http, self._grpc, metrics = free_ports(3)
         launcher = folder / "launcher"
@@ -150,7 +162,7 @@ class Pod:
         path = [str(Path(sys.prefix) / "bin"), str(home / "bin"), os.environ["PATH"]]
         libraries = [str(home / "lib"), str(libpython().parent)]
         command: list[str | Path] = [
-            *(sys.executable, launcher / "launch.py", f"--drain-seconds={drain}", "--"),
+            *(sys.executable, launcher / "launch.py", f"--drain-seconds={drain}", *launch, "--"),
             *("tritonserver", f"--model-repository={folder / 'models'}"),
             *(f"--backend-directory={home / 'backends'}", "--exit-on-error=true"),
             *("--strict-readiness=true", "--model-control-mode=none"),
@@ -255,10 +267,15 @@ class Pod:
 
 @contextmanager
 def pod(
-    folder: Path, model: Model, *flags: str, drain: float = 0.0, env: dict[str, str] | None = None
+    folder: Path,
+    model: Model,
+    *flags: str,
+    drain: float = 0.0,
+    env: dict[str, str] | None = None,
+    launch: Sequence[str] = (),
 ) -> Iterator[Pod]:
     """Start a pod; whatever happens, nothing of it is left afterwards."""
-    running = Pod(folder, model, *flags, drain=drain, env=env or {})
+    running = Pod(folder, model, *flags, drain=drain, env=env or {}, launch=launch)
     try:
         yield running
     finally:
