@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
 from resnet_operator.batches import declared_batches
 from resnet_operator.devices import device_request
@@ -22,14 +23,13 @@ from resnet_operator.images import amct_image, converter_image, export_image, se
 from resnet_operator.model_format import format_of
 from resnet_operator.names import digest
 from resnet_operator.rollout_options import RolloutOptions, rollout_options
+from resnet_operator.runtimes import runtime_of
 from resnet_operator.settings import AdoptNewDefaults, Settings
 from resnet_operator.source_key import DECIDING, source_key
 
 # Parts of `serving` that change no pod.
 OUTSIDE_THE_PODS = {"service", "ingress", "http_route", "network_policy"}
 CPU = "CPU"
-ASCEND_OM = "AscendOM"
-ONNX_RUNTIME = "ONNXRuntime"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Resolved:
     chip_count: int
     resource: str | None
     more_resources: Mapping[str, str]
-    runtime: str
+    runtime: Runtime
     format: ModelFormat
     batch_sizes: tuple[int, ...]
     small_channel: bool
@@ -101,9 +101,9 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         )
     chip = spec.accelerator.chip
     on_chip = chip != CPU
-    runtime = ASCEND_OM if on_chip else ONNX_RUNTIME
     conversion, batching = spec.conversion, spec.serving.batching
     model_format = _format(spec)
+    runtime = runtime_of(spec, model_format)
     batches = declared_batches(spec, model_format)
     devices = device_request(spec, settings) if on_chip else None
     count = spec.accelerator.count or 1

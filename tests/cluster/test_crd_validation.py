@@ -13,12 +13,13 @@ from tests.cluster.manifests import service
 from tests.cluster.om_rule_cases import OM_RULES
 from tests.cluster.rule_cases import NAME_MESSAGE, NAMES, RuleCase
 from tests.cluster.rule_cases import RULES as GENERAL_RULES
+from tests.cluster.runtime_rule_cases import RUNTIME_RULES
 
 if TYPE_CHECKING:
     from tests.apiserver import ApiServer
 
 BOUNDS = bounds()
-RULES = GENERAL_RULES + FORMAT_RULES + OM_RULES + CONVERSION_RULES
+RULES = GENERAL_RULES + FORMAT_RULES + OM_RULES + RUNTIME_RULES + CONVERSION_RULES
 SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 
 

@@ -26,6 +26,7 @@ from resnet_operator.api.pod import (
     StringMap,
     Tolerations,
 )
+from resnet_operator.api.runtime import Runtime
 
 __all__ = ["Batching", "BatchingMode", "ServiceType", "Serving", "Warmup"]
 
@@ -77,6 +78,9 @@ class Batching(ApiModel):
 class Serving(ApiModel):
     """How Triton serves the artifact."""
 
+    runtime: Runtime | None = Field(
+        default=None, description="What runs the model in Triton; default Auto, by chip and format."
+    )
     image: Image | None = Field(
         default=None,
         description="Triton image with the runtime; default from the operator's settings.",

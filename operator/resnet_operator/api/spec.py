@@ -15,6 +15,7 @@ from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
 from resnet_operator.api.rollout import Rollout
+from resnet_operator.api.runtime import RUNTIME_RULES
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
 from resnet_operator.api.validation import Validation
 
@@ -195,5 +196,6 @@ class ResNetServiceSpec(ApiModel):
                 "choose a precisionMode without bfloat16; Ascend310, Ascend310P and the first "
                 "Ascend910 have none",
             ),
+            *RUNTIME_RULES,
         )
     )

@@ -9,6 +9,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.rollout import Strategy
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact
 from resnet_operator.compare import parse_quantity
 from resnet_operator.images import pull_secrets
@@ -20,7 +21,7 @@ from resnet_operator.render.resources import with_defaults
 from resnet_operator.render.store import artifact_access
 from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
-from resnet_operator.resolve import ASCEND_OM, ONNX_RUNTIME, Resolved
+from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 CONFIG_KEY = "config.pbtxt"
@@ -32,7 +33,10 @@ DRAIN_SECONDS = 15
 EXIT_TIMEOUT_SECONDS = 15
 GRACE_SECONDS = 45
 
-MODEL_FILES = {ASCEND_OM: "ascend_om.py", ONNX_RUNTIME: "onnxruntime_model.py"}
+MODEL_FILES = {
+    Runtime.ASCEND_OM: "ascend_om.py",
+    Runtime.ONNX_RUNTIME: "onnxruntime_model.py",
+}
 RUNTIME_PACKAGE = "resnet_runtime"
 LAUNCHER = "launch.py"
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from resnet_operator import names
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.validation import Validation
 from resnet_operator.artifact import Artifact
 from resnet_operator.measurement import VALIDATION_KEY, loops_of
@@ -20,7 +21,7 @@ from resnet_operator.render.engine import render_one
 from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import store_access
 from resnet_operator.render.triton import output_types
-from resnet_operator.resolve import ASCEND_OM, Resolved
+from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
 TRITON = "triton"
@@ -178,7 +179,7 @@ def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) 
     Without probes: the timing may take longer than any load, and the evaluator looks after Triton.
     """
     flags = [f"--until-file={DONE_FILE}"]
-    if resolved.runtime == ASCEND_OM:
+    if resolved.runtime is Runtime.ASCEND_OM:
         flags = [
             f"--benchmark={BENCHMARK_FILE}",
             f"--benchmark-loops={loops_of(asked)}",
