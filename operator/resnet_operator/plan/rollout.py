@@ -15,7 +15,12 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.observed import Container, Observed, Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.memory import Failed, Memory, good_revision
-from resnet_operator.plan.revision import Revision, live_revision, stored_revision
+from resnet_operator.plan.revision import (
+    Revision,
+    live_revision,
+    stored_revision,
+    wanted_replicas,
+)
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.resolve import Resolved
@@ -75,7 +80,7 @@ def choose(
     good = _good(observed, memory, but=asked)
     mark = memory.failed
     if mark and asked and good and mark.name == asked.name and _stands(mark, observed, resolved):
-        return _back(observed, memory, good, mark)
+        return _back(resolved, memory, good, mark)
     if mark and desired and not gate.holds:
         # The spec has moved on, or it is to be tried again.
         memory = replace(memory, failed=None)
@@ -90,8 +95,8 @@ def roll_back(
     `problem` is what the pods of the target say. What was complete once has not failed to roll out:
     its pods crash for another reason.
     """
-    target, memory = choice.target, choice.memory
-    if target is None or choice.pinned or not resolved.rollout.rolls_back:
+    target, memory, options = choice.target, choice.memory, resolved.rollout
+    if target is None or choice.pinned or not (options.rolls_back and wanted_replicas(resolved)):
         return choice
     good = _good(observed, memory, but=target)
     if good is None or good_revision(observed, memory) == target.name:
@@ -106,7 +111,7 @@ def roll_back(
         time=to_text(now),
         retry=observed.service.retry,
     )
-    return _back(observed, replace(memory, failed=mark), good, mark)
+    return _back(resolved, replace(memory, failed=mark), good, mark)
 
 
 def pods_of(observed: Observed, revision: str) -> list[Pod]:
@@ -133,7 +138,10 @@ def _stands(mark: Failed, observed: Observed, resolved: Resolved) -> bool:
     return resolved.rollout.rolls_back and retry in {"", mark.retry}
 
 
-def _back(observed: Observed, memory: Memory, good: Revision, mark: Failed) -> Choice:
+def _back(resolved: Resolved, memory: Memory, good: Revision, mark: Failed) -> Choice:
+    if not wanted_replicas(resolved):
+        # There is nothing to complain of while no pods are wanted; the mark stays.
+        return Choice(target=good, memory=memory, done=good.name)
     short = mark.name.rsplit("-", 1)[-1]
     problem = Problem(
         reason=Reason.ROLLED_BACK,

@@ -311,6 +311,23 @@ def test_a_rolled_back_object_scales() -> None:
     assert ready(world) == ("False", "RolledBack")
 
 
+@pytest.mark.parametrize("off", [{"suspend": True}, {"serving": {"replicas": 0}}])
+def test_switched_off_after_a_rollback_is_well_and_back_it_is_not(off: Body) -> None:
+    world = rolled_back()
+    good = world.revision
+    world.pods_are_ready()
+    world.change(off)
+    world.reconcile()
+    world.pods_are_ready()
+    world.reconcile()
+    assert ready(world)[0] == "True"
+    assert world.revision == good
+    world.change({"suspend": None, "serving": {"replicas": 1}})
+    world.reconcile()
+    assert world.revision == good
+    assert ready(world) == ("False", "RolledBack")
+
+
 @dataclass(frozen=True)
 class Fault:
     reason: str
