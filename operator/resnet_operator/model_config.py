@@ -1,7 +1,8 @@
 """`serving.configOverrides`: protobuf text that is merged into config.pbtxt as protobuf.
 
-`resolve` calls `check_overrides`, so that a text that cannot work is refused before anything
-expensive runs; `render.triton` calls `merge_overrides`. Pure. The schema is that of Triton, kept as
+`batches` calls `check_overrides`, so that a text that cannot work is refused before anything
+expensive runs; `plan.contract` calls `check_warmups` when the model's inputs are known, and
+`render.triton` `merge_overrides`. Pure. The schema is that of Triton, kept as
 JSON: with it protobuf alone is enough, and it is loaded only when an object has overrides
 (docs/decisions/031).
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,25 @@ def check_overrides(text: str, *, max_batch_size: int) -> None:
             )
     for warmup in config.model_warmup:
         _check_warmup(warmup, max_batch_size)
+
+
+def check_warmups(text: str, inputs: Sequence[tuple[str, str, Sequence[int]]]) -> None:
+    """Raise InvalidSpec for a warm-up that is not of these inputs: name, type, shape of one."""
+    wanted = {name: (f"TYPE_{data_type}", list(dims)) for name, data_type, dims in inputs}
+    for warmup in _parse(text).model_warmup:
+        found = {
+            name: (_type_name(given), list(given.dims)) for name, given in warmup.inputs.items()
+        }
+        if found != wanted:
+            known = ", ".join(f"{name} {kind} {dims}" for name, (kind, dims) in wanted.items())
+            raise InvalidSpec(
+                f'{FIELD}: correct model_warmup "{warmup.name}"; the inputs are: {known}'
+            )
+
+
+def _type_name(given: Any) -> str:
+    kinds = given.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number
+    return str(kinds[given.data_type].name)
 
 
 def merge_overrides(config: str, overrides: str) -> str:

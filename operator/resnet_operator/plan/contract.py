@@ -8,13 +8,20 @@ from dataclasses import replace
 from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
 from resnet_operator.batches import fitted_batches
+from resnet_operator.model_config import check_warmups
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Problem
 from resnet_operator.resolve import Resolved
 
 
 def settle(resolved: Resolved, artifact: Artifact) -> Resolved:
-    """Take the batch sizes of an OM from itself; raises InvalidSpec where they do not fit."""
+    """Take the batch sizes of an OM from itself; raises InvalidSpec where they do not fit.
+
+    So it does for warm-ups of the user's own that are not of the model's inputs.
+    """
+    if resolved.spec.serving.config_overrides:
+        inputs = [(tensor.name, tensor.data_type, tensor.dims) for tensor in artifact.inputs]
+        check_warmups(resolved.spec.serving.config_overrides, inputs)
     if resolved.batch_sizes or not artifact.batch_sizes:
         return resolved
     found = fitted_batches(resolved.spec, artifact.batch_sizes, origin="the OM's batch sizes")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 from google.protobuf import descriptor_pb2, json_format, text_format
 from tests.apiserver import ROOT
-from tests.unit.controller.builders import resolved
+from tests.unit.controller.builders import NAME, condition, resolved
+from tests.unit.controller.world import World, described
 from tritonclient.grpc import model_config_pb2
 
 from resnet_operator.errors import InvalidSpec
@@ -198,6 +199,33 @@ def test_refusal_names_the_field(case: Refusal) -> None:
         resolved({"serving": {"configOverrides": case.overrides}})
     assert refused.value.message.startswith("serving.configOverrides")
     assert case.message in refused.value.message
+
+
+WARMUP = """model_warmup {{ name: "mine" batch_size: 1
+  inputs {{ key: "{}" value {{ data_type: TYPE_{} dims: [ {} ] zero_data: true }} }} }}"""
+WARMUPS = (
+    ("the model's own input", "actual_input_1", "FP32", "3, 224, 224", True),
+    ("another name", "input", "FP32", "3, 224, 224", False),
+    ("another type", "actual_input_1", "UINT8", "3, 224, 224", False),
+    ("another shape", "actual_input_1", "FP32", "3, 32, 32", False),
+)
+
+
+@pytest.mark.parametrize(("reason", "name", "kind", "dims", "fits"), WARMUPS)
+def test_a_warm_up_is_of_the_models_inputs(
+    reason: str, name: str, kind: str, dims: str, fits: bool
+) -> None:
+    """Only the converted model tells; Triton would refuse to load it."""
+    world = World({"serving": {"configOverrides": WARMUP.format(name, kind, dims)}}).convert()
+    plan = world.plan()
+    assert (f"apply Deployment {NAME}" in described(list(plan.actions))) == fits, reason
+    ready = condition(plan.status, "Ready")
+    if not fits:
+        assert (ready["reason"], condition(plan.status, "Stalled")["status"]) == (
+            "InvalidSpec",
+            "True",
+        )
+        assert 'correct model_warmup "mine"; the inputs are: actual_input_1' in ready["message"]
 
 
 def test_a_spec_with_overrides_is_another_revision() -> None:

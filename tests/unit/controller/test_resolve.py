@@ -369,8 +369,8 @@ REFUSED = (
     Refused(
         "a slice that MindCluster does not have",
         {"accelerator": {"slice": "vir99"}},
-        "no resource name is known for slice vir99 of Ascend310P3 in dialect MindCluster; write one "
-        "of vir01",
+        "no resource name is known for slice vir99 of Ascend310P3 in dialect MindCluster; "
+        "write one of vir01",
     ),
     Refused(
         "maxBatchSize above what was converted",
