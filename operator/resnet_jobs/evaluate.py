@@ -61,7 +61,7 @@ def evaluate(
         ended=place.done.exists,
     )
     wait_ready(triton, float(spec.timeout_seconds))
-    in_flight = triton.requests_in_flight(plan.batch * plan.feed.sample_bytes)
+    in_flight = triton.requests_in_flight(rows=plan.batch, sample_bytes=plan.feed.sample_bytes)
     with workers(in_flight) as pool:
         measures, seconds = run_dataset(plan, triton, pool, in_flight=in_flight, clock=clock)
         say(f"measuring the speed for {place.load_seconds:g} s")

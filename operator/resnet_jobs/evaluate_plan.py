@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from resnet_jobs.spec_types import Dataset as Asked
     from resnet_jobs.workspace import Workspace
 
+# Tritons of 2025 and later refuse a body above 64 MiB; earlier ones have no limit.
+REQUEST_BYTES = 48 * 2**20
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -38,8 +41,9 @@ class Plan:
 
     @property
     def batch(self) -> int:
-        """The largest profile."""
-        return self.served.max_batch_size
+        """Samples a request: the largest profile, as far as Triton takes it over HTTP."""
+        fitting = REQUEST_BYTES // self.feed.sample_bytes
+        return max(1, min(self.served.max_batch_size, fitting))
 
     def expected(self, seen: Any | None) -> Any | None:
         """The reference's scores; None without one."""

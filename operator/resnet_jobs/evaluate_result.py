@@ -57,7 +57,7 @@ def about(
             "name": plan.served.name,
             "chip": spec.chip,
             "batchSizes": list(spec.batch_sizes),
-            "maxBatchSize": plan.batch,
+            "maxBatchSize": plan.served.max_batch_size,
             "input": {"dataType": tensor.data_type, "dims": list(tensor.dims)},
             "sourceSha256": spec.sha256,
             "artifactSha256": plan.served.artifact,

@@ -97,12 +97,14 @@ class Triton:
     def version(self) -> str:
         return str(self._ask("get_server_metadata")["version"])
 
-    def requests_in_flight(self, batch_bytes: int) -> int:
-        """How many full batches keep every instance busy, as far as they fit in here."""
+    def requests_in_flight(self, *, rows: int, sample_bytes: int) -> int:
+        """How many requests of so many samples keep every instance busy, if they fit in here."""
         config = self._ask("get_model_config", self._model.name)
         instances = sum(int(one.get("count", 1)) for one in config.get("instance_group", []))
-        wanted = max(LEAST_REQUESTS, REQUESTS_PER_INSTANCE * instances)
-        return max(min(wanted, BYTES_IN_FLIGHT // batch_bytes), REQUESTS_PER_INSTANCE)
+        parts = -(-self._model.max_batch_size // rows)  # Triton joins them to a full batch
+        wanted = max(LEAST_REQUESTS, REQUESTS_PER_INSTANCE * instances * parts)
+        fitting = BYTES_IN_FLIGHT // (rows * sample_bytes)
+        return max(min(wanted, fitting), REQUESTS_PER_INSTANCE)
 
     def infer(self, batch: Any) -> Any:
         """The scores [n, classes] of a batch."""

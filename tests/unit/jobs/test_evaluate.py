@@ -19,13 +19,14 @@ from tests.unit.jobs import fake_triton, models
 from tests.unit.jobs.conftest import ORDER, FakeTime
 
 from resnet_jobs import __main__ as program
-from resnet_jobs import evaluate_result
+from resnet_jobs import evaluate_plan, evaluate_result
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.evaluate import evaluate
 from resnet_jobs.evaluate_place import Place
 from resnet_jobs.spec import parse_job
 from resnet_jobs.store_shared import SharedClaimStore
+from resnet_jobs.triton_client import Triton
 from resnet_jobs.workspace import Workspace
 from resnet_operator.measurement import Measurement
 
@@ -214,31 +215,43 @@ def test_numbers_are_those_of_the_definitions(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("instances", "batch", "want", "reason"),
+    ("instances", "rows", "megabytes", "want", "reason"),
     [
-        (1, BATCH, 4, "enough for one chip"),
-        (8, BATCH, 16, "two for each instance: one computes, one is on its way"),
-        (8, 100_000, 3, "but not more than this container's memory can hold"),
-        (8, 10_000_000, 2, "and never one after the other"),
+        (1, BATCH, 0.1, 4, "enough for one chip"),
+        (8, BATCH, 0.1, 16, "two for each instance: one computes, one is on its way"),
+        (4, BATCH // 2, 0.1, 16, "two requests make a batch"),
+        (8, BATCH, 10, 3, "but not more than this container's memory can hold"),
+        (8, BATCH, 100, 2, "and never one after the other"),
     ],
 )
 def test_requests_in_flight(
-    bench: Bench, instances: int, batch: int, want: int, reason: str
+    bench: Bench, instances: int, rows: int, megabytes: float, want: int, reason: str
 ) -> None:
-    from resnet_jobs.triton_client import Triton
-
-    spec = parse_job(json.dumps(bench.values))
-    assert spec.served is not None
+    served = parse_job(json.dumps(bench.values)).served
+    assert served is not None
     with fake_triton.running(bench.exact, instances=instances) as server:
         triton = Triton(
             server.address,
-            spec.served,
-            tensor=spec.served.inputs[0],
-            output=spec.served.outputs[0],
+            served,
+            tensor=served.inputs[0],
+            output=served.outputs[0],
             clock=SYSTEM_CLOCK,
             ended=lambda: False,
         )
-        assert triton.requests_in_flight(batch * 3 * 8 * 8 * 4) == want, reason
+        size = int(megabytes * 2**20)
+        assert triton.requests_in_flight(rows=rows, sample_bytes=size) == want, reason
+
+
+def test_a_batch_too_large_for_one_request_goes_in_parts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_plan, "REQUEST_BYTES", 3 * 3 * 8 * 8 * 4 + 1)
+    message, result, server = bench.measured()
+    assert message["samples"] == SAMPLES
+    assert {shape[0] for shape in server.batches} == {3}
+    load = result["load"]
+    assert (load["batch"], load["requestsInFlight"]) == (3, 6)
+    assert result["model"]["maxBatchSize"] == BATCH
 
 
 def test_a_set_smaller_than_one_batch(bench: Bench) -> None:

@@ -75,6 +75,16 @@ def test_what_nobody_uses_goes_in_two_steps(kind: Kind, tmp_path: Path) -> None:
     assert kind.uploads() == []
 
 
+def test_what_was_measured_stays(kind: Kind, tmp_path: Path) -> None:
+    """A status names it, also that of an artifact that is made again; and it is small."""
+    shelf = Shelf(kind, tmp_path, days=8)
+    shelf.store.put_result("ab12", b"{}")
+    age(kind, "results/ab12.json", 400)
+    shelf.sweep()
+    assert shelf.store.find(OLD) is None
+    assert shelf.store.get_result("ab12") == b"{}"
+
+
 KEPT: list[tuple[str, float, Callable[[Shelf], Keep]]] = [
     ("it was used a week ago, not longer", 6.9, lambda _: keep()),
     ("a record names its content key", 100, lambda _: keep(keys=(OLD,))),
