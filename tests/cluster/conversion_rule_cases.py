@@ -8,6 +8,12 @@ from tests.cluster.rule_cases import USERINFO, case, one, uri
 
 PRE, QUANT = "conversion.preprocessing", "conversion.quantization"
 CALIBRATION = {"calibration": {"uri": "pvc://data/pictures.tar"}}
+GATE = "validation"
+DATASET = {"uri": "pvc://data/test.tar", "format": "ImageFolder"}
+BAR = "write one of minTop1, maxTop1Drop, minCosineSimilarity and minTop1Agreement"
+ANY_BAR = "write at least one bar: a field of thresholds, or benchmark.minImagesPerSecond"
+SHARE = "write a decimal from 0 to 1 in quotes, for example '0.7855'"
+INSIDE = "write the path from the top of the data set, without '..'"
 S3 = "write the bucket and the key, for example s3://models/resnet50.onnx"
 HUB = "write the owner, the repository and the path of the file"
 OCI = "write registry, repository and tag or digest"
@@ -271,5 +277,48 @@ CONVERSION_RULES = [
         {"-" * 65: "1"},
         "write keys of at most 64 characters",
         {"--log": "info"},
+    ),
+    case(
+        "a gate without a bar",
+        refused={GATE: {"dataset": DATASET}},
+        message=ANY_BAR,
+        accepted={GATE: {"dataset": DATASET, "thresholds": {"minTop1": "0.5"}}},
+    ),
+    case(
+        "how speed is measured is no bar",
+        refused={GATE: {"dataset": DATASET, "benchmark": {"loops": 10}}},
+        message=ANY_BAR,
+        accepted={GATE: {"dataset": DATASET, "benchmark": {"loops": 10, "minImagesPerSecond": 1}}},
+    ),
+    case(
+        "thresholds without one",
+        refused={
+            GATE: {"dataset": DATASET, "thresholds": {}, "benchmark": {"minImagesPerSecond": 1}}
+        },
+        message=BAR,
+        accepted={
+            GATE: {
+                "dataset": DATASET,
+                "thresholds": {"maxTop1Drop": "0.01"},
+                "benchmark": {"minImagesPerSecond": 1},
+            }
+        },
+    ),
+    *[
+        one(f"a share written as {value!r}", f"{GATE}.thresholds.minTop1", value, SHARE, good)
+        for value, good in [
+            ("78.55", "0.7855"),
+            ("1.01", "1.0"),
+            (".5", "0.5"),
+            ("1e-1", "0.1"),
+            ("-0.1", "0"),
+            ("50%", "1"),
+            ("1.", "1"),
+        ]
+    ],
+    one("labels from elsewhere", f"{GATE}.dataset.labels", "/etc/passwd", INSIDE, "etc/passwd"),
+    one("labels above the set", f"{GATE}.dataset.labels", "a/../../b", INSIDE, "a/..b"),
+    one(
+        "a claim without a data set", f"{GATE}.dataset.uri", "pvc://data", FILES, "pvc://data/test"
     ),
 ]

@@ -18,9 +18,17 @@ from devkit.cluster.cluster import Cluster
 from tests.apiserver import ApiServer
 from tests.component.client import MERGE, Access, Api
 from tests.component.conftest import ACCOUNT, rights
+from tests.component.gate import NAME, gate_jobs, gated, is_measured, runs
 from tests.component.objects import service
 from tests.component.proxy import Fault, Proxy
-from tests.component.world import RunningOperator, World, open_world, reconciles, until
+from tests.component.world import (
+    RunningOperator,
+    World,
+    condition_of,
+    open_world,
+    reconciles,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -89,6 +97,89 @@ async def test_a_known_artifact_takes_five_writes_and_no_read(bare_world: World)
         ("patch", "services"): OBJECTS,
         ("patch", "resnetservices/status"): OBJECTS,
     }
+
+
+async def test_a_gate_takes_nine_writes_and_no_read(bare_world: World) -> None:
+    """Four until the candidate is there, one a step, five until the pods; no detour when known."""
+    operator = await start_with_store(bare_world)
+    await bare_world.known_artifact(gated())
+    mark = len(bare_world.proxy.calls)
+    await bare_world.create(gated())
+    await bare_world.condition(NAME, "Validated", "False", "Validating")
+    await operator.idle()
+    assert bare_world.proxy.count(mark) == {
+        ("create", "configmaps"): 1,
+        ("patch", "configmaps"): 1,
+        ("create", "jobs"): 1,
+        ("patch", "resnetservices/status"): 1,
+    }
+    (job,) = await gate_jobs(bare_world)
+    pod = await make_pod(bare_world, job)
+    await runs(bare_world, pod)
+    await bare_world.becomes(
+        "ResNetService",
+        NAME,
+        lambda b: "being measured" in condition_of(b, "Ready")["message"],
+        what="the step to be told",
+    )
+    await operator.idle()
+    mark = len(bare_world.proxy.calls)
+    await is_measured(bare_world, pod)
+    await end_job(bare_world, job)
+    await bare_world.condition(NAME, "Validated", "True", "Validated")
+    await operator.idle()
+    assert bare_world.proxy.count(mark) == {
+        ("patch", "configmaps"): 1,
+        ("patch", "jobs"): 1,
+        ("patch", "deployments"): 1,
+        ("patch", "services"): 1,
+        ("patch", "resnetservices/status"): 1,
+    }
+    mark = len(bare_world.proxy.calls)
+    await bare_world.create(gated("another"))
+    await bare_world.condition("another", "Validated", "True", "Validated")
+    await operator.idle()
+    assert bare_world.proxy.count(mark) == {
+        ("create", "configmaps"): 1,
+        ("patch", "configmaps"): 1,
+        ("patch", "deployments"): 1,
+        ("patch", "services"): 1,
+        ("patch", "resnetservices/status"): 1,
+    }
+
+
+async def make_pod(world: World, job: dict[str, Any]) -> dict[str, Any]:
+    """Be the Job controller."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await world.create(account)
+    meta, template = job["metadata"], job["spec"]["template"]
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{meta['name']}-x7k2p",
+            "labels": template["metadata"]["labels"],
+            "ownerReferences": [owner | {"controller": True}],
+        },
+        "spec": template["spec"],
+    }
+    return await world.create(pod)
+
+
+async def end_job(world: World, job: dict[str, Any]) -> None:
+    time = job["metadata"]["creationTimestamp"]
+    kinds = ("SuccessCriteriaMet", "Complete")
+    status = {
+        "startTime": time,
+        "completionTime": time,
+        "succeeded": 1,
+        "uncountedTerminatedPods": {},
+        "conditions": [
+            {"type": kind, "status": "True", "lastTransitionTime": time} for kind in kinds
+        ],
+    }
+    await world.patch("Job", job["metadata"]["name"], {"status": status}, status=True)
 
 
 async def test_pods_come_first(bare_world: World) -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from tests.apiserver import ROOT, fresh_namespace
 from tests.component.client import Access, Api
+from tests.component.gate import VALIDATION, gate_jobs
 from tests.component.objects import key_of, path, service
 from tests.component.proxy import Call, Proxy
 from tests.component.world import World, open_world, until
@@ -66,7 +67,6 @@ OWNERS = (
 UNUSED = (
     Unused(("delete", "/services"), OWNERS),
     Unused(("delete", "apps/deployments"), OWNERS),
-    Unused(("delete", "batch/jobs"), OWNERS),
 )
 
 
@@ -202,7 +202,7 @@ async def test_what_is_granted_is_what_is_used(
 
 
 async def live_a_whole_life(world: World, rendered: Rendered) -> None:
-    """Convert, serve, say, repair, and clear away what is old."""
+    """Convert, serve, say, repair, clear away what is old, and end what nobody wants."""
     operator = await world.start(RESNET_NAMESPACES=rendered.namespaces)
     await world.create(MANIFEST)
     job = await world.job(MANIFEST)
@@ -240,6 +240,12 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
     )
     await world.is_ready(NAME)
     await world.has_not("ConfigMap", names.record_name(key_of(MANIFEST)))
+
+    await world.patch("ResNetService", NAME, {"spec": {"validation": VALIDATION}})
+    await until(lambda: gate_jobs(world), what="a candidate")
+    (job,) = await gate_jobs(world)
+    await world.patch("ResNetService", NAME, {"spec": {"validation": None}})
+    await world.has_not("Job", job["metadata"]["name"], uid=job["metadata"]["uid"])
     await operator.idle()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
@@ -133,8 +132,7 @@ class ResNetServiceSpec(ApiModel):
     conversion: Conversion | None = Field(
         default=None, description="How the model is converted for the chip."
     )
-    # Half built: the evaluator is missing. The CRD has it when it works.
-    validation: SkipJsonSchema[Validation | None] = Field(
+    validation: Validation | None = Field(
         default=None, description="A gate: an artifact that does not pass it gets no traffic."
     )
     serving: Serving = Field(default_factory=Serving, description="How Triton serves the model.")
