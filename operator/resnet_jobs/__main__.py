@@ -84,20 +84,27 @@ def _no_memory(command: str) -> str:
 
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
-    if options.command == "download":
-        from resnet_jobs.download import download, download_from_bucket
-
-        wait = options.wait_seconds
-        if options.store:
-            bucket = options.store
-            return download_from_bucket(bucket, options.sha256, options.output, wait_seconds=wait)
-        return download(options.url, options.sha256, options.output, wait_seconds=wait)
-    if options.command == "verify":
-        from resnet_jobs.download import verify
-
-        return verify(options.sha256, options.path)
+    if options.command in ("download", "verify"):
+        return _artifact(options)
     spec = parse_job(environment.get("RESNET_JOB"))
     return _run_step(options.command, spec, Workspace.from_environment(environment))
+
+
+def _artifact(options: argparse.Namespace) -> dict[str, Any]:
+    """What the init container of a serving pod does."""
+    from resnet_jobs.download import download, download_from_bucket, unpack_artifact, verify
+
+    if options.command == "verify":
+        path, result = options.path, verify(options.sha256, options.path)
+    else:
+        path, wait, bucket = options.output, options.wait_seconds, options.store
+        if bucket:
+            result = download_from_bucket(bucket, options.sha256, path, wait_seconds=wait)
+        else:
+            result = download(options.url, options.sha256, path, wait_seconds=wait)
+    if options.unpack:
+        unpack_artifact(path, options.unpack, remove=options.command == "download")
+    return result
 
 
 def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
@@ -148,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--path", required=True, type=Path)
     for command in (download, verify):
         command.add_argument("--sha256", required=True, type=_sha256, help="what it must be")
+        command.add_argument("--unpack", type=Path, help="the folder for an artifact that is a tar")
     return parser
 
 

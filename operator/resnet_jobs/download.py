@@ -7,8 +7,10 @@ validated and rolled out is what gets loaded, or the pod does not start.
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
+from resnet_jobs.archive import unpack
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock, backoff_delays
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest, digest_file, no_space_explained
@@ -96,6 +98,14 @@ def verify(sha256: str, path: Path) -> dict[str, Any]:
         ) from error
     _check(digest, sha256)
     return _result(digest)
+
+
+def unpack_artifact(path: Path, folder: Path, *, remove: bool, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Unpacks a checked artifact that is a folder; a container that starts again begins again."""
+    shutil.rmtree(folder, ignore_errors=True)
+    unpack(path, folder, name=path.name, monotonic=clock.monotonic)
+    if remove:
+        path.unlink()
 
 
 def _check(digest: Digest, sha256: str) -> None:

@@ -32,6 +32,7 @@ MODEL_SUFFIXES = {
     "OM": (".om",),
     "PyTorch": (".pth", ".pt"),
     "TorchScript": (".pt", ".pth", ".ts", ".torchscript"),
+    "OneFlow": SUFFIXES,
 }
 SINGLE_FILE_SCHEMES = ("configmap",)  # one key is mounted, and keys know no folders
 
@@ -80,6 +81,8 @@ class _Fetch:
     def model(self) -> Digest:
         """ONNX goes where `prepare` reads it; what is still to be exported, beside."""
         spec, is_onnx = self.spec, self.spec.format == "ONNX"
+        if spec.format == "OneFlow":
+            return self._folder()
         target = self.workspace.model if is_onnx else self.workspace.fetched
         say(f"fetching {spec.source.label}")
         order = self._order(
@@ -90,6 +93,18 @@ class _Fetch:
         if beside:
             digest = self._beside(order, beside, name=name, model=digest)
         _check(spec, digest, name=name, beside=beside)
+        say(f"sha256 {digest.sha256}")
+        return digest
+
+    def _folder(self) -> Digest:
+        from resnet_jobs.file_sets import SetOrder, fetch_set
+
+        spec = self.spec
+        order = self._order(
+            spec.source, mount=self.workspace.source, suffixes=MODEL_SUFFIXES[spec.format]
+        )
+        wanted = SetOrder(order=order, sha256=spec.sha256, field="spec.model")
+        digest = fetch_set(wanted, self.workspace.fetched_folder, access=self.access)
         say(f"sha256 {digest.sha256}")
         return digest
 

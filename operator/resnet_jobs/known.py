@@ -27,8 +27,7 @@ NAME = "known.json"
 
 def note_known(spec: JobSpec, workspace: Workspace) -> None:
     """Leaves conf/known.json where a driver follows that cannot ask the store by itself."""
-    is_compiled = not spec.is_cpu and spec.format != "OM" and not spec.validation_key
-    if spec.store.type == "S3" and is_compiled:
+    if spec.store.type == "S3" and spec.is_compiled and not spec.validation_key:
         content = read_json(workspace.prepared)["contentInputs"]
         write_known(workspace, content, store=open_store(spec.store))
 

@@ -18,6 +18,7 @@ from resnet_jobs.files import digest_file
 from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
 from resnet_jobs.model_file import load_model
 from resnet_jobs.om_file import prepare_om
+from resnet_jobs.oneflow_model import prepare_oneflow
 from resnet_jobs.progress import say
 from resnet_jobs.quantization import check_order, plan_quantization
 from resnet_jobs.report import check_fits
@@ -51,6 +52,8 @@ class Inspected:
 
 def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     """Success message: what a client must send and will get."""
+    if spec.format == "OneFlow":
+        return prepare_oneflow(spec, workspace)
     check_order(spec)
     atc.check_options(spec)
     if spec.format == "OM":

@@ -63,13 +63,12 @@ def _publish(
     spec: JobSpec, workspace: Workspace, prepared: Mapping[str, Any], *, store: Store
 ) -> dict[str, Any]:
     build: dict[str, Any]
-    if spec.is_cpu or spec.format == "OM":
+    if not spec.is_compiled:
         # Served as it came: nothing compiles it here. Of an OM the driver has read the contract.
-        told = prepared if spec.is_cpu else read_json(workspace.convert_result)
+        told = read_json(workspace.convert_result) if spec.format == "OM" else prepared
         key = content_key(prepared["contentInputs"], NO_COMPILER)
         build = {"compiler": NO_COMPILER, "argv": [], "arch": told.get("arch"), "contentKey": key}
-        source = workspace.model if spec.is_cpu else workspace.fetched
-        file = workspace.model.name if spec.is_cpu else workspace.compiled_model.name
+        source, file = _as_it_came(spec, workspace)
         build |= {"file": file, "origin": "Copied"}
         return _store(source, build, told, store=store, chip=spec.chip)
     build = read_json(workspace.convert_result)
@@ -78,6 +77,15 @@ def _publish(
     compiled = workspace.compiled_model
     build |= {"file": compiled.name, "origin": "Converted"}
     return _store(compiled, build, prepared, store=store, chip=spec.chip)
+
+
+def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
+    """The file to store, and what serving pods call it."""
+    if spec.format == "OneFlow":
+        return workspace.packed_folder, workspace.packed_folder.name
+    if spec.format == "OM":
+        return workspace.fetched, workspace.compiled_model.name
+    return workspace.model, workspace.model.name
 
 
 def _reuse(found: Manifest, *, store: Store) -> dict[str, Any]:

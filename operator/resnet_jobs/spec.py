@@ -49,7 +49,7 @@ __all__ = [
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_LOOPS = 100
-FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript")
+FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript", "OneFlow")
 HOST_ARCHITECTURES = ("amd64", "arm64")
 OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8")
 
@@ -95,6 +95,11 @@ class JobSpec:
     def has_export(self) -> bool:
         """Whether a container with torch turns the source into ONNX first."""
         return self.format in ("PyTorch", "TorchScript")
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether ATC makes the artifact; else the source is served as it came."""
+        return not self.is_cpu and self.format not in ("OM", "OneFlow")
 
 
 def parse_job(text: str | None) -> JobSpec:
@@ -162,6 +167,12 @@ def _check_format(spec: JobSpec) -> None:
             "spec.model.format OM: an OM runs on the chip it was made for, not on the CPU; write "
             "an Ascend chip into spec.accelerator.chip"
         )
+    chips = ("GPU", "CPU") if spec.format == "OneFlow" else ()
+    if (spec.chip not in chips) if chips else spec.chip == "GPU":
+        raise invalid(
+            f"spec.accelerator.chip {spec.chip} cannot run format {spec.format}: OneFlow runs on a "
+            "GPU, or on the CPU with OpenVINO, and a GPU runs OneFlow only"
+        )
     if spec.pytorch is not None and spec.format != "PyTorch":
         raise invalid(
             f"spec.model.pytorch belongs to format PyTorch, and this is {spec.format}: remove it"
@@ -174,7 +185,7 @@ def _check_format(spec: JobSpec) -> None:
 
 
 def _chip(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"CPU|Ascend[0-9A-Za-z_-]+", value):
+    if not isinstance(value, str) or not re.fullmatch(r"CPU|GPU|Ascend[0-9A-Za-z_-]+", value):
         raise invalid(f'spec.accelerator.chip "{value}" is not known; write Ascend310P3 or CPU')
     return value
 

@@ -43,6 +43,16 @@ class Workspace:
         return self.scratch / "in" / "source"
 
     @property
+    def fetched_folder(self) -> Path:
+        """The source where it is a folder, or an archive of one: a saved OneFlow graph."""
+        return self.scratch / "in" / "folder"
+
+    @property
+    def packed_folder(self) -> Path:
+        """That folder as one file, as the store keeps it."""
+        return self.scratch / "out" / "model.tar"
+
+    @property
     def calibration(self) -> Path:
         """The folder of calibration pictures: an unpacked archive, a copy, or one file inside."""
         return self.scratch / "calibration"
