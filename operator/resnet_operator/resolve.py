@@ -28,7 +28,22 @@ from resnet_operator.settings import AdoptNewDefaults, Settings
 from resnet_operator.source_key import DECIDING, source_key
 
 # Parts of `serving` that change no pod.
-OUTSIDE_THE_PODS = {"service", "ingress", "http_route", "network_policy"}
+OUTSIDE_THE_PODS = {
+    "service",
+    "ingress",
+    "http_route",
+    "network_policy",
+    "pod_disruption_budget",
+}
+# Settings that are in every pod template: with adoptNewDefaults: Immediately a change restarts.
+OF_THE_PODS = {
+    "jobs_image",
+    "serving_images",
+    "chip_resources",
+    "devices",
+    "runtime_class_name",
+    "scheduler_name",
+}
 CPU = "CPU"
 
 
@@ -157,9 +172,9 @@ def declared_digest(
         "artifact": artifact_sha256,
     }
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
-        declared["settings"] = settings.model_dump(
-            mode="json", include={"jobs_image", "serving_images", "chip_resources", "devices"}
-        ) | {"store": settings.store.place()}
+        declared["settings"] = settings.model_dump(mode="json", include=OF_THE_PODS) | {
+            "store": settings.store.place()
+        }
     return digest(declared, 10)
 
 

@@ -40,6 +40,11 @@ class TrafficPolicy(StrEnum):
     LOCAL = "Local"
 
 
+class DisruptionBudget(StrEnum):
+    AUTO = "Auto"
+    DISABLED = "Disabled"
+
+
 class ServiceOptions(ApiModel):
     type: ServiceType | None = Field(
         default=None, description="Type of the Service; default ClusterIP."

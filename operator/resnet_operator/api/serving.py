@@ -11,6 +11,7 @@ from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, opaque, r
 from resnet_operator.api.conversion import Batch
 from resnet_operator.api.network import (
     ATOMIC,
+    DisruptionBudget,
     HTTPRouteOptions,
     IngressOptions,
     NetworkPolicyOptions,
@@ -186,6 +187,11 @@ class Serving(ApiModel):
     )
     http_route: HTTPRouteOptions | None = Field(
         default=None, description="A Gateway API HTTPRoute that leads to the HTTP port."
+    )
+    pod_disruption_budget: DisruptionBudget | None = Field(
+        default=None,
+        description="Auto lets evictions take one pod at a time if replicas is above 1; "
+        "default Auto.",
     )
     network_policy: NetworkPolicyOptions | None = Field(
         default=None, description="A NetworkPolicy for the pods, also if empty; default none."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.api.network import ServiceOptions
+from resnet_operator.api.network import DisruptionBudget, ServiceOptions
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.serving import owner_reference, selector
@@ -61,7 +61,8 @@ def network_children(*, service: Meta, resolved: Resolved) -> tuple[dict[str, An
 
 def _disruption_budget(service: Meta, resolved: Resolved) -> dict[str, Any] | None:
     """Return a budget where it can help: the only pod of a service could never be drained."""
-    if resolved.replicas < 2 or resolved.suspended:
+    off = resolved.spec.serving.pod_disruption_budget is DisruptionBudget.DISABLED
+    if off or resolved.replicas < 2 or resolved.suspended:
         return None
     return _child("poddisruptionbudget.yaml.j2", service, selector=selector(service))
 

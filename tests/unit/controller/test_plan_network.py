@@ -118,6 +118,14 @@ def test_a_child_of_somebody_else_stays(case: Option) -> None:
     assert f"delete {case.kind} {NAME}" not in described(list(world.plan().actions))
 
 
+def test_who_has_a_budget_of_his_own_gets_no_second_one() -> None:
+    """Two budgets for one pod make every eviction of it fail."""
+    world = World({"serving": {"replicas": 2}}).serve()
+    world.change({"serving": {"podDisruptionBudget": "Disabled"}})
+    assert described(world.reconcile()) == [f"delete PodDisruptionBudget {NAME}"]
+    assert world.reconcile() == []
+
+
 def test_an_object_without_options_has_the_service_alone() -> None:
     world = World().serve()
     assert not any(world.has(kind, NAME) for kind in KINDS)
