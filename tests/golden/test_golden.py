@@ -120,7 +120,9 @@ def test_every_pod_is_restricted(name: str) -> None:
             }, container["name"]
         kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
         asked = Case.read(name).settings.devices.driver is Driver.HOST_PATH
-        assert kinds - VOLUMES == ({"hostPath"} if asked and child == "deployment" else set()), child
+        assert kinds - VOLUMES == ({"hostPath"} if asked and child == "deployment" else set()), (
+            child
+        )
 
 
 def test_every_mount_has_its_volume_and_every_volume_a_mount(name: str) -> None:

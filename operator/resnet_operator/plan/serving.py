@@ -13,7 +13,7 @@ from resnet_operator.plan.actions import Action, Apply, Problem
 from resnet_operator.plan.memory import Memory, good_after, is_complete, said_revisions
 from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.revision import Revision, wanted_replicas
-from resnet_operator.plan.rollout import DEADLINE, choose, pods_of, roll_back
+from resnet_operator.plan.rollout import DEADLINE, Choice, choose, pods_of, roll_back
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.strategy import Way, find_way
 from resnet_operator.plan.trouble import mount_failure, next_look, pod_trouble
@@ -64,29 +64,18 @@ def plan_serving(
 
     What the gate holds gets no pods; the revision that is live serves on.
     """
-    wanted, live = wanted_replicas(resolved), observed.deployment
     choice = choose(observed, resolved, desired, gate)
     problem, loading = _pods(observed, resolved, choice.target)
     choice = roll_back(choice, observed, resolved, problem, now)
-    target = choice.target
-    made, store = _made(desired, target), plan_store(observed, settings=settings)
-    name = desired.name if desired else None
-    if target is None:
-        off = gate.holds and not wanted and live is None
+    made, store = _made(desired, choice.target), plan_store(observed, settings=settings)
+    if choice.target is None:
         actions = (*made, *store) if desired else ()
-        return ServingPlan(
-            actions=actions,
-            wanted=wanted,
-            desired=name,
-            complete=off,
-            urgent=len(made),
-            problem=choice.problem,
-            stalled=choice.problem is not None,
-            revisions=said_revisions(observed, choice.memory, name),
-        )
+        plan = _without_pods(observed, resolved, desired, gate, choice)
+        return replace(plan, actions=actions, urgent=len(made))
+    live, target, wanted = observed.deployment, choice.target, wanted_replicas(resolved)
+    name = desired.name if desired else None
     way = find_way(observed, resolved, target.name, choice.memory, now)
     memory = replace(way.memory, good=good_after(observed, way.memory, target.name))
-    # The revision and the Deployment come first: pods are what takes time.
     body = deployment(
         service=observed.service.meta,
         resolved=resolved,
@@ -96,30 +85,19 @@ def plan_serving(
         borrows=gate.borrows,
         memory=memory.text(),
     )
+    # The revision and the Deployment come first: pods are what takes time.
     pods = (*made, *_apply_deployment(observed, body, gate.borrows, memory))
-    actions = (*pods, *_apply_network_service(observed, resolved), *store)
-    if gate.holds:
-        complete = not wanted and is_complete(live, target.name, 0)
-    else:
-        done = choice.done == target.name and choice.problem is None
-        complete = not target.made and is_complete(live, target.name, wanted) and done
-    deadline = live is not None and live.progressing == DEADLINE
+    complete = _is_done(live, choice, gate, wanted)
+    over = live is not None and live.progressing == DEADLINE and not complete
     if choice.problem is not None:
         problem, loading = choice.problem, False
-    elif problem and problem.reason in LACK and way.expected and not deadline:
-        problem = None
-    if not complete and deadline and problem is None:
-        problem = Problem(
-            reason=Reason.PROGRESS_DEADLINE_EXCEEDED,
-            message="the new pods did not become ready within rollout.progressDeadlineSeconds",
-        )
     return ServingPlan(
-        actions=actions,
+        actions=(*pods, *_apply_network_service(observed, resolved), *store),
         desired=name,
         target=target.name,
         complete=complete,
-        problem=None if complete else problem,
-        stalled=choice.problem is not None or (not complete and deadline),
+        problem=None if complete else _told(problem, way, over=over),
+        stalled=choice.problem is not None or over,
         loading=loading,
         wanted=wanted,
         requeue_after=None if complete else _soonest(observed, way, now=now),
@@ -130,6 +108,47 @@ def plan_serving(
         pinned=choice.pinned,
         rolled_back=choice.rolled_back,
     )
+
+
+def _without_pods(
+    observed: Observed,
+    resolved: Resolved,
+    desired: Revision | None,
+    gate: GatePlan,
+    choice: Choice,
+) -> ServingPlan:
+    """Return what is to be said when there is no revision that may run."""
+    wanted, name = wanted_replicas(resolved), desired.name if desired else None
+    return ServingPlan(
+        wanted=wanted,
+        desired=name,
+        complete=gate.holds and not wanted and observed.deployment is None,
+        problem=choice.problem,
+        stalled=choice.problem is not None,
+        revisions=said_revisions(observed, choice.memory, name),
+    )
+
+
+def _is_done(live: DeploymentObject | None, choice: Choice, gate: GatePlan, wanted: int) -> bool:
+    """Tell whether the pods are all that the spec asks for."""
+    target = choice.target
+    if target is None or not is_complete(live, target.name, wanted):
+        return False
+    if gate.holds:
+        return not wanted
+    return not target.made and choice.done == target.name and choice.problem is None
+
+
+def _told(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
+    """Return the cause to tell, if it is one: `over` says that the rollout's time is."""
+    if problem and problem.reason in LACK and way.expected and not over:
+        return None
+    if problem is None and over:
+        return Problem(
+            reason=Reason.PROGRESS_DEADLINE_EXCEEDED,
+            message="the new pods did not become ready within rollout.progressDeadlineSeconds",
+        )
+    return problem
 
 
 def _soonest(observed: Observed, way: Way, *, now: datetime) -> float | None:
