@@ -91,9 +91,7 @@ def good_revision(observed: Observed, memory: Memory) -> str | None:
 def good_after(observed: Observed, memory: Memory, target: str) -> tuple[str, ...]:
     """Return the good revisions to remember beside a target: what it replaces is one of them."""
     live = observed.deployment
-    if live is None:
-        return tuple(name for name in memory.good if name != target)
-    if live.revision == target:
+    if live is None or live.revision == target:
         return memory.good
     return memory.with_good(good_revision(observed, memory))
 
