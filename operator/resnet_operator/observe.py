@@ -196,6 +196,7 @@ def _store(views: Views, namespace: str) -> StoreObserved:
         claim=views.claims.one(*name) is not None,
         service=views.network_services.one(*name) is not None,
         config=views.config_maps.one(*name) is not None,
+        policy=views.stores["NetworkPolicy"].one(*name) is not None,
     )
 
 

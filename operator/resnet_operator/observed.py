@@ -391,6 +391,7 @@ class StoreObserved:
     claim: bool
     service: bool
     config: bool
+    policy: bool
 
 
 def _deep(value: Any) -> Any:

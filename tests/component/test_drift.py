@@ -171,6 +171,7 @@ DELETIONS = (
     Deletion("the store's Deployment", "Deployment", _store),
     Deletion("the store's Service", "Service", _store),
     Deletion("the store's configuration", "ConfigMap", _store),
+    Deletion("the store's NetworkPolicy", "NetworkPolicy", _store),
 )
 
 

@@ -14,13 +14,14 @@ def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
         return ()
     store = observed.store
     same = store.deployment == store_digest(settings)
-    if same and store.claim and store.service and store.config:
+    if same and store.claim and store.service and store.config and store.policy:
         return ()
     children = store_children(observed.service.meta.namespace, settings)
     there = {
         "Deployment": store.deployment is not None,
         "Service": store.service,
         "ConfigMap": store.config,
+        "NetworkPolicy": store.policy,
     }
     # A claim's spec cannot be changed; it is made once and never touched again.
     return tuple(

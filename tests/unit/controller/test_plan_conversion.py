@@ -91,7 +91,7 @@ def test_a_store_that_is_not_seen_is_not_taken_by_force() -> None:
     """Somebody else's Service may have its name; what has our label is ours."""
     world = World()
     world.reconcile()
-    adopted = dict.fromkeys(("ConfigMap", "Service", "Deployment"), True)
+    adopted = dict.fromkeys(("ConfigMap", "Service", "Deployment", "NetworkPolicy"), True)
 
     def forced() -> dict[str, bool]:
         actions = [action for action in world.plan().actions if isinstance(action, Apply)]
@@ -778,7 +778,7 @@ def shared(world: World) -> None:
     for child in other.names_of("ConfigMap"):
         if child == names.STORE_NAME or child.startswith("rns-runtime-"):
             world.apply(other.body("ConfigMap", child), manager=names.MANAGER)
-    for kind in ("Deployment", "Service", "PersistentVolumeClaim"):
+    for kind in ("Deployment", "Service", "PersistentVolumeClaim", "NetworkPolicy"):
         world.apply(other.body(kind, names.STORE_NAME), manager=names.MANAGER)
 
 

@@ -296,6 +296,7 @@ class World:
             claim=self.has("PersistentVolumeClaim", at),
             service=self.has("Service", at),
             config=self.has("ConfigMap", at),
+            policy=self.has("NetworkPolicy", at),
         )
 
     # The rest of the cluster.
