@@ -1,0 +1,285 @@
+"""Each cause outside the object, broken on a real cluster: the one line that a user then reads.
+
+What the spec itself gets wrong is in `test_failures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.e2e.story import Story
+
+CPU = {"chip": "CPU"}
+TRITON_PID = (
+    "import os, pathlib, signal, sys\n"
+    "for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n"
+    "    if path.read_bytes().split(b'\\0')[0].endswith(b'tritonserver'):\n"
+    "        os.kill(int(path.parent.name), getattr(signal, sys.argv[1]))\n"
+)
+
+
+def quota(_: Story) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "chips"},
+        "spec": {"hard": {"requests.huawei.com/Ascend310P": "0"}},
+    }
+
+
+def limit_range(_: Story) -> dict[str, Any]:
+    limit = {"type": "Container", "max": {"memory": "16Mi"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "small"},
+        "spec": {"limits": [limit]},
+    }
+
+
+def policy(story: Story) -> list[dict[str, Any]]:
+    name = f"no-triton-{story.namespace}"
+    return [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [PODS]},
+                "validations": [
+                    {
+                        "expression": "object.spec.containers.all(c, c.name != 'triton')",
+                        "message": "no Triton on Fridays",
+                    }
+                ],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {
+                "policyName": name,
+                "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": here(story)},
+            },
+        },
+    ]
+
+
+def webhook(story: Story) -> dict[str, Any]:
+    """A webhook whose server is not there, as after a broken upgrade of a policy engine."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": f"gone-{story.namespace}"},
+        "webhooks": [
+            {
+                "name": "pods.policy.example",
+                "clientConfig": {"url": "https://127.0.0.1:1/pods"},
+                "rules": [PODS],
+                "namespaceSelector": here(story),
+                "failurePolicy": "Fail",
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "timeoutSeconds": 2,
+            }
+        ],
+    }
+
+
+PODS = {
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE"],
+    "resources": ["pods"],
+}
+
+
+def here(story: Story) -> dict[str, Any]:
+    return {"matchLabels": {"kubernetes.io/metadata.name": story.namespace}}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What stands in the way, and the line that tells it."""
+
+    name: str
+    says: str
+    message: tuple[str, ...]
+    spec: dict[str, Any] = field(default_factory=lambda: {"accelerator": CPU})
+    objects: Callable[[Story], Any] | None = None
+    phase: str = "Deploying"
+    cluster_wide: tuple[str, ...] = ()
+
+
+CAUSES = [
+    Cause(
+        "quota",
+        "QuotaExceeded",
+        ('quota "chips"', "huawei.com/Ascend310P", "raise the quota"),
+        {"accelerator": {"chip": "Ascend310P3"}},
+        quota,
+    ),
+    Cause(
+        "limit-range",
+        "QuotaExceeded",
+        ("LimitRange", "maximum memory is 16Mi"),
+        objects=limit_range,
+        phase="Pending",
+    ),
+    Cause(
+        "admission-policy",
+        "AdmissionDenied",
+        ("ValidatingAdmissionPolicy", "no-triton"),
+        objects=policy,
+        cluster_wide=("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
+    ),
+    Cause(
+        "webhook-gone",
+        "AdmissionDenied",
+        ('webhook "pods.policy.example" does not answer',),
+        objects=webhook,
+        phase="Pending",
+        cluster_wide=("validatingwebhookconfigurations",),
+    ),
+    Cause(
+        "secret-of-env-missing",
+        "ContainerConfigError",
+        ('Secret "nowhere" does not exist',),
+        {
+            "accelerator": CPU,
+            "serving": {
+                "env": [
+                    {
+                        "name": "TOKEN",
+                        "valueFrom": {"secretKeyRef": {"name": "nowhere", "key": "token"}},
+                    }
+                ]
+            },
+        },
+    ),
+    Cause(
+        "crash-loop-with-the-line-that-matters",
+        "CrashLooping",
+        ("ended with status 1", "No module named 'encodings'"),
+        {
+            "accelerator": CPU,
+            "serving": {"env": [{"name": "PYTHONHOME", "value": "/nowhere"}]},
+        },
+    ),
+    Cause(
+        "out-of-memory",
+        "OutOfMemory",
+        ("memory",),
+        {
+            "accelerator": CPU,
+            "serving": {"instancesPerChip": 4, "resources": {"limits": {"memory": "1Mi"}}},
+        },
+    ),
+    Cause(
+        "ca-bundle-missing",
+        "VolumeMountFailed",
+        ("cannot be mounted",),
+        {
+            "accelerator": CPU,
+            "model": {
+                "uri": "configmap://digits-model/digits-resnet.onnx",
+                "caBundleConfigMapKeyRef": {"name": "nowhere", "key": "ca.crt"},
+            },
+        },
+        phase="Pending",
+    ),
+]
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=[cause.name for cause in CAUSES])
+def test_cause_is_named(story: Story, cause: Cause) -> None:
+    story.put_sample()
+    try:
+        if cause.objects:
+            made = cause.objects(story)
+            story.apply(*(made if isinstance(made, list) else [made]))
+        story.apply(story.service(**cause.spec))
+        condition = story.wait_reason(cause.says, seconds=90)
+        for part in cause.message:
+            assert part in condition["message"], condition
+        assert len(condition["message"]) <= 120
+        assert condition["message"] == story.printed_message()
+        assert story.get("resnetservice", "digits")["status"]["phase"] == cause.phase
+    finally:
+        for kind in cause.cluster_wide:
+            named = [
+                item["metadata"]["name"]
+                for item in story.items(kind)
+                if story.namespace in item["metadata"]["name"]
+            ]
+            story.kubectl("delete", kind, *named)
+
+
+def test_a_load_that_takes_too_long_is_told(story: Story) -> None:
+    """The kubelet stops what does not load in time; the second start is let through."""
+    story.put_sample()
+    story.apply(story.service(accelerator=CPU, serving={"loadTimeoutSeconds": 10}))
+
+    def triton() -> dict[str, Any]:
+        for pod in story.items("pods", "app.kubernetes.io/component=serving"):
+            for status in pod["status"].get("containerStatuses", ()):
+                if "running" in status["state"] and not pod["metadata"].get("deletionTimestamp"):
+                    return {"pod": pod["metadata"]["name"], **status}
+        return {}
+
+    def halt() -> bool:
+        """Stop the server before it has loaded; a pod that was quicker is made again."""
+        found = triton()
+        if not found:
+            return False
+        command = ("exec", found["pod"], "-c", "triton", "--", "python3", "-c", TRITON_PID)
+        story.kubectl(*command, "SIGSTOP")
+        if not triton().get("started"):
+            return True
+        story.kubectl("delete", "pod", found["pod"], "--grace-period=0", "--force")
+        return False
+
+    story.eventually(halt, lambda: "no pod was halted while it was loading", seconds=60)
+    condition = story.wait_reason("ProbeFailing", seconds=120)
+    assert "before the model was loaded" in condition["message"]
+    assert "serving.loadTimeoutSeconds" in condition["message"]
+    story.wait_ready()
+
+
+def test_a_server_that_stops_answering_is_told_and_recovers(story: Story) -> None:
+    story.put_sample()
+    story.apply(story.service(accelerator=CPU))
+    story.wait_ready()
+
+    def send(signal: str) -> None:
+        story.kubectl(
+            "exec", "deploy/digits", "-c", "triton", "--", "python3", "-c", TRITON_PID, signal
+        )
+
+    send("SIGSTOP")
+    condition = story.wait_reason("ProbeFailing", seconds=40)
+    assert "does not answer that it is ready" in condition["message"]
+    send("SIGCONT")
+    story.wait_ready()
+
+
+def test_chips_that_fell_ill_are_no_free_chips(story: Story) -> None:
+    """A pod that comes when the chips are ill waits, and runs when they are well again."""
+    if story.cluster is None:
+        pytest.skip("only the embedded cluster's chips fall ill by wish")
+    story.put_sample()
+    try:
+        story.cluster.set_unhealthy(*(f"Ascend310P-{number}" for number in range(4)))
+        story.apply(story.service())
+        condition = story.wait_reason("Unschedulable", seconds=60)
+        assert "1 free huawei.com/Ascend310P" in condition["message"]
+        assert "unhealthy" in condition["message"]
+    finally:
+        story.cluster.set_unhealthy()
+    story.wait_ready()
