@@ -20,6 +20,7 @@ from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.in_use import Named, named_by
 from resnet_operator.resolve import Resolved, resolve
+from resnet_operator.route_status import refusal_of
 from resnet_operator.settings import Settings
 
 Body = Mapping[str, Any]
@@ -180,10 +181,12 @@ class DeploymentObject:
 class NetworkServiceObject:
     meta: Meta
     live: Live
+    refusal: str = ""
 
     @classmethod
     def from_body(cls, body: Body) -> NetworkServiceObject:
-        return cls(meta=Meta.from_body(body), live=Live.from_body(body, "spec"))
+        live = Live.from_body(body, "spec")
+        return cls(meta=Meta.from_body(body), live=live, refusal=refusal_of(body))
 
 
 @dataclass(frozen=True, slots=True)

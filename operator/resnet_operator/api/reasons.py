@@ -193,6 +193,11 @@ class Reason(StrEnum):
         "Another object of the needed name belongs to somebody else.",
         "Rename the ResNetService or remove the other object.",
     )
+    ROUTE_REFUSED = (
+        "RouteRefused",
+        "A Gateway does not accept the HTTPRoute; the pods serve.",
+        "Correct serving.httpRoute or the Gateway; `kubectl describe httproute` has its words.",
+    )
     KIND_MISSING = (
         "KindMissing",
         "The cluster lacks a kind of object that the spec needs.",

@@ -29,6 +29,10 @@ CONDITIONS = (
 )
 
 
+# What is told only when all pods serve.
+BEYOND_THE_PODS = {Reason.KIND_MISSING, Reason.ROUTE_REFUSED}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Situation:
     """Everything that the status is made of, decided by the other parts of the plan."""
@@ -179,7 +183,7 @@ def _scheduled(situation: Situation) -> Said:
 
 def _model_ready(situation: Situation) -> Said:
     problem = situation.serving_problem
-    if situation.complete or (problem and problem.reason is Reason.KIND_MISSING):
+    if situation.complete or (problem and problem.reason in BEYOND_THE_PODS):
         return "True", Reason.READY, "all pods of the revision have loaded the model"
     if situation.serving_problem:
         return "False", situation.serving_problem.reason, long_message(situation.serving_problem)

@@ -26,8 +26,8 @@ ROUTE = "HTTPRoute"
 def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -> ServingPlan:
     """Return the plan with these children's actions at its end, and with what one of them lacks.
 
-    A kind that the cluster lacks keeps the object from Ready, but not the pods from serving; it is
-    told when all else is done.
+    A route that is refused or cannot be made keeps the object from Ready, but not the pods from
+    serving; it is told when all else is done.
     """
     if serving.target is None:
         return serving
@@ -42,13 +42,21 @@ def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -
         if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
             actions.append(_delete(kind, live))
     serving = replace(serving, actions=(*serving.actions, *actions))
-    if not (serving.complete and ROUTE in wanted and ROUTE in observed.absent_kinds):
-        return serving
-    problem = Problem(
-        reason=Reason.KIND_MISSING,
-        message="the cluster has no HTTPRoute; install the Gateway API, or use serving.ingress",
-    )
-    return replace(serving, problem=problem, complete=False)
+    problem = _route_problem(observed) if ROUTE in wanted and serving.complete else None
+    return replace(serving, problem=problem, complete=False) if problem else serving
+
+
+def _route_problem(observed: Observed) -> Problem | None:
+    if ROUTE in observed.absent_kinds:
+        return Problem(
+            reason=Reason.KIND_MISSING,
+            message="the cluster has no HTTPRoute; install the Gateway API, or use serving.ingress",
+        )
+    live = observed.network.get(ROUTE)
+    if live is None or not live.refusal:
+        return None
+    message = f"the HTTPRoute is refused by {live.refusal}; correct it or the Gateway"
+    return Problem(reason=Reason.ROUTE_REFUSED, message=message)
 
 
 def _apply(

@@ -11,6 +11,7 @@ from tests.unit.controller.world import World, described
 
 from resnet_operator import names
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.observed import NetworkServiceObject
 from resnet_operator.plan import Apply
 from resnet_operator.render.network import KINDS
 from resnet_operator.views import NETWORK_KINDS
@@ -155,6 +156,42 @@ def test_without_the_gateway_api_the_pods_serve_and_the_status_says_what_lacks()
     world.seen["absent_kinds"] = frozenset()
     assert described(world.reconcile()) == [f"apply HTTPRoute {NAME}"]
     assert condition(world.status, "Ready")["status"] == "True"
+
+
+def a_parent(status: str, *, generation: int = 1, kind: str = "Accepted") -> Body:
+    said = {
+        "type": kind,
+        "status": status,
+        "reason": "NoMatchingListenerHostname",
+        "message": "no listener has this host",
+        "observedGeneration": generation,
+    }
+    return {"parents": [{"parentRef": {"name": "public"}, "conditions": [said]}]}
+
+
+REFUSALS = (
+    ("a Gateway refuses it", a_parent("False"), True),
+    ("its Service is not found", a_parent("False", kind="ResolvedRefs"), True),
+    ("it was accepted", a_parent("True"), False),
+    ("that was said of an older one", a_parent("False", generation=0), False),
+    ("a condition of the controller's own", a_parent("False", kind="Other"), False),
+    ("nobody has looked yet", {}, False),
+)
+
+
+@pytest.mark.parametrize(("reason", "status", "refused"), REFUSALS)
+def test_what_a_gateway_says_of_the_route(reason: str, status: Body, refused: bool) -> None:
+    world = World(ROUTE, settings=WITH_GATEWAY).serve()
+    body = world.body("HTTPRoute") | {"status": status}
+    world.seen["network"] = {"HTTPRoute": NetworkServiceObject.from_body(body)}
+    assert world.reconcile() == [], "words alone change nothing"
+    ready = condition(world.status, "Ready")
+    assert ready["reason"] == ("RouteRefused" if refused else "Ready"), reason
+    assert condition(world.status, "ModelReady")["status"] == "True"
+    if refused:
+        assert "Gateway public: NoMatchingListenerHostname" in ready["message"]
+        assert len(ready["message"]) <= 120
+        assert world.status["phase"] == "Degraded"
 
 
 def test_a_route_where_the_gateway_api_is_switched_off_is_refused() -> None:
