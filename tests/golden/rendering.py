@@ -45,6 +45,7 @@ SETTINGS: dict[str, Any] = {
     "serving_images": {
         "AscendOM": "registry.example/serving:1",
         "ONNXRuntime": "registry.example/serving-cpu:1",
+        "OneFlow": "registry.example/oneflow-serving:0.0.1",
     },
     "store": {"image": "registry.example/store:1"},
 }
@@ -187,7 +188,9 @@ class Case:
         kept = json.loads(children["revision"]["data"].pop(TEMPLATE_KEY))
         assert kept == children["deployment"]["spec"]["template"]
         assert children["revision"]["data"].pop(LABELS_KEY, None) == self.labels
-        texts = {f"{name}.yaml": _yaml(child) for name, child in children.items()}
+        data = children["revision"]["data"]
+        texts = {key: data.pop(key) for key in sorted(data) if key.endswith(".pbtxt")}
+        texts |= {f"{name}.yaml": _yaml(child) for name, child in children.items()}
         texts["config.pbtxt"] = config
         digest = store_digest(self.settings)
         return {name: text.replace(digest, "STORE-DIGEST") for name, text in texts.items()}

@@ -19,6 +19,7 @@ from resnet_operator.api.network import (
     ServiceType,
     ServingTLS,
 )
+from resnet_operator.api.pipeline import Pipeline
 from resnet_operator.api.pod import (
     EnvVar,
     LabelMap,
@@ -93,6 +94,10 @@ class Serving(ApiModel):
         default=None, ge=1, le=32, description="Triton model instances for each chip; default 1."
     )
     batching: Batching | None = Field(default=None, description="Triton's dynamic batching.")
+    pipeline: Pipeline | None = Field(
+        default=None,
+        description="A model <name>-pipeline that takes picture files, also if {}; default none.",
+    )
     warmup: Warmup | None = Field(
         default=None, description="Auto runs each batch size once before ready; default Auto."
     )

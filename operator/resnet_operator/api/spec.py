@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
+from resnet_operator.api.pipeline import PIPELINE_RULES
 from resnet_operator.api.rollout import Rollout
 from resnet_operator.api.runtime import RUNTIME_RULES
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
@@ -194,6 +195,7 @@ class ResNetServiceSpec(ApiModel):
                 "choose a precisionMode without bfloat16; Ascend310, Ascend310P and the first "
                 "Ascend910 have none",
             ),
+            *PIPELINE_RULES,
             *RUNTIME_RULES,
         )
     )

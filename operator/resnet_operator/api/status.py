@@ -32,6 +32,9 @@ class ModelStatus(ApiModel):
     opset: int | None = Field(default=None, description="ONNX opset of the model.")
     inputs: TensorList | None = Field(default=None, description="What a client must send.")
     outputs: TensorList | None = Field(default=None, description="What a client gets.")
+    pipeline: str | None = Field(
+        default=None, description="Name of the model in Triton that takes picture files."
+    )
 
 
 class ArtifactStatus(ApiModel):

@@ -11,14 +11,17 @@ from resnet_operator.batches import fitted_batches
 from resnet_operator.model_config import check_warmups
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Problem
+from resnet_operator.render.picture_input import picture_input
 from resnet_operator.resolve import Resolved
 
 
 def settle(resolved: Resolved, artifact: Artifact) -> Resolved:
     """Take the batch sizes of an OM from itself; raises InvalidSpec where they do not fit.
 
-    So it does for warm-ups of the user's own that are not of the model's inputs.
+    So it does for warm-ups of the user's own that are not of the model's inputs, and for a
+    pipeline around a model that takes no picture.
     """
+    picture_input(resolved=resolved, artifact=artifact)
     if resolved.spec.serving.config_overrides:
         inputs = [(tensor.name, tensor.data_type, tensor.dims) for tensor in artifact.inputs]
         check_warmups(resolved.spec.serving.config_overrides, inputs)

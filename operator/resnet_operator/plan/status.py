@@ -12,6 +12,7 @@ from resnet_operator.plan.actions import Event
 from resnet_operator.plan.conditions import Situation, conditions_of
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.validation import GatePlan
+from resnet_operator.render.pipeline import pipeline_name
 from resnet_operator.render.serving import selector
 from resnet_operator.render.triton import output_types
 
@@ -116,6 +117,7 @@ def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) ->
         "quantizeCommand": list(artifact.quantize_command),
     }
     known = {key: value for key, value in told.items() if value}
+    pipeline = pipeline_name(resolved) if resolved else None
     return {
         "model": {
             "name": model_name,
@@ -124,6 +126,7 @@ def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) ->
             **({"opset": artifact.opset} if artifact.opset else {}),
             "inputs": [tensor.to_json() for tensor in artifact.inputs],
             "outputs": [tensor.to_json() for tensor in output_types(artifact)],
+            **({"pipeline": pipeline} if pipeline else {}),
         },
         "artifact": {
             "record": f"rns-{key}",

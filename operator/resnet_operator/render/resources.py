@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from resnet_operator.api.pod import Resources
 from resnet_operator.compare import parse_quantity
+from resnet_operator.resolve import Resolved
 
 Quantities = dict[str, str | int]
 
@@ -23,6 +25,24 @@ def with_defaults(
         allowed = {name: _larger(asked.get(name), limit) for name, limit in limits.items()}
     wanted = {name: _smaller(allowed.get(name), request) for name, request in requests.items()}
     return {**wanted, **asked}, allowed
+
+
+def serving_resources(resolved: Resolved, memory_bytes: int) -> dict[str, Any]:
+    """Return those of Triton; what only we know of, such as /dev/shm, is added to the limit."""
+    requests, limits = with_defaults(
+        resolved.spec.serving.resources,
+        requests={"cpu": "500m", "memory": "1Gi"},
+        limits={"memory": "4Gi"},
+    )
+    memory = parse_quantity(limits["memory"]) if "memory" in limits else None
+    if memory is not None:
+        limits["memory"] = str(int(memory) + memory_bytes)
+    if resolved.resource:
+        limits[resolved.resource] = str(resolved.chip_count)
+        requests[resolved.resource] = str(resolved.chip_count)
+    limits.update(resolved.more_resources)
+    requests.update(resolved.more_resources)
+    return {"requests": requests, "limits": limits}
 
 
 def _larger(given: str | int | None, default: str) -> str | int:

@@ -11,13 +11,13 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.rollout import Strategy
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact
-from resnet_operator.compare import parse_quantity
 from resnet_operator.images import pull_secrets
 from resnet_operator.observed import Meta
 from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
+from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
 from resnet_operator.render.pod_parts import spread_constraints, tls_parts
-from resnet_operator.render.resources import with_defaults
+from resnet_operator.render.resources import serving_resources
 from resnet_operator.render.store import artifact_access
 from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
@@ -122,6 +122,7 @@ def revision_config_map(
         settings=settings,
     )
     data = {CONFIG_KEY: config, TEMPLATE_KEY: names.canonical_json(template)}
+    data |= pipeline_configs(resolved=resolved, artifact=artifact, has_labels=labels is not None)
     if labels is not None:
         data[LABELS_KEY] = labels
     return {
@@ -185,11 +186,19 @@ def pod_template(
 ) -> dict[str, Any]:
     """Return the pod template of a revision."""
     serving = resolved.spec.serving
-    shm_bytes = shared_memory_bytes(resolved=resolved, artifact=artifact)
     access = artifact_access(
         namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
     )
     tls = tls_parts(resolved)
+    pipeline = pipeline_parts(
+        resolved=resolved,
+        artifact=artifact,
+        revision=revision,
+        labels_key=LABELS_KEY if has_labels else None,
+        runtime=names.runtime_name(runtime_digest()),
+        package_items=_package_items("1/"),
+    )
+    shm_bytes = shared_memory_bytes(resolved=resolved, artifact=artifact) + pipeline.shm_bytes
     devices = device_parts(resolved=resolved, artifact=artifact, settings=settings)
     revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
     return render_one(
@@ -213,10 +222,10 @@ def pod_template(
         image=resolved.serving_image,
         args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS, *tls.args],
         env=_environment(resolved, devices),
-        resources=_resources(resolved, shm_bytes),
+        resources=serving_resources(resolved, shm_bytes + pipeline.memory_bytes),
         model=resolved.model_name,
         load_timeout_seconds=resolved.load_timeout_seconds,
-        model_mounts=(*access.model_mounts, *devices.mounts, *tls.mounts),
+        model_mounts=(*access.model_mounts, *devices.mounts, *tls.mounts, *pipeline.mounts),
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
@@ -225,7 +234,7 @@ def pod_template(
             {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
             *_package_items("1/"),
         ],
-        artifact_volumes=(*access.volumes, *devices.volumes, *tls.volumes),
+        artifact_volumes=(*access.volumes, *devices.volumes, *tls.volumes, *pipeline.volumes),
         shm_bytes=shm_bytes,
     )
 
@@ -245,24 +254,6 @@ def _environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any
     users = list(resolved.spec.serving.env or ())
     taken = {item["name"] for item in users}
     return [*(item for item in ours if item["name"] not in taken), *users]
-
-
-def _resources(resolved: Resolved, shm_bytes: int) -> dict[str, Any]:
-    """Return requests and limits; /dev/shm counts as memory, so it is added to the limit."""
-    requests, limits = with_defaults(
-        resolved.spec.serving.resources,
-        requests={"cpu": "500m", "memory": "1Gi"},
-        limits={"memory": "4Gi"},
-    )
-    memory = parse_quantity(limits["memory"]) if "memory" in limits else None
-    if memory is not None:
-        limits["memory"] = str(int(memory) + shm_bytes)
-    if resolved.resource:
-        limits[resolved.resource] = str(resolved.chip_count)
-        requests[resolved.resource] = str(resolved.chip_count)
-    limits.update(resolved.more_resources)
-    requests.update(resolved.more_resources)
-    return {"requests": requests, "limits": limits}
 
 
 def _passed_through(
