@@ -18,6 +18,14 @@ from resnet_operator.plan.times import seconds_since
 from resnet_operator.plan.trouble import INSUFFICIENT
 from resnet_operator.resolve import Resolved
 
+# Of Volcano and of HAMi, by what their users report; neither was run here.
+UNNAMED = (
+    "pod group is not ready",
+    "tasks in gang unschedulable",
+    "all node scores do not meet",
+    "CardInsufficient",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
@@ -78,6 +86,18 @@ def find_way(
     return Way(mode=Strategy.REPLACE, memory=lacking, expected=True)
 
 
+def lacks_device(words: str, resource: str) -> bool:
+    """Tell whether a scheduler says that it is the device that no node has.
+
+    Volcano and HAMi do not always name what is lacking. A pod that asks for a device and of which
+    they say nothing else waits for that.
+    """
+    lacking = set(INSUFFICIENT.findall(words))
+    if lacking & {resource, f"{resource}-memory"}:
+        return True
+    return not lacking and any(phrase in words for phrase in UNNAMED) and "node(s)" not in words
+
+
 def _lacks_device_since(observed: Observed, resolved: Resolved, target: str) -> str | None:
     """Return since when a pod of the target waits for a device; None when none does."""
     resource, live = resolved.resource, observed.deployment
@@ -86,7 +106,7 @@ def _lacks_device_since(observed: Observed, resolved: Resolved, target: str) -> 
     waiting = [
         pod.meta.created
         for pod in pods_of(observed, target)
-        if resource in INSUFFICIENT.findall(pod.unschedulable)
+        if lacks_device(pod.unschedulable, resource)
     ]
     if "exceeded quota" in live.failure and names_device(live.failure, resource):
         waiting.append(live.failure_since)

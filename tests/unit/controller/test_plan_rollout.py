@@ -24,6 +24,7 @@ from tests.unit.controller.world import World, described
 from resnet_operator import names
 from resnet_operator.plan import Delete
 from resnet_operator.plan.memory import Memory
+from resnet_operator.plan.strategy import lacks_device
 from resnet_operator.plan.times import to_text
 
 NO_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}."
@@ -220,6 +221,29 @@ def test_auto_replaces_for_lack_of_the_device_only(case: Patient) -> None:
     world.pass_time(case.seconds)
     world.reconcile()
     assert strategy(world) == case.strategy, case.reason
+
+
+GANG = "1/1 tasks in gang unschedulable: pod group is not ready, 1 Pending, 1 minAvailable"
+WORDS = (
+    (NO_CHIP, True, "the device by its name"),
+    (f"0/2 nodes are available: 1 Insufficient cpu, 2 Insufficient {RESOURCE}.", True, "both"),
+    (f"0/2 nodes are available: 2 Insufficient {RESOURCE}-memory.", True, "memory of a HAMi slice"),
+    (f"0/1 nodes are unavailable: 1 Insufficient {RESOURCE}.", True, "Volcano, with a name"),
+    (f"{GANG}; Pending: 1 Unschedulable.", True, "Volcano, without"),
+    ("no available node, 1 nodes do not meet; all node scores do not meet", True, "HAMi, without"),
+    (NO_CPU, False, "CPU"),
+    (OTHER_CHIP, False, "a chip of a longer name"),
+    (f"{GANG}; 0/1 nodes are unavailable: 1 Insufficient cpu.", False, "Volcano lacks CPU"),
+    (f"{GANG}; 1 node(s) had untolerated taint", False, "Volcano may not use the node"),
+    ("no nodes available to schedule pods", False, "no node at all"),
+    ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity", False, "affinity"),
+    ("", False, "no scheduler has seen it: to take an old pod out would help nobody"),
+)
+
+
+@pytest.mark.parametrize(("words", "lacks", "reason"), WORDS, ids=[case[2] for case in WORDS])
+def test_what_a_scheduler_says_of_devices(words: str, lacks: bool, reason: str) -> None:
+    assert lacks_device(words, RESOURCE) is lacks, reason
 
 
 QUOTA = 'pods "x" is forbidden: exceeded quota: npu, requested: requests.{}=1, used: requests.{}=1'
