@@ -39,8 +39,8 @@ def unreachable(source: SourceSpec, host: str, error: UnreachableError) -> JobEr
     """No answer, or one that broke off, from whichever kind of server."""
     return JobError(
         Reason.DOWNLOAD_FAILED,
-        f"cannot download {source.label} from {host}: {error}; check the address, and that pods "
-        "of this namespace may reach that host",
+        f"{host}: {error}; cannot download {source.label}: check the address, and that pods of "
+        "this namespace may reach that host",
         detail=str(error.__cause__ or ""),
     )
 

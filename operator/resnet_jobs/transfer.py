@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -239,6 +240,15 @@ MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
 )
 
 
+def refused_certificate(error: Exception) -> str:
+    """Say why a server's certificate is not believed; nothing when that is not what failed."""
+    inner = error.args[0] if error.args else None
+    if not isinstance(inner, ssl.SSLCertVerificationError):
+        return ""
+    why = inner.verify_message or "it does not fit"
+    return f"its certificate is refused ({why}); a CA goes into model.caBundleConfigMapKeyRef"
+
+
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """Turns urllib3's exceptions into `UnreachableError` with a text for people."""
@@ -251,6 +261,6 @@ def explained() -> Iterator[None]:
         for kind, text, may_pass in MEANINGS:
             if isinstance(cause, kind):
                 name = type(cause).__name__
-                message = text.format(error=cause, kind=name)
+                message = refused_certificate(cause) or text.format(error=cause, kind=name)
                 raise UnreachableError(message, may_pass=may_pass) from error
         raise

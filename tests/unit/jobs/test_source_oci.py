@@ -406,7 +406,7 @@ def test_a_registry_with_an_authority_that_nobody_named(
 ) -> None:
     error = failing(order(uri=f"oci://{private.name}/team/one:v1"), workspace, fake_time)
     assert error.reason == Reason.DOWNLOAD_FAILED
-    assert "certificate verify failed" in error.message
+    assert "its certificate is refused" in error.message
 
 
 def test_a_registry_without_tls_that_is_not_trusted(
