@@ -235,7 +235,7 @@ def test_a_spec_with_overrides_is_another_revision() -> None:
 
 
 def test_protobuf_is_loaded_only_for_an_object_with_overrides() -> None:
-    """It takes 8 MB and 60 ms, which an operator of a thousand objects without it keeps."""
+    """It takes some megabytes, which an operator of a thousand objects without it keeps."""
     code = (
         "import sys, resnet_operator.app; assert not [m for m in sys.modules if 'protobuf' in m];"
         "from resnet_operator.model_config import check_overrides;"
