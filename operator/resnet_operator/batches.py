@@ -34,6 +34,10 @@ def declared_batches(spec: ResNetServiceSpec, model_format: ModelFormat) -> Batc
         return fitted_batches(spec, tuple(conversion.batch_sizes))
     if model_format is ModelFormat.OM:
         return Batches()
+    if model_format is ModelFormat.ONEFLOW:
+        # Every run is padded to this, so nobody pays for more than they ask for.
+        batching = spec.serving.batching
+        return fitted_batches(spec, ((batching and batching.max_batch_size) or 1,))
     quantized = conversion is not None and conversion.quantization is not None
     return fitted_batches(spec, QUANTIZED_BATCH_SIZES if quantized else DEFAULT_BATCH_SIZES)
 
@@ -50,7 +54,8 @@ def fitted_batches(
             f"{'lower' if origin != DECLARED else 'raise batchSizes or lower'} maxBatchSize"
         )
     if spec.serving.config_overrides:
-        check_overrides(spec.serving.config_overrides, max_batch_size=largest)
+        kind = "KIND_GPU" if spec.accelerator.chip == "GPU" else "KIND_CPU"
+        check_overrides(spec.serving.config_overrides, max_batch_size=largest, kind=kind)
     preferred = _preferred(spec, sizes, largest)
     return Batches(sizes=sizes, largest=largest, preferred=preferred)
 

@@ -59,12 +59,13 @@ PARAMETERS = {
     "model_file",
     "precision_policy",
     "soc_version",
+    "xrt",
 }
 BEGUN = re.compile(r"([A-Za-z_]\w*)\s*[:{<]", re.ASCII)
 NO_FIELD = re.compile(r'Message type "inference\.(\w+)" has no field named "([^"]*)"')
 
 
-def check_overrides(text: str, *, max_batch_size: int) -> None:
+def check_overrides(text: str, *, max_batch_size: int, kind: str = "KIND_CPU") -> None:
     """Raise InvalidSpec, with the field's name, for a text that cannot be merged."""
     config = _parse(text)
     for field, _ in config.ListFields():
@@ -73,7 +74,7 @@ def check_overrides(text: str, *, max_batch_size: int) -> None:
     for key in sorted(config.parameters):
         if key in PARAMETERS:
             raise _refused(f"parameters {key}", RUNTIMES)
-    _check_groups(config)
+    _check_groups(config, kind)
     for size in config.dynamic_batching.preferred_batch_size:
         if not 0 < size <= max_batch_size:
             raise _refused(
@@ -113,15 +114,15 @@ def merge_overrides(config: str, overrides: str) -> str:
     return merged
 
 
-def _check_groups(config: Any) -> None:
+def _check_groups(config: Any, kind: str) -> None:
     if len(config.instance_group) > 1:
         raise _refused("the second instance_group", "the instances are one group")
     for group in config.instance_group:
         for field, value in group.ListFields():
             if field.name in REFUSED_OF_GROUP:
                 raise _refused(f"instance_group.{field.name}", REFUSED_OF_GROUP[field.name])
-            if field.name == "kind" and field.enum_type.values_by_number[value].name != "KIND_CPU":
-                raise _refused("instance_group.kind", "to Triton every runtime is KIND_CPU")
+            if field.name == "kind" and field.enum_type.values_by_number[value].name != kind:
+                raise _refused("instance_group.kind", f"to Triton this runtime is {kind}")
 
 
 def _check_warmup(warmup: Any, max_batch_size: int) -> None:

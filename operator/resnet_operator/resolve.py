@@ -22,6 +22,7 @@ from resnet_operator.gate_bars import check_bars
 from resnet_operator.images import amct_image, converter_image, export_image, serving_image
 from resnet_operator.model_format import format_of
 from resnet_operator.names import digest
+from resnet_operator.oneflow import CPU, GPU, check_oneflow, gpu_request
 from resnet_operator.rollout_options import RolloutOptions, rollout_options
 from resnet_operator.runtimes import runtime_of
 from resnet_operator.settings import AdoptNewDefaults, Settings
@@ -44,7 +45,6 @@ OF_THE_PODS = {
     "runtime_class_name",
     "scheduler_name",
 }
-CPU = "CPU"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +115,15 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
             "operator's settings, or write serving.ingress"
         )
     chip = spec.accelerator.chip
-    on_chip = chip != CPU
+    on_chip = chip not in {CPU, GPU}
     conversion, batching = spec.conversion, spec.serving.batching
     model_format = _format(spec)
     runtime = runtime_of(spec, model_format)
     batches = declared_batches(spec, model_format)
+    is_oneflow = model_format is ModelFormat.ONEFLOW
     devices = device_request(spec, settings) if on_chip else None
+    if chip == GPU:
+        devices = gpu_request(spec, settings)
     count = spec.accelerator.count or 1
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
@@ -142,10 +145,11 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         serving_image=serving_image(spec, settings, runtime),
         max_batch_size=batches.largest,
         preferred_batch_sizes=batches.preferred,
-        dynamic_batching=dynamic,
+        dynamic_batching=dynamic and not (is_oneflow and batches.largest == 1),
         max_queue_delay_microseconds=1000 if delay is None else delay,
         instances=count * (spec.serving.instances_per_chip or 1),
-        warmup=spec.serving.warmup is not Warmup.DISABLED,
+        # Triton 21.10 cannot read the warm-up of later ones.
+        warmup=spec.serving.warmup is not Warmup.DISABLED and not is_oneflow,
         load_timeout_seconds=spec.serving.load_timeout_seconds or 300,
         timeout_seconds=(conversion and conversion.timeout_seconds) or 3600,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,
@@ -183,6 +187,7 @@ def _format(spec: ResNetServiceSpec) -> ModelFormat:
     found = format_of(spec.model)
     if found is ModelFormat.OM:
         _check_om(spec)
+    check_oneflow(spec, found)
     check_bars(spec, found)
     return found
 

@@ -26,6 +26,8 @@ def runtime_of(spec: ResNetServiceSpec, model_format: ModelFormat) -> Runtime:
     return wanted
 
 
-def _possible(chip: str, _: ModelFormat) -> tuple[Runtime, ...]:
+def _possible(chip: str, model_format: ModelFormat) -> tuple[Runtime, ...]:
     """Return what can serve this, Auto's choice first."""
+    if model_format is ModelFormat.ONEFLOW:
+        return (Runtime.ONEFLOW,)
     return (Runtime.ONNX_RUNTIME,) if chip == "CPU" else (Runtime.ASCEND_OM,)

@@ -208,6 +208,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--benchmark", metavar="FILE", help="time the model first; JSON goes here")
     parser.add_argument("--benchmark-loops", type=int, default=100)
     parser.add_argument("--until-file", metavar="FILE", help="stop when this file is there")
+    parser.add_argument(
+        "--unrestricted", action="store_true", help="of a Triton that cannot close admin calls"
+    )
     parser.add_argument("command", nargs="+", help="after --: tritonserver and its flags")
     arguments = parser.parse_args(argv)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -239,7 +242,7 @@ def serve(arguments: argparse.Namespace) -> int:
         if status is not None:
             return status
     log("starting {} {}".format(program, " ".join(flags)))
-    server = Server([program, *flags])
+    server = Server([program, *flags], restricted=not arguments.unrestricted)
     watch = Watch(server, drain_seconds=arguments.drain_seconds, until_file=arguments.until_file)
     try:
         return watch.run()

@@ -46,7 +46,7 @@ def restrict(command: Sequence[str]) -> List[str]:
 class Server:
     """tritonserver and its stubs."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], *, restricted: bool = True) -> None:
         address = flag(command, "http-address", "0.0.0.0")
         self._address = (
             "127.0.0.1" if address == "0.0.0.0" else address,
@@ -57,7 +57,7 @@ class Server:
         self._stubs: Set[int] = set()
         # A process group of its own, so that `end` reaches stubs that outlive the server.
         self._process = subprocess.Popen(
-            restrict(command),
+            restrict(command) if restricted else list(command),
             start_new_session=True,
             preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
         )

@@ -133,6 +133,7 @@ def test_settings_are_the_defaults(chart: Chart, monkeypatch: pytest.MonkeyPatch
         serving_images={
             "AscendOM": f"resnet-serving:{__version__}",
             "ONNXRuntime": f"resnet-serving-cpu:{__version__}",
+            "OneFlow": "docker.io/oneflowinc/oneflow-serving:0.0.1",
         },
     )
     different = {"converter_images", "store"}

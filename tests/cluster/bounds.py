@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from tests.apiserver import CRD_FILE
 from tests.cluster.manifests import SIBLINGS
+from tests.cluster.oneflow_rule_cases import GPU
 
 from resnet_operator.api.conversion import EXTRA_ARGS
 
@@ -32,6 +33,7 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "serving.batching.preferredBatchSizes[]": {"conversion.batchSizes": [2048]},
     "model.inputs": {"model.format": "TorchScript"},
     "model.pytorch": {"model.format": "PyTorch"},
+    "serving.oneflow": GPU,
     "serving.service.loadBalancerClass": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.loadBalancerSourceRanges": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.loadBalancerSourceRanges[]": {"serving.service": {"type": "LoadBalancer"}},

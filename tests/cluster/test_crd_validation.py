@@ -11,6 +11,7 @@ from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes, root_schema
 from tests.cluster.conversion_rule_cases import CONVERSION_RULES, FORMAT_RULES
 from tests.cluster.manifests import service
 from tests.cluster.om_rule_cases import OM_RULES
+from tests.cluster.oneflow_rule_cases import ONEFLOW_RULES
 from tests.cluster.pipeline_rule_cases import PIPELINE_RULES
 from tests.cluster.rule_cases import NAME_MESSAGE, NAMES, RuleCase
 from tests.cluster.rule_cases import RULES as GENERAL_RULES
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from tests.apiserver import ApiServer
 
 BOUNDS = bounds()
-RULES = GENERAL_RULES + FORMAT_RULES + OM_RULES + RUNTIME_RULES + CONVERSION_RULES + PIPELINE_RULES
+RULES = (
+    GENERAL_RULES
+    + FORMAT_RULES
+    + OM_RULES
+    + ONEFLOW_RULES
+    + RUNTIME_RULES
+    + CONVERSION_RULES
+    + PIPELINE_RULES
+)
 SAMPLES = sorted((ROOT / "samples").glob("*.yaml"))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
+from resnet_operator.api.oneflow import oneflow_model_rules
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.api.source import FORMS, uri
 
@@ -17,6 +18,7 @@ class ModelFormat(StrEnum):
     OM = "OM"
     PYTORCH = "PyTorch"
     TORCH_SCRIPT = "TorchScript"
+    ONEFLOW = "OneFlow"
 
 
 class Architecture(StrEnum):
@@ -140,7 +142,7 @@ class Model(ApiModel):
         default=None,
         description=(
             "Format of the file; default by its suffix: .onnx, .om, .pth or .torchscript, else "
-            "ONNX."
+            "ONNX. OneFlow is a folder, or an archive of one."
         ),
     )
     pytorch: PyTorch | None = Field(
@@ -179,11 +181,17 @@ class Model(ApiModel):
     )
     inputs: DeclaredTensors | None = Field(
         default=None,
-        description="The model's inputs, where a TorchScript file or an OM does not tell them.",
+        description=(
+            "The model's inputs, where a TorchScript file, an OM or a OneFlow graph does not tell "
+            "them."
+        ),
     )
     outputs: DeclaredTensors | None = Field(
         default=None,
-        description="The model's outputs, where an OM or a quantized model does not tell them.",
+        description=(
+            "The model's outputs, where an OM, a quantized model or a OneFlow graph does not tell "
+            "them."
+        ),
     )
 
     model_config = ConfigDict(
@@ -211,7 +219,7 @@ class Model(ApiModel):
                 "a TorchScript file does not tell how large they are",
             ),
             rule(
-                f"!has(self.outputs) || {FORMAT} in ['ONNX', 'OM']",
+                f"!has(self.outputs) || {FORMAT} in ['ONNX', 'OM', 'OneFlow']",
                 "remove outputs; the exported model tells them itself",
             ),
             rule(
@@ -219,5 +227,6 @@ class Model(ApiModel):
                 "remove inputs; an ONNX model names them itself, and conversion.inputShapes closes "
                 "their open dimensions",
             ),
+            *oneflow_model_rules(),
         )
     )

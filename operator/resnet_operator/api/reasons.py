@@ -51,7 +51,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = (
         "AccessDenied",
         "The source refused the download.",
-        "Correct the Secret of spec.model.credentialsSecretRef; then set the retry annotation.",
+        "Name another Secret in spec.model.credentialsSecretRef; or correct it and set the retry annotation.",
     )
     CHECKSUM_MISMATCH = (
         "ChecksumMismatch",
@@ -81,7 +81,7 @@ class Reason(StrEnum):
     CONVERSION_TIMEOUT = (
         "ConversionTimeout",
         "ATC did not end within spec.conversion.timeoutSeconds.",
-        "Raise timeoutSeconds or conversion.resources; then set the retry annotation.",
+        "Raise spec.conversion.timeoutSeconds or resources; it is then tried again.",
     )
     OUT_OF_MEMORY = (
         "OutOfMemory",

@@ -11,6 +11,7 @@ class Runtime(StrEnum):
     AUTO = "Auto"
     ASCEND_OM = "AscendOM"
     ONNX_RUNTIME = "ONNXRuntime"
+    ONEFLOW = "OneFlow"
 
 
 def _only(runtime: Runtime, needs: str, message: str) -> dict[str, str]:
@@ -32,5 +33,10 @@ RUNTIME_RULES = (
         Runtime.ONNX_RUNTIME,
         "self.accelerator.chip == 'CPU'",
         "remove serving.runtime, or write chip CPU; ONNXRuntime runs nowhere else",
+    ),
+    _only(
+        Runtime.ONEFLOW,
+        "has(self.model.format) && self.model.format == 'OneFlow'",
+        "remove serving.runtime, or write model.format: OneFlow; it runs no other model",
     ),
 )

@@ -19,6 +19,7 @@ from resnet_operator.api.network import (
     ServiceType,
     ServingTLS,
 )
+from resnet_operator.api.oneflow import OneFlow
 from resnet_operator.api.pipeline import Pipeline
 from resnet_operator.api.pod import (
     EnvVar,
@@ -97,6 +98,9 @@ class Serving(ApiModel):
     pipeline: Pipeline | None = Field(
         default=None,
         description="A model <name>-pipeline that takes picture files, also if {}; default none.",
+    )
+    oneflow: OneFlow | None = Field(
+        default=None, description="How OneFlow's backend runs the graph; format OneFlow only."
     )
     warmup: Warmup | None = Field(
         default=None, description="Auto runs each batch size once before ready; default Auto."

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
+from resnet_operator.api.oneflow import IS_ONEFLOW, ONEFLOW_RULES
 from resnet_operator.api.pipeline import PIPELINE_RULES
 from resnet_operator.api.rollout import Rollout
 from resnet_operator.api.runtime import RUNTIME_RULES
@@ -59,8 +60,9 @@ NOT_OF_OM = ("inputShapes", *(name for name in OF_ATC if name != "image"))
 LARGEST = (
     "(has(self.conversion) && has(self.conversion.batchSizes) ? "
     "self.conversion.batchSizes[self.conversion.batchSizes.size() - 1] : "
-    # Only the file knows; what is too large is refused when it has been read.
-    f"{IS_OM} ? 1048576 : 8)"
+    # Of an OM only the file knows, what is too large is refused when it has been read; the batch of
+    # a OneFlow graph is maxBatchSize itself.
+    f"{IS_OM} || {IS_ONEFLOW} ? 1048576 : 8)"
 )
 
 
@@ -69,11 +71,11 @@ class Accelerator(ApiModel):
 
     chip: str = Field(
         max_length=32,
-        description="Soc version of the Ascend chip, for example Ascend310P3, or CPU.",
+        description="Soc version of the Ascend chip, for example Ascend310P3, or CPU or GPU.",
         json_schema_extra=cel(
             rule(
-                "self == 'CPU' || self.matches('^Ascend[0-9]{3}[A-Za-z0-9_-]*$')",
-                "write CPU or the soc version of the chip, for example Ascend310P3 "
+                "self in ['CPU', 'GPU'] || self.matches('^Ascend[0-9]{3}[A-Za-z0-9_-]*$')",
+                "write CPU, GPU or the soc version of the chip, for example Ascend310P3 "
                 "('npu-smi info' prints 310P3 in its Name column: put Ascend before it)",
             ),
             rule(
@@ -162,7 +164,7 @@ class ResNetServiceSpec(ApiModel):
                 "remove accelerator.resourceName; chip CPU asks for no device",
             ),
             rule(
-                "!has(self.accelerator.slice) || (self.accelerator.chip != 'CPU' && "
+                "!has(self.accelerator.slice) || (self.accelerator.chip.startsWith('Ascend') && "
                 "(!has(self.accelerator.count) || self.accelerator.count == 1))",
                 "remove accelerator.slice, or write an Ascend chip and count 1; a pod gets one "
                 "slice at most",
@@ -195,6 +197,7 @@ class ResNetServiceSpec(ApiModel):
                 "choose a precisionMode without bfloat16; Ascend310, Ascend310P and the first "
                 "Ascend910 have none",
             ),
+            *ONEFLOW_RULES,
             *PIPELINE_RULES,
             *RUNTIME_RULES,
         )

@@ -13,6 +13,7 @@ from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact
 from resnet_operator.images import pull_secrets
 from resnet_operator.observed import Meta
+from resnet_operator.render import oneflow
 from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
@@ -189,6 +190,9 @@ def pod_template(
     access = artifact_access(
         namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
     )
+    is_oneflow = resolved.runtime is Runtime.ONEFLOW
+    if is_oneflow:
+        access = oneflow.unpacked(access, model=resolved.model_name)
     tls = tls_parts(resolved)
     pipeline = pipeline_parts(
         resolved=resolved,
@@ -220,7 +224,13 @@ def pod_template(
         artifact_command=access.command,
         artifact_mounts=access.init_mounts,
         image=resolved.serving_image,
-        args=[f"--drain-seconds={DRAIN_SECONDS}", "--", "tritonserver", *TRITON_ARGS, *tls.args],
+        args=[
+            f"--drain-seconds={DRAIN_SECONDS}",
+            *(oneflow.LAUNCHER_ARGS if is_oneflow else ()),
+            *("--", "tritonserver"),
+            *(oneflow.TRITON_ARGS if is_oneflow else TRITON_ARGS),
+            *tls.args,
+        ],
         env=_environment(resolved, devices),
         resources=serving_resources(resolved, shm_bytes + pipeline.memory_bytes),
         model=resolved.model_name,
@@ -230,13 +240,17 @@ def pod_template(
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
         launcher_items=[{"key": LAUNCHER, "path": LAUNCHER}, *_package_items("")],
-        runtime_items=[
-            {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"},
-            *_package_items("1/"),
-        ],
+        runtime_items=_model_items(resolved),
         artifact_volumes=(*access.volumes, *devices.volumes, *tls.volumes, *pipeline.volumes),
         shm_bytes=shm_bytes,
     )
+
+
+def _model_items(resolved: Resolved) -> list[dict[str, str]]:
+    """Return our runtime as Triton's model.py; none where the image has a backend of its own."""
+    if resolved.runtime is Runtime.ONEFLOW:
+        return []
+    return [{"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"}, *_package_items("1/")]
 
 
 def _package_items(folder: str) -> list[dict[str, str]]:
@@ -251,6 +265,8 @@ def _environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any
         {"name": "ASCEND_PROCESS_LOG_PATH", "value": "/tmp/ascend"},  # noqa: S108
         *devices.env,
     ]
+    if resolved.runtime is Runtime.ONEFLOW:
+        ours.pop(1)
     users = list(resolved.spec.serving.env or ())
     taken = {item["name"] for item in users}
     return [*(item for item in ours if item["name"] not in taken), *users]

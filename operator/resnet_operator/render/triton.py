@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact, TensorInfo
 from resnet_operator.compare import parse_quantity
 from resnet_operator.model_config import merge_overrides
+from resnet_operator.render import oneflow
 from resnet_operator.render.engine import render_text
 from resnet_operator.resolve import Resolved
 
@@ -28,6 +30,8 @@ TYPE_BYTES = {
     "UINT64": 8,
 }
 ANSWERED_AS_FP32 = {"FP16", "BF16"}
+# A saved OneFlow graph, as `resnet_jobs.oneflow_model` packs it.
+FOLDER = "model.tar"
 # Triton knows no tensor without dims: one number a sample, as of ArgMax, is [1] to its clients.
 ONE_NUMBER = (1,)
 
@@ -46,23 +50,25 @@ class ConfigTensor:
 
 def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) -> str:
     """Return the text of config.pbtxt."""
+    is_oneflow = resolved.runtime is Runtime.ONEFLOW
     sizes = [size for size in resolved.batch_sizes if size <= resolved.max_batch_size]
     text = render_text(
         "config.pbtxt.j2",
         name=resolved.model_name,
-        backend="python",
+        backend="oneflow" if is_oneflow else "python",
         max_batch_size=resolved.max_batch_size,
-        inputs=[_input(tensor) for tensor in artifact.inputs],
+        inputs=[_input(tensor, named=not is_oneflow) for tensor in artifact.inputs],
         outputs=[
-            _output(tensor, has_labels=has_labels and index == 0)
+            _output(tensor, _answered_type(tensor, artifact), has_labels and index == 0)
             for index, tensor in enumerate(artifact.outputs)
         ],
-        instances=resolved.instances,
+        instances=1 if is_oneflow else resolved.instances,
+        gpus=oneflow.gpus(resolved),
         dynamic_batching=resolved.dynamic_batching,
         preferred_batch_sizes=resolved.preferred_batch_sizes,
         max_queue_delay_microseconds=resolved.max_queue_delay_microseconds,
         warmups=(sizes or [resolved.max_batch_size]) if resolved.warmup else [],
-        parameters=_parameters(resolved, artifact),
+        parameters=oneflow.parameters(resolved) if is_oneflow else _parameters(resolved, artifact),
     )
     overrides = resolved.spec.serving.config_overrides
     return merge_overrides(text, overrides) if overrides else text
@@ -73,7 +79,7 @@ def output_types(artifact: Artifact) -> tuple[TensorInfo, ...]:
     return tuple(
         TensorInfo(
             t.name,
-            "FP32" if t.data_type in ANSWERED_AS_FP32 else t.data_type,
+            _answered_type(t, artifact),
             t.dims or ONE_NUMBER,
         )
         for t in artifact.outputs
@@ -99,12 +105,12 @@ def intra_op_threads(resolved: Resolved) -> int:
     return max(1, math.ceil(cpu or 1))
 
 
-def _input(tensor: TensorInfo) -> ConfigTensor:
+def _input(tensor: TensorInfo, *, named: bool = True) -> ConfigTensor:
     # A picture of one or three channels; Triton allows a format for three dims only.
     layout = tensor.layout
     if layout is None and tensor.dims[:1] in {(1,), (3,)}:
         layout = "NCHW"
-    named = layout and len(tensor.dims) == 3
+    named = named and layout is not None and len(tensor.dims) == 3
     return ConfigTensor(
         tensor.name,
         tensor.data_type,
@@ -114,8 +120,13 @@ def _input(tensor: TensorInfo) -> ConfigTensor:
     )
 
 
-def _output(tensor: TensorInfo, *, has_labels: bool) -> ConfigTensor:
-    data_type = "FP32" if tensor.data_type in ANSWERED_AS_FP32 else tensor.data_type
+def _answered_type(tensor: TensorInfo, artifact: Artifact) -> str:
+    """Return the type that clients get: our model.py casts, OneFlow's backend does not."""
+    casts = tensor.data_type in ANSWERED_AS_FP32 and artifact.file != FOLDER
+    return "FP32" if casts else tensor.data_type
+
+
+def _output(tensor: TensorInfo, data_type: str, has_labels: bool) -> ConfigTensor:
     return ConfigTensor(
         tensor.name,
         data_type,

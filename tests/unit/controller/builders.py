@@ -48,6 +48,7 @@ def a_settings(**changes: Any) -> Settings:
         "serving_images": {
             "AscendOM": "registry.example/serving:1",
             "ONNXRuntime": "registry.example/serving-cpu:1",
+            "OneFlow": "registry.example/oneflow-serving:0.0.1",
         },
         "store": {"image": "registry.example/store:1"},
     }

@@ -160,7 +160,7 @@ REFUSALS = (
     Refusal(
         "a GPU",
         "instance_group { kind: KIND_GPU }",
-        "remove instance_group.kind; to Triton every runtime is KIND_CPU",
+        "remove instance_group.kind; to Triton this runtime is KIND_CPU",
     ),
     Refusal(
         "two groups",
