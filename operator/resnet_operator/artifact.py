@@ -118,12 +118,15 @@ class Failure:
     time: str
     detail: str = ""
     code: str | None = None
+    # The keys of the means that failed; empty in records of versions that knew none.
+    tried: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, data: Mapping[str, str]) -> Failure | None:
         if FAILURE_KEY not in data:
             return None
-        return cls(**_known(cls, json.loads(data[FAILURE_KEY])))
+        value = _known(cls, json.loads(data[FAILURE_KEY]))
+        return cls(**value | {"tried": tuple(value.get("tried") or ())})
 
     def to_record(self) -> dict[str, str]:
         return {FAILURE_KEY: json.dumps(asdict(self), sort_keys=True)}

@@ -21,6 +21,7 @@ BORROWED = f"{GROUP}/borrowed-by"
 TEMPLATE_DIGEST = f"{GROUP}/template-digest"
 RETRY = f"{GROUP}/retry"
 ROLLOUT = f"{GROUP}/rollout"
+MEANS = f"{GROUP}/means"
 
 MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 

@@ -26,6 +26,19 @@ DECIDING = {
     "extra_args",
 }
 
+# By what means an artifact is made: another login or more time makes the same one, if any.
+MEANS_OF_MODEL = {"credentials_secret_ref", "ca_bundle_config_map_key_ref"}
+MEANS_OF_CONVERSION = {"timeout_seconds", "resources", "node_selector", "tolerations"}
+
+
+def means_key(spec: ResNetServiceSpec) -> str:
+    """Return a short key of the means; what failed with some is tried again with others."""
+    conversion = spec.conversion
+    means = spec.model.model_dump(mode="json", exclude_none=True, include=MEANS_OF_MODEL)
+    if conversion:
+        means |= conversion.model_dump(mode="json", exclude_none=True, include=MEANS_OF_CONVERSION)
+    return digest(means, 8) if means else ""
+
 
 def source_key(*, uid: str, spec: ResNetServiceSpec) -> str:
     """Return the 16-digit key of what is declared about the artifact.

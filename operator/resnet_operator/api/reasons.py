@@ -51,7 +51,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = (
         "AccessDenied",
         "The source refused the download.",
-        "Name another Secret in spec.model.credentialsSecretRef; or correct it and set the retry annotation.",
+        "Name another Secret in model.credentialsSecretRef, or mend it and set the annotation.",
     )
     CHECKSUM_MISMATCH = (
         "ChecksumMismatch",

@@ -9,7 +9,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
-from resnet_operator.observed import JobObject, Observed, Pod
+from resnet_operator.observed import ConfigMapObject, JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.refusal import creation_failure
@@ -28,6 +28,7 @@ from resnet_operator.render.conversion import job, record_content, record_owner
 from resnet_operator.render.serving import owner_reference
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
+from resnet_operator.source_key import means_key
 
 SUCCEEDED_TTL_SECONDS = 600
 FAILED_TTL_SECONDS = 86_400
@@ -148,6 +149,8 @@ def _harvest(
         stage, doing = stage_of(pods, resolved)
         return ArtifactPlan(actions=join, stage=stage, doing=doing, requeue_after=1)
     result = result_of(done, pods, resolved, now=now)
+    if isinstance(result, Failure):
+        result = replace(result, tried=_tried(observed.record, done))
     good = isinstance(result, Artifact)
     content = record_content(
         key=resolved.source_key,
@@ -160,6 +163,12 @@ def _harvest(
     if isinstance(result, Artifact):
         return ArtifactPlan(artifact=result, actions=actions)
     return ArtifactPlan(actions=actions, again=True)
+
+
+def _tried(record: ConfigMapObject | None, done: JobObject) -> tuple[str, ...]:
+    """Return the means that failed so far: objects that share a record may have others each."""
+    before = Failure.from_record(record.data()) if record else None
+    return tuple(sorted({*(before.tried if before else ()), done.meta.labels.get(names.MEANS, "")}))
 
 
 def job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
@@ -224,7 +233,8 @@ def _after_failure(
     """Try again at once when asked, later when that can help, else stay failed."""
     attempt = failure.attempt + 1
     lost = failure.reason == Reason.RESULT_LOST.value and failure.attempt <= resolved.retries
-    if retry_asked(observed) or lost:
+    untried = bool(failure.tried) and means_key(resolved.spec) not in failure.tried
+    if retry_asked(observed) or lost or untried:
         return _start(observed, resolved, attempt, join, settings=settings)
     problem = Problem(
         reason=to_reason(failure.reason, Reason.CONVERSION_FAILED),

@@ -20,6 +20,7 @@ from resnet_operator.render.store import (
 )
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
+from resnet_operator.source_key import means_key
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
 PYTORCH_DEFAULTS = {"classes": 1000}
@@ -133,11 +134,14 @@ def job(
     )
     store = store_access(settings)
     access = source_access(resolved=resolved, settings=settings)
+    labels = names.labels(names.CONVERSION, **{names.ARTIFACT: key})
+    means = means_key(resolved.spec)
     return render_one(
         "job.yaml.j2",
         name=names.job_name(key, attempt),
         namespace=service.namespace,
-        labels=names.labels(names.CONVERSION, **{names.ARTIFACT: key}),
+        labels=labels,
+        job_labels=labels | ({names.MEANS: means} if means else {}),
         owners=[
             {
                 "apiVersion": "v1",

@@ -14,6 +14,7 @@ from tests.unit.controller.builders import (
     NAME,
     NOW,
     UID,
+    Body,
     a_settings,
     condition,
     ended,
@@ -556,6 +557,54 @@ def test_a_retry_waits_for_the_source_to_be_there() -> None:
     assert world.reconcile(source_problem="no claim") == []
     assert "lastHandledRetry" not in world.status
     assert described(world.reconcile()) == [f"create Job {names.job_name(world.key, 2)}"]
+
+
+# What failed by some means is tried again with others.
+
+MEANS = (
+    ("a login", {"model": {"credentialsSecretRef": {"name": "hub"}}}),
+    ("a CA", {"model": {"caBundleConfigMapKeyRef": {"name": "ca", "key": "ca.crt"}}}),
+    ("more time", {"conversion": {"timeoutSeconds": 7200}}),
+    ("more memory", {"conversion": {"resources": {"limits": {"memory": "8Gi"}}}}),
+    ("another node", {"conversion": {"nodeSelector": {"disk": "large"}}}),
+)
+
+
+@pytest.mark.parametrize(("reason", "change"), MEANS, ids=[case[0] for case in MEANS])
+def test_other_means_are_another_attempt(reason: str, change: Body) -> None:
+    world = World({"conversion": {"retries": 0}})
+    world.reconcile()
+    fail(world, 66)
+    assert world.reconcile() == []
+    world.change(change)
+    assert described(world.reconcile()) == [f"create Job {names.job_name(world.key, 2)}"], reason
+    fail(world, 66)
+    assert world.reconcile() == [], "once: both have failed now"
+    world.change({"serving": {"replicas": 2}})
+    assert world.reconcile() == [], "that is no other means"
+
+
+def test_objects_that_share_a_failure_do_not_take_turns_for_ever() -> None:
+    """Each brings its own login; the record remembers all that failed."""
+    world = World({"conversion": {"retries": 0}})
+    world.reconcile()
+    fail(world, 66)
+    for login in ("one", "two", "one", "two"):
+        world.change({"model": {"credentialsSecretRef": {"name": login}}})
+        if world.reconcile():
+            fail(world, 66)
+    assert not world.has("Job", names.job_name(world.key, 4)), "none, one and two: three attempts"
+
+
+def test_a_failure_of_an_older_version_is_left_alone() -> None:
+    world = World({"conversion": {"retries": 0}})
+    world.reconcile()
+    fail(world, 66)
+    data = world.body("ConfigMap", world.record)["data"]
+    old = json.loads(data["failure.json"])
+    del old["tried"]
+    world.edit("ConfigMap", world.record, {"data": {"failure.json": json.dumps(old)}})
+    assert world.reconcile() == [], "an upgrade of the operator is no reason to try again"
 
 
 # Results that got lost.
