@@ -34,6 +34,7 @@ EMBEDDED: dict[str, Any] = {
         "registry": "localhost",
         "tag": "dev",
         "converter": converters("localhost/cann-simulator:dev"),
+        "serving": {"OneFlow": "resnet-serving-oneflow"},
         "amct": "amct-simulator",
         "export": "resnet-export",
     },

@@ -5,7 +5,7 @@
 #   KT_MODE        full (default): with a node, DNS, storage and simulated NPUs; api: no node
 #   KT_COMPONENTS  exactly these, in place of the mode's: apiserver controller-manager scheduler
 #                  node devices storage
-#   KT_DEVICES     "huawei.com/Ascend310P:4 huawei.com/Ascend310:1": resource and count
+#   KT_DEVICES     "huawei.com/Ascend310P:4 huawei.com/Ascend310:1 nvidia.com/gpu:2": resource, count
 #   KT_OWNER       pid of a process that the cluster shall not outlive: the next up.sh ends it
 #   KT_ROOT, KT_DATA, KT_TIMEOUT  see lib.sh
 #   KT_KEEP=1      leave a cluster that failed to start as it is, to look at it
@@ -28,7 +28,7 @@ case ${KT_MODE:=full} in
   *) die "KT_MODE is \"$KT_MODE\"; it must be full or api" ;;
 esac
 COMPONENTS=${KT_COMPONENTS:-$COMPONENTS}
-DEVICES=${KT_DEVICES:-huawei.com/Ascend310P:4 huawei.com/Ascend310:1}
+DEVICES=${KT_DEVICES:-huawei.com/Ascend310P:4 huawei.com/Ascend310:1 nvidia.com/gpu:2}
 wants() { [[ " $COMPONENTS " == *" $1 "* ]]; }
 
 preflight() {

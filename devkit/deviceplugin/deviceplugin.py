@@ -1,4 +1,4 @@
-"""A SIMULATED Ascend device plugin: real kubelet protocol, no hardware.
+"""A SIMULATED device plugin for Ascend NPUs and NVIDIA GPUs: real kubelet protocol, no hardware.
 
 Why: an operator's real trouble with NPUs (no free chip, a chip that turns unhealthy, partial
 allocation) happens between scheduler, kubelet and device plugin. This plugin offers as many chips
@@ -10,6 +10,7 @@ process, `daemonset.yaml` as a pod on other clusters.
 A container that asked for chips gets what Huawei's plugin gives it: ASCEND_VISIBLE_DEVICES with
 the physical ids and /dev/davinciN (each of them the host's /dev/null). SIMULATED_NPU_SOC is the
 devkit's own addition, for the simulated `acl` library, and does not exist on real nodes.
+`nvidia.com/gpu:2` is as NVIDIA's plugin does it: NVIDIA_VISIBLE_DEVICES and /dev/nvidiaN.
 """
 
 from __future__ import annotations
@@ -37,11 +38,16 @@ POLL_SECONDS = 0.5
 DEFAULT_SOC = {"Ascend310P": "Ascend310P3", "Ascend310": "Ascend310B4"}
 # Devices that every container with an NPU gets beside its own chips.
 SHARED_DEVICES = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+NVIDIA = "nvidia.com/"
+NVIDIA_SHARED_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One extended resource; its chips are `<kind>-<physical id>`, unique on the node."""
+    """One extended resource; its chips are `<kind>-<physical id>`, unique on the node.
+
+    GPUs have no soc; their numbers begin at 0 again.
+    """
 
     name: str
     soc: str
@@ -53,7 +59,7 @@ class Resource:
 
 
 def parse_resources(texts: list[str]) -> list[Resource]:
-    """`huawei.com/Ascend310P:4` gives Ascend310P-0 to -3; the next resource goes on at 4."""
+    """`huawei.com/Ascend310P:4` gives Ascend310P-0 to -3; the next NPU's resource goes on at 4."""
     resources: list[Resource] = []
     first = 0
     for text in texts:
@@ -61,11 +67,13 @@ def parse_resources(texts: list[str]) -> list[Resource]:
         count, _, soc = rest.partition(":")
         kind = name.rpartition("/")[2]
         soc = soc or DEFAULT_SOC.get(kind, "")
-        if not soc or not count.isdigit():
+        is_gpu = name.startswith(NVIDIA)
+        if not (soc or is_gpu) or not count.isdigit():
             raise ValueError(f"{text!r}: write RESOURCE:COUNT, or RESOURCE:COUNT:SOC for {kind!r}")
-        ids = range(first, first + int(count))
+        start = 0 if is_gpu else first
+        ids = range(start, start + int(count))
         resources.append(Resource(name=name, soc=soc, chips=tuple(f"{kind}-{i}" for i in ids)))
-        first += int(count)
+        first += 0 if is_gpu else int(count)
     return resources
 
 
@@ -98,6 +106,12 @@ def allocation(resource: Resource, chips: list[str]) -> Any:
     """What one container gets: environment and device files."""
     answer = protocol.MESSAGES["ContainerAllocateResponse"]()
     ids = sorted((physical_id(chip) for chip in chips), key=int)
+    if resource.name.startswith(NVIDIA):
+        uuids = ",".join(f"GPU-simulated-{number}" for number in ids)
+        answer.envs.add(key="NVIDIA_VISIBLE_DEVICES", value=uuids)
+        for path in (*(f"/dev/nvidia{number}" for number in ids), *NVIDIA_SHARED_DEVICES):
+            answer.devices.add(container_path=path, host_path="/dev/null", permissions="rw")
+        return answer
     answer.envs.add(key="ASCEND_VISIBLE_DEVICES", value=",".join(ids))
     answer.envs.add(key="ASCEND_RUNTIME_OPTIONS", value="")
     answer.envs.add(key="SIMULATED_NPU_SOC", value=resource.soc)
@@ -214,7 +228,7 @@ def keep_registered(plugins: list[Plugin], *, directory: Path, until: threading.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="SIMULATED Ascend device plugin: no hardware.")
+    parser = argparse.ArgumentParser(description="SIMULATED device plugin: no hardware.")
     parser.add_argument("resources", nargs="+", metavar="RESOURCE:COUNT[:SOC]")
     parser.add_argument("--directory", type=Path, default=KUBELET_DIRECTORY)
     parser.add_argument("--unhealthy-file", type=Path, help="chips to report as unhealthy")

@@ -133,6 +133,14 @@ IMAGES = {
             TRITON_IMAGE="triton",
         ),
         _main("serving", "resnet-serving", TRITON_IMAGE="triton", CANN_IMAGE="cann"),
+        Image(
+            "serving-oneflow",
+            "resnet-serving-oneflow",
+            "devkit/oneflow/Dockerfile",
+            context="devkit/oneflow",
+            inputs=("devkit/oneflow/model.py", "devkit/oneflow/tritonserver"),
+            bases={"BASE_IMAGE": "serving-cpu"},
+        ),
     )
 }
 """In building order: a base stands before what is made from it."""

@@ -24,7 +24,7 @@ import pytest
 from devkit.cluster.cluster import HERE as CLUSTER_SCRIPTS
 from devkit.cluster.cluster import Cluster, ClusterError, data_root, state_root
 from devkit.cluster.pack_image import pack_image
-from devkit.deviceplugin.deviceplugin import parse_resources
+from devkit.deviceplugin.deviceplugin import allocation, parse_resources
 from devkit.storage import volumes
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ def parametrize(names: str, cases: list[tuple[Any, ...]]) -> pytest.MarkDecorato
          "physical ids are unique on a node across resources"),
         (["huawei.com/Ascend910:1:Ascend910B3"], [("Ascend910B3", ("Ascend910-0",))],
          "a chip that is named on the command line is taken"),
+        (["huawei.com/Ascend310P:1", "nvidia.com/gpu:2", "huawei.com/Ascend310:1"],
+         [("Ascend310P3", ("Ascend310P-0",)), ("", ("gpu-0", "gpu-1")),
+          ("Ascend310B4", ("Ascend310-1",))],
+         "GPUs have numbers of their own"),
     ],
 )  # fmt: skip
 def test_resources_are_numbered(texts: list[str], chips: list[tuple[str, tuple[str, ...]]]) -> None:
@@ -71,6 +75,26 @@ def test_resources_are_numbered(texts: list[str], chips: list[tuple[str, tuple[s
 def test_bad_resources_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="RESOURCE:COUNT"):
         parse_resources([text])
+
+
+@parametrize(
+    "text, taken, environment, devices",
+    [
+        ("huawei.com/Ascend310P:4", ["Ascend310P-3", "Ascend310P-1"],
+         {"ASCEND_VISIBLE_DEVICES": "1,3", "SIMULATED_NPU_SOC": "Ascend310P3"},
+         {"/dev/davinci1", "/dev/davinci3", "/dev/davinci_manager"},
+         "as Huawei's plugin tells a container"),
+        ("nvidia.com/gpu:2", ["gpu-1"], {"NVIDIA_VISIBLE_DEVICES": "GPU-simulated-1"},
+         {"/dev/nvidia1", "/dev/nvidiactl"}, "as NVIDIA's does"),
+    ],
+)  # fmt: skip
+def test_a_container_is_told_its_chips(
+    text: str, taken: list[str], environment: dict[str, str], devices: set[str]
+) -> None:
+    answer = allocation(parse_resources([text])[0], taken)
+    told = {entry.key: entry.value for entry in answer.envs}
+    assert environment.items() <= told.items()
+    assert devices <= {device.container_path for device in answer.devices}
 
 
 @parametrize(
