@@ -1,0 +1,56 @@
+"""A Python for Triton's stubs with the libraries of the serving images.
+
+The tests' own Python has NumPy 2, with which stubs as old as devkit's misread BYTES tensors; the
+images pin NumPy 1, and have Pillow. The stub takes its packages from the first python3 on PATH, so
+a virtual environment in the cache does, made once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import pytest
+from devkit.images.materials import PYTHON
+from tests.runtime.server import ROOT, triton_home
+
+LOCK = ROOT / "devkit/cann/requirements.lock"  # NumPy 1, ONNX Runtime, what simulated pyACL needs
+
+
+def image_path() -> str:
+    """PATH for `pod(env=…)`, or a skip that says what is missing."""
+    home = triton_home()
+    return os.pathsep.join([str(_made() / "bin"), str(home / "bin"), os.environ["PATH"]])
+
+
+def _made() -> Path:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]["serving"]
+    pillow = next(one for one in extras if one.startswith("pillow"))
+    key = hashlib.sha256(LOCK.read_bytes() + f"{pillow} {sys.prefix}".encode()).hexdigest()[:16]
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "resnet-operator" / "tests" / f"image-python-{key}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+        new = Path(work) / "made"
+        _run("venv", "--without-pip", str(new))
+        target = new / "lib" / f"python{PYTHON}" / "site-packages"
+        for what in (["-r", str(LOCK)], [pillow]):
+            _run("pip", "install", "--quiet", "--no-deps", "--target", str(target), *what)
+        new.rename(folder)
+    return folder
+
+
+def _run(module: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no Python as in the serving image ({done.stderr.strip()[-300:]})")

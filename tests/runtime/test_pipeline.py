@@ -1,0 +1,218 @@
+"""Picture files to a real Triton: the operator's pipeline answers what a client would compute."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+import tritonclient.http
+from PIL import Image
+from tests.runtime.image_python import image_path
+from tests.runtime.rendered import rendered
+from tests.runtime.server import DIGITS, Pod, pod
+from tests.runtime.test_ascend_om import Node, convert
+from tests.unit.controller.builders import an_artifact, tensor
+
+from resnet_jobs.aipp import plan_aipp
+from resnet_jobs.inspect_model import Tensor
+from resnet_jobs.pictures import decode, encode_pixels, normalise, to_source
+from resnet_jobs.spec import Crop, Preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MEAN, STD = (78.0, 78.0, 78.0), (96.0, 96.0, 96.0)
+LABELS = (DIGITS / "labels.txt").read_text()
+CPU: dict[str, Any] = {
+    "accelerator": {"chip": "CPU"},
+    "serving": {
+        "resources": {"limits": {"cpu": "2"}},
+        "pipeline": {
+            "resizeShortSide": 36,
+            "mean": [78],
+            "std": list(STD),
+            "softmax": True,
+            "maxPixels": 200_000,
+        },
+    },
+}
+FLOAT = an_artifact(
+    file="model.onnx", inputs=(tensor("input", 3, 32, 32),), outputs=(tensor("logits", 10),)
+)
+
+
+def digits(size: tuple[int, int], kind: str) -> dict[str, bytes]:
+    """Every digit as a file of the kind, enlarged as a camera would show it."""
+    files = {}
+    for path in sorted((DIGITS / "pictures").glob("*.png")):
+        file = io.BytesIO()
+        Image.open(path).convert("RGB").resize(size, Image.Resampling.BICUBIC).save(file, kind)
+        files[path.stem] = file.getvalue()
+    return files
+
+
+def ask(
+    running: Pod, protocol: str, files: list[bytes], *, classes: int = 0, model: str = "digits"
+) -> Any:
+    library = getattr(tritonclient, protocol)
+    request = library.InferInput("picture", [len(files), 1], "BYTES")
+    request.set_data_from_numpy(np.array([[one] for one in files], dtype=np.object_))
+    wanted = library.InferRequestedOutput("logits", class_count=classes)
+    with library.InferenceServerClient(getattr(running, protocol)) as client:
+        answer = client.infer(f"{model}-pipeline", [request], outputs=[wanted])
+    return answer.as_numpy("logits")
+
+
+def infer(running: Pod, sent: Any) -> Any:
+    """Ask the model itself, as a client does that prepares its pictures."""
+    kind = "UINT8" if sent.dtype == np.uint8 else "FP32"
+    request = tritonclient.http.InferInput("input", list(sent.shape), kind)
+    request.set_data_from_numpy(sent)
+    with tritonclient.http.InferenceServerClient(running.http) as client:
+        return client.infer("digits", [request]).as_numpy("logits")
+
+
+def softmax(scores: Any) -> Any:
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def prepared(files: list[bytes]) -> Any:
+    """The client's side: Resize(36), CenterCrop(32), (x - mean) / std."""
+    crop = Crop(top=None, left=None, height=32, width=32)
+    how = Preprocessing("RGB888", 36, 36, crop, MEAN, STD, False, None)
+    return np.stack([normalise(to_source(decode(one), how), how, (32, 32)) for one in files])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    model = rendered(CPU, FLOAT, file=DIGITS / "digits-resnet.onnx", labels=LABELS)
+    folder = tmp_path_factory.mktemp("pipeline")
+    with pod(folder, model, env={"PATH": image_path()}) as running:
+        yield running.wait_ready()
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("JPEG", (100, 80)), ("JPEG", (37, 90)), ("PNG", (40, 40))]
+)
+def test_the_answer_is_that_of_a_client_that_prepares(
+    served: Pod, protocol: str, kind: str, size: tuple[int, int]
+) -> None:
+    files = list(digits(size, kind).values())[:8]
+    want = softmax(infer(served, prepared(files)))
+    got = ask(served, protocol, files)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_labels_reach_the_client(served: Pod, protocol: str) -> None:
+    """Through the ensemble and from the last step, which has them beside it."""
+    for label, file in digits((64, 64), "JPEG").items():
+        first, *rest = ask(served, protocol, [file], classes=3).reshape(-1)
+        score, number, name = first.decode().split(":")
+        assert name == label == LABELS.split()[int(number)]
+        assert 0.5 < float(score) <= 1
+        assert len(rest) == 2
+
+
+def test_one_line_of_curl_is_a_client(served: Pod) -> None:
+    """A body without a JSON header is the one element of the one input."""
+    request = urllib.request.Request(
+        f"http://{served.http}/v2/models/digits-pipeline/infer",
+        data=digits((64, 64), "JPEG")["seven"],
+        headers={"Inference-Header-Content-Length": "0"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        header = int(answer.headers["Inference-Header-Content-Length"])
+        body = answer.read()
+    assert json.loads(body[:header])["outputs"][0]["shape"] == [1, 10]
+    assert int(np.frombuffer(body[header:], np.float32).argmax()) == 7
+
+
+def test_a_bad_picture_is_the_error_of_its_request_alone(served: Pod) -> None:
+    """200 requests at once, in common batches; each second one holds something else."""
+    chance = random.Random(4)
+    good = digits((48, 48), "JPEG")
+    large = io.BytesIO()
+    Image.new("RGB", (500, 401)).save(large, "PNG")
+    bad = {
+        b"GIF89a": "no picture of the kind JPEG or PNG",
+        good["two"][:700]: "truncated",
+        large.getvalue(): "500x401 pixels are more than the 200000 that are allowed",
+        b"": "no picture of the kind JPEG or PNG",
+    }
+    asked = [chance.choice([*good.values()] if turn % 2 else [*bad]) for turn in range(200)]
+
+    def one(file: bytes) -> Any:
+        try:
+            return int(ask(served, "grpc", [file]).argmax())
+        except tritonclient.grpc.InferenceServerException as error:
+            return f"{error.status()}: {error.message()}"
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(one, asked))
+    digit = {file: LABELS.split().index(label) for label, file in good.items()}
+    for file, answer in zip(asked, answers, strict=True):
+        if file in digit:
+            assert answer == digit[file]
+        else:
+            assert "INVALID_ARGUMENT" in answer
+            assert bad[file] in answer
+    with tritonclient.grpc.InferenceServerClient(served.grpc) as client:
+        (first,) = client.get_inference_statistics("digits-preprocess").model_stats
+    assert first.execution_count < first.inference_count, "no two were ever prepared together"
+
+
+def test_the_model_itself_is_as_it_was(served: Pod) -> None:
+    assert served.call("/v2/models/digits/ready") == 200
+    with tritonclient.http.InferenceServerClient(served.http) as client:
+        metadata = client.get_model_metadata("digits-pipeline")
+        assert client.get_model_metadata("digits")["inputs"][0]["datatype"] == "FP32"
+    assert metadata["inputs"] == [{"name": "picture", "datatype": "BYTES", "shape": [-1, 1]}]
+
+
+@pytest.mark.parametrize("pixel_format", ["RGB888", "YUV420SP"])
+def test_a_chip_with_aipp_is_sent_pixels(tmp_path: Path, pixel_format: str) -> None:
+    """No softmax here: the labels are those of the model itself."""
+    how = Preprocessing(pixel_format, 40, 36, None, MEAN, STD, False, None)
+    plan = plan_aipp(how, [Tensor("input", "FP32", (3, 32, 32), "NCHW")])
+    (tmp_path / "aipp.conf").write_text(plan.text)
+    flags = ["--input_shape=input:-1,3,32,32", "--dynamic_batch_size=1,2,4,8"]
+    om = convert(tmp_path, *flags, f"--insert_op_conf={tmp_path / 'aipp.conf'}")
+    spec: dict[str, Any] = {
+        "conversion": {
+            "preprocessing": {
+                "pixelFormat": pixel_format,
+                "source": {"height": 40, "width": 36},
+                "mean": list(MEAN),
+                "std": list(STD),
+            }
+        },
+        "serving": {"pipeline": {"decode": "JPEG"}},
+    }
+    (served,) = plan.inputs
+    made = an_artifact(
+        file=om.name,
+        inputs=(tensor("input", *served.dims, data_type=served.data_type),),
+        outputs=(tensor("logits", 10),),
+    )
+    model = rendered(spec, made, file=om, labels=LABELS)
+    env = {**Node(tmp_path).env, "PATH": image_path()}
+    files = digits((80, 100), "JPEG")
+    with pod(tmp_path / "pod", model, env=env) as running:
+        running.wait_ready()
+        got = ask(running, "http", list(files.values())[:8])
+        sent = [encode_pixels(to_source(decode(one), how), pixel_format) for one in files.values()]
+        np.testing.assert_array_equal(got, infer(running, np.stack(sent[:8])))
+        named = ask(running, "grpc", [files["seven"]], classes=1)
+    assert named.reshape(-1)[0].decode().endswith(":7:seven")
