@@ -78,12 +78,16 @@ def load_picture(path: Path, *, height: int, width: int, how: Preprocessing) -> 
 
 @dataclass(frozen=True)
 class Contract:
-    """What the served model wants and gives, as its metadata says."""
+    """What the served model wants and gives, as its metadata says.
+
+    `takes_files` is true of a pipeline (`serving.pipeline`): the server unpacks and resizes.
+    """
 
     input_name: str
     output_name: str
     height: int
     width: int
+    takes_files: bool = False
 
 
 def read_contract(client: Any, model: str) -> Contract:
@@ -99,6 +103,8 @@ def read_contract(client: Any, model: str) -> Contract:
         ) from error
     inputs, outputs = metadata["inputs"], metadata["outputs"]
     shape = inputs[0]["shape"]
+    if len(inputs) == 1 and inputs[0]["datatype"] == "BYTES":
+        return Contract(inputs[0]["name"], outputs[0]["name"], 0, 0, takes_files=True)
     if len(inputs) != 1 or inputs[0]["datatype"] != "FP32" or len(shape) != 4 or shape[1] != 3:
         raise PredictError(
             f"model {model!r} takes {inputs}; this example sends one FP32 tensor [N, 3, H, W]"
@@ -106,14 +112,26 @@ def read_contract(client: Any, model: str) -> Contract:
     return Contract(inputs[0]["name"], outputs[0]["name"], int(shape[2]), int(shape[3]))
 
 
+def what_is_sent(path: Path, contract: Contract, how: Preprocessing) -> NDArray[Any]:
+    """Return one picture as the model takes it: the file itself, or the network's input."""
+    if not contract.takes_files:
+        pixels = load_picture(path, height=contract.height, width=contract.width, how=how)
+        return preprocess(pixels[None], how)
+    try:
+        return np.array([[path.read_bytes()]], dtype=np.object_)
+    except OSError as error:
+        raise PredictError(f"{path}: {error.strerror}") from error
+
+
 def predict(
-    client: Any, model: str, *, contract: Contract, tensor: NDArray[np.float32], top: int
+    client: Any, model: str, *, contract: Contract, tensor: NDArray[Any], top: int
 ) -> list[tuple[str, float]]:
     """Return the best (label, score) pairs; the server picks them itself (class_count)."""
     from tritonclient.http import InferInput, InferRequestedOutput
     from tritonclient.utils import InferenceServerException
 
-    request = InferInput(contract.input_name, list(tensor.shape), "FP32")
+    kind = "BYTES" if contract.takes_files else "FP32"
+    request = InferInput(contract.input_name, list(tensor.shape), kind)
     request.set_data_from_numpy(tensor)
     wanted = InferRequestedOutput(contract.output_name, class_count=top)
     try:
@@ -155,8 +173,7 @@ def run(arguments: argparse.Namespace) -> None:
             large = contract.height >= IMAGENET_SIDE
             how = PRESETS[arguments.preset or ("imagenet" if large else "digits")]
             for path in arguments.pictures:
-                pixels = load_picture(path, height=contract.height, width=contract.width, how=how)
-                tensor = preprocess(pixels[None], how)
+                tensor = what_is_sent(path, contract, how)
                 best = predict(
                     client, arguments.model, contract=contract, tensor=tensor, top=arguments.top
                 )

@@ -9,6 +9,13 @@ from tests.cluster.rule_cases import case, one
 AIPP: dict[str, Any] = {
     "conversion.preprocessing": {"pixelFormat": "RGB888", "source": {"height": 32, "width": 32}}
 }
+TENSOR = {"dataType": "FP32", "dims": [3, 8, 8]}
+GRAPH: dict[str, Any] = {
+    "accelerator.chip": "GPU",
+    "model.format": "OneFlow",
+    "model.inputs": [{"name": "INPUT_0", **TENSOR}],
+    "model.outputs": [{"name": "OUTPUT_0", **TENSOR}],
+}
 ON_CHIP = "remove mean, std and swapRedBlue from serving.pipeline; conversion.preprocessing does"
 RAW = "write conversion.preprocessing by its fields, or remove serving.pipeline"
 
@@ -51,5 +58,11 @@ PIPELINE_RULES = [
         refused={"conversion.preprocessing": {"rawAIPP": "aipp_op {}"}, "serving.pipeline": {}},
         message=RAW,
         accepted={**AIPP, "serving.pipeline": {}},
+    ),
+    case(
+        "OneFlow's image is somebody else's",
+        refused={**GRAPH, "serving.pipeline": {"std": [255]}},
+        message="remove serving.pipeline; OneFlow's image",
+        accepted=GRAPH,
     ),
 ]

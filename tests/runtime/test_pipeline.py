@@ -14,6 +14,7 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from PIL import Image
+from samples import predict
 from tests.runtime.image_python import image_path
 from tests.runtime.rendered import rendered
 from tests.runtime.server import DIGITS, Pod, pod
@@ -216,3 +217,13 @@ def test_a_chip_with_aipp_is_sent_pixels(tmp_path: Path, pixel_format: str) -> N
         np.testing.assert_array_equal(got, infer(running, np.stack(sent[:8])))
         named = ask(running, "grpc", [files["seven"]], classes=1)
     assert named.reshape(-1)[0].decode().endswith(":7:seven")
+
+
+def test_the_example_client_sends_files(served: Pod, capsys: pytest.CaptureFixture[str]) -> None:
+    address = ["--url", served.http, "--model", "digits-pipeline"]
+    picture = DIGITS / "pictures/seven.png"
+    assert predict.main([*address, str(picture)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["1", "seven"]
+    for wrong, said in ((DIGITS / "labels.txt", "no picture"), (DIGITS / "none.png", "No such")):
+        assert predict.main([*address, str(wrong)]) == 1
+        assert said in capsys.readouterr().err

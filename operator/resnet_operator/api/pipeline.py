@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, cel, rule
+from resnet_operator.api.oneflow import IS_ONEFLOW
 
 # What Pillow unpacks without a warning of its own.
 MOST_PIXELS = 89_478_485
@@ -87,5 +88,9 @@ PIPELINE_RULES = (
         f"!({HAS} && {PREPROCESSED}) || !has(self.conversion.preprocessing.rawAIPP)",
         "write conversion.preprocessing by its fields, or remove serving.pipeline; rawAIPP does "
         "not tell what is to be sent",
+    ),
+    rule(
+        f"!({HAS} && {IS_ONEFLOW})",
+        "remove serving.pipeline; OneFlow's image is not made for its Python steps",
     ),
 )
