@@ -49,8 +49,8 @@ def rendered(spec: dict[str, Any], artifact: Artifact, *, file: Path, labels: st
     volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
     files = {}
     for mount in template["spec"]["containers"][0]["volumeMounts"]:
-        if not mount["mountPath"].startswith("/models/"):
-            continue
+        if "projected" not in volumes[mount["name"]]:
+            continue  # what the init container puts there
         for source in volumes[mount["name"]]["projected"]["sources"]:
             content = source["configMap"]
             data = revision if content["name"] == REVISION else runtime_data()

@@ -20,6 +20,8 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from samples import predict
+from tests.runtime.image_python import image_path
+from tests.runtime.rendered import rendered
 from tests.runtime.server import DIGITS, ROOT, RUNTIME, Pod, free_ports, libpython, triton_home
 from tests.unit.controller.builders import a_meta, a_settings, an_artifact, resolved
 
@@ -27,7 +29,6 @@ from resnet_jobs.download import unpack_artifact
 from resnet_jobs.oneflow_model import pack
 from resnet_operator.artifact import TensorInfo
 from resnet_operator.render.serving import pod_template
-from resnet_operator.render.triton import config_pbtxt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,12 @@ class OneFlowPod(Pod):
             inputs=(TensorInfo.from_json(INPUT),),
             outputs=(TensorInfo.from_json(OUTPUT),),
         )
-        self._lay_out(config or config_pbtxt(resolved=decided, artifact=artifact, has_labels=True))
+        labels = (DIGITS / "labels.txt").read_text()
+        repository = rendered(spec, artifact, file=folder, labels=labels)
+        repository.lay_out(folder / "models")
+        if config:
+            (folder / "models" / NAME / "config.pbtxt").write_text(config)
+        self._lay_out()
         template = pod_template(
             service=a_meta(),
             resolved=decided,
@@ -94,7 +100,7 @@ class OneFlowPod(Pod):
                 env={**os.environ, **self._environment(), "NVIDIA_VISIBLE_DEVICES": gpus},
             )
 
-    def _lay_out(self, config: str) -> None:
+    def _lay_out(self) -> None:
         """What the kubelet mounts, and what the init container unpacks."""
         launcher, model = self.folder / "launcher", self.folder / "models" / NAME
         no_cache = shutil.ignore_patterns("__pycache__")
@@ -106,8 +112,6 @@ class OneFlowPod(Pod):
         (saved / "model.mlir").write_text("a stand-in has no graph of OneFlow's\n")
         pack(saved, self.folder / "model.tar")
         unpack_artifact(self.folder / "model.tar", model / "1/model", remove=True)
-        (model / "config.pbtxt").write_text(config)
-        shutil.copy(DIGITS / "labels.txt", model)
         backends = self.folder / "backends"
         (backends / "oneflow").mkdir(parents=True)
         shutil.copy(STAND_IN / "model.py", backends / "oneflow")
@@ -115,10 +119,9 @@ class OneFlowPod(Pod):
 
     def _environment(self) -> dict[str, str]:
         home = triton_home()
-        path = [str(STAND_IN), str(Path(sys.prefix) / "bin"), str(home / "bin"), os.environ["PATH"]]
         local = [f"--{kind}-address=127.0.0.1" for kind in ("http", "grpc", "metrics")]
         return {
-            "PATH": os.pathsep.join(path),
+            "PATH": os.pathsep.join([str(STAND_IN), image_path()]),
             "LD_LIBRARY_PATH": os.pathsep.join([str(home / "lib"), str(libpython().parent)]),
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder),
@@ -238,6 +241,31 @@ def test_requests_are_gathered(batching: Pod, tensors: Any, expected: Any) -> No
             np.testing.assert_allclose(found, expected[index : index + 1], atol=1e-4)
     assert "with 2 GPUs" in batching.log
     assert "xrt 'tensorrt' has no effect" in batching.log
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    changes = {
+        "serving": {
+            "batching": {"maxBatchSize": 4},
+            "pipeline": {"mean": [78], "std": [96], "softmax": True},
+        }
+    }
+    with oneflow_pod(tmp_path_factory.mktemp("pipeline"), changes=changes) as running:
+        yield running.wait_ready()
+
+
+def test_a_picture_file_through_an_ensemble(pipeline: Pod) -> None:
+    """As the guide's title promises: model pipelines, around OneFlow's backend."""
+    pictures = sorted((DIGITS / "pictures").glob("*.png"))[:4]
+    files = np.array([[path.read_bytes()] for path in pictures], dtype=np.object_)
+    request = tritonclient.http.InferInput("picture", list(files.shape), "BYTES")
+    request.set_data_from_numpy(files)
+    wanted = tritonclient.http.InferRequestedOutput("OUTPUT_0", class_count=1)
+    with tritonclient.http.InferenceServerClient(pipeline.http) as client:
+        answer = client.infer(f"{NAME}-pipeline", [request], outputs=[wanted])
+    found = [item.decode().split(":")[2] for item in answer.as_numpy("OUTPUT_0").reshape(-1)]
+    assert found == [path.stem for path in pictures]
 
 
 FAILURES = [
