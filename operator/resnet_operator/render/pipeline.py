@@ -2,7 +2,7 @@
 
 Triton gets `<name>-preprocess` (Python: file to tensor), `<name>-softmax` where it is asked for,
 and `<name>-pipeline`, an ensemble that leads through them; `<name>` itself stays as it is
-(docs/decisions/033). Called by `render.serving`. Without `serving.pipeline` all of it is empty.
+(docs/decisions/036). Called by `render.serving`. Without `serving.pipeline` all of it is empty.
 """
 
 from __future__ import annotations

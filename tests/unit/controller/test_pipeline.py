@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from google.protobuf import text_format
-from tests.unit.controller.builders import a_settings, an_artifact, resolved, tensor
+from tests.unit.controller.builders import a_settings, an_artifact, condition, resolved, tensor
+from tests.unit.controller.world import World
 from tritonclient.grpc import model_config_pb2
 
+from resnet_operator.api.status import as_status
 from resnet_operator.artifact import Artifact
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.observed import Meta
@@ -237,3 +239,35 @@ def test_every_file_that_is_mounted_is_there() -> None:
         for source in sources:
             there = revision["data"] if source["configMap"]["name"] == "r" else runtime_data()
             assert {item["key"] for item in source["configMap"]["items"]} <= set(there)
+
+
+# What the object goes through.
+
+
+def test_a_pipeline_comes_and_goes_without_a_conversion() -> None:
+    world = World().serve()
+    before, key, jobs = world.revision, world.key, world.names_of("Job")
+    assert "pipeline" not in world.status["model"]
+    world.change({"serving": {"pipeline": FLOAT}})
+    world.reconcile()
+    assert world.status["model"]["pipeline"] == "resnet50-pipeline"
+    assert as_status(world.status)["model"]["pipeline"] == "resnet50-pipeline"
+    assert world.revision != before
+    assert world.key == key
+    assert world.names_of("Job") == jobs
+    world.change({"serving": {"pipeline": None}})
+    world.reconcile()
+    assert "pipeline" not in world.status["model"]
+    assert world.revision == before
+
+
+def test_a_pipeline_that_does_not_fit_leaves_the_pods_alone() -> None:
+    world = World().serve()
+    before = world.body("Deployment")
+    world.change({"serving": {"pipeline": {}}})
+    world.reconcile()
+    ready = condition(world.status, "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
+    assert ready["message"].startswith("write serving.pipeline.mean and std")
+    assert condition(world.status, "Available")["status"] == "True"
+    assert world.body("Deployment") == before
