@@ -23,6 +23,7 @@ from resnet_jobs.progress import say
 from resnet_jobs.quantization import check_order, plan_quantization
 from resnet_jobs.report import check_fits
 from resnet_jobs.spec_fields import invalid
+from resnet_jobs.torch_model import prepare_torch
 from resnet_jobs.workspace import write_json
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     """Success message: what a client must send and will get."""
     if spec.format == "OneFlow":
         return prepare_oneflow(spec, workspace)
+    if spec.compiles_at_load:
+        return prepare_torch(spec, workspace)
     check_order(spec)
     atc.check_options(spec)
     if spec.format == "OM":

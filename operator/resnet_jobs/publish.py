@@ -13,6 +13,7 @@ from resnet_jobs.known import index
 from resnet_jobs.progress import say
 from resnet_jobs.store import Manifest, Store, blob_path, from_document
 from resnet_jobs.sweep import Keep, tidy
+from resnet_jobs.torch_model import file_name
 from resnet_jobs.workspace import read_json
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
         return workspace.packed_folder, workspace.packed_folder.name
     if spec.format == "OM":
         return workspace.fetched, workspace.compiled_model.name
+    if spec.compiles_at_load:
+        return workspace.fetched, file_name(spec)
     return workspace.model, workspace.model.name
 
 

@@ -50,6 +50,8 @@ DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_LOOPS = 100
 FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript", "OneFlow")
+EXPORTED = ("PyTorch", "TorchScript")
+RUNTIMES = ("TorchAIE",)
 HOST_ARCHITECTURES = ("amd64", "arm64")
 OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8")
 
@@ -86,6 +88,7 @@ class JobSpec:
     loops: int
     validation_key: str | None
     served: ServedModel | None
+    runtime: str | None = None  # only one that is served without a conversion
 
     @property
     def is_cpu(self) -> bool:
@@ -94,12 +97,19 @@ class JobSpec:
     @property
     def has_export(self) -> bool:
         """Whether a container with torch turns the source into ONNX first."""
-        return self.format in ("PyTorch", "TorchScript")
+        return self.format in EXPORTED and self.runtime is None
 
     @property
     def is_compiled(self) -> bool:
         """Whether ATC makes the artifact; else the source is served as it came."""
+        if self.compiles_at_load:
+            return False
         return not self.is_cpu and self.format not in ("OM", "OneFlow")
+
+    @property
+    def compiles_at_load(self) -> bool:
+        """Whether the serving pod compiles PyTorch files itself, and wants them as they came."""
+        return self.runtime == "TorchAIE"
 
 
 def parse_job(text: str | None) -> JobSpec:
@@ -138,6 +148,7 @@ def parse_job(text: str | None) -> JobSpec:
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),
         served=parse_served(Fields(job, "RESNET_JOB").child("model")),
+        runtime=Fields(job, "spec.serving").choice("runtime", RUNTIMES),
     )
     _check_format(spec)
     return spec
@@ -172,6 +183,11 @@ def _check_format(spec: JobSpec) -> None:
         raise invalid(
             f"spec.accelerator.chip {spec.chip} cannot run format {spec.format}: OneFlow runs on a "
             "GPU, or on the CPU with OpenVINO, and a GPU runs OneFlow only"
+        )
+    if spec.compiles_at_load and (spec.format not in EXPORTED or spec.chip in ("CPU", "GPU")):
+        raise invalid(
+            "spec.serving.runtime TorchAIE compiles PyTorch and TorchScript for Ascend chips, and "
+            f"this is {spec.format} for {spec.chip}: remove it"
         )
     if spec.pytorch is not None and spec.format != "PyTorch":
         raise invalid(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.jobs.stores import kind  # noqa: F401 - a fixture
 
+from resnet_jobs import driver
 from resnet_jobs.clock import Clock
 from resnet_jobs.spec import JobSpec, parse_job
 from resnet_jobs.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
+PYTHON = "/usr/bin/python3"  # where Debian's python3-torch lies
 ORDER: dict[str, Any] = {
     "uri": "pvc://models/resnet.onnx",
     "sha256": None,
@@ -93,3 +96,17 @@ def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping
         monkeypatch.setenv("RESNET_CREDENTIALS", str(folder))
 
     return write
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """(folder with the files of torch_files.py, what it found out about the networks)."""
+    folder = tmp_path_factory.mktemp("torch")
+    script = Path(__file__).with_name("torch_files.py")
+    done = subprocess.run(
+        [PYTHON, "-B", str(script), str(folder), str(Path(driver.__file__).parents[1])],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"devkit/torch.sh installs torch\n{done.stderr}"
+    return folder, json.loads(done.stdout)

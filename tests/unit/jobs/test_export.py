@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from tests.unit.jobs import models
+from tests.unit.jobs.conftest import PYTHON
 
 from resnet_jobs.driver import export as driver
 from resnet_jobs.driver.checkpoint import PLANS, MisfitError, check_fits, guess, strip_prefix
@@ -33,24 +34,8 @@ if TYPE_CHECKING:
 
     from resnet_jobs.spec import JobSpec
 
-PYTHON = "/usr/bin/python3"  # where Debian's python3-torch lies
-HERE = Path(__file__).parent
-PACKAGE = Path(driver.__file__).parents[1]
 NETWORK = {"architecture": "resnet18", "classes": 5}
 SMALL = {"input": [3, 64, 64]}
-
-
-@pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """(folder with the files of torch_files.py, what it found out about the networks)."""
-    folder = tmp_path_factory.mktemp("torch")
-    done = subprocess.run(
-        [PYTHON, "-B", str(HERE / "torch_files.py"), str(folder), str(PACKAGE)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, f"devkit/torch.sh installs torch\n{done.stderr}"
-    return folder, json.loads(done.stdout)
 
 
 class Container:
@@ -479,4 +464,6 @@ def test_a_cut_off_sample_is_another_attempts_matter(workspace: Workspace) -> No
 def test_the_driver_needs_no_package() -> None:
     """Loaded as the folder of scripts it is in the container, by another Python than ours."""
     code = "import driver.export, driver.checkpoint, driver.export_inputs, driver.torch_source"
-    subprocess.run([sys.executable, "-S", "-c", code], cwd=PACKAGE, check=True)
+    subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=Path(driver.__file__).parents[1], check=True
+    )
