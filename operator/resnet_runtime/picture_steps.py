@@ -20,6 +20,10 @@ KINDS: Dict[str, Tuple[str, ...]] = {
     "JPEG": ("JPEG",),
     "PNG": ("PNG",),
 }
+# A progressive JPEG is gone through once for each scan, and an empty scan of a large picture takes
+# a few bytes: megabytes of them are hours. Cameras and optimisers write about ten.
+MOST_SCANS = 100
+SCAN = b"\xff\xda"  # the marker; in a scan's own data a 0 stands behind every 0xff
 LONGEST = 100  # sides; a strip beyond that would be resized to gigabytes
 # RGB to YUV, full-range BT.601, as AIPP turns it back; in 1/256.
 CSC_MATRIX = ((256, 0, 359), (256, -88, -183), (256, 454, 0))
@@ -69,6 +73,8 @@ class Steps:
             raise PictureError(
                 "{} bytes are more than the {} that are allowed".format(len(data), self.max_bytes)
             )
+        if data.startswith(b"\xff\xd8") and data.count(SCAN) > MOST_SCANS:
+            raise PictureError("a JPEG of more than {} scans".format(MOST_SCANS))
         try:
             with Image.open(io.BytesIO(data), formats=self.kinds) as picture:
                 # Only the header has been read: nothing of this size exists yet.

@@ -10,9 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from onnx import TensorProto, helper
 from PIL import Image
 from samples import predict
 from tests.runtime.image_python import image_path
@@ -217,6 +220,27 @@ def test_a_chip_with_aipp_is_sent_pixels(tmp_path: Path, pixel_format: str) -> N
         np.testing.assert_array_equal(got, infer(running, np.stack(sent[:8])))
         named = ask(running, "grpc", [files["seven"]], classes=1)
     assert named.reshape(-1)[0].decode().endswith(":7:seven")
+
+
+def test_a_network_of_half_precision(tmp_path: Path) -> None:
+    network = onnx.load(DIGITS / "digits-resnet.onnx")
+    cast = helper.make_node("Cast", ["half"], ["input"], name="cast", to=TensorProto.FLOAT)
+    network.graph.node.insert(0, cast)
+    del network.graph.input[:]
+    half = helper.make_tensor_value_info("half", TensorProto.FLOAT16, ["N", 3, 32, 32])
+    network.graph.input.append(half)
+    onnx.save(network, tmp_path / "half.onnx")
+    made = an_artifact(
+        file="model.onnx",
+        inputs=(tensor("half", 3, 32, 32, data_type="FP16"),),
+        outputs=(tensor("logits", 10),),
+    )
+    files = list(digits((64, 64), "JPEG").values())[:8]
+    session = onnxruntime.InferenceSession(tmp_path / "half.onnx")
+    want = session.run(None, {"half": prepared(files).astype(np.float16)})[0]
+    model = rendered(CPU, made, file=tmp_path / "half.onnx", labels=None)
+    with pod(tmp_path / "pod", model, env={"PATH": image_path()}) as running:
+        np.testing.assert_allclose(ask(running.wait_ready(), "http", files), softmax(want), 1e-3)
 
 
 def test_the_example_client_sends_files(served: Pod, capsys: pytest.CaptureFixture[str]) -> None:

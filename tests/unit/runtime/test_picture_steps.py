@@ -120,6 +120,7 @@ BAD = [
     ("a bomb is not unpacked", bomb(60000, 60000), "pixels"),
     ("one pixel too many", bomb(1001, 1000), "1001x1000 pixels are more than the 1000000 that"),
     ("a strip", saved(Image.new("RGB", (1000, 9))), "are a strip"),
+    ("scans without end", saved(EVEN, "JPEG", progressive=True) * 11, "of more than 100 scans"),
     ("too many bytes", saved(EVEN) + b" " * 300_000, "bytes are more than the 300000 that"),
 ]
 
