@@ -77,9 +77,9 @@ def choose(
     asked = desired if desired and not gate.holds else live_revision(observed)
     if pin:
         return _pinned(observed, asked, desired, gate, memory, pin)
-    good = _good(observed, memory, but=asked)
     mark = memory.failed
-    if mark and asked and good and mark.name == asked.name and _stands(mark, observed, resolved):
+    stands = mark and asked and mark.name == asked.name and _stands(mark, observed, resolved)
+    if mark and stands and (good := _good(observed, memory, but=asked)):
         return _back(resolved, memory, good, mark)
     if mark and desired and not gate.holds:
         # The spec has moved on, or it is to be tried again.
@@ -98,11 +98,11 @@ def roll_back(
     target, memory, options = choice.target, choice.memory, resolved.rollout
     if target is None or choice.pinned or not (options.rolls_back and wanted_replicas(resolved)):
         return choice
-    good = _good(observed, memory, but=target)
-    if good is None or good_revision(observed, memory) == target.name:
-        return choice
     found = _fault(observed, target.name, problem)
-    if found is None:
+    if found is None or good_revision(observed, memory) == target.name:
+        return choice
+    good = _good(observed, memory, but=target)
+    if good is None:
         return choice
     mark = Failed(
         name=target.name,
