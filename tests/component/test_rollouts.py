@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from tests.component.client import ApiError
 from tests.component.objects import service
 from tests.component.world import condition_of, until
 
@@ -70,8 +72,13 @@ async def pods_of(world: World, name: str) -> list[Body]:
 
 
 async def pod_of(world: World, name: str) -> Body:
+    """Wait for a pod of a revision and for what the scheduler says of it, which comes but once."""
+
     async def first() -> Body | None:
-        return next(iter(await pods_of(world, name)), None)
+        for pod in await pods_of(world, name):
+            if any(c["type"] == "PodScheduled" for c in pod["status"].get("conditions") or ()):
+                return pod
+        return None
 
     pod: Body = await until(first, what=f"a pod of {name}")
     return pod
@@ -81,19 +88,28 @@ async def say(world: World, pod: Body, status: Body) -> None:
     await world.patch("Pod", pod["metadata"]["name"], {"status": status}, status=True)
 
 
-async def has_no_node(world: World, name: str) -> None:
-    """Have the scheduler say that no node has a free chip for the pod of a revision."""
+async def finds_no_chip(world: World, name: str) -> None:
+    """Have the scheduler say that no node has a free chip, until the rollout is one by one."""
     condition = {
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
         "message": NO_CHIP,
     }
-    await say(world, await pod_of(world, name), {"conditions": [condition]})
+
+    async def is_told() -> bool:
+        for pod in await pods_of(world, name):
+            await say(world, pod, {"conditions": [condition]})
+        return bool((await status_of(world))["rollout"]["mode"] == "Replace")
+
+    await until(is_told, what="one out, one in")
 
 
-async def crashes(world: World, name: str, times: int) -> None:
-    """Have the pod of a revision fail to load its model for so many times."""
+async def crashes(world: World, name: str, times: int, reason: str) -> None:
+    """Have the pod of a revision fail to load its model so often, until Ready says the reason.
+
+    The scheduler has its own say now and then, for there is no node.
+    """
     end = {"exitCode": 1, "reason": "Error", "message": LOAD_FAILED}
     state = {
         "name": "triton",
@@ -106,7 +122,15 @@ async def crashes(world: World, name: str, times: int) -> None:
     }
     scheduled = {"type": "PodScheduled", "status": "True", "reason": None, "message": None}
     status = {"phase": "Running", "conditions": [scheduled], "containerStatuses": [state]}
-    await say(world, await pod_of(world, name), status)
+
+    async def is_told() -> bool:
+        for pod in await pods_of(world, name):
+            with contextlib.suppress(ApiError):  # it has just gone
+                await say(world, pod, status)
+        ready = condition_of(await world.get("ResNetService", NAME), "Ready")
+        return ready.get("reason") == reason
+
+    await until(is_told, what=f"Ready to say {reason}")
 
 
 async def status_of(world: World) -> Body:
@@ -150,14 +174,8 @@ async def test_without_a_free_chip_one_goes_out_and_the_waiting_pod_comes_in(
     await change(serving, {"rollout": {"surgeWaitSeconds": 1}})
     new = await new_revision(serving, 7)
     waiting = await pod_of(serving, new)
-    await has_no_node(serving, new)
-    said = await serving.becomes(
-        "ResNetService",
-        NAME,
-        lambda b: b["status"]["rollout"]["mode"] == "Replace",
-        what="one out, one in",
-    )
-    assert said["status"]["rollout"]["reason"] == f"no free {RESOURCE}"
+    await finds_no_chip(serving, new)
+    assert (await status_of(serving))["rollout"]["reason"] == f"no free {RESOURCE}"
 
     async def old_pods_are_gone() -> bool:
         return not await pods_of(serving, old)
@@ -167,6 +185,7 @@ async def test_without_a_free_chip_one_goes_out_and_the_waiting_pod_comes_in(
     await serving.is_ready(NAME)
     live = await serving.get("Deployment", NAME)
     assert live["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    await serving.operators[0].idle()
     mark = len(serving.proxy.calls)
     serving.operators[0].look_at_all()
     await serving.operators[0].idle()
@@ -177,11 +196,11 @@ async def test_a_broken_revision_is_rolled_back(serving: World) -> None:
     good = await revision(serving)
     (pod,) = await pods_of(serving, good)
     bad = await new_revision(serving, 7)
-    await crashes(serving, bad, 1)
+    await crashes(serving, bad, 1, "ModelLoadFailed")
     said = await serving.condition(NAME, "Ready", "False", "ModelLoadFailed")
     assert said["message"] == "Triton cannot load the model"
     assert await revision(serving) == bad
-    await crashes(serving, bad, 2)
+    await crashes(serving, bad, 2, "RolledBack")
     status = await is_rolled_back(serving, good)
     assert status["revisions"]["serving"] == good
     assert status["revisions"]["desired"] == bad
@@ -201,7 +220,7 @@ async def test_a_broken_revision_is_rolled_back(serving: World) -> None:
 async def test_a_rollback_outlives_the_operator(serving: World) -> None:
     good = await revision(serving)
     bad = await new_revision(serving, 7)
-    await crashes(serving, bad, 2)
+    await crashes(serving, bad, 2, "RolledBack")
     await is_rolled_back(serving, good)
     before = await status_of(serving)
     await serving.operators[0].kill()
@@ -219,9 +238,9 @@ async def test_killed_between_the_rollback_and_its_status(serving: World) -> Non
     """The mark is in the patch that rolls back: the next operator says what this one could not."""
     good = await revision(serving)
     bad = await new_revision(serving, 7)
-    await serving.condition(NAME, "Ready", "False", "RollingOut")
+    await serving.condition(NAME, "Ready", "False")
     status = await status_of(serving)
-    await crashes(serving, bad, 2)
+    await crashes(serving, bad, 2, "RolledBack")
     await is_rolled_back(serving, good)
     await serving.operators[0].kill()
     await serving.patch(
@@ -235,7 +254,7 @@ async def test_killed_between_the_rollback_and_its_status(serving: World) -> Non
 async def test_the_retry_annotation_and_a_new_spec_try_again(serving: World) -> None:
     good = await revision(serving)
     bad = await new_revision(serving, 7)
-    await crashes(serving, bad, 2)
+    await crashes(serving, bad, 2, "RolledBack")
     await is_rolled_back(serving, good)
     await serving.patch(
         "ResNetService", NAME, {"metadata": {"annotations": {names.RETRY: "once more"}}}
@@ -247,7 +266,7 @@ async def test_the_retry_annotation_and_a_new_spec_try_again(serving: World) -> 
         lambda b: b["status"]["lastHandledRetry"] == "once more",
         what="the retry to be acknowledged",
     )
-    await crashes(serving, bad, 2)
+    await crashes(serving, bad, 2, "RolledBack")
     await is_rolled_back(serving, good)
     third = await new_revision(serving, 8)
     await serving.is_ready(NAME)
@@ -258,7 +277,7 @@ async def test_the_retry_annotation_and_a_new_spec_try_again(serving: World) -> 
 async def test_hold_leaves_the_broken_revision(serving: World) -> None:
     await change(serving, {"rollout": {"onFailure": "Hold"}})
     bad = await new_revision(serving, 7)
-    await crashes(serving, bad, 9)
+    await crashes(serving, bad, 9, "ModelLoadFailed")
     await serving.condition(NAME, "Ready", "False", "ModelLoadFailed")
     await serving.operators[0].idle()
     assert await revision(serving) == bad
