@@ -175,8 +175,12 @@ def declared_digest(
         ),
         "artifact": artifact_sha256,
     }
+    if resolved.format is ModelFormat.ONEFLOW:
+        # The same graph, and so the same artifact, declared otherwise: another config.pbtxt.
+        declared |= spec.model.model_dump(mode="json", include={"inputs", "outputs"})
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
-        declared["settings"] = settings.model_dump(mode="json", include=OF_THE_PODS) | {
+        of_gpus = {"gpu_runtime_class_name"} if resolved.chip == GPU else set()
+        declared["settings"] = settings.model_dump(mode="json", include=OF_THE_PODS | of_gpus) | {
             "store": settings.store.place()
         }
     return digest(declared, 10)

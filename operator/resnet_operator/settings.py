@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     # Beside the dialect's own; the longest prefix wins.
     chip_resources: dict[str, str] = Field(default_factory=dict)
     runtime_class_name: str = ""
+    gpu_runtime_class_name: str = ""
     scheduler_name: str = ""
     device_group: int = 1000
     # Whether HTTPRoutes are watched and made; without it the chart gives no right to.

@@ -28,6 +28,7 @@ EVERYTHING: Manifest = {
     },
     "store": {"type": "SharedClaim", "claimName": "artifacts", "storageClassName": "fast"},
     "runtimeClassName": "ascend",
+    "gpuRuntimeClassName": "nvidia",
     "schedulerName": "volcano",
     "devices": {"dialect": "HAMi", "selectChip": True, "driver": "HostPath"},
     "gatewayAPI": True,
@@ -197,6 +198,7 @@ def test_settings_of_everything(chart: Chart, monkeypatch: pytest.MonkeyPatch) -
     assert settings.store.type is StoreType.SHARED_CLAIM
     assert settings.store.claim_name == "artifacts"
     assert settings.runtime_class_name == "ascend"
+    assert settings.gpu_runtime_class_name == "nvidia"
     assert (settings.devices.dialect, settings.devices.driver) == (Dialect.HAMI, Driver.HOST_PATH)
     assert settings.devices.select_chip
     assert settings.gateway_api

@@ -12,6 +12,7 @@ from typing import Any
 from resnet_operator.artifact import Artifact
 from resnet_operator.device_settings import Driver
 from resnet_operator.devices import DIALECTS, node_labels
+from resnet_operator.oneflow import GPU
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
@@ -26,7 +27,10 @@ Parts = tuple[dict[str, Any], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceParts:
-    """What is added to the pod and to Triton's container; nothing at all for chip CPU."""
+    """What is added to the pod and to Triton's container; nothing at all for chip CPU.
+
+    A GPU needs no more than its resource and, in some clusters, a runtime class.
+    """
 
     node_selector: dict[str, str]
     affinity: dict[str, Any] | None
@@ -41,7 +45,8 @@ def device_parts(*, resolved: Resolved, artifact: Artifact, settings: Settings) 
     """Return the parts; `affinity` has the user's own in it."""
     users = resolved.spec.serving.affinity
     if not resolved.on_chip:
-        return DeviceParts(node_selector={}, affinity=users)
+        runtime_class = settings.gpu_runtime_class_name if resolved.chip == GPU else ""
+        return DeviceParts(node_selector={}, affinity=users, runtime_class_name=runtime_class)
     table = DIALECTS[settings.devices.dialect]
     selector = node_labels(resolved.chip, settings)
     if table.volcano and artifact.arch in HOST_ARCH:

@@ -11,8 +11,10 @@ from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import TensorInfo
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.render.devices import device_parts
 from resnet_operator.render.triton import config_pbtxt, output_types
-from resnet_operator.resolve import Resolved
+from resnet_operator.resolve import Resolved, declared_digest
+from resnet_operator.settings import Settings
 
 
 def tensor(name: str, *dims: int) -> dict[str, Any]:
@@ -88,6 +90,42 @@ def test_batches(
 def test_another_batch_is_the_same_artifact() -> None:
     larger = on_gpu({"serving": {"batching": {"maxBatchSize": 16}}})
     assert larger.source_key == on_gpu().source_key
+
+
+def digest_of(found: Resolved, settings: Settings | None = None) -> str:
+    return declared_digest(
+        resolved=found,
+        artifact_sha256="a" * 64,
+        labels=None,
+        settings=settings or a_settings(),
+    )
+
+
+def test_another_contract_of_the_same_graph_is_another_revision() -> None:
+    """The tar is the same, config.pbtxt is not."""
+    other = on_gpu({"model": {"outputs": [tensor("OUTPUT_0", 10)]}})
+    assert other.source_key != on_gpu().source_key
+    assert digest_of(other) != digest_of(on_gpu())
+
+
+def test_the_runtime_class_of_gpus() -> None:
+    settings = a_settings(gpu_runtime_class_name="nvidia", runtime_class_name="ascend")
+    parts = device_parts(resolved=on_gpu(), artifact=an_artifact(), settings=settings)
+    assert parts.runtime_class_name == "nvidia"
+    assert parts.node_selector == {}
+    on_cpu = on_gpu({"accelerator": {"chip": "CPU"}})
+    assert not device_parts(
+        resolved=on_cpu, artifact=an_artifact(), settings=settings
+    ).runtime_class_name
+
+
+def test_a_new_runtime_class_restarts_gpus_alone_and_only_if_asked_to() -> None:
+    changed = {"gpu_runtime_class_name": "nvidia"}
+    assert digest_of(on_gpu(), a_settings(**changed)) == digest_of(on_gpu())
+    now = a_settings(adopt_new_defaults="Immediately")
+    then = a_settings(adopt_new_defaults="Immediately", **changed)
+    assert digest_of(on_gpu(), now) != digest_of(on_gpu(), then)
+    assert digest_of(resolved(), now) == digest_of(resolved(), then)
 
 
 def test_on_a_cpu() -> None:
