@@ -109,12 +109,7 @@ class ApiServer:
     def install_crd(self) -> None:
         """Install the committed CRD and wait until it is served."""
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD_FILE))
-        self.kubectl(
-            "wait",
-            "--for=condition=Established",
-            "--timeout=30s",
-            "crd/resnetservices.serving.resnet-operator.io",
-        )
+        wait_established(self.kubectl, "resnetservices.serving.resnet-operator.io")
 
 
 @contextmanager
@@ -156,3 +151,9 @@ def eventually(claim: Callable[[], bool], *, what: str, seconds: float = 20) -> 
     while not claim():
         assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
         time.sleep(0.05)
+
+
+def wait_established(kubectl: Callable[..., str], crd: str) -> None:
+    """Wait until a CRD is served; `kubectl wait` fails at once when it has no conditions yet."""
+    path = '-o=jsonpath={.status.conditions[?(@.type=="Established")].status}'
+    eventually(lambda: kubectl("get", "crd", crd, path) == "True", what=f"the CRD {crd}")

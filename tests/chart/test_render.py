@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.apiserver import CRD_FILE, fresh_namespace
+from tests.apiserver import CRD_FILE, fresh_namespace, wait_established
 from tests.chart.conftest import CHART, Chart, Manifest, only
 
 from resnet_operator import __version__
@@ -122,7 +122,7 @@ def test_everything_on_is_accepted_by_the_api_server(chart: Chart, namespace: st
         chart.server.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(MONITOR_CRDS))
         for crd in MONITOR_CRDS:
             name = crd["metadata"]["name"]  # type: ignore[index]
-            chart.server.kubectl("wait", "--for=condition=Established", f"crd/{name}")
+            wait_established(chart.server.kubectl, str(name))
     accepted_by_the_server(chart, chart.render(EVERYTHING, namespace=namespace))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from devkit.cluster.cluster import Cluster
+from tests.apiserver import wait_established
 from tests.component.client import Access, Api
 from tests.component.objects import ENVIRONMENT
 
@@ -106,7 +107,7 @@ def bare_server() -> Iterator[Path]:
     """Boot etcd and a kube-apiserver and nothing else; yields the kubeconfig."""
     with Cluster.start(mode="api", components=["apiserver"]) as cluster:
         cluster.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        wait_established(cluster.kubectl, "resnetservices.serving.resnet-operator.io")
         yield cluster.kubeconfig
 
 
