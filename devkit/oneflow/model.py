@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class TritonPythonModel:
         xrt = config.get("parameters", {}).get("xrt", {}).get("string_value", "")
         if xrt not in XRT:
             pb_utils.Logger.log_info("xrt tag is unknown, oneflow runtime will be used")
+        # OneFlow's log goes where it runs, and it aborts where that cannot be written.
+        Path("log", socket.gethostname()).mkdir(parents=True, exist_ok=True)
         folder = Path(args["model_repository"], args["model_version"], "model")
         if not folder.is_dir():
             raise _failed(f"unable to find '{folder}' for model instance '{args['model_name']}'")

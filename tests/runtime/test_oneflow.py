@@ -91,10 +91,14 @@ class OneFlowPod(Pod):
             "--metrics-port": metrics,
         }
         (container,) = template["spec"]["containers"]
+        assert container["workingDir"] == "/tmp", "OneFlow makes a folder where it runs"
+        working = folder / "tmp"
+        working.mkdir()
         args = [_replaced(argument, flags) for argument in container["args"]]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, folder / "launcher/launch.py", *args, *more],
+                cwd=working,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment(), "NVIDIA_VISIBLE_DEVICES": gpus},
@@ -194,6 +198,7 @@ def ask(library: Any, client: Any, tensor: Any, *, class_count: int = 0) -> Any:
 def test_the_guide_s_curl(served: Pod) -> None:
     assert served.call("/v2/health/ready") == 200
     assert served.call(f"/v2/models/{NAME}/ready") == 200, "the startup probe"
+    assert list(served.folder.glob("tmp/log/*")), "the log of OneFlow"
 
 
 def test_it_says_that_it_is_a_stand_in(served: Pod) -> None:

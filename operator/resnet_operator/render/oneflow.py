@@ -13,8 +13,10 @@ from resnet_operator.resolve import Resolved
 
 # Triton 21.10, of oneflow-serving 0.0.1, has neither the flags of 2022 and later nor a way to close
 # its admin calls; what has a new default since then is said outright.
-LAUNCHER_ARGS = ("--unrestricted",)
-TRITON_ARGS = (
+TRITON_COMMAND: tuple[str, ...] = (
+    "--unrestricted",
+    "--",
+    "tritonserver",
     "--model-store=/models",
     "--model-control-mode=none",
     "--strict-model-config=true",
@@ -26,6 +28,8 @@ TRITON_ARGS = (
     "--metrics-port=8002",
 )
 UNPACKED = "/unpacked"
+# OneFlow makes a folder `log` where it runs, and ends if it cannot: the root is read-only.
+WORKING_DIR = "/tmp"  # noqa: S108 - an emptyDir of the pod
 
 
 def unpacked(access: ArtifactAccess, *, model: str) -> ArtifactAccess:

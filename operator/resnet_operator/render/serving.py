@@ -41,7 +41,10 @@ MODEL_FILES = {
 RUNTIME_PACKAGE = "resnet_runtime"
 LAUNCHER = "launch.py"
 
-TRITON_ARGS = (
+# After the launcher's own arguments.
+TRITON_COMMAND: tuple[str, ...] = (
+    "--",
+    "tritonserver",
     "--model-repository=/models",
     "--model-control-mode=none",
     "--strict-readiness=true",
@@ -190,9 +193,10 @@ def pod_template(
     access = artifact_access(
         namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
     )
-    is_oneflow = resolved.runtime is Runtime.ONEFLOW
+    triton_command, is_oneflow = TRITON_COMMAND, resolved.runtime is Runtime.ONEFLOW
     if is_oneflow:
         access = oneflow.unpacked(access, model=resolved.model_name)
+        triton_command = oneflow.TRITON_COMMAND
     tls = tls_parts(resolved)
     pipeline = pipeline_parts(
         resolved=resolved,
@@ -224,13 +228,8 @@ def pod_template(
         artifact_command=access.command,
         artifact_mounts=access.init_mounts,
         image=resolved.serving_image,
-        args=[
-            f"--drain-seconds={DRAIN_SECONDS}",
-            *(oneflow.LAUNCHER_ARGS if is_oneflow else ()),
-            *("--", "tritonserver"),
-            *(oneflow.TRITON_ARGS if is_oneflow else TRITON_ARGS),
-            *tls.args,
-        ],
+        args=[f"--drain-seconds={DRAIN_SECONDS}", *triton_command, *tls.args],
+        working_dir=oneflow.WORKING_DIR if is_oneflow else "",
         env=_environment(resolved, devices),
         resources=serving_resources(resolved, shm_bytes + pipeline.memory_bytes),
         model=resolved.model_name,
