@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.rule_cases import case
+from tests.cluster.rule_cases import DEVICE, case
 
 
 def tensors(*names: str) -> list[dict[str, Any]]:
@@ -107,6 +107,12 @@ ONEFLOW_RULES = [
         refused={**GPU, "serving.batching": {"maxBatchSize": 32, "preferredBatchSizes": [8]}},
         message="remove preferredBatchSizes; OneFlow's backend pads every run to maxBatchSize",
         accepted={**GPU, "serving.batching": {"maxBatchSize": 32}},
+    ),
+    case(
+        "GPUs are counted like other chips",
+        refused={**GPU, "serving.resources.limits": {"nvidia.com/gpu": 2}},
+        message=DEVICE,
+        accepted={**GPU, "accelerator.count": 2},
     ),
     case(
         "a setting of another backend",

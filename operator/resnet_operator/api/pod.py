@@ -42,11 +42,12 @@ class LocalObjectReference(ApiModel):
     name: ObjectName = Field(description="Name of a Secret in the object's namespace.")
 
 
+IS_DEVICE = "k.matches('^(huawei|nvidia)[.]com/')"
 NoDeviceResource = cel(
     rule(
-        "(!has(self.requests) || !self.requests.exists(k, k.startsWith('huawei.com/'))) && "
-        "(!has(self.limits) || !self.limits.exists(k, k.startsWith('huawei.com/')))",
-        "remove huawei.com/… from resources; write spec.accelerator.count instead",
+        f"(!has(self.requests) || !self.requests.exists(k, {IS_DEVICE})) && "
+        f"(!has(self.limits) || !self.limits.exists(k, {IS_DEVICE}))",
+        "remove huawei.com/… and nvidia.com/… from resources; write spec.accelerator.count instead",
     )
 )
 QUANTITY = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
