@@ -135,6 +135,8 @@ COPY --from=operator-libraries /opt/libraries /opt/libraries
 COPY templates /opt/resnet-operator/templates
 COPY operator/resnet_runtime /opt/resnet-operator/operator/resnet_runtime
 COPY operator/resnet_operator /opt/resnet-operator/operator/resnet_operator
+# The loader of PyTorch files, which serving pods get from a ConfigMap.
+COPY operator/resnet_jobs/driver /opt/resnet-operator/operator/resnet_jobs/driver
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
 ARG VERSION=0.0.0
 LABEL org.opencontainers.image.title="resnet-operator" \

@@ -34,7 +34,10 @@ EMBEDDED: dict[str, Any] = {
         "registry": "localhost",
         "tag": "dev",
         "converter": converters("localhost/cann-simulator:dev"),
-        "serving": {"OneFlow": "resnet-serving-oneflow"},
+        "serving": {
+            "OneFlow": "resnet-serving-oneflow",
+            "TorchAIE": "resnet-serving-torch",
+        },
         "amct": "amct-simulator",
         "export": "resnet-export",
     },

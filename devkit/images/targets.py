@@ -120,6 +120,7 @@ IMAGES = {
         _main(
             "operator",
             "resnet-operator",
+            "operator/resnet_jobs/driver",
             "operator/resnet_operator",
             "operator/resnet_runtime",
             "templates",
@@ -140,6 +141,14 @@ IMAGES = {
             context="devkit/oneflow",
             inputs=("devkit/oneflow/model.py", "devkit/oneflow/tritonserver"),
             bases={"BASE_IMAGE": "serving-cpu"},
+        ),
+        Image(
+            "serving-torch",
+            "resnet-serving-torch",
+            "devkit/torch_aie/Dockerfile",
+            context="devkit/torch_aie",
+            inputs=("devkit/torch_aie/.dockerignore", "devkit/torch_aie/src"),
+            bases={"TRITON_IMAGE": "triton", "TORCH_IMAGE": "export"},
         ),
     )
 }

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.model_config import check_overrides
 
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
-QUANTIZED_BATCH_SIZES = (8,)
+ONE_BATCH_SIZE = (8,)
 DECLARED = "conversion.batchSizes"
 
 
@@ -39,7 +40,9 @@ def declared_batches(spec: ResNetServiceSpec, model_format: ModelFormat) -> Batc
         batching = spec.serving.batching
         return fitted_batches(spec, ((batching and batching.max_batch_size) or 1,))
     quantized = conversion is not None and conversion.quantization is not None
-    return fitted_batches(spec, QUANTIZED_BATCH_SIZES if quantized else DEFAULT_BATCH_SIZES)
+    # One size is compiled as it is, several as a range, which costs speed on the chip.
+    one = quantized or spec.serving.runtime is Runtime.TORCH_AIE
+    return fitted_batches(spec, ONE_BATCH_SIZE if one else DEFAULT_BATCH_SIZES)
 
 
 def fitted_batches(

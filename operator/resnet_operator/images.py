@@ -6,6 +6,7 @@ Called by `resolve`; `render` asks for the pull secrets. Pure.
 from __future__ import annotations
 
 from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.spec import Conversion, ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.settings import Settings, by_longest_prefix
@@ -36,8 +37,10 @@ def amct_image(conversion: Conversion | None, settings: Settings) -> str | None:
     return image
 
 
-def export_image(model_format: ModelFormat, settings: Settings) -> str | None:
+def export_image(model_format: ModelFormat, settings: Settings, runtime: Runtime) -> str | None:
     if model_format not in {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}:
+        return None
+    if runtime is Runtime.TORCH_AIE:
         return None
     if not settings.export_image:
         raise InvalidSpec(

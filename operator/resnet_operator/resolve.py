@@ -27,6 +27,7 @@ from resnet_operator.rollout_options import RolloutOptions, rollout_options
 from resnet_operator.runtimes import runtime_of
 from resnet_operator.settings import AdoptNewDefaults, Settings
 from resnet_operator.source_key import DECIDING, source_key
+from resnet_operator.torch_aie import LOAD_SECONDS, check_torch_aie, declared_model
 
 # Parts of `serving` that change no pod.
 OUTSIDE_THE_PODS = {
@@ -119,6 +120,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     conversion, batching = spec.conversion, spec.serving.batching
     model_format = _format(spec)
     runtime = runtime_of(spec, model_format)
+    check_torch_aie(spec, runtime, model_format)
+    converts = on_chip and runtime is not Runtime.TORCH_AIE
     batches = declared_batches(spec, model_format)
     is_oneflow = model_format is ModelFormat.ONEFLOW
     devices = device_request(spec, settings) if on_chip else None
@@ -139,9 +142,9 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         format=model_format,
         batch_sizes=batches.sizes,
         small_channel=_small_channel(conversion),
-        amct_image=amct_image(conversion, settings) if on_chip else None,
-        export_image=export_image(model_format, settings),
-        converter_image=converter_image(spec, settings) if on_chip else None,
+        amct_image=amct_image(conversion, settings) if converts else None,
+        export_image=export_image(model_format, settings, runtime),
+        converter_image=converter_image(spec, settings) if converts else None,
         serving_image=serving_image(spec, settings, runtime),
         max_batch_size=batches.largest,
         preferred_batch_sizes=batches.preferred,
@@ -150,7 +153,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         instances=count * (spec.serving.instances_per_chip or 1),
         # Triton 21.10 cannot read the warm-up of later ones.
         warmup=spec.serving.warmup is not Warmup.DISABLED and not is_oneflow,
-        load_timeout_seconds=spec.serving.load_timeout_seconds or 300,
+        load_timeout_seconds=spec.serving.load_timeout_seconds or LOAD_SECONDS[runtime],
         timeout_seconds=(conversion and conversion.timeout_seconds) or 3600,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,
         rollout=rollout_options(spec.rollout),
@@ -178,6 +181,8 @@ def declared_digest(
     if resolved.format is ModelFormat.ONEFLOW:
         # The same graph, and so the same artifact, declared otherwise: another config.pbtxt.
         declared |= spec.model.model_dump(mode="json", include={"inputs", "outputs"})
+    if resolved.runtime is Runtime.TORCH_AIE:
+        declared["model"] = declared_model(spec)
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
         of_gpus = {"gpu_runtime_class_name"} if resolved.chip == GPU else set()
         declared["settings"] = settings.model_dump(mode="json", include=OF_THE_PODS | of_gpus) | {

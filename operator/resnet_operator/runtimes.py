@@ -30,4 +30,8 @@ def _possible(chip: str, model_format: ModelFormat) -> tuple[Runtime, ...]:
     """Return what can serve this, Auto's choice first."""
     if model_format is ModelFormat.ONEFLOW:
         return (Runtime.ONEFLOW,)
-    return (Runtime.ONNX_RUNTIME,) if chip == "CPU" else (Runtime.ASCEND_OM,)
+    if chip == "CPU":
+        return (Runtime.ONNX_RUNTIME,)
+    if model_format in {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}:
+        return (Runtime.ASCEND_OM, Runtime.TORCH_AIE)
+    return (Runtime.ASCEND_OM,)

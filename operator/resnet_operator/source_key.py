@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.names import digest
 
@@ -62,6 +63,8 @@ def source_key(*, uid: str, spec: ResNetServiceSpec) -> str:
     declared |= model.model_dump(
         mode="json", exclude_none=True, include={"pytorch", "quantized", "inputs", "outputs"}
     )
+    if spec.serving.runtime is Runtime.TORCH_AIE:  # the same file, not converted
+        declared["runtime"] = spec.serving.runtime
     if spec.accelerator.slice:
         declared["slice"] = spec.accelerator.slice
     if not _is_pinned(spec):

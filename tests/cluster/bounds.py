@@ -9,6 +9,7 @@ import yaml
 from tests.apiserver import CRD_FILE
 from tests.cluster.manifests import SIBLINGS
 from tests.cluster.oneflow_rule_cases import GPU
+from tests.cluster.torch_aie_rule_cases import AIE, WEIGHTS
 
 from resnet_operator.api.conversion import EXTRA_ARGS
 
@@ -34,6 +35,7 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "model.inputs": {"model.format": "TorchScript"},
     "model.pytorch": {"model.format": "PyTorch"},
     "serving.oneflow": GPU,
+    "serving.precisionPolicy": {**WEIGHTS, **AIE},
     "serving.service.loadBalancerClass": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.loadBalancerSourceRanges": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.loadBalancerSourceRanges[]": {"serving.service": {"type": "LoadBalancer"}},

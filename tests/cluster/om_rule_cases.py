@@ -66,7 +66,7 @@ OM_RULES = [
     case(
         "what is exported tells its outputs",
         refused={**WEIGHTS, **OUTPUTS},
-        message="remove outputs; the exported model tells them itself",
+        message="remove model.outputs; the exported model tells them itself",
         accepted={**OM, **OUTPUTS},
     ),
 ]

@@ -16,6 +16,7 @@ from tests.cluster.pipeline_rule_cases import PIPELINE_RULES
 from tests.cluster.rule_cases import NAME_MESSAGE, NAMES, RuleCase
 from tests.cluster.rule_cases import RULES as GENERAL_RULES
 from tests.cluster.runtime_rule_cases import RUNTIME_RULES
+from tests.cluster.torch_aie_rule_cases import TORCH_AIE_RULES
 
 if TYPE_CHECKING:
     from tests.apiserver import ApiServer
@@ -27,6 +28,7 @@ RULES = (
     + OM_RULES
     + ONEFLOW_RULES
     + RUNTIME_RULES
+    + TORCH_AIE_RULES
     + CONVERSION_RULES
     + PIPELINE_RULES
 )

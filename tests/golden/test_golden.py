@@ -67,7 +67,12 @@ def test_config_is_what_triton_can_parse(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("case", "vector"),
-    [("npu-two-chips", "torchvision-two-chips"), ("r1", "r1"), ("oneflow", "r3")],
+    [
+        ("npu-two-chips", "torchvision-two-chips"),
+        ("r1", "r1"),
+        ("torch-aie", "r0"),
+        ("oneflow", "r3"),
+    ],
 )
 def test_config_equals_the_verified_one(case: str, vector: str) -> None:
     """The vectors were loaded by a real tritonserver; r3 is the guide's, for want of a GPU."""

@@ -190,7 +190,7 @@ class Model(ApiModel):
         default=None,
         description=(
             "The model's outputs, where an OM, a quantized model or a OneFlow graph does not tell "
-            "them."
+            "them, or with runtime TorchAIE."
         ),
     )
 
@@ -217,10 +217,6 @@ class Model(ApiModel):
                 f"has(self.inputs) || {FORMAT} != 'TorchScript'",
                 "write inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]; "
                 "a TorchScript file does not tell how large they are",
-            ),
-            rule(
-                f"!has(self.outputs) || {FORMAT} in ['ONNX', 'OM', 'OneFlow']",
-                "remove outputs; the exported model tells them itself",
             ),
             rule(
                 f"!has(self.inputs) || {FORMAT} != 'ONNX'",

@@ -12,6 +12,7 @@ class Runtime(StrEnum):
     ASCEND_OM = "AscendOM"
     ONNX_RUNTIME = "ONNXRuntime"
     ONEFLOW = "OneFlow"
+    TORCH_AIE = "TorchAIE"
 
 
 def _only(runtime: Runtime, needs: str, message: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ from resnet_operator.api.pod import (
     Tolerations,
 )
 from resnet_operator.api.runtime import Runtime
+from resnet_operator.api.torch_aie import PrecisionPolicy
 
 __all__ = ["Batching", "BatchingMode", "ServiceType", "Serving", "Warmup"]
 
@@ -88,6 +89,11 @@ class Serving(ApiModel):
         default=None,
         description="Triton image with the runtime; default from the operator's settings.",
     )
+    precision_policy: PrecisionPolicy | None = Field(
+        default=None,
+        description="How TorchAIE computes: FP32, FP16 or PREF_FP32 (FP16 where there is no FP32); "
+        "default FP32.",
+    )
     replicas: int = Field(
         default=1, ge=0, le=1000, description="Number of serving pods, 0 stops serving; default 1."
     )
@@ -106,7 +112,10 @@ class Serving(ApiModel):
         default=None, description="Auto runs each batch size once before ready; default Auto."
     )
     load_timeout_seconds: int | None = Field(
-        default=None, ge=10, le=7200, description="Longest time to load the model; default 300."
+        default=None,
+        ge=10,
+        le=7200,
+        description="Longest time to load the model; default 300, and 1800 where loading compiles.",
     )
     config_overrides: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
         default=None,

@@ -18,6 +18,7 @@ from resnet_operator.api.pipeline import PIPELINE_RULES
 from resnet_operator.api.rollout import Rollout
 from resnet_operator.api.runtime import RUNTIME_RULES
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
+from resnet_operator.api.torch_aie import torch_aie_rules
 from resnet_operator.api.validation import Validation
 
 __all__ = [
@@ -200,5 +201,6 @@ class ResNetServiceSpec(ApiModel):
             *ONEFLOW_RULES,
             *PIPELINE_RULES,
             *RUNTIME_RULES,
+            *torch_aie_rules(FORMAT.replace("self.", "self.model."), OF_ATC),
         )
     )

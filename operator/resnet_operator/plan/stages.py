@@ -27,7 +27,7 @@ def _stages(resolved: Resolved) -> dict[str, tuple[str, str]]:
     stages["prepare"] = ("Fetching", "the model is being inspected")
     if resolved.amct_image:
         stages["quantize"] = ("Converting", "AMCT is calibrating")
-    if resolved.on_chip:
+    if resolved.converter_image:
         is_om = resolved.format is ModelFormat.OM
         doing = "the OM is being read" if is_om else f"ATC is converting for {resolved.chip}"
         stages["convert"] = ("Converting", doing)

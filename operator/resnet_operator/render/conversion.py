@@ -6,6 +6,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.runtime import Runtime
 from resnet_operator.images import pull_secrets
 from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
@@ -100,6 +101,8 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         if quantization := order.get("quantization"):
             quantization.pop("image", None)
             quantization["calibration"] = CALIBRATION_DEFAULTS | quantization["calibration"]
+    if resolved.runtime is Runtime.TORCH_AIE:
+        order["runtime"] = resolved.runtime
     switches = {
         "smallChannel": resolved.small_channel,
         "virtualDevice": resolved.spec.accelerator.slice is not None,

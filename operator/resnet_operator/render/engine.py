@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "templates"
 RUNTIME_FILES = ROOT / "operator" / "resnet_runtime"
+DRIVER_FILES = ROOT / "operator" / "resnet_jobs" / "driver"
 # Begins what stands for a value in a rendered text; nobody writes this character in a template.
 MARK = "\ue000"
 
@@ -107,6 +108,12 @@ def read_template(name: str) -> str:
 def read_runtime_file(name: str) -> str:
     """Return the text of one file of `resnet_runtime`."""
     return (RUNTIME_FILES / name).read_text()
+
+
+@functools.cache
+def read_driver_file(name: str) -> str:
+    """Return the text of one of the scripts that run in foreign images."""
+    return (DRIVER_FILES / name).read_text()
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from resnet_operator.observed import Meta
 from resnet_operator.render import oneflow
 from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
+from resnet_operator.render.model_files import driver_data, is_driver, model_items
 from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
 from resnet_operator.render.pod_parts import spread_constraints, tls_parts
 from resnet_operator.render.resources import serving_resources
@@ -34,10 +35,6 @@ DRAIN_SECONDS = 15
 EXIT_TIMEOUT_SECONDS = 15
 GRACE_SECONDS = 45
 
-MODEL_FILES = {
-    Runtime.ASCEND_OM: "ascend_om.py",
-    Runtime.ONNX_RUNTIME: "onnxruntime_model.py",
-}
 RUNTIME_PACKAGE = "resnet_runtime"
 LAUNCHER = "launch.py"
 
@@ -84,7 +81,7 @@ def selector(service: Meta) -> dict[str, str]:
 @functools.cache
 def runtime_data() -> dict[str, str]:
     """Return the files that every serving pod mounts, the same for all objects."""
-    return {name: read_runtime_file(name) for name in runtime_files()}
+    return {name: read_runtime_file(name) for name in runtime_files()} | driver_data()
 
 
 @functools.cache
@@ -239,22 +236,15 @@ def pod_template(
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),
         launcher_items=[{"key": LAUNCHER, "path": LAUNCHER}, *_package_items("")],
-        runtime_items=_model_items(resolved),
+        runtime_items=model_items(resolved, package=_package_items("1/")),
         artifact_volumes=(*access.volumes, *devices.volumes, *tls.volumes, *pipeline.volumes),
         shm_bytes=shm_bytes,
     )
 
 
-def _model_items(resolved: Resolved) -> list[dict[str, str]]:
-    """Return our runtime as Triton's model.py; none where the image has a backend of its own."""
-    if resolved.runtime is Runtime.ONEFLOW:
-        return []
-    return [{"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"}, *_package_items("1/")]
-
-
 def _package_items(folder: str) -> list[dict[str, str]]:
     """Return where the runtime's files go as a package under `folder`."""
-    files = sorted(runtime_data())
+    files = sorted(name for name in runtime_data() if not is_driver(name))
     return [{"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in files]
 
 

@@ -12,6 +12,7 @@ from resnet_operator.model_config import merge_overrides
 from resnet_operator.render import oneflow
 from resnet_operator.render.engine import render_text
 from resnet_operator.resolve import Resolved
+from resnet_operator.torch_aie import torch_parameters
 
 # Sizes in bytes of Triton's types; model.py answers FP16 as FP32, because class_count refuses it.
 TYPE_BYTES = {
@@ -146,4 +147,6 @@ def _parameters(resolved: Resolved, artifact: Artifact) -> list[tuple[str, str]]
         values["soc_version"] = resolved.chip
     else:
         values["intra_op_threads"] = str(intra_op_threads(resolved))
+    if resolved.runtime is Runtime.TORCH_AIE:
+        values |= torch_parameters(resolved.spec)
     return sorted(values.items())
