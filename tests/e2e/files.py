@@ -1,4 +1,4 @@
-"""An HTTP server for sources: serves bytes by name and counts who asked."""
+"""An HTTP server for sources: serves bytes by name and tells who asked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# Longer than any test waits: nobody hangs for ever on a test that failed.
+HOLD_SECONDS = 180
+
+
 class FileServer:
     """Serves `content[path]`; `requests` lists the paths that were asked for by GET."""
 
     def __init__(self, host: str) -> None:
         self.content: dict[str, bytes] = {}
         self.requests: list[str] = []
+        # Of these, the second half waits for the event.
+        self.held: dict[str, threading.Event] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,8 +38,13 @@ class FileServer:
                 self.send_response(200 if content is not None else 404)
                 self.send_header("Content-Length", str(len(content or b"")))
                 self.end_headers()
-                if body and content:
-                    self.wfile.write(content)
+                if not body or not content:
+                    return
+                if held := outer.held.get(self.path.lstrip("/")):
+                    self.wfile.write(content[: len(content) // 2])
+                    held.wait(HOLD_SECONDS)
+                    content = content[len(content) // 2 :]
+                self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
                 pass

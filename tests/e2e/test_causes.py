@@ -182,6 +182,18 @@ CAUSES = [
         },
     ),
     Cause(
+        "service-account-missing",
+        "Rejected",
+        ('ServiceAccount "nowhere" does not exist',),
+        {"accelerator": CPU, "serving": {"serviceAccountName": "nowhere"}},
+    ),
+    Cause(
+        "priority-class-missing",
+        "Rejected",
+        ('PriorityClass "nowhere" does not exist',),
+        {"accelerator": CPU, "serving": {"priorityClassName": "nowhere"}},
+    ),
+    Cause(
         "ca-bundle-missing",
         "VolumeMountFailed",
         ("cannot be mounted",),
