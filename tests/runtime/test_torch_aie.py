@@ -151,7 +151,7 @@ def test_the_guide_of_torch_aie(tmp_path: Path, made: Path, truth: tuple[Any, An
         assert best.decode().split(":")[1:] == [str(index), f"class {index}"]
         with pytest.raises(tritonclient.utils.InferenceServerException, match="batch-size"):
             ask(running, batch)
-    assert running.message == {}
+        assert running.message == {}
 
 
 def test_a_script_with_a_range_of_batches(
