@@ -130,6 +130,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     count = spec.accelerator.count or 1
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
+    load_timeout = spec.serving.load_timeout_seconds or LOAD_SECONDS[runtime]
     return Resolved(
         spec=spec,
         model_name=spec.model.name or name,
@@ -153,10 +154,10 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         instances=count * (spec.serving.instances_per_chip or 1),
         # Triton 21.10 cannot read the warm-up of later ones.
         warmup=spec.serving.warmup is not Warmup.DISABLED and not is_oneflow,
-        load_timeout_seconds=spec.serving.load_timeout_seconds or LOAD_SECONDS[runtime],
+        load_timeout_seconds=load_timeout,
         timeout_seconds=(conversion and conversion.timeout_seconds) or 3600,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,
-        rollout=rollout_options(spec.rollout),
+        rollout=rollout_options(spec.rollout, load_timeout_seconds=load_timeout),
         replicas=spec.serving.replicas,
         suspended=bool(spec.suspend),
         source_key=source_key(uid=uid, spec=spec),

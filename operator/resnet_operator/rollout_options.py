@@ -21,10 +21,11 @@ class RolloutOptions:
     pin: str | None
 
 
-def rollout_options(rollout: Rollout | None) -> RolloutOptions:
-    """Resolve the defaults."""
+def rollout_options(rollout: Rollout | None, *, load_timeout_seconds: int) -> RolloutOptions:
+    """Resolve the defaults; a pod that may load for long is given the time to."""
     asked = rollout or Rollout()
-    deadline = asked.progress_deadline_seconds or PROGRESS_DEADLINE_SECONDS
+    patience = max(PROGRESS_DEADLINE_SECONDS, 2 * load_timeout_seconds)
+    deadline = asked.progress_deadline_seconds or patience
     wait, kept = asked.surge_wait_seconds, asked.history_limit
     return RolloutOptions(
         strategy=asked.strategy or Strategy.AUTO,

@@ -41,7 +41,10 @@ class Rollout(ApiModel):
         default=None,
         ge=30,
         le=86400,
-        description="After this long without progress the object is Stalled; default 1800.",
+        description=(
+            "After this long without progress the object is Stalled; default 1800, or twice "
+            "serving.loadTimeoutSeconds where that is more."
+        ),
     )
     history_limit: int | None = Field(
         default=None,

@@ -46,6 +46,7 @@ def test_nothing_is_converted_and_loading_takes_long() -> None:
     assert (found.converter_image, found.export_image, found.amct_image) == (None, None, None)
     assert (found.on_chip, found.resource) == (True, "huawei.com/Ascend310P")
     assert found.load_timeout_seconds == 1800
+    assert found.progress_deadline_seconds == 3600, "a load may fail and be tried once more"
     assert (found.batch_sizes, found.max_batch_size) == ((8,), 8)
     assert compiled({"serving": {"loadTimeoutSeconds": 60}}).load_timeout_seconds == 60
 
