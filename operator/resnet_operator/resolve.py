@@ -179,8 +179,8 @@ def declared_digest(
         ),
         "artifact": artifact_sha256,
     }
-    if resolved.format is ModelFormat.ONEFLOW:
-        # The same graph, and so the same artifact, declared otherwise: another config.pbtxt.
+    if resolved.format in {ModelFormat.ONEFLOW, ModelFormat.OM}:
+        # The same file, and so the same artifact, declared otherwise: another config.pbtxt.
         declared |= spec.model.model_dump(mode="json", include={"inputs", "outputs"})
     if resolved.runtime is Runtime.TORCH_AIE:
         declared["model"] = declared_model(spec)

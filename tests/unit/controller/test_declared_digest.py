@@ -144,3 +144,13 @@ def test_it_is_short_enough_for_every_name() -> None:
 def test_it_is_for_ever() -> None:
     """Another digest restarts every pod of every user at the operator's next upgrade."""
     assert digest() == "36abe7f22e"
+
+
+def test_an_om_declared_otherwise_is_another_revision() -> None:
+    """The file, and so the artifact, is the same; config.pbtxt is not."""
+
+    def named(name: str) -> str:
+        outputs = [{"name": name, "dataType": "FP32", "dims": [1000]}]
+        return digest({"model": {"uri": "pvc://models/resnet50.om", "outputs": outputs}})
+
+    assert named("scores") != named("logits")
