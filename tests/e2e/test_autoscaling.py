@@ -1,0 +1,217 @@
+"""A HorizontalPodAutoscaler scales the object by what it measures: CPU, and how long requests wait.
+
+The load is bounded: a few clients, and pods with a limit of a fifth of a processor.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tritonclient.http as triton
+from tests.e2e.aggregation import registered
+from tests.e2e.metrics_api import QUEUE, MetricsApi
+from tests.e2e.story import API, PICTURES, Story, digits_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SERVING = {
+    "resources": {
+        "requests": {"cpu": "200m", "memory": "256Mi"},
+        "limits": {"cpu": "200m", "memory": "1Gi"},
+    }
+}
+CLIENTS = 6
+REQUEST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    name: str
+    metric: dict[str, Any]
+    number: str  # the one of the metric's current numbers that the target is about
+    target: int
+    reason: str
+
+
+CASES = (
+    Case(
+        name="cpu",
+        metric={
+            "type": "Resource",
+            "resource": {"name": "cpu", "target": {"type": "Utilization"}},
+        },
+        number="averageUtilization",
+        target=60,
+        reason="on a CPU the processor is what there is too little of",
+    ),
+    Case(
+        name="queue",
+        metric={
+            "type": "Pods",
+            "pods": {"metric": {"name": QUEUE}, "target": {"type": "AverageValue"}},
+        },
+        number="averageValue",
+        target=5000,
+        reason="a chip is busy without a processor, so the wait of requests tells",
+    ),
+)
+
+
+def autoscaler(case: Case) -> dict[str, Any]:
+    kind = case.metric["type"].lower()
+    of = case.metric[kind]
+    value = case.target if case.number == "averageUtilization" else str(case.target)
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "digits"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": API, "kind": "ResNetService", "name": "digits"},
+            "minReplicas": 1,
+            "maxReplicas": 2,
+            "metrics": [
+                {**case.metric, kind: {**of, "target": {**of["target"], case.number: value}}}
+            ],
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+        },
+    }
+
+
+@pytest.fixture
+def metrics(story: Story, tmp_path: Path) -> Iterator[MetricsApi]:
+    if story.cluster is None:
+        pytest.skip("a foreign cluster cannot reach this host, and may have metrics of its own")
+    with registered(story, tmp_path) as api:
+        yield api
+
+
+@contextmanager
+def load(story: Story) -> Iterator[None]:
+    """Have each of the clients ask for a whole batch, again as soon as it has its answer."""
+    address = story.get("service", "digits")["spec"]["clusterIP"]
+    batch = digits_batch((PICTURES * 8)[:8])
+    asked = triton.InferInput("input", list(batch.shape), "FP32")
+    asked.set_data_from_numpy(batch)
+    over, failures = threading.Event(), []
+
+    def ask() -> None:
+        while not over.is_set():
+            # A new connection each time: kept ones would all stay with the first pod.
+            client = triton.InferenceServerClient(
+                f"{address}:8000",
+                connection_timeout=REQUEST_SECONDS,
+                network_timeout=REQUEST_SECONDS,
+            )
+            try:
+                client.infer("digits", [asked])
+            except Exception as error:
+                failures.append(repr(error))
+                return
+            finally:
+                client.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
+def measured(story: Story, case: Case) -> float | None:
+    """Return the number that the autoscaler saw last."""
+    for metric in story.get("hpa", "digits").get("status", {}).get("currentMetrics") or ():
+        current = metric.get(case.metric["type"].lower(), {}).get("current", {})
+        if case.number in current:
+            return quantity(str(current[case.number]))
+    return None
+
+
+def measured_over_target(story: Story, case: Case) -> float:
+    """Wait for what the autoscaler wrote down: it does so after it has scaled."""
+    seen: list[float] = []
+
+    def over() -> bool:
+        seen.append(measured(story, case) or 0.0)
+        return seen[-1] > case.target
+
+    story.eventually(over, lambda: f"{case.reason}, but the autoscaler saw {seen}")
+    return seen[-1]
+
+
+def quantity(text: str) -> float:
+    scales = {"m": 1e-3, "k": 1e3, "M": 1e6}
+    return float(text[:-1]) * scales[text[-1]] if text[-1] in scales else float(text)
+
+
+def replicas(story: Story) -> int:
+    return int(story.get("resnetservice", "digits")["spec"]["serving"]["replicas"])
+
+
+def scaled_to(story: Story, number: int) -> None:
+    story.eventually(
+        lambda: replicas(story) == number,
+        lambda: f"not {number} replicas: {story.get('hpa', 'digits')}",
+        seconds=120,
+    )
+
+
+def generations(story: Story) -> dict[str, int]:
+    return {
+        kind: int(story.get(kind, "digits")["metadata"]["generation"])
+        for kind in ("resnetservice", "deployment")
+    }
+
+
+def writers_of_spec(story: Story) -> set[str]:
+    """Return who owns a field of the spec. Kubernetes 1.36 names nobody for a scaled number."""
+    found = story.kubectl("get", "resnetservice", "digits", "--show-managed-fields", "-o", "json")
+    entries = json.loads(found)["metadata"]["managedFields"]
+    return {entry["manager"] for entry in entries if "f:spec" in entry["fieldsV1"]}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_autoscaler_follows_the_load(story: Story, metrics: MetricsApi, case: Case) -> None:
+    story.put_sample()
+    story.apply(story.service(accelerator={"chip": "CPU"}, serving=SERVING))
+    story.wait_ready()
+    story.apply(autoscaler(case))
+    story.eventually(
+        lambda: measured(story, case) is not None,
+        lambda: f"{case.reason}, but nothing is measured: {story.get('hpa', 'digits')}",
+        seconds=90,
+    )
+    idle = measured(story, case)
+    assert idle is not None
+    assert idle < case.target, "nobody asks yet"
+    assert replicas(story) == 1
+
+    with load(story):
+        scaled_to(story, 2)
+        busy = measured_over_target(story, case)
+        assert story.wait_ready()["ready"] == "2/2"
+        assert story.get("deployment", "digits")["spec"]["replicas"] == 2
+
+        # The autoscaler goes on asking, and nobody writes any more.
+        settled, asked = generations(story), metrics.asked
+        story.eventually(
+            lambda: metrics.asked >= asked + 2, lambda: "the autoscaler asks no more", seconds=90
+        )
+        assert generations(story) == settled
+        assert replicas(story) == 2
+        assert writers_of_spec(story) <= {"kubectl", "kube-controller-manager"}
+    print(f"{case.name}: {idle:g} without load, {busy:g} with it, target {case.target}")
+
+    scaled_to(story, 1)
+    assert story.wait_ready()["ready"] == "1/1"
