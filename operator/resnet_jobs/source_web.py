@@ -37,10 +37,14 @@ def fetch_web(source: SourceSpec, target: Path, *, access: Access, patience: Pat
 
 def unreachable(source: SourceSpec, host: str, error: UnreachableError) -> JobError:
     """No answer, or one that broke off, from whichever kind of server."""
+    mend = (
+        "a CA goes into model.caBundleConfigMapKeyRef"
+        if error.untrusted
+        else "check the address, and that pods of this namespace may reach that host"
+    )
     return JobError(
         Reason.DOWNLOAD_FAILED,
-        f"{host}: {error}; cannot download {source.label}: check the address, and that pods of "
-        "this namespace may reach that host",
+        f"{host}: {error}; {mend} (cannot download {source.label})",
         detail=str(error.__cause__ or ""),
     )
 

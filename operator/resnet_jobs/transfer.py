@@ -56,9 +56,12 @@ class HttpStatusError(TransferError):
 
 
 class UnreachableError(TransferError):
-    def __init__(self, text: str, *, may_pass: bool = True) -> None:
+    """`untrusted`: the server answered, but its certificate is none that we believe."""
+
+    def __init__(self, text: str, *, may_pass: bool = True, untrusted: bool = False) -> None:
         super().__init__(text)
         self.may_pass = may_pass
+        self.untrusted = untrusted
 
 
 @dataclass(frozen=True)
@@ -246,7 +249,7 @@ def refused_certificate(error: Exception) -> str:
     if not isinstance(inner, ssl.SSLCertVerificationError):
         return ""
     why = inner.verify_message or "it does not fit"
-    return f"its certificate is refused ({why}); a CA goes into model.caBundleConfigMapKeyRef"
+    return f"its certificate is refused ({why})"
 
 
 @contextlib.contextmanager
@@ -261,6 +264,9 @@ def explained() -> Iterator[None]:
         for kind, text, may_pass in MEANINGS:
             if isinstance(cause, kind):
                 name = type(cause).__name__
-                message = refused_certificate(cause) or text.format(error=cause, kind=name)
-                raise UnreachableError(message, may_pass=may_pass) from error
+                refused = refused_certificate(cause)
+                message = refused or text.format(error=cause, kind=name)
+                raise UnreachableError(
+                    message, may_pass=may_pass, untrusted=bool(refused)
+                ) from error
         raise
