@@ -8,7 +8,7 @@ there. Lists are compared as server-side apply merges them: by key where the API
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,9 @@ MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "ownerReferences": ("uid",),
     "ports": ("containerPort", "port", "protocol"),
 }
+
+# What of an object's metadata we state, and `observed` therefore keeps.
+STATED_METADATA = ("labels", "annotations", "ownerReferences")
 
 SUFFIXES = {
     "": Decimal(1),
@@ -72,6 +75,19 @@ def is_subset(desired: Any, live: Any, field: str = "") -> bool:
     if desired == live and isinstance(desired, bool) == isinstance(live, bool):
         return True
     return (field == "quantity" or field in QUANTITIES) and _same_quantity(desired, live)
+
+
+def has_stated(
+    body: Mapping[str, Any], live: Mapping[str, Any], *, without: Collection[str] = ()
+) -> bool:
+    """Tell whether a live object has all that `body` states of metadata and of the spec.
+
+    Fields of the spec in `without` are left out, as a cluster may drop what it does not know.
+    """
+    stated = {key: value for key, value in body["spec"].items() if key not in without}
+    metadata = body["metadata"]
+    about = {key: metadata[key] for key in STATED_METADATA if key in metadata}
+    return is_subset({"spec": stated, "metadata": about}, live)
 
 
 def _is_subset_map(desired: dict[str, Any], live: Any, field: str) -> bool:

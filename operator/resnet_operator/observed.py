@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from resnet_operator import names
 from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.compare import STATED_METADATA
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.in_use import Named, named_by
 from resnet_operator.resolve import Resolved, resolve
@@ -66,13 +67,9 @@ class Live:
     @classmethod
     def from_body(cls, body: Body, *sections: str) -> Live:
         meta = body["metadata"]
-        kept = {
-            "metadata": {
-                key: meta[key]
-                for key in ("labels", "annotations", "ownerReferences")
-                if key in meta
-            }
-        } | {name: body[name] for name in sections if name in body}
+        kept = {"metadata": {key: meta[key] for key in STATED_METADATA if key in meta}} | {
+            name: body[name] for name in sections if name in body
+        }
         return cls(zlib.compress(orjson.dumps(kept, default=_plain), 1))
 
     def unpack(self) -> dict[str, Any]:

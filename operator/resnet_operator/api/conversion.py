@@ -16,6 +16,22 @@ Batch = Annotated[int, Field(ge=1, le=2048)]
 Dim = Annotated[int, Field(ge=1, le=65536)]
 InputName = Annotated[str, Field(min_length=1, max_length=127)]
 
+# Fields of conversion that mean nothing where ATC does not run.
+OF_ATC = (
+    "image",
+    "precisionMode",
+    "opSelectImplMode",
+    "preprocessing",
+    "quantization",
+    "smallChannel",
+    "outputType",
+    "firstLayerQuantization",
+    "hostArchitecture",
+    "configFiles",
+    "opCompilerCache",
+    "extraArgs",
+)
+
 
 class PrecisionMode(StrEnum):
     """ATC's --precision_mode and --precision_mode_v2 in one list: one excludes the other."""

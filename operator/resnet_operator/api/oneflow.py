@@ -7,24 +7,10 @@ from enum import StrEnum
 from pydantic import Field
 
 from resnet_operator.api.base import ApiModel, rule
+from resnet_operator.api.conversion import OF_ATC
 
 # Fields of conversion that mean nothing for a graph that is served as it was saved.
-UNUSED = (
-    "batchSizes",
-    "inputShapes",
-    "image",
-    "precisionMode",
-    "opSelectImplMode",
-    "preprocessing",
-    "quantization",
-    "smallChannel",
-    "outputType",
-    "firstLayerQuantization",
-    "hostArchitecture",
-    "configFiles",
-    "opCompilerCache",
-    "extraArgs",
-)
+UNUSED = ("batchSizes", "inputShapes", *OF_ATC)
 
 
 class Xrt(StrEnum):

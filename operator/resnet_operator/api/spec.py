@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, cel, rule, text
-from resnet_operator.api.conversion import Conversion, OpSelectImplMode, PrecisionMode
+from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
 from resnet_operator.api.oneflow import IS_ONEFLOW, ONEFLOW_RULES
 from resnet_operator.api.pipeline import PIPELINE_RULES
@@ -37,24 +37,6 @@ __all__ = [
     "Validation",
     "Warmup",
 ]
-
-
-# Fields of conversion that mean nothing where ATC does not run.
-OF_ATC = (
-    "image",
-    "precisionMode",
-    "opSelectImplMode",
-    "preprocessing",
-    "quantization",
-    "smallChannel",
-    "outputType",
-    "firstLayerQuantization",
-    "hostArchitecture",
-    "configFiles",
-    "opCompilerCache",
-    "extraArgs",
-)
-
 
 IS_OM = f"{FORMAT.replace('self.', 'self.model.')} == 'OM'"
 NOT_OF_OM = ("inputShapes", *(name for name in OF_ATC if name != "image"))

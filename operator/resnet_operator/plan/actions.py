@@ -7,6 +7,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
+from resnet_operator.observed import Meta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,20 @@ class Delete:
     name: str
     uid: str
     version: str | None = None
+
+    @classmethod
+    def of(
+        cls, api_version: str, kind: str, meta: Meta, *, only_this_version: bool = False
+    ) -> Delete:
+        """Return what deletes an object by what was seen of it."""
+        return cls(
+            api_version=api_version,
+            kind=kind,
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            version=meta.version if only_this_version else None,
+        )
 
 
 Action = Apply | Create | Delete

@@ -25,7 +25,6 @@ from resnet_operator.plan.trouble import (
     START_FAILURES,
     ended_container,
     message_of,
-    mount_failure,
     pod_trouble,
     to_reason,
 )
@@ -124,10 +123,7 @@ def pending_trouble(
             message = f"validation waits for {free}"
             detail = pod.unschedulable
             return Problem(reason=Reason.WAITING_FOR_CHIP, message=message, detail=detail), True
-        found = pod_trouble(pod, resource=resource, count=count)
-        if found is None and pod.scheduled and pod.phase == "Pending" and complaints:
-            found = mount_failure(complaints)
-        if found:
+        if found := pod_trouble(pod, resource=resource, count=count, complaints=complaints):
             return found, False
     return None, False
 

@@ -19,7 +19,6 @@ from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.times import from_text, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
-    mount_failure,
     next_look,
     pod_trouble,
     to_reason,
@@ -215,10 +214,7 @@ def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
     # A container that failed is told by the Job's own end; here only what keeps it from starting.
     if any(container.exit_code for container in pod.containers):
         return None
-    found = pod_trouble(pod)
-    if found is None and pod.phase == "Pending" and observed.complaints and pod.scheduled:
-        return mount_failure(observed.complaints)
-    return found
+    return pod_trouble(pod, complaints=observed.complaints)
 
 
 def _after_failure(

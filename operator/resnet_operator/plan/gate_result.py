@@ -50,20 +50,10 @@ def put_result(
     )
     old = there.result
     if old is not None and (old.immutable or record.uid not in old.meta.owners):
-        return [_delete("v1", "ConfigMap", old.meta), Apply(body=content)]
+        return [Delete.of("v1", "ConfigMap", old.meta), Apply(body=content)]
     return [Apply(body=content)]
 
 
 def stop(job: JobObject) -> Delete:
     """Return what ends a Job that nobody wants: it may hold a chip."""
-    return _delete("batch/v1", "Job", job.meta)
-
-
-def _delete(api_version: str, kind: str, meta: Meta) -> Delete:
-    return Delete(
-        api_version=api_version,
-        kind=kind,
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
-    )
+    return Delete.of("batch/v1", "Job", job.meta)

@@ -69,11 +69,4 @@ def _old_runtimes(observed: Observed) -> tuple[Action, ...]:
 
 
 def _delete(view: ConfigMapObject, *, only_this_version: bool = False) -> Delete:
-    return Delete(
-        api_version="v1",
-        kind="ConfigMap",
-        namespace=view.meta.namespace,
-        name=view.meta.name,
-        uid=view.meta.uid,
-        version=view.meta.version if only_this_version else None,
-    )
+    return Delete.of("v1", "ConfigMap", view.meta, only_this_version=only_this_version)

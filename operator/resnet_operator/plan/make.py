@@ -49,7 +49,7 @@ def make_plan(
     if artifact is not None:
         try:
             resolved = settle(resolved, artifact)
-            observed = replace(observed, service=replace(observed.service, resolved=resolved))
+            observed = _with(observed, resolved)
             misfit = labels_problem(observed, artifact)
         except InvalidSpec as error:
             misfit = Problem(reason=error.reason, message=error.message, permanent=True)
@@ -95,6 +95,13 @@ def make_plan(
         requeue_after=plan.requeue_after,
         urgent=urgent,
     )
+
+
+def _with(observed: Observed, resolved: Resolved) -> Observed:
+    """Put the settled spec in the place of the declared one; only an OM's differs."""
+    if observed.service.resolved is resolved:
+        return observed
+    return replace(observed, service=replace(observed.service, resolved=resolved))
 
 
 def _stuck(

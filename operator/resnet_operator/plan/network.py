@@ -6,12 +6,11 @@ live, ours and not asked for is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.compare import is_subset
+from resnet_operator.compare import has_stated
 from resnet_operator.observed import NetworkServiceObject, Observed
 from resnet_operator.plan.actions import Action, Apply, Delete, Problem
 from resnet_operator.plan.serving import ServingPlan
@@ -40,7 +39,7 @@ def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -
             actions += _apply(body, observed.network.get(kind), uid=service.uid)
     for kind, live in observed.network.items():
         if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
-            actions.append(_delete(kind, live))
+            actions.append(Delete.of(KINDS[kind], kind, live.meta))
     serving = replace(serving, actions=(*serving.actions, *actions))
     problem = _route_problem(observed) if ROUTE in wanted and serving.complete else None
     return replace(serving, problem=problem, complete=False) if problem else serving
@@ -64,24 +63,6 @@ def _apply(
 ) -> tuple[Action, ...]:
     if live is None:
         return (Apply(body=body, adopt=False),)
-    if _is_same(body, live.live.unpack()):
+    if has_stated(body, live.live.unpack(), without=MAY_BE_DROPPED):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
-
-
-def _is_same(body: Mapping[str, Any], live: dict[str, Any]) -> bool:
-    """Tell whether a live object has all that we state of metadata and spec."""
-    metadata, spec = body["metadata"], body["spec"]
-    about = {key: metadata[key] for key in ("labels", "annotations", "ownerReferences")}
-    stated = {key: value for key, value in spec.items() if key not in MAY_BE_DROPPED}
-    return is_subset({"spec": stated, "metadata": about}, live)
-
-
-def _delete(kind: str, live: NetworkServiceObject) -> Delete:
-    return Delete(
-        api_version=KINDS[kind],
-        kind=kind,
-        namespace=live.meta.namespace,
-        name=live.meta.name,
-        uid=live.meta.uid,
-    )

@@ -123,13 +123,7 @@ def _begin_anew(
 ) -> tuple[Action, ...]:
     """Replace the record, which is immutable; the first of several owners to do so is enough."""
     service, key = observed.service.meta, resolved.source_key
-    forget = Delete(
-        api_version="v1",
-        kind="ConfigMap",
-        namespace=record.meta.namespace,
-        name=record.meta.name,
-        uid=record.meta.uid,
-    )
+    forget = Delete.of("v1", "ConfigMap", record.meta)
     content = record_content(
         key=key, namespace=service.namespace, data=repair.to_record(), immutable=False
     )

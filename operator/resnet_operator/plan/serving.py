@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.compare import is_subset
+from resnet_operator.compare import has_stated
 from resnet_operator.observed import DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Problem
 from resnet_operator.plan.memory import Memory, good_after, is_complete, said_revisions
@@ -16,7 +16,7 @@ from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.rollout import DEADLINE, Choice, choose, pods_of, roll_back
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.strategy import Way, find_way
-from resnet_operator.plan.trouble import mount_failure, next_look, pod_trouble
+from resnet_operator.plan.trouble import next_look, pod_trouble
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.network import network_service
 from resnet_operator.render.serving import deployment
@@ -181,7 +181,7 @@ def _apply_deployment(
         return (Apply(body=body, adopt=False),)
     # What we state no longer is no part of the comparison.
     is_said = live.borrowed == borrows and Memory.read(live.memory) == memory
-    if is_said and _is_same(body, live.live.unpack()):
+    if is_said and has_stated(body, live.live.unpack()):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 
@@ -191,17 +191,9 @@ def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Acti
     body = network_service(service=observed.service.meta, resolved=resolved)
     if live is None:
         return (Apply(body=body, adopt=False),)
-    if _is_same(body, live.live.unpack()):
+    if has_stated(body, live.live.unpack()):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
-
-
-def _is_same(body: dict[str, object], live: dict[str, object]) -> bool:
-    kept = {key: body[key] for key in ("spec",)}
-    metadata = body["metadata"]
-    assert isinstance(metadata, dict)  # noqa: S101 - our own template
-    about = {k: metadata[k] for k in ("labels", "annotations", "ownerReferences") if k in metadata}
-    return is_subset({**kept, "metadata": about}, live)
 
 
 def _pods(
@@ -225,7 +217,9 @@ def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None
     # The ReplicaSet replaces a pod that its node ended; it is told only while none runs.
     if pod.phase == "Failed" and any(other.phase != "Failed" for other in observed.pods):
         return None
-    found = pod_trouble(pod, resource=resolved.resource, count=resolved.chip_count)
-    if found is None and pod.scheduled and pod.phase == "Pending" and observed.complaints:
-        return mount_failure(observed.complaints)
-    return found
+    return pod_trouble(
+        pod,
+        resource=resolved.resource,
+        count=resolved.chip_count,
+        complaints=observed.complaints,
+    )

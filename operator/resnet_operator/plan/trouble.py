@@ -47,8 +47,17 @@ MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:[^/\
 KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
 
 
-def pod_trouble(pod: Pod, *, resource: str | None = None, count: int = 1) -> Problem | None:
-    """Return the first cause that explains why the pod is not well, or None."""
+def pod_trouble(
+    pod: Pod,
+    *,
+    resource: str | None = None,
+    count: int = 1,
+    complaints: Sequence[str] = (),
+) -> Problem | None:
+    """Return the first cause that explains why the pod is not well, or None.
+
+    `complaints` are the kubelet's events; they count for a pod that it has and cannot start.
+    """
     checks: tuple[Callable[[], Problem | None], ...] = (
         lambda: node_failure(pod),
         lambda: unreachable(pod),
@@ -57,6 +66,7 @@ def pod_trouble(pod: Pod, *, resource: str | None = None, count: int = 1) -> Pro
         lambda: _config(pod),
         lambda: _ended(pod),
         lambda: _lost_readiness(pod),
+        lambda: _mount(pod, complaints),
     )
     return next((found for check in checks if (found := check())), None)
 
@@ -130,6 +140,11 @@ def missing_claim(name: str) -> Problem:
         reason=Reason.VOLUME_MOUNT_FAILED,
         message=f'PersistentVolumeClaim "{name}" does not exist here; create it or change the URI',
     )
+
+
+def _mount(pod: Pod, complaints: Sequence[str]) -> Problem | None:
+    waits = pod.scheduled and pod.phase == "Pending"
+    return mount_failure(complaints) if waits and complaints else None
 
 
 def mount_failure(complaints: Sequence[str]) -> Problem:
