@@ -22,7 +22,7 @@ ARG PIP_FIND_LINKS
 COPY requirements/operator.lock /tmp/
 # No bytecode for the Kubernetes client's thousand models, which the operator never imports: it
 # would be a quarter of the image.
-RUN pip install --no-cache-dir --no-compile --require-hashes --only-binary :all: \
+RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes --only-binary :all: \
       --target /opt/libraries -r /tmp/operator.lock \
  && find /opt/libraries -type d -name tests -prune -exec rm -rf {} + \
  && python3 -m compileall -q --invalidation-mode unchecked-hash \
@@ -33,7 +33,8 @@ ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 COPY requirements/jobs.lock /tmp/
 # The test data of onnx and numpy is a third of their size.
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: --target /opt/libraries \
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+      --target /opt/libraries \
       -r /tmp/jobs.lock \
  && rm -rf /opt/libraries/onnx/backend/test \
  && find /opt/libraries -type d -name tests -prune -exec rm -rf {} +
@@ -64,7 +65,7 @@ ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving.lock /opt/resnet-operator/
 # CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       -r /opt/resnet-operator/serving.lock \
  && find "$(python3 -c 'import numpy; print(numpy.__path__[0])')" -type d -name tests -prune \
       -exec rm -rf {} + \
@@ -79,7 +80,7 @@ ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving-cpu.lock /opt/resnet-operator/
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       -r /opt/resnet-operator/serving-cpu.lock
 ARG VERSION=0.0.0
 LABEL org.opencontainers.image.title="resnet-serving-cpu" \

@@ -19,5 +19,5 @@ fi
 echo "installing Python packages into $dir ..." >&2
 mkdir -p "$(dirname "$dir")"
 [ -x "$dir/bin/python" ] || "$python" -m venv "$dir"
-"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
 echo "$want" >"$dir/.lock-digest"

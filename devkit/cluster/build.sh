@@ -77,7 +77,7 @@ fi
 if [ ! -e "$venv_dir/complete" ]; then
   say "installing the device plugin's Python libraries ..."
   python3 -m venv --clear "$venv_dir"
-  "$venv_dir/bin/pip" install --quiet --require-hashes -r "$plugin_requirements" >&2
+  "$venv_dir/bin/pip" install --quiet --no-deps --require-hashes -r "$plugin_requirements" >&2
   touch "$venv_dir/complete"
 fi
 
