@@ -12,6 +12,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.artifact import Artifact
+from resnet_operator.class_labels import LabelsError, Source, labels_of
 from resnet_operator.errors import KubeError
 from resnet_operator.in_use import Named
 from resnet_operator.kube import Kube
@@ -209,11 +210,10 @@ async def _labels(service: ServiceObject, kube: Kube) -> tuple[str | None, str |
     found = await _config_map(kube, service.meta.namespace, reference.name)
     if found is None:
         return None, f'ConfigMap "{reference.name}" of model.classLabels does not exist; create it'
-    data = found.get("data") or {}
-    if reference.key not in data:
-        has = ", ".join(sorted(data)[:5]) or "nothing"
-        return None, f'ConfigMap "{reference.name}" has no key "{reference.key}"; it has {has}'
-    return data[reference.key], None
+    try:
+        return labels_of(found, Source(reference.name, reference.key)), None
+    except LabelsError as error:
+        return None, str(error)
 
 
 async def _config_map(kube: Kube, namespace: str, name: str) -> dict[str, Any] | None:

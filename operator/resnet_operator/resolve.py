@@ -179,6 +179,8 @@ def declared_digest(
         ),
         "artifact": artifact_sha256,
     }
+    if spec.model.class_labels is not None and spec.model.class_labels.output is not None:
+        declared["labelledOutput"] = spec.model.class_labels.output
     if resolved.format in {ModelFormat.ONEFLOW, ModelFormat.OM}:
         # The same file, and so the same artifact, declared otherwise: another config.pbtxt.
         declared |= spec.model.model_dump(mode="json", include={"inputs", "outputs"})

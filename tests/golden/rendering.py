@@ -28,7 +28,6 @@ from resnet_operator.render.serving import (
     runtime_config_map,
 )
 from resnet_operator.render.store import store_children, store_digest
-from resnet_operator.render.triton import config_pbtxt
 from resnet_operator.render.validation import result_content, validation_job
 from resnet_operator.resolve import Resolved, declared_digest, resolve
 from resnet_operator.settings import Settings, StoreType
@@ -176,9 +175,7 @@ class Case:
         return names.revision_name(self.service.name, declared)
 
     def config(self) -> str:
-        return config_pbtxt(
-            resolved=self.resolved, artifact=self.artifact, has_labels=self.labels is not None
-        )
+        return str(self.children()["revision"]["data"][CONFIG_KEY])
 
     def texts(self) -> dict[str, str]:
         """Return what is compared: one file a child, without what is tested elsewhere."""

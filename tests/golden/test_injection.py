@@ -151,7 +151,7 @@ def test_config_pbtxt(text: str) -> None:
     artifact = an_artifact(inputs=(tensor(text, 3, 32, 32),), outputs=(tensor(text, 10),))
     found = replace(resolved(), model_name=text, chip=text)
     config = text_format.Parse(
-        config_pbtxt(resolved=found, artifact=artifact, has_labels=True),
+        config_pbtxt(resolved=found, artifact=artifact, labelled=text),
         model_config_pb2.ModelConfig(),
     )
     assert config.name == text

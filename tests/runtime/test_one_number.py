@@ -69,7 +69,7 @@ def served(
         outputs=(tensor("class", data_type="INT64"), tensor("score")),
     )
     spec = {"model": {"name": "digits"}, **SPECS[runtime]}
-    text = config_pbtxt(resolved=resolved(spec), artifact=made, has_labels=False)
+    text = config_pbtxt(resolved=resolved(spec), artifact=made)
     model = Model(
         source=RUNTIME / SOURCES[runtime],
         file=file,

@@ -95,7 +95,14 @@ DeclaredTensors = Annotated[
 
 class ClassLabels(ApiModel):
     config_map_key_ref: ConfigMapKeyRef = Field(
-        description="ConfigMap key that holds one label a line, the first line being class 0."
+        description=(
+            "ConfigMap key that holds one label a line, the first line being class 0; or JSON: a "
+            "list, or an object such as a hub's id2label."
+        )
+    )
+    output: Annotated[str, Field(min_length=1, max_length=127)] | None = Field(
+        default=None,
+        description="Output whose classes are named; default the one with as many classes.",
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
 from resnet_operator.batches import fitted_batches
+from resnet_operator.class_labels import labelled_output
+from resnet_operator.errors import InvalidSpec
 from resnet_operator.model_config import check_warmups
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Problem
@@ -40,20 +40,10 @@ def labels_problem(observed: Observed, artifact: Artifact) -> Problem | None:
     """Say where labels and classes are not equally many: every answer would be named wrongly."""
     if observed.labels is None:
         return None
-    output = artifact.outputs[0]
-    labels, classes = count_labels(observed.labels), math.prod(output.dims)
-    if labels == classes:
-        return None
-    message = (
-        f"model.classLabels has {labels} labels, the model's output {output.name} has {classes} "
-        "classes; correct the ConfigMap"
-        if classes > 1
-        else f"remove model.classLabels; the model's output {output.name} is one number, "
-        "and not one for each class"
-    )
-    return Problem(reason=Reason.INVALID_SPEC, message=message)
-
-
-def count_labels(text: str) -> int:
-    """Return how many lines Triton reads; an empty line at the end is none."""
-    return len(text.rstrip().splitlines())
+    resolved = observed.service.resolved
+    declared = resolved.spec.model.class_labels if resolved else None
+    try:
+        labelled_output(artifact, observed.labels, wanted=declared.output if declared else None)
+    except InvalidSpec as error:
+        return Problem(reason=error.reason, message=error.message)
+    return None

@@ -51,14 +51,20 @@ def pipeline_name(resolved: Resolved) -> str | None:
     return f"{resolved.model_name}-{ENSEMBLE}" if asked else None
 
 
-def pipeline_configs(*, resolved: Resolved, artifact: Artifact, has_labels: bool) -> dict[str, str]:
-    """Return the further files config.pbtxt of a revision, by their keys in it."""
+def pipeline_configs(
+    *, resolved: Resolved, artifact: Artifact, labelled: str | None = None
+) -> dict[str, str]:
+    """Return the further files config.pbtxt of a revision, by their keys in it.
+
+    `labelled` is the output whose classes have names, and so the one with the scores.
+    """
     pipeline = resolved.spec.serving.pipeline
     sent = picture_input(resolved=resolved, artifact=artifact)
     if pipeline is None or sent is None:
         return {}
     outputs = output_types(artifact)
     softmax, name = bool(pipeline.softmax), resolved.model_name
+    scores = next((output for output in outputs if output.name == labelled), outputs[0])
     configs = {
         PREPROCESS: _step(
             f"{name}-{PREPROCESS}",
@@ -69,12 +75,11 @@ def pipeline_configs(*, resolved: Resolved, artifact: Artifact, has_labels: bool
         )
     }
     if softmax:
-        scores = _as_config(outputs[0])
         configs[SOFTMAX] = _step(
             f"{name}-{SOFTMAX}",
             resolved,
-            source=scores,
-            target=_as_config(outputs[0], labels="labels.txt" if has_labels else None),
+            source=_as_config(scores),
+            target=_as_config(scores, labels="labels.txt" if labelled else None),
             parameters={},
         )
     configs[ENSEMBLE] = render_text(
@@ -85,7 +90,7 @@ def pipeline_configs(*, resolved: Resolved, artifact: Artifact, has_labels: bool
         picture=PICTURE,
         input=sent.tensor.name,
         outputs=[_as_config(output) for output in outputs],
-        softmax=softmax,
+        scores=scores.name if softmax else None,
     )
     return {config_key(kind): text for kind, text in configs.items()}
 

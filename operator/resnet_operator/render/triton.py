@@ -49,8 +49,8 @@ class ConfigTensor:
     label_filename: str | None = None
 
 
-def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) -> str:
-    """Return the text of config.pbtxt."""
+def config_pbtxt(*, resolved: Resolved, artifact: Artifact, labelled: str | None = None) -> str:
+    """Return the text of config.pbtxt; `labelled` is the output whose classes have names."""
     is_oneflow = resolved.runtime is Runtime.ONEFLOW
     sizes = [size for size in resolved.batch_sizes if size <= resolved.max_batch_size]
     text = render_text(
@@ -60,8 +60,8 @@ def config_pbtxt(*, resolved: Resolved, artifact: Artifact, has_labels: bool) ->
         max_batch_size=resolved.max_batch_size,
         inputs=[_input(tensor, named=not is_oneflow) for tensor in artifact.inputs],
         outputs=[
-            _output(tensor, _answered_type(tensor, artifact), has_labels and index == 0)
-            for index, tensor in enumerate(artifact.outputs)
+            _output(tensor, _answered_type(tensor, artifact), tensor.name == labelled)
+            for tensor in artifact.outputs
         ],
         instances=1 if is_oneflow else resolved.instances,
         gpus=oneflow.gpus(resolved),

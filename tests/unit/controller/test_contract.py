@@ -9,8 +9,6 @@ import pytest
 from tests.unit.controller.builders import MESSAGES, NAME, Body, condition, merged
 from tests.unit.controller.world import World
 
-from resnet_operator.plan.contract import count_labels
-
 OM: Body = {"model": {"uri": "pvc://models/r.om"}}
 TOLD: Body = {
     "fetch": MESSAGES["fetch"],
@@ -117,21 +115,7 @@ def test_what_does_not_fit_the_file_makes_no_pods(reason: str, spec: Body, said:
     assert world.has("Deployment", NAME)
 
 
-# Names of classes.
-
-LABELS: list[tuple[str, str, int]] = [
-    ("one a line", "cat\ndog\n", 2),
-    ("no line feed at the end", "cat\ndog", 2),
-    ("empty lines at the end", "cat\ndog\n\n \n", 2),
-    ("a class without a name", "cat\n\ndog\n", 3),
-    ("Windows", "cat\r\ndog\r\n", 2),
-    ("nothing", "", 0),
-]
-
-
-@pytest.mark.parametrize(("reason", "text", "want"), LABELS, ids=[x[0] for x in LABELS])
-def test_labels_are_lines(reason: str, text: str, want: int) -> None:
-    assert count_labels(text) == want, reason
+# Names of classes; test_class_labels has how they are read.
 
 
 def test_every_class_needs_its_name() -> None:

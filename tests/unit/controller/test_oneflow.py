@@ -135,7 +135,7 @@ def test_on_a_cpu() -> None:
         inputs=(TensorInfo("INPUT_0", "FP32", (3, 224, 224)),),
         outputs=(TensorInfo("OUTPUT_0", "FP16", (1000,)),),
     )
-    text = config_pbtxt(resolved=found, artifact=artifact, has_labels=False)
+    text = config_pbtxt(resolved=found, artifact=artifact)
     assert "instance_group [ { count: 1 kind: KIND_CPU } ]" in text
     assert 'key: "xrt" value { string_value: "openvino" }' in text
     assert "data_type: TYPE_FP16" in text, "OneFlow's backend casts nothing"

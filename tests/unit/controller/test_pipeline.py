@@ -33,8 +33,8 @@ def asked(pipeline: dict[str, Any], **more: Any) -> Resolved:
     return resolved({"serving": serving, **more})
 
 
-def configs(made: Resolved, artifact: Artifact, *, has_labels: bool = False) -> dict[str, Any]:
-    texts = pipeline_configs(resolved=made, artifact=artifact, has_labels=has_labels)
+def configs(made: Resolved, artifact: Artifact, *, labelled: str | None = None) -> dict[str, Any]:
+    texts = pipeline_configs(resolved=made, artifact=artifact, labelled=labelled)
     return {
         key.removesuffix(".pbtxt"): text_format.Parse(text, model_config_pb2.ModelConfig())
         for key, text in texts.items()
@@ -88,7 +88,7 @@ def test_tensors_go_from_step_to_step() -> None:
 
 
 def test_without_softmax_the_model_answers_itself() -> None:
-    found = configs(asked(FLOAT), an_artifact(), has_labels=True)
+    found = configs(asked(FLOAT), an_artifact(), labelled="logits")
     assert set(found) == {"preprocess", "pipeline"}
     steps = found["pipeline"].ensemble_scheduling.step
     assert [step.model_name for step in steps] == ["resnet50-preprocess", "resnet50"]
@@ -99,7 +99,9 @@ def test_without_softmax_the_model_answers_itself() -> None:
 @pytest.mark.parametrize("has_labels", [True, False])
 def test_labels_stand_beside_the_last_step(has_labels: bool) -> None:
     """class_count asks the step that makes the output."""
-    found = configs(asked({**FLOAT, "softmax": True}), an_artifact(), has_labels=has_labels)
+    found = configs(
+        asked({**FLOAT, "softmax": True}), an_artifact(), labelled="logits" if has_labels else None
+    )
     want = "labels.txt" if has_labels else ""
     assert found["softmax"].output[0].label_filename == want
 

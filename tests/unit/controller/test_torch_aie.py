@@ -94,7 +94,7 @@ def test_the_file_alone_names_no_revision(changes: dict[str, Any], reason: str) 
 def test_config_tells_the_network() -> None:
     network = {"checkpointKey": "state_dict", "stripPrefix": 'a"b.'}
     found = compiled({"model": {"pytorch": network}})
-    text = config_pbtxt(resolved=found, artifact=an_artifact(file="model.pth"), has_labels=False)
+    text = config_pbtxt(resolved=found, artifact=an_artifact(file="model.pth"))
     for key, value in {
         "architecture": "resnet50",
         "classes": "1000",
@@ -106,7 +106,7 @@ def test_config_tells_the_network() -> None:
     }.items():
         assert f'key: "{key}" value {{ string_value: "{value}" }}' in text
     script = compiled({"model": {**SCRIPT, "outputs": SCORES}})
-    text = config_pbtxt(resolved=script, artifact=an_artifact(), has_labels=False)
+    text = config_pbtxt(resolved=script, artifact=an_artifact())
     assert "architecture" not in text
 
 

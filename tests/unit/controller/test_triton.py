@@ -85,7 +85,7 @@ def test_one_number_a_sample_has_one_dimension_for_clients() -> None:
         ("class", (1,)),
         ("scores", (10,)),
     ]
-    text = config_pbtxt(resolved=resolved(), artifact=made, has_labels=False)
+    text = config_pbtxt(resolved=resolved(), artifact=made)
     assert (
         'output [ { name: "class" data_type: TYPE_INT64 dims: [ 1 ] reshape { shape: [ ] } } ]'
         in text
