@@ -23,10 +23,11 @@ from kopf._cogs.structs.references import NamespaceName, Resource
 
 from resnet_operator import names
 from resnet_operator.api import GROUP, PLURAL, VERSION
+from resnet_operator.cluster.store import Change
 from resnet_operator.metrics import LAST_EVENT_SECONDS
 from resnet_operator.observed import Body, ConfigMapObject, Meta
 from resnet_operator.queue import Key, WorkQueue
-from resnet_operator.views import Change, Name, Views
+from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ SHORT_SECONDS = 5.0
 MAX_PAUSE_SECONDS = 30.0
 # Nobody tells when a kind is installed: it is looked for now and then.
 ABSENT_SECONDS = 60.0
+
+Keep = Callable[[Body], Change[Any] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +116,22 @@ class Watches:
         """List once, then follow the changes until the server wants a new list."""
         resource = Resource(*watched.resource, kind=watched.kind, namespaced=True)
         place = NamespaceName(namespace) if namespace else None
-        listed: set[Name] = set()
+        store = self.views.stores[watched.kind]
+        listing = store.listing(namespace)
         version = ""
         async for chunk, list_version in fetching.fetch_objs(
             settings=self.settings, resource=resource, namespace=place, logger=log
         ):
-            version = list_version
+            if not version:
+                store.begin(listing, list_version)
+                version = list_version
             for item in chunk:
-                listed.add((item["metadata"]["namespace"], item["metadata"]["name"]))
-                self._see(watched, item, gone=False)
+                listing.listed.add((item["metadata"]["namespace"], item["metadata"]["name"]))
+                self._see(watched, item, functools.partial(store.show, listing))
             del chunk
-        store = self.views.stores[watched.kind]
-        for change in store.sweep(namespace=namespace, listed=listed, version=version):
+        if listing.went_back:
+            log.warning("the cluster's history went back", extra={"kind": watched.kind})
+        for change in store.sweep(listing):
             self._tell(watched, change)
         self._is_there(watched.kind)
         self._is_listed(watched.kind, namespace)
@@ -145,20 +152,19 @@ class Watches:
                     return
                 version = body["metadata"].get("resourceVersion", version)
                 if kind != "BOOKMARK":
-                    self._see(watched, body, gone=kind == "DELETED")
+                    self._see(watched, body, store.remove if kind == "DELETED" else store.put)
             await asyncio.sleep(pause.after(time.monotonic() - opened))
 
-    def _see(self, watched: Watched, body: Body, *, gone: bool) -> None:
+    def _see(self, watched: Watched, body: Body, keep: Keep) -> None:
         meta = body["metadata"]
         name = (meta["namespace"], meta["name"])
         self.views.when_written(
-            watched.kind, name, functools.partial(self._learn, watched, body, gone=gone)
+            watched.kind, name, functools.partial(self._learn, watched, body, keep)
         )
 
-    def _learn(self, watched: Watched, body: Body, *, gone: bool) -> None:
-        store = self.views.stores[watched.kind]
+    def _learn(self, watched: Watched, body: Body, keep: Keep) -> None:
         try:
-            change = store.remove(body) if gone else store.put(body)
+            change = keep(body)
             if change is not None:
                 self._tell(watched, change)
         except Exception:
@@ -194,7 +200,9 @@ class Watches:
             self.add_all()
 
     def add_all(self) -> None:
-        """Have every ResNetService looked at."""
+        """Have every ResNetService looked at; nothing is decided before everything is listed."""
+        if not self.synced:
+            return
         for view in self.views.services.all():
             self.queue.add((view.meta.namespace, view.meta.name))
 

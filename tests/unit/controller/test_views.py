@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -20,8 +20,9 @@ from tests.unit.controller.builders import (
 )
 
 from resnet_operator import names
+from resnet_operator.cluster.store import Change, Store
 from resnet_operator.observed import Claim, ServiceObject
-from resnet_operator.views import Change, Store, Views
+from resnet_operator.views import Views
 
 
 def body(
@@ -110,32 +111,173 @@ def test_an_index_follows_its_objects(store: Store[Claim]) -> None:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Listed:
+    """Object a is known in version 3 and b in version 5; what is left after a list?"""
+
     reason: str
-    namespace: str | None
-    listed: set[tuple[str, str]]
+    shown: dict[str, int]  # the version of each object in the list
     version: int
-    left: set[str]
+    left: dict[str, int]
+    namespace: str | None = None
+    # What was the highest version known when the list was asked for.
+    known: int = 5
+    # Written by ourselves while the list was on its way.
+    written: dict[str, int] = field(default_factory=dict)
+    uid: str = "uid-1"
 
 
-SWEEPS = (
-    Sweep("all were listed", None, {(NAMESPACE, "a"), (NAMESPACE, "b")}, 9, {"a", "b"}),
-    Sweep("one was deleted while the watch was down", None, {(NAMESPACE, "a")}, 9, {"a"}),
-    Sweep("one was made after the list", None, {(NAMESPACE, "a")}, 4, {"a", "b"}),
-    Sweep("the list was of another namespace", "other", set(), 9, {"a", "b"}),
-    Sweep("the list was of this namespace", NAMESPACE, set(), 9, set()),
+LISTS = (
+    Listed("all were listed", {"a": 3, "b": 5}, 9, {"a": 3, "b": 5}),
+    Listed("one has changed", {"a": 7, "b": 5}, 9, {"a": 7, "b": 5}),
+    Listed("one was deleted while nobody watched", {"a": 3}, 9, {"a": 3}),
+    Listed("one is new", {"a": 3, "b": 5, "c": 6}, 9, {"a": 3, "b": 5, "c": 6}),
+    Listed(
+        "we made one after the list",
+        {"a": 3, "b": 5},
+        9,
+        {"a": 3, "b": 5, "c": 11},
+        written={"c": 11},
+    ),
+    Listed(
+        "we changed one after the list", {"a": 3, "b": 5}, 9, {"a": 11, "b": 5}, written={"a": 11}
+    ),
+    Listed("the list was of another namespace", {}, 9, {"a": 3, "b": 5}, namespace="other"),
+    Listed("the list was of this namespace", {}, 9, {}, namespace=NAMESPACE),
+    Listed("a list that is newer, with an older object", {"a": 3, "b": 4}, 9, {"a": 3, "b": 4}),
+    Listed("etcd was restored: an object as it was", {"a": 3, "b": 4}, 4, {"a": 3, "b": 4}),
+    Listed("etcd was restored: an object is lost", {"a": 3}, 4, {"a": 3}),
+    Listed("etcd was restored: an object is older than all", {"a": 1, "b": 2}, 2, {"a": 1, "b": 2}),
+    Listed("etcd was restored to nothing", {}, 1, {}),
+    Listed(
+        "history went back behind a bookmark only", {"a": 3, "b": 5}, 6, {"a": 3, "b": 5}, known=8
+    ),
+    Listed(
+        "history went back, and what we wrote meanwhile is shown by the watch",
+        *({"a": 3}, 4, {"a": 3}),
+        written={"c": 11},
+    ),
+    Listed("another cluster with the same names", {"a": 3, "b": 5}, 9, {"a": 3, "b": 5}, uid="new"),
 )
 
 
-@pytest.mark.parametrize("case", SWEEPS, ids=lambda case: case.reason)
-def test_sweep(case: Sweep, store: Store[Claim]) -> None:
+@pytest.mark.parametrize("case", LISTS, ids=lambda case: case.reason)
+def test_a_list_is_the_truth(case: Listed, store: Store[Claim]) -> None:
     store.put(body(3, name="a"))
     store.put(body(5, name="b"))
-    gone = store.sweep(namespace=case.namespace, listed=case.listed, version=str(case.version))
-    assert {view.meta.name for view in store.all()} == case.left, case.reason
+    store.highest = case.known
+    before = {view.meta.name for view in store.all()}
+    listing = store.listing(case.namespace)
+    for name, version in case.written.items():
+        store.put(body(version, name=name))
+    store.begin(listing, str(case.version))
+    for name, version in case.shown.items():
+        listing.listed.add((NAMESPACE, name))
+        store.show(listing, body(version, name=name, uid=case.uid))
+    gone = store.sweep(listing)
+    assert {v.meta.name: int(v.meta.version) for v in store.all()} == case.left, case.reason
+    assert {view.meta.uid for view in store.all()} <= {case.uid}, case.reason
     told = {change.before.meta.name for change in gone if change.before}
-    assert told == {"a", "b"} - case.left
+    assert told == (before | case.written.keys()) - case.left.keys()
     assert all(change.after is None for change in gone)
+
+
+def test_after_history_went_back_new_versions_count_again(store: Store[Claim]) -> None:
+    """Else all that the new history brings would pass for older than what is known."""
+    store.put(body(50, name="a", phase="Bound"))
+    listing = store.listing()
+    store.begin(listing, "20")
+    listing.listed.add((NAMESPACE, "a"))
+    change = store.show(listing, body(10, name="a"))
+    assert change == Change(claim(50, name="a", phase="Bound"), claim(10, name="a"))
+    assert store.highest == 20
+    assert store.put(body(21, name="a", phase="Lost")) is not None
+    second = store.listing()
+    store.begin(second, "30")
+    assert not second.went_back, "it went back once, not each time"
+
+
+def test_what_was_deleted_comes_back_with_an_older_snapshot(store: Store[Claim]) -> None:
+    store.put(body(5))
+    store.remove(body(7))
+    listing = store.listing()
+    store.begin(listing, "6")
+    store.show(listing, body(5))
+    assert store.one(NAMESPACE, "data") is not None
+
+
+def test_a_list_that_shows_what_is_known_reads_nothing_again() -> None:
+    """A list after each broken connection must not cost what a start costs."""
+    read: list[str] = []
+
+    def project(found: Any) -> Claim:
+        read.append(found["metadata"]["name"])
+        return Claim.from_body(found)
+
+    store: Store[Claim] = Store(project)
+    for version in (9, 12):
+        listing = store.listing()
+        store.begin(listing, str(version))
+        assert (store.show(listing, body(5)) is None) is (version == 12)
+    assert read == ["data"]
+
+
+# Whatever happens in a store, its index holds what its objects say, or it is as it was before.
+
+keys = st.lists(st.tuples(st.sampled_from("kl"), st.just(NAMESPACE), st.sampled_from("xy")))
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "remove", "list"]),
+        st.sampled_from("abc"),
+        keys,
+        st.sampled_from(["", "", "", "project", "index"]),
+    ),
+    max_size=12,
+)
+
+
+@deterministic
+@given(steps)
+def test_a_store_is_whole_whatever_fails(found: list[tuple[str, str, list[Any], str]]) -> None:
+    """Keys may come twice: an object may name one claim as its model's and as its dataset's."""
+    stated: dict[tuple[str, int], list[Any]] = {}
+    failing: set[str] = set()
+
+    def project(one: Any) -> Claim:
+        if "project" in failing:
+            raise ValueError("odd")
+        return Claim.from_body(one)
+
+    def index(view: Claim) -> list[Any]:
+        if "index" in failing:
+            raise KeyError("odd")
+        return stated[view.meta.name, int(view.meta.version)]
+
+    store: Store[Claim] = Store(project, index)
+    for version, (verb, name, index_keys, failure) in enumerate(found, start=1):
+        stated[name, version] = index_keys
+        before = contents(store)
+        failing = {failure}
+        try:
+            if verb == "list":
+                listing = store.listing()
+                store.begin(listing, str(version))
+                store.show(listing, body(version, name=name))
+            else:
+                getattr(store, verb)(body(version, name=name))
+        except (ValueError, KeyError):
+            assert contents(store) == before, "a failure leaves the store as it was"
+        failing = set()
+        expected: dict[Any, set[str]] = {}
+        for view in store.all():
+            for key in stated[view.meta.name, int(view.meta.version)]:
+                expected.setdefault(key, set()).add(view.meta.name)
+        assert contents(store)[1] == expected
+
+
+def contents(store: Store[Claim]) -> tuple[dict[str, str], dict[Any, set[str]]]:
+    objects = {view.meta.name: view.meta.version for view in store.all()}
+    index = {key: {name for _, name in entry} for key, entry in store._index.items()}
+    return objects, index
 
 
 sightings = st.lists(
@@ -198,6 +340,18 @@ def test_services_are_found_by_artifact_claim_and_uid(views: Views) -> None:
     )
     assert views.users_of_artifact(NAMESPACE, "other") == ()
     assert views.services.some(("uid", NAMESPACE, "uid-b"))[0].meta.name == "b"
+
+
+def test_one_claim_may_be_named_twice(views: Views) -> None:
+    """As the model's and as the calibration set's; each later sighting takes the keys away."""
+    calibration = {"uri": "pvc://models/pictures.tar", "format": "Images", "batches": 5}
+    quantization = {"image": "amct:1", "calibration": calibration}
+    spec = a_spec({"conversion": {"quantization": quantization}})
+    for version in (5, 6, 7):
+        meta = metadata("a", version=version, labels={"seen": str(version)})
+        views.services.put({"kind": "ResNetService", "metadata": meta, "spec": spec})
+    (found,) = views.services.some(("claim", NAMESPACE, "models"))
+    assert found.meta.version == "7"
 
 
 def test_a_refused_service_is_found_by_name_and_uid(views: Views) -> None:

@@ -7,14 +7,17 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+import kopf
 import pytest
 from kopf._cogs.clients import fetching, watching
 from tests.unit.controller.builders import NAMESPACE, a_settings, a_spec, metadata
 
 from resnet_operator import names
+from resnet_operator.cluster.store import Change
 from resnet_operator.observed import ServiceObject
-from resnet_operator.views import Change, Views
-from resnet_operator.watch import MAX_PAUSE_SECONDS, SHORT_SECONDS, WATCHED, Pause
+from resnet_operator.queue import WorkQueue
+from resnet_operator.views import Views
+from resnet_operator.watch import MAX_PAUSE_SECONDS, SHORT_SECONDS, WATCHED, Pause, Watches
 
 MODEL = {"model": {"uri": "https://models.example/a.onnx", "sha256": "ab" * 32}}
 
@@ -138,6 +141,17 @@ def _view(store: Any, body: dict[str, Any], meta: Any, facts: Any, version: int)
     shown = meta | {"resourceVersion": str(version), "ownerReferences": owners}
     store.put(body | {"metadata": shown})
     return store.one(meta["namespace"], meta["name"])
+
+
+def test_nothing_is_decided_before_everything_is_listed(views: Views) -> None:
+    """The resync may come first, when a kind cannot be listed for long."""
+    queue = WorkQueue()
+    watches = Watches(views=views, queue=queue, settings=kopf.OperatorSettings())
+    watches.add_all()
+    assert queue.is_idle()
+    watches.synced = True
+    watches.add_all()
+    assert not queue.is_idle()
 
 
 def test_a_stream_that_lasted_is_opened_again_at_once() -> None:
