@@ -18,6 +18,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- /* not the selector's labels: neither Service nor budget may take the test for the operator */ -}}
+{{- define "resnet-operator.testLabels" -}}
+app.kubernetes.io/name: resnet-operator-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "resnet-operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{ .Values.serviceAccount.name | default (include "resnet-operator.name" .) }}
