@@ -50,8 +50,9 @@ cluster: ## boot the embedded cluster alone and print its kubeconfig
 
 cluster-down: demo-down ## end the embedded cluster and remove all of it
 
-lock: venv ## write requirements/*.lock from pyproject.toml
-	@$(VENV)/bin/python requirements/lock.py
+lock: ## write requirements/*.lock from pyproject.toml
+	@devkit/venv.sh $(CACHE)/lock-venv requirements/tools.lock
+	@$(CACHE)/lock-venv/bin/python requirements/lock.py
 
 clean: ## remove what tests and tools leave in the tree
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -16,6 +16,7 @@ LOCKS = {
     "serving": ["serving"],
     "serving-cpu": ["serving-cpu"],
     "dev": ["", "jobs", "dev"],
+    "tools": ["tools"],
 }
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import jinja2
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
-TEMPLATES = ROOT / "templates"
-RUNTIME_FILES = ROOT / "operator" / "resnet_runtime"
-DRIVER_FILES = ROOT / "operator" / "resnet_jobs" / "driver"
+PACKAGES = Path(__file__).resolve().parents[2]
+# A wheel has templates/ inside the package; repository and image have it beside operator/.
+INSTALLED = PACKAGES / "resnet_operator" / "templates"
+TEMPLATES = INSTALLED if INSTALLED.is_dir() else PACKAGES.parent / "templates"
+RUNTIME_FILES = PACKAGES / "resnet_runtime"
+DRIVER_FILES = PACKAGES / "resnet_jobs" / "driver"
 # Begins what stands for a value in a rendered text; nobody writes this character in a template.
 MARK = "\ue000"
 
