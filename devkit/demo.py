@@ -91,7 +91,7 @@ def target() -> Target:
             {
                 "images": {
                     "registry": registry,
-                    "converter": deploy.converters(
+                    **deploy.converters(
                         os.environ.get("CANN_IMAGE") or f"{registry}/cann-simulator:dev"
                     ),
                 },

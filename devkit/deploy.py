@@ -18,13 +18,9 @@ RELEASE = "resnet-operator"
 SAMPLE = ROOT / "samples" / "digits" / "digits-resnet.onnx"
 
 
-def converters(image: str) -> dict[str, str | None]:
-    """Return the chart's value that has every chip converted by one image.
-
-    Helm merges maps, so the chart's own entries are taken out by null.
-    """
-    chart = ("Ascend310P", "Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4", "Ascend910_")
-    return {"": image, **dict.fromkeys(chart)}
+def converters(image: str) -> dict[str, Any]:
+    """Return the chart's values that have every chip converted by one image."""
+    return {"replace": ["converter"], "converter": {"": image}}
 
 
 # The chart's values for images that were built here. With a registry, its name stands for
@@ -33,7 +29,7 @@ EMBEDDED: dict[str, Any] = {
     "images": {
         "registry": "localhost",
         "tag": "dev",
-        "converter": converters("localhost/cann-simulator:dev"),
+        **converters("localhost/cann-simulator:dev"),
         "serving": {
             "OneFlow": "resnet-serving-oneflow",
             "TorchAIE": "resnet-serving-torch",

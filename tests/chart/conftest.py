@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from devkit.cluster.cluster import build
 from tests.apiserver import ROOT, ApiServer
 
 HERE = Path(__file__).parent
@@ -59,6 +61,17 @@ class Chart:
 @pytest.fixture
 def chart(installed_crd: ApiServer, tmp_path: Path) -> Chart:
     return Chart(installed_crd, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def helm() -> ApiServer:
+    """Return helm without a server, for what the server need not see."""
+    return ApiServer(kubeconfig=Path(os.devnull), bin_dir=build(), proxy_port=0, embedded=True)
+
+
+@pytest.fixture
+def rendered(helm: ApiServer, tmp_path: Path) -> Chart:
+    return Chart(helm, tmp_path)
 
 
 def only(documents: list[Manifest], kind: str) -> Manifest:

@@ -32,14 +32,59 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end -}}
 
-{{- /* image: a name without tag and digest becomes <registry>/<name>:<tag> */ -}}
+{{- /* image: the reference that the cluster pulls for a name in the values; "" stays "".
+       completed by registry and tag, pinned by digests, redirected by mirror, in this order */ -}}
 {{- define "resnet-operator.image" -}}
-{{- if or (contains ":" (last (splitList "/" .name))) (contains "@" .name) -}}
-{{ .name }}
-{{- else -}}
-{{- with .root.Values.images.registry }}{{ . | trimSuffix "/" }}/{{ end -}}
-{{ .name }}:{{ .root.Values.images.tag | default .root.Chart.AppVersion }}
+{{- $images := .root.Values.images -}}
+{{- with .name -}}
+{{- $reference := . -}}
+{{- if not (or (contains ":" (last (splitList "/" .))) (contains "@" .)) -}}
+{{- $reference = printf "%s:%s" . ($images.tag | default $.root.Chart.AppVersion) -}}
 {{- end -}}
+{{- $digest := get ($images.digests | default dict) $reference -}}
+{{- if and $images.registry (ne $reference .) (not (include "resnet-operator.host" .)) -}}
+{{- $reference = printf "%s/%s" ($images.registry | trimSuffix "/") $reference -}}
+{{- end -}}
+{{- if not (contains "@" .) -}}
+{{- if $digest -}}
+{{- $reference = printf "%s@%s" $reference $digest -}}
+{{- else if $images.requireDigests -}}
+{{- fail (printf "images.requireDigests: %s has no digest; add it to images.digests" $reference) -}}
+{{- end -}}
+{{- end -}}
+{{- $mirror := $images.mirror | default "" | trimSuffix "/" -}}
+{{- if and $mirror (not (hasPrefix (printf "%s/" $mirror) $reference)) -}}
+{{- with include "resnet-operator.host" $reference -}}
+{{- $reference = trimPrefix (printf "%s/" .) $reference -}}
+{{- end -}}
+{{- $reference = printf "%s/%s" $mirror $reference -}}
+{{- end -}}
+{{- $reference -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* host: the registry's host in a reference, "" where there is none: "team/image" has none */ -}}
+{{- define "resnet-operator.host" -}}
+{{- $parts := splitList "/" . -}}
+{{- if and (gt (len $parts) 1) (or (regexMatch "[.:]" (first $parts)) (eq (first $parts) "localhost")) -}}
+{{- first $parts -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* imageMap: one of the maps of images as JSON, the chart's own entries below the user's */ -}}
+{{- define "resnet-operator.imageMap" -}}
+{{- $images := .root.Values.images -}}
+{{- $names := dict -}}
+{{- if not (has .map ($images.replace | default list)) -}}
+{{- $names = deepCopy (get $images.defaults .map | default dict) -}}
+{{- end -}}
+{{- $references := dict -}}
+{{- range $key, $name := mergeOverwrite $names (get $images .map | default dict) -}}
+{{- with $name -}}
+{{- $_ := set $references $key (include "resnet-operator.image" (dict "name" . "root" $.root)) -}}
+{{- end -}}
+{{- end -}}
+{{- $references | toJson -}}
 {{- end -}}
 
 {{- /* rules: what the operator does, and nothing else. No secrets, no nodes, no exec, no logs. */ -}}
