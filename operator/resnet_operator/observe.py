@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from resnet_operator import names
 from resnet_operator.artifact import Artifact
 from resnet_operator.class_labels import LabelsError, Source, labels_of
+from resnet_operator.cluster.store import HasMeta
 from resnet_operator.errors import KubeError
 from resnet_operator.in_use import Named
 from resnet_operator.kube import Kube
@@ -35,13 +36,15 @@ from resnet_operator.render.sources import source_reference
 from resnet_operator.resolve import Resolved
 from resnet_operator.views import NETWORK_KINDS, Views
 
+T = TypeVar("T", bound=HasMeta)
+
 
 async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: datetime) -> Observed:
     """Return all that `make_plan` needs; raises KubeError when a read fails."""
     meta, resolved = service.meta, service.resolved
     if resolved is None:
         # A refused spec stops nothing: what served before it serves on, and is told.
-        live = views.deployments.one(meta.namespace, meta.name)
+        live = _not_of_others(views.deployments.one(meta.namespace, meta.name), meta.uid)
         return Observed(service=service, deployment=live)
     namespace, key = meta.namespace, resolved.source_key
     record = views.config_maps.one(namespace, names.record_name(key))
@@ -54,8 +57,8 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     owned = views.config_maps.some(("owner", namespace, meta.uid))
     return Observed(
         service=service,
-        deployment=views.deployments.one(namespace, meta.name),
-        network_service=views.network_services.one(namespace, meta.name),
+        deployment=_not_of_others(views.deployments.one(namespace, meta.name), meta.uid),
+        network_service=_not_of_others(views.network_services.one(namespace, meta.name), meta.uid),
         network=_network(views, namespace, meta.name),
         absent_kinds=views.absent_kinds,
         record=record,
@@ -117,6 +120,11 @@ async def _gate(
         source_problem=problem,
         complaints=await _complaints(kube, (*jobs, *pods), now=now),
     )
+
+
+def _not_of_others(view: T | None, uid: str) -> T | None:
+    """Leave out what another owner controls, such as the deleted object of the same name."""
+    return view if view is not None and view.meta.controller in {None, uid} else None
 
 
 def _network(views: Views, namespace: str, name: str) -> dict[str, NetworkServiceObject]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,15 +17,16 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
-from resnet_operator.errors import Conflict, Gone, Rejected, Transient
+from resnet_operator.errors import Gone, Rejected
 from resnet_operator.events import event_body
+from resnet_operator.execute import Executor
 from resnet_operator.kube import Kube
 from resnet_operator.metrics import RECONCILE_SECONDS, RECONCILES
 from resnet_operator.observe import observe
 from resnet_operator.observed import Observed, ServiceObject
-from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
+from resnet_operator.plan import Plan, make_plan
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.conditions import CONDITIONS
+from resnet_operator.plan.conditions import CONDITIONS, is_ready
 from resnet_operator.queue import WHEN_QUIET, Key
 from resnet_operator.settings import Settings
 from resnet_operator.views import Views
@@ -33,6 +34,9 @@ from resnet_operator.views import Views
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
+# After writing, until a look finds nothing to write: the echo of a write wakes nobody.
+LOOK_AGAIN_SECONDS = 1.0
+MAX_LOOK_AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     # Whether other objects wait or are worked on.
     others_wait: Callable[[], bool] = lambda: False
+    # How often in a row a reconcile has written something for an object that is not Ready.
+    _unsettled: dict[Key, int] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
@@ -59,93 +65,44 @@ class Reconciler:
             RECONCILE_SECONDS.observe(time.perf_counter() - started)
 
     async def _rounds(self, key: Key) -> float | None:
+        executor = Executor(kube=self.kube, views=self.views)
+        acted = looked = False
         for _ in range(MAX_ROUNDS):
             service = self.views.services.one(*key)
             if service is None or service.meta.deleting:
+                self._unsettled.pop(key, None)
                 return None  # owner references do the rest
             now = self.clock()
             observed = await observe(service, views=self.views, kube=self.kube, now=now)
             plan = make_plan(observed, settings=self.settings, now=now)
-            problem = await self._execute(plan.actions[: plan.urgent])
+            problem = await executor.execute(plan.actions[: plan.urgent])
             if problem is None and plan.urgent and self.others_wait():
                 return WHEN_QUIET  # many at once: everybody's pods before anybody's status
             if problem is None:
-                problem = await self._execute(plan.actions[plan.urgent :])
+                problem = await executor.execute(plan.actions[plan.urgent :])
+            acted = acted or bool(plan.actions)
             if problem is not None:
                 plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
             elif plan.again:
                 continue
+            elif acted and not looked and _is_repair(service, plan):
+                looked = True
+                continue
             await self._say(service, plan)
-            return plan.requeue_after
+            return self._next_look(key, plan, acted=acted, problem=problem)
         return 1.0
 
-    async def _execute(self, actions: tuple[Action, ...]) -> Problem | None:
-        """Do all actions in order; returns what stood in the way of one."""
-        for action in actions:
-            try:
-                if problem := await self._do(action):
-                    return problem
-            except Rejected as error:
-                return Problem(
-                    reason=Reason.REJECTED,
-                    message=f"the API server refused a {_kind(action)}: {_gist(error.message)}",
-                    detail=error.message,
-                )
-        return None
-
-    async def _do(self, action: Action) -> Problem | None:
-        match action:
-            case Apply():
-                return await self._apply(action)
-            case Create():
-                try:
-                    with self.views.writing(action.body):
-                        self.views.remember(await self.kube.create(action.body))
-                except Conflict:
-                    log.debug("is there already", extra=_about(action.body))
-                else:
-                    log.info("created", extra=_about(action.body))
-            case Delete():
-                await self._delete(action)
-        return None
-
-    async def _apply(self, action: Apply) -> Problem | None:
-        body = action.body
-        apply = self.kube.apply if action.adopt else self.kube.apply_new
-        try:
-            with self.views.writing(body):
-                self.views.remember(await apply(body, manager=action.manager))
-        except Conflict:
-            if action.adopt:
-                raise
-            return await self._taken(action)
-        log.info("applied", extra=_about(body))
-        return None
-
-    async def _taken(self, action: Apply) -> Problem | None:
-        """Find out whose an object is that we do not see, and take back what is ours."""
-        body, meta = action.body, action.body["metadata"]
-        selector = f"metadata.name={meta['name']}"
-        found = await self.kube.list_one(
-            body["apiVersion"], body["kind"], meta["namespace"], field_selector=selector
-        )
-        if not found:
-            raise Transient(409, f"{body['kind']} {meta['name']} was deleted meanwhile")
-        if _is_ours(found[0], body):
-            return await self._apply(replace(action, adopt=True))
-        return _name_conflict(body, _other_manager(found[0]))
-
-    async def _delete(self, action: Delete) -> None:
-        body = {
-            "apiVersion": action.api_version,
-            "kind": action.kind,
-            "metadata": {"namespace": action.namespace, "name": action.name},
-        }
-        try:
-            await self.kube.delete(body, uid=action.uid, version=action.version)
-        except (Gone, Conflict):
-            return  # gone already, or somebody has joined meanwhile
-        log.info("deleted", extra=_about(body))
+    def _next_look(
+        self, key: Key, plan: Plan, *, acted: bool, problem: Problem | None
+    ) -> float | None:
+        """Return when to look again: the status was made before the writes, so soon after any."""
+        lasts = problem is not None and problem.reason is not Reason.PENDING
+        if not acted or lasts or is_ready(plan.status):
+            self._unsettled.pop(key, None)
+            return plan.requeue_after
+        times = self._unsettled[key] = self._unsettled.get(key, 0) + 1
+        pause: float = min(LOOK_AGAIN_SECONDS * 2.0 ** min(times - 1, 8), MAX_LOOK_AGAIN_SECONDS)
+        return min(plan.requeue_after or pause, pause)
 
     async def _say(self, service: ServiceObject, plan: Plan) -> None:
         """Write the status, once and whole, if it says anything new."""
@@ -181,51 +138,9 @@ def _same_status(wanted: dict[str, Any], live: Mapping[str, Any]) -> bool:
     return ours == theirs and wanted | {"conditions": ()} == {**live, "conditions": ()}
 
 
-def _kind(action: Action) -> str:
-    return action.kind if isinstance(action, Delete) else str(action.body["kind"])
-
-
-def _gist(words: str) -> str:
-    """Return what a refusal comes to, without the names of objects, policies and webhooks."""
-    for mark in ("denied request: ", "denied the request: ", "is forbidden: ", "is invalid: "):
-        if mark in words:
-            return words.split(mark, 1)[1]
-    return words
-
-
-def _about(body: dict[str, Any]) -> dict[str, str]:
-    meta = body["metadata"]
-    return {"kind": body["kind"], "object": f"{meta['namespace']}/{meta['name']}"}
-
-
-def _is_ours(live: dict[str, Any], body: dict[str, Any]) -> bool:
-    """Tell whether an object of that name is the one we made; somebody may have edited it."""
-    controller = _controller(live)
-    if controller is not None:
-        return controller == _controller(body)
-    fields = live["metadata"].get("managedFields") or ()
-    return any(f["manager"] == names.MANAGER and f["operation"] == "Apply" for f in fields)
-
-
-def _controller(body: dict[str, Any]) -> str | None:
-    owners = body["metadata"].get("ownerReferences") or ()
-    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
-
-
-def _other_manager(live: dict[str, Any]) -> str:
-    """Return who wrote an object, as its field managers tell."""
-    fields = live["metadata"].get("managedFields") or ()
-    who = (f["manager"] for f in fields if not f.get("subresource"))
-    return next((name for name in who if name != names.MANAGER), "")
-
-
-def _name_conflict(body: dict[str, Any], manager: str) -> Problem:
-    whose = f"belongs to {manager}" if manager else "is somebody else's"
-    kind, name = body["kind"], body["metadata"]["name"]
-    return Problem(
-        reason=Reason.NAME_CONFLICT,
-        message=f'{kind} "{name}" {whose}; rename the ResNetService or remove it',
-    )
+def _is_repair(service: ServiceObject, plan: Plan) -> bool:
+    """Tell whether what was Ready would be told otherwise only for what was just written."""
+    return is_ready(service.status) and not is_ready(plan.status)
 
 
 __all__ = ["Observed", "Reconciler"]

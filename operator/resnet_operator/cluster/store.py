@@ -6,8 +6,6 @@ resourceVersion says which of two sightings is the newer one. Filled through `vi
 
 from __future__ import annotations
 
-import contextlib
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -71,7 +69,8 @@ class Store(Generic[T]):
         self._index_of = index
         self._objects: dict[Name, T] = {}
         self._index: dict[IndexKey, dict[Name, T]] = {}
-        self._gone: deque[str] = deque(maxlen=REMEMBERED_GONE)
+        # The version of each one's end: a label that is given back comes after it.
+        self._gone: dict[str, int] = {}
         # The highest resourceVersion that anything has shown: no later list may be older.
         self.highest = 0
 
@@ -87,7 +86,7 @@ class Store(Generic[T]):
         if known is not None and int(known.meta.version) >= version:
             is_echo = known.meta.version == meta["resourceVersion"]
             return None if is_echo else Change(known, known)
-        if meta["uid"] in self._gone:
+        if self._gone.get(meta["uid"], -1) >= version:
             return None  # an answer to a write of ours that comes after the news of its end
         return self._keep(name, body)
 
@@ -95,7 +94,7 @@ class Store(Generic[T]):
         """Drop what was deleted; None when it is unknown, or another one has its name by now."""
         meta = body["metadata"]
         name, uid = _name(meta), meta["uid"]
-        self._gone.append(uid)
+        self._remember_end(uid, int(meta["resourceVersion"]))
         self.highest = max(self.highest, int(meta["resourceVersion"]))
         known = self._objects.get(name)
         if known is None or known.meta.uid != uid:
@@ -123,8 +122,7 @@ class Store(Generic[T]):
                 return None
             if not listing.went_back and _is_same(known.meta, meta):
                 return None
-        with contextlib.suppress(ValueError):
-            self._gone.remove(meta["uid"])
+        self._gone.pop(meta["uid"], None)
         return self._keep(name, body)
 
     def sweep(self, listing: Listing) -> list[Change[T]]:
@@ -139,6 +137,11 @@ class Store(Generic[T]):
         for name, view in gone:
             self._replace(name, view, None)
         return [Change(view, None) for _, view in gone]
+
+    def _remember_end(self, uid: str, version: int) -> None:
+        self._gone[uid] = version
+        if len(self._gone) > REMEMBERED_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _keep(self, name: Name, body: Body) -> Change[T] | None:
         view = self._project(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -103,6 +104,12 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
         _condition(kind, *said[kind], generation=service.generation, old=old.get(kind), now=now)
         for kind in sorted(said)
     ]
+
+
+def is_ready(status: Mapping[str, Any]) -> bool:
+    """Tell whether a status says Ready."""
+    conditions = status.get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def shorten(text: str, limit: int) -> str:
