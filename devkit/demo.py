@@ -1,67 +1,33 @@
 """`make demo`: the main job from a plain machine to a prediction, with every step shown.
 
-Boots the embedded cluster (or uses KUBECONFIG with images in REGISTRY), builds the images,
-installs the operator with helm, applies samples/, waits, and predicts a real picture.
+Boots the embedded cluster (or uses KUBECONFIG with images in REGISTRY), builds the images that it
+runs, installs the operator with helm, applies samples/, waits, and predicts a real picture.
+Settings, by environment: IMAGES=all builds every image of the devkit; with KUBECONFIG also
+REGISTRY, CANN_IMAGE (a real one), PULL_SECRET (its name), PLAIN_HTTP=1 (a registry without TLS).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from devkit import deploy
-from devkit.cluster.cluster import Cluster, build
+from devkit.cluster.build import BuildError as ClusterBuildError
+from devkit.images.tools import BuildError
+from devkit.place import NAMESPACE, Target, target
+from devkit.progress import spoken
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMESPACE = "demo"
-CLUSTER = "demo"
 PICTURE = ROOT / "samples" / "digits" / "pictures" / "seven.png"
 LABELS = ROOT / "samples" / "digits" / "labels.txt"
 RESOURCE = "huawei.com/Ascend310P"
 WAIT_SECONDS = 180
-
-
-@dataclass
-class Target:
-    """The cluster that the demo runs on."""
-
-    kubeconfig: Path
-    bin_dir: Path
-    values: dict[str, Any]
-    embedded: bool
-
-    def environment(self) -> dict[str, str]:
-        path = f"{self.bin_dir}:{os.environ['PATH']}"
-        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "PATH": path}
-
-    def run(
-        self,
-        *command: str,
-        input: str | None = None,  # noqa: A002
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            input=input,
-            text=True,
-            capture_output=True,
-            env=self.environment(),
-            check=False,
-        )
-
-    def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002
-        done = self.run("kubectl", "-n", NAMESPACE, *arguments, input=input)
-        if done.returncode != 0:
-            raise deploy.DeployError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
 
 
 def say(text: str) -> None:
@@ -70,47 +36,6 @@ def say(text: str) -> None:
 
 def show(command: str, output: str) -> None:
     print(f"$ {command}\n{output.rstrip()}\n", flush=True)
-
-
-def target() -> Target:
-    """Boot the embedded cluster, or take the user's; build and bring the images."""
-    foreign = os.environ.get("KUBECONFIG")
-    if foreign:
-        registry = os.environ.get("REGISTRY")
-        if not registry:
-            raise deploy.DeployError(
-                "KUBECONFIG is set, so the images must come from a registry: set REGISTRY to one "
-                "that this machine may push to and the cluster may pull from, for example "
-                "REGISTRY=registry.example.com/resnet; or unset KUBECONFIG for the embedded cluster"
-            )
-        say(f"images: building and pushing to {registry}")
-        push = [str(ROOT / "devkit" / "images" / "build.sh"), "--push", registry]
-        subprocess.run(push, check=True, stdout=sys.stderr)
-        values = deploy.merge(
-            deploy.EMBEDDED,
-            {
-                "images": {
-                    "registry": registry,
-                    **deploy.converters(
-                        os.environ.get("CANN_IMAGE") or f"{registry}/cann-simulator:dev"
-                    ),
-                },
-                "store": {"image": f"{registry}/resnet-store:dev"},
-            },
-        )
-        return Target(Path(foreign), build(), values, embedded=False)
-    if os.geteuid() != 0:
-        raise deploy.DeployError("the embedded cluster needs root; or set KUBECONFIG and REGISTRY")
-    say("cluster: a real one-node Kubernetes with simulated Ascend chips")
-    subprocess.run([str(ROOT / "devkit" / "cluster" / "install.sh")], check=True)
-    up = [sys.executable, str(ROOT / "devkit" / "cluster" / "cluster.py"), "up", "--name", CLUSTER]
-    subprocess.run(up, check=True, stdout=subprocess.DEVNULL)
-    cluster = Cluster.attach(CLUSTER)
-    say("images: operator, jobs, serving, store, and the CANN simulator")
-    tars = deploy.build_images()
-    print("loading them into the cluster ...", flush=True)
-    cluster.load(*tars)
-    return Target(cluster.kubeconfig, cluster.bin_dir, deploy.EMBEDDED, embedded=True)
 
 
 def install(where: Target) -> deploy.Operator:
@@ -127,7 +52,7 @@ def install(where: Target) -> deploy.Operator:
 
 def apply_samples(where: Target, operator: deploy.Operator) -> list[str]:
     """Put the model where the samples expect it, apply them, and return the objects' names."""
-    say("samples: the model into a claim, its labels into a ConfigMap, then the ResNetServices")
+    say("samples: the model and its labels into ConfigMaps, then the ResNetServices")
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -142,21 +67,26 @@ def apply_samples(where: Target, operator: deploy.Operator) -> list[str]:
         make = ("create", "configmap", name, f"--from-file={key}={file}")
         body = where.kubectl(*make, "--dry-run=client", "-o", "json")
         where.kubectl("apply", "--server-side", "-f", "-", input=body)
-    if "models" not in where.kubectl("get", "pvc", "-o", "name"):
-        items = {"apiVersion": "v1", "kind": "List", "items": operator.claim_with_sample("models")}
-        where.kubectl("apply", "-f", "-", input=json.dumps(items))
-        done = "--for=jsonpath={.status.phase}=Succeeded"
-        where.kubectl("wait", done, "pod/loader", "--timeout=120s")
-        where.kubectl("delete", "pod", "loader", "--wait=false")
     names = ["digits-cpu"]
     if RESOURCE in where.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.allocatable}"):
         names.insert(0, "digits")
+        fill_claim(where, operator)
     else:
         print(f"no node has {RESOURCE}: only the CPU sample is applied")
     for name in names:
         sample = "samples/digits-npu.yaml" if name == "digits" else "samples/digits-cpu.yaml"
         show(f"kubectl apply -f {sample}", where.kubectl("apply", "-f", str(ROOT / sample)))
     return names
+
+
+def fill_claim(where: Target, operator: deploy.Operator) -> None:
+    """Put the model into the claim that the sample for NPUs names."""
+    if "models" not in where.kubectl("get", "pvc", "-o", "name"):
+        items = {"apiVersion": "v1", "kind": "List", "items": operator.claim_with_sample("models")}
+        where.kubectl("apply", "-f", "-", input=json.dumps(items))
+        done = "--for=jsonpath={.status.phase}=Succeeded"
+        where.kubectl("wait", done, "pod/loader", "--timeout=120s")
+        where.kubectl("delete", "pod", "loader", "--wait=false")
 
 
 def wait_ready(where: Target, names: list[str]) -> None:
@@ -232,6 +162,7 @@ def farewell(where: Target) -> None:
     print("  kubectl explain resnetservice.spec")
     if where.embedded:
         print("\nRemove all of it: make demo-down")
+        print("Images of quantization, PyTorch, TorchAIE and OneFlow too: make demo IMAGES=all")
         print("No NPU is here: the chips, ATC and pyACL are simulated, all else is real.")
     else:
         print(f"\nRemove it: kubectl delete namespace {NAMESPACE}; "
@@ -239,14 +170,24 @@ def farewell(where: Target) -> None:
 
 
 def main() -> int:
+    begun = time.monotonic()
     try:
-        where = target()
-        operator = install(where)
-        names = apply_samples(where, operator)
-        wait_ready(where, names)
-        present(where, names)
+        where, told = target()
+        with told.step("install"):
+            operator = install(where)
+        with told.step("serve"):
+            names = apply_samples(where, operator)
+            wait_ready(where, names)
+        with told.step("predict"):
+            present(where, names)
         farewell(where)
-    except (deploy.DeployError, subprocess.CalledProcessError) as error:
+        say(f"from the command to the last prediction: {spoken(time.monotonic() - begun)}")
+    except (
+        deploy.DeployError,
+        subprocess.CalledProcessError,
+        BuildError,
+        ClusterBuildError,
+    ) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     return 0

@@ -7,10 +7,12 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from devkit.images.targets import DEMO, IMAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE = "resnet-system"
@@ -23,22 +25,34 @@ def converters(image: str) -> dict[str, Any]:
     return {"replace": ["converter"], "converter": {"": image}}
 
 
-# The chart's values for images that were built here. With a registry, its name stands for
-# localhost.
-EMBEDDED: dict[str, Any] = {
-    "images": {
-        "registry": "localhost",
-        "tag": "dev",
-        **converters("localhost/cann-simulator:dev"),
-        "serving": {
-            "OneFlow": "resnet-serving-oneflow",
-            "TorchAIE": "resnet-serving-torch",
+def values_for(
+    images: Iterable[str], *, registry: str = "localhost", tag: str = "dev", cann: str = ""
+) -> dict[str, Any]:
+    """Return the chart's values for images of the devkit that are in `registry` under `tag`.
+
+    `cann` is a real CANN image in place of the simulator. What is not among the images stays as
+    the chart has it.
+    """
+    built = {name: IMAGES[name].repository for name in images}
+    optional: dict[str, Any] = {
+        key: built[name] for key, name in (("amct", "amct"), ("export", "export")) if name in built
+    }
+    runtimes = (("OneFlow", "serving-oneflow"), ("TorchAIE", "serving-torch"))
+    serving = {runtime: built[name] for runtime, name in runtimes if name in built}
+    return {
+        "images": {
+            "registry": registry,
+            "tag": tag,
+            **converters(cann or f"{registry}/{IMAGES['cann'].repository}:{tag}"),
+            "serving": serving,
+            **optional,
         },
-        "amct": "amct-simulator",
-        "export": "resnet-export",
-    },
-    "store": {"image": "localhost/resnet-store:dev", "size": "1Gi"},
-}
+        "store": {"image": f"{registry}/{IMAGES['store'].repository}:{tag}", "size": "1Gi"},
+    }
+
+
+# All images of the devkit, as they are called in the embedded cluster.
+EMBEDDED: dict[str, Any] = values_for(IMAGES)
 
 
 class Run(Protocol):
@@ -55,9 +69,9 @@ class DeployError(RuntimeError):
     """A command failed; the text is what it said."""
 
 
-def build_images() -> list[Path]:
+def build_images(names: Iterable[str] = DEMO) -> list[Path]:
     """Build what is not built yet and return the tar files; progress goes to stderr."""
-    command = [str(ROOT / "devkit" / "images" / "build.sh")]
+    command = [str(ROOT / "devkit" / "images" / "build.sh"), "--only", ",".join(names)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [Path(line) for line in done.stdout.splitlines() if line.endswith(".tar")]
 

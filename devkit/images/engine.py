@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from devkit.images.materials import BuildError, digest, run
+from devkit.images.tools import BuildError, digest, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

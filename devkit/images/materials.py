@@ -7,11 +7,9 @@ makes a folder named after the hash of its recipe, once, and returns it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devkit.images.libraries import copy_libraries, copy_modules, libraries, members
+from devkit.images.tools import digest, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,35 +64,6 @@ for wheel in /usr/share/python-wheels/pip-*.whl; do exec python3 "$wheel/pip" "$
 """
 
 
-class BuildError(Exception):
-    """A build step failed; the message says what to do or ends with the tool's own words."""
-
-
-def say(text: str) -> None:
-    """Progress, for people: stdout belongs to the result."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Run a tool; return its stdout, or raise with the end of what it said."""
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True
-    )
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise BuildError(f"{command[0]} failed with status {done.returncode}:\n{tail}")
-    return done.stdout
-
-
-def digest(*parts: str | bytes) -> str:
-    """16 hex digits over the parts; the border between two parts counts."""
-    total = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        total.update(hashlib.sha256(data).digest())
-    return total.hexdigest()[:16]
-
-
 @contextmanager
 def _made_once(cache: Path, name: str, what: str) -> Iterator[tuple[Path, Path | None]]:
     """Yield (folder, work folder); the work folder is None when the folder is there already."""
@@ -111,11 +81,27 @@ def _made_once(cache: Path, name: str, what: str) -> Iterator[tuple[Path, Path |
         made.rename(folder)
 
 
+# A name is the hash of a recipe and is known without making anything: keys are made of it.
+def _rootfs_name() -> str:
+    return "rootfs-" + digest(SUITE, *PACKAGES, "-", *UNWANTED, *WANTED, *PURGED, PIP, "1")
+
+
+def _nginx_name() -> str:
+    return "nginx-" + digest(_rootfs_name(), "2")
+
+
+def _triton_name() -> str:
+    return "triton-" + digest((HERE / "triton.lock").read_bytes(), PYTHON, "2")
+
+
+def _torch_name() -> str:
+    return "torch-" + digest(_rootfs_name(), *TORCH_MODULES, *sorted(TORCH_UNUSED), "1")
+
+
 def rootfs(cache: Path) -> Path:
     """rootfs.tar of the base image, pip's wrapper, and the .deb files of nginx beside them."""
     mirror = os.environ.get("DEBIAN_MIRROR", "")
-    name = "rootfs-" + digest(SUITE, *PACKAGES, "-", *UNWANTED, *WANTED, *PURGED, PIP, "1")
-    with _made_once(cache, name, "a Debian root with mmdebstrap (about 30 s, once)") as (out, new):
+    with _made_once(cache, _rootfs_name(), "a Debian root with mmdebstrap") as (out, new):
         if new:
             exclude = [f"--dpkgopt=path-exclude={path}" for path in UNWANTED]
             include = [f"--dpkgopt=path-include={path}" for path in WANTED]
@@ -142,11 +128,10 @@ def rootfs(cache: Path) -> Path:
 
 def nginx(cache: Path) -> Path:
     """nginx/: the program and the table of media types, unpacked from Debian's packages."""
-    packages = sorted(rootfs(cache).glob("nginx*.deb"))
-    name = "nginx-" + digest(*(package.name for package in packages), "1")
-    with _made_once(cache, name, "nginx from Debian's packages") as (out, new):
+    base = rootfs(cache)
+    with _made_once(cache, _nginx_name(), "nginx from Debian's packages") as (out, new):
         if new:
-            for package in packages:
+            for package in sorted(base.glob("nginx*.deb")):
                 run("dpkg-deb", "--extract", package, new / "deb")
             for path in ("usr/sbin/nginx", "etc/nginx/mime.types"):
                 (new / "nginx" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -157,11 +142,9 @@ def nginx(cache: Path) -> Path:
 
 def triton(cache: Path) -> Path:
     """tritonserver/{bin,lib,backends/python,caches} out of the wheel, with one stub."""
-    lock = HERE / "triton.lock"
-    name = "triton-" + digest(lock.read_bytes(), PYTHON, "2")
-    with _made_once(cache, name, "Triton from the nvidia-pytriton wheel") as (out, new):
+    with _made_once(cache, _triton_name(), "Triton from the nvidia-pytriton wheel") as (out, new):
         if new:
-            pip_download(lock, new / "wheel")
+            pip_download(HERE / "triton.lock", new / "wheel")
             (wheel,) = (new / "wheel").glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(new / "unpacked")
@@ -189,8 +172,8 @@ def torch(cache: Path) -> Path:
     """torch/: Debian's PyTorch and the libraries that it loads and the base image lacks."""
     mirror = os.environ.get("DEBIAN_MIRROR", "")
     base = rootfs(cache)
-    name = "torch-" + digest(base.name, *TORCH_MODULES, *sorted(TORCH_UNUSED), "1")
-    with _made_once(cache, name, "PyTorch from Debian's packages (250 MB, a minute)") as (out, new):
+    what = "PyTorch from Debian's packages (250 MB)"
+    with _made_once(cache, _torch_name(), what) as (out, new):
         if new:
             root = new / "root"
             run(
@@ -215,35 +198,36 @@ def torch(cache: Path) -> Path:
     return out
 
 
-def wheels(cache: Path, lock: Path) -> Path:
+def wheels(cache: Path, lock: Path, python: str = PYTHON) -> Path:
     """The folder of wheels; all of the lock file's are in it. Hashes are checked here and again
     by the pip in the build."""
     folder = cache / "wheels"
-    mark = folder / f".{lock.stem}-{digest(lock.read_bytes(), PYTHON)}"
+    mark = folder / f".{lock.stem}-{digest(lock.read_bytes(), python)}"
     if not mark.exists():
         say(f"  the Python packages of {lock.name} ...")
-        pip_download(lock, folder)
+        pip_download(lock, folder, python)
         mark.touch()
     return folder
 
 
-def pip_download(lock: Path, folder: Path) -> None:
-    """Wheels for the images' Python, whatever Python runs here."""
+def pip_download(lock: Path, folder: Path, python: str = PYTHON) -> None:
+    """Wheels for an image's Python, whatever Python runs here."""
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(36, 16, -1)]
     platforms += [f"manylinux2014_{machine}", f"linux_{machine}"]
     run(
         *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
-        *("--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON),
-        *("--abi", "cp311", "--abi", "abi3", "--abi", "none"),
+        *("--only-binary", ":all:", "--implementation", "cp", "--python-version", python),
+        *("--abi", f"cp{python.replace('.', '')}", "--abi", "abi3", "--abi", "none"),
         *(part for name in platforms for part in ("--platform", name)),
         *("--dest", folder, "-r", lock),
     )
 
 
-MATERIALS: dict[str, Callable[[Path], Path]] = {
-    "rootfs": rootfs,
-    "nginx": nginx,
-    "torch": torch,
-    "triton": triton,
+MATERIALS: dict[str, tuple[Callable[[], str], Callable[[Path], Path]]] = {
+    "rootfs": (_rootfs_name, rootfs),
+    "nginx": (_nginx_name, nginx),
+    "torch": (_torch_name, torch),
+    "triton": (_triton_name, triton),
 }
+"""Name -> (the name of its folder, what makes it)."""

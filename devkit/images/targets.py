@@ -153,3 +153,7 @@ IMAGES = {
     )
 }
 """In building order: a base stands before what is made from it."""
+
+DEMO = ("store", "cann", "operator", "jobs", "serving-cpu", "serving")
+"""What the demo runs, in building order; the other images are built when they are first needed."""
+ON_DEMAND = tuple(n for n, image in IMAGES.items() if image.shipped and n not in DEMO)

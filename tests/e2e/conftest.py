@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster, build
+from devkit.images.targets import DEMO
 from tests.apiserver import ROOT, ApiServer, proxied
 from tests.e2e.files import FileServer
 from tests.e2e.story import Story, new_story
@@ -51,6 +52,23 @@ def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
         proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,
     ):
         yield server, cluster
+
+
+@pytest.fixture(scope="session")
+def loaded_images() -> set[str]:
+    """Names of the images in the cluster; those of the demo are in it from the start."""
+    return set(DEMO)
+
+
+@pytest.fixture(autouse=True)
+def needed_images(request: pytest.FixtureRequest, loaded_images: set[str]) -> None:
+    """Build and load what a test's mark `images` asks for, before its first story."""
+    asked = {str(name) for mark in request.node.iter_markers("images") for name in mark.args}
+    if new := asked - loaded_images:
+        _, cluster = request.getfixturevalue("full_cluster")
+        if cluster is not None:
+            cluster.load(*deploy.build_images(sorted(new)))
+        loaded_images |= new
 
 
 @pytest.fixture(scope="session")

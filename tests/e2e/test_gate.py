@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tritonclient.http
 from tests.apiserver import ROOT
 from tests.e2e.story import MODEL, Story
 from tests.e2e.test_quantized import CALIBRATION, PREPROCESSING, put_calibration
 
+pytestmark = pytest.mark.images("amct")
 DIGITS = ROOT / "samples" / "digits"
 HELD_OUT = DIGITS / "heldout.npz"
 PICTURES = 200

@@ -10,12 +10,14 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import tritonclient.http as triton
 from tests.e2e.story import LABELS, MODEL, PICTURES, Story, digits_batch, expected_logits
 
 if TYPE_CHECKING:
     from tests.e2e.files import FileServer
 
+pytestmark = pytest.mark.images("serving-oneflow")
 NAME = "digits_oneflow"
 # The stand-in computes the ONNX file; the other one is there as a real folder has more than one.
 GRAPH = {"stand-in.onnx": MODEL.read_bytes(), "model.mlir": b"no graph of OneFlow's\n"}

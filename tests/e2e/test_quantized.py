@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 
 import numpy as np
+import pytest
 import tritonclient.http
 from tests.apiserver import ROOT
 from tests.e2e.story import Story
 
+pytestmark = pytest.mark.images("amct")
 DIGITS = ROOT / "samples" / "digits"
 PREPROCESSING = {
     "pixelFormat": "RGB888",

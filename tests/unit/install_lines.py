@@ -12,7 +12,7 @@ from tests.apiserver import ROOT
 # Where the line says $lock: which files it is called with.
 CALLED_WITH = {
     "devkit/venv.sh": ("requirements/dev.lock", "requirements/tools.lock"),
-    "devkit/cluster/build.sh": ("devkit/deviceplugin/requirements.txt",),
+    "devkit/deviceplugin/venv.sh": ("devkit/deviceplugin/requirements.txt",),
 }
 WITH_VALUE = {"--only-binary", "--target", "-r", "--dest", "--platform"}
 # What decides which files pip takes; the others say where to and how loudly.

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from devkit.images import build
+from devkit.images import build, builder
 from devkit.images.bundle import bundle
-from devkit.images.materials import BuildError, digest
 from devkit.images.targets import IMAGES, MAIN, Image
+from devkit.images.tools import BuildError, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,16 +80,16 @@ def test_operator_is_the_default_target() -> None:
 
 
 @pytest.fixture
-def make_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], build.Builder]:
+def make_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], builder.Builder]:
     """Makes builders over a small repository, without buildah and without the network."""
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "Dockerfile").write_text("FROM x\n")
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.py").write_text("a = 1\n")
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "Buildah", lambda _storage: None)
-    monkeypatch.setattr(build, "IMAGES", {"below": BELOW, "above": ABOVE})
-    return lambda: build.Builder(tmp_path / "cache", foreign={})
+    monkeypatch.setattr(builder, "ROOT", tmp_path)
+    monkeypatch.setattr(builder, "Buildah", lambda _storage: None)
+    monkeypatch.setattr(builder, "IMAGES", {"below": BELOW, "above": ABOVE})
+    return lambda: builder.Builder(tmp_path / "cache")
 
 
 BELOW = Image("below", "below", "Dockerfile", inputs=("src",))
@@ -106,7 +106,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("path", "text", "changes", "reason"), CHANGES)
 def test_key_follows_the_inputs(
-    make_builder: Callable[[], build.Builder],
+    make_builder: Callable[[], builder.Builder],
     tmp_path: Path,
     path: str,
     text: str,
@@ -125,7 +125,7 @@ def test_key_follows_the_inputs(
     assert (before[0] != after[0], before[1] != after[1]) == (changes, changes), reason
 
 
-def test_a_missing_input_is_named(make_builder: Callable[[], build.Builder]) -> None:
+def test_a_missing_input_is_named(make_builder: Callable[[], builder.Builder]) -> None:
     with pytest.raises(BuildError, match="gone is missing"):
         make_builder().key(Image("x", "x", "Dockerfile", inputs=("gone",)))
 

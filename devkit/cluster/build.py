@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""Builds what the embedded cluster runs and prints the directory that holds it. Run by build.sh.
+
+Kubernetes, CoreDNS and helm come from Go modules, the pause image from pause.c, the Python of the
+device plugin from a requirements file. Each part has a directory in the cache named after the hash
+of its inputs, so a second call builds nothing and two checkouts do not disturb each other.
+Standard library only: it runs before any virtual environment exists.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+HERE = Path(__file__).resolve().parent
+if __name__ == "__main__":  # called by path, from anywhere
+    sys.path.insert(0, str(HERE.parents[1]))
+
+from devkit.progress import Steps, cache_root, steps  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+KUBERNETES = "v1.36.4"  # the same as in kall/go.mod
+HELM = "v3.21.4"
+PAUSE_IMAGE = "localhost/resnet-devkit/pause:1"
+PLUGIN = HERE.parent / "deviceplugin"
+COMPONENTS = (
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler"),
+    *("kubelet", "kube-proxy", "kubectl"),
+)
+
+
+class BuildError(Exception):
+    """A part cannot be built; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is built once. `make` fills a new folder, which then gets its name."""
+
+    name: str
+    text: str
+    folder: Path
+    make: Callable[[Path], None]
+
+    @property
+    def is_there(self) -> bool:
+        return (self.folder / "complete").exists()
+
+    def build(self) -> None:
+        """Replace what an interrupted build left; `make` may use the folder's final path."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.make(self.folder)
+        (self.folder / "complete").touch()
+
+
+def key(*inputs: Path | str) -> str:
+    """16 hex digits over files and texts; the border between two of them counts."""
+    total = hashlib.sha256()
+    for part in inputs:
+        data = part.encode() if isinstance(part, str) else part.read_bytes()
+        total.update(hashlib.sha256(data).digest())
+    return total.hexdigest()[:16]
+
+
+def kubernetes_flags(version: str = KUBERNETES) -> str:
+    """The kubelet, helm and every client read the version; else it is v0.0.0-master."""
+    minor = version.split(".")[1]
+    values = {
+        "gitVersion": version,
+        "gitMajor": "1",
+        "gitMinor": minor,
+        "gitCommit": "module",
+        "gitTreeState": "clean",
+        "buildDate": "2026-01-01T00:00:00Z",
+    }
+    where = "k8s.io/component-base/version"
+    return " ".join(["-s -w", *(f"-X {where}.{name}={value}" for name, value in values.items())])
+
+
+def helm_flags() -> str:
+    """Without these, `helm template` takes itself for one of Kubernetes 1.20."""
+    where = "helm.sh/helm/v3/pkg/chartutil"
+    return (
+        f"-s -w -X helm.sh/helm/v3/internal/version.version={HELM}"
+        f" -X {where}.k8sVersionMajor=1 -X {where}.k8sVersionMinor={KUBERNETES.split('.')[1]}"
+    )
+
+
+def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> None:
+    """Run a tool whose words are progress: all of them go to stderr."""
+    arguments = [str(part) for part in command]
+    done = subprocess.run(arguments, cwd=cwd, env=os.environ | environment, stdout=sys.stderr)
+    if done.returncode:
+        raise BuildError(f"{arguments[0]} ended with {done.returncode}; see its messages above")
+
+
+def go(*arguments: str | Path, cwd: Path = HERE, **environment: str) -> None:
+    """GOTOOLCHAIN=local: a build never fetches another Go behind the user's back."""
+    if not shutil.which("go"):
+        raise BuildError("Go 1.26 or later is needed to build Kubernetes; put it on the PATH")
+    environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"} | environment
+    run("nice", "go", *arguments, cwd=cwd, **environment)
+
+
+MODULE_FLAGS = "-mod=readonly -trimpath -buildvcs=false"
+
+
+def _kubernetes(folder: Path) -> None:
+    flags = ("-ldflags", kubernetes_flags(), "-o", folder / "kall", ".")
+    go("build", *flags, cwd=HERE / "kall", GOFLAGS=MODULE_FLAGS)
+
+
+def _coredns(folder: Path) -> None:
+    flags = ("-ldflags", "-s -w", "-o", folder / "coredns", ".")
+    go("build", *flags, cwd=HERE / "dns", GOFLAGS=MODULE_FLAGS)
+
+
+def _helm(folder: Path) -> None:
+    what = f"helm.sh/helm/v3/cmd/helm@{HELM}"
+    target = {"GOFLAGS": "-trimpath", "GOBIN": str(folder)}
+    go("install", "-ldflags", helm_flags(), what, cwd=Path("/"), **target)
+
+
+def _pause(folder: Path) -> None:
+    run("gcc", "-Os", "-static", "-s", "-o", folder / "pause", HERE / "pause" / "pause.c")
+    command = (sys.executable, HERE / "pack_image.py", PAUSE_IMAGE, folder / "pause.tar")
+    run(*command, json.dumps(["/pause"]), f"/pause={folder / 'pause'}")
+
+
+def _plugin(folder: Path) -> None:
+    run(PLUGIN / "venv.sh", folder)
+
+
+def parts() -> list[Part]:
+    """Everything that a cluster runs, as it would be built from this checkout."""
+    cache = cache_root() / "cluster"
+    module = ("go.mod", "go.sum", "main.go")
+    kall = key(*(HERE / "kall" / name for name in module), kubernetes_flags())
+    dns = key(*(HERE / "dns" / name for name in module))
+    pause = key(HERE / "pause" / "pause.c", HERE / "pack_image.py", PAUSE_IMAGE)
+    plugin = key(PLUGIN / "requirements.txt", PLUGIN / "venv.sh", sys.version)
+    return [
+        Part(
+            "kubernetes",
+            f"Kubernetes {KUBERNETES} from Go modules (minutes, once)",
+            cache / f"kubernetes-{kall}",
+            _kubernetes,
+        ),
+        Part("coredns", "CoreDNS from Go modules", cache / f"coredns-{dns}", _coredns),
+        Part(
+            "helm",
+            f"helm {HELM} from Go modules",
+            cache / f"helm-{key(HELM, helm_flags())}",
+            _helm,
+        ),
+        Part("pause", "the pause image", cache / f"pause-{pause}", _pause),
+        Part(
+            "plugin",
+            "the device plugin's Python libraries",
+            cache / f"venv-{plugin}",
+            _plugin,
+        ),
+    ]
+
+
+def missing() -> list[Part]:
+    return [part for part in parts() if not part.is_there]
+
+
+def build(progress: Steps | None = None) -> Path:
+    """Build what is missing; return the directory of kubectl, helm and the rest."""
+    all_parts = parts()
+    cache = all_parts[0].folder.parent
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second caller waits and then finds everything built
+        to_do = [part for part in all_parts if not part.is_there]
+        told = progress or steps({part.name: part.text for part in to_do})
+        for part in to_do:
+            with told.step(part.name):
+                part.build()
+        return _bundle(cache, {part.name: part.folder for part in all_parts})
+
+
+def _bundle(cache: Path, made: dict[str, Path]) -> Path:
+    """One directory of links into the parts: what is on the PATH of scripts and people."""
+    bundle = cache / f"bundle-{key(*(str(folder) for folder in made.values()))}"
+    if (bundle / "complete").exists():
+        return bundle
+    bundle.mkdir(exist_ok=True)
+    links = dict.fromkeys(COMPONENTS, made["kubernetes"] / "kall")
+    links |= {
+        "coredns": made["coredns"] / "coredns",
+        "helm": made["helm"] / "helm",
+        "pause.tar": made["pause"] / "pause.tar",
+    }
+    for name, target in links.items():
+        _link(bundle / name, target)
+    # A wrapper, not a link: Python finds its virtual environment by the path it was called by.
+    python = bundle / "python"
+    python.write_text(f'#!/bin/sh\nexec {made["plugin"]}/bin/python "$@"\n')
+    python.chmod(0o755)
+    (bundle / "complete").touch()
+    _link(cache / "bin", bundle)  # for people: a path that does not change
+    return bundle
+
+
+def _link(name: Path, target: Path) -> None:
+    name.unlink(missing_ok=True)
+    name.symlink_to(target)
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments:
+        print("usage: build.sh", file=sys.stderr)
+        return 2
+    try:
+        print(build())
+    except BuildError as error:
+        print(f"build.sh: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
