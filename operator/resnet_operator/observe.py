@@ -28,7 +28,7 @@ from resnet_operator.observed import (
     StoreObserved,
 )
 from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
-from resnet_operator.plan.times import seconds_since
+from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble import missing_claim
 from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
@@ -278,7 +278,7 @@ async def _complaints(kube: Kube, things: tuple[Any, ...], *, now: datetime) -> 
 
 def _is_waiting(thing: Any, now: datetime) -> bool:
     """Tell whether the kubelet or the Job controller should have acted by now."""
-    if seconds_since(thing.meta.created, now) < POD_EXPECTED_SECONDS or thing.meta.deleting:
+    if left_of(POD_EXPECTED_SECONDS, thing.meta.created, now) or thing.meta.deleting:
         return False
     if hasattr(thing, "containers"):
         idle = all(

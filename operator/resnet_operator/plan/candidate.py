@@ -17,7 +17,7 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.harvest import PERMANENT_CODES
 from resnet_operator.plan.node_end import node_failure
 from resnet_operator.plan.refusal import creation_failure
-from resnet_operator.plan.times import seconds_since, to_text
+from resnet_operator.plan.times import left_of, to_text
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
     INSUFFICIENT,
@@ -49,7 +49,7 @@ def seconds_until_told(job: JobObject, pods: Sequence[Pod], *, now: datetime) ->
         return 0.0
     for pod in alive:
         if over := [c for c in pod.containers if _ends_it(c)]:
-            return max(LINGER_SECONDS - max(seconds_since(c.finished, now) for c in over), 0.0)
+            return min(left_of(LINGER_SECONDS, c.finished, now) for c in over)
     # Jobs and pods come by two watches: the pod's last words may be on the way.
     return 1.0 if job.finished else None
 
@@ -112,7 +112,7 @@ def pending_trouble(
     """Return why the candidate does not start, and whether a chip is what it lacks."""
     resource, count = resolved.resource, resolved.chip_count
     if not pods:
-        if seconds_since(job.meta.created, now) < EXPECTED_SECONDS or not complaints:
+        if left_of(EXPECTED_SECONDS, job.meta.created, now) or not complaints:
             return None, False
         return creation_failure(complaints[-1]), bool(resource and resource in complaints[-1])
     for pod in pods:

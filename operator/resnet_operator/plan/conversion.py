@@ -16,7 +16,7 @@ from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
 from resnet_operator.plan.stages import stage_of
 from resnet_operator.plan.store import plan_store
-from resnet_operator.plan.times import from_text, seconds_since
+from resnet_operator.plan.times import left_of, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
     next_look,
@@ -189,8 +189,9 @@ def _watch(
 ) -> ArtifactPlan:
     """Say where a running Job stands and what it waits for."""
     pods = pods_of(running, observed)
-    age = seconds_since(running.meta.created, now)
-    if not pods and age >= POD_EXPECTED_SECONDS and observed.complaints:
+    age = max(seconds_since(running.meta.created, now), 0.0)
+    expected = left_of(POD_EXPECTED_SECONDS, running.meta.created, now)
+    if not pods and not expected and observed.complaints:
         problem: Problem | None = creation_failure(observed.complaints[-1])
     else:
         problem = next((found for pod in pods if (found := _pending_trouble(pod, observed))), None)
@@ -198,7 +199,7 @@ def _watch(
     left = resolved.progress_deadline_seconds - age
     wait = next_look(pods, now=now)
     if not pods:
-        wait = POD_EXPECTED_SECONDS - age if age < POD_EXPECTED_SECONDS else POD_EXPECTED_SECONDS
+        wait = expected or POD_EXPECTED_SECONDS
     return ArtifactPlan(
         actions=join,
         problem=problem,
@@ -242,8 +243,8 @@ def _after_failure(
         return ArtifactPlan(actions=join, problem=problem, stalled=True)
     pauses = settings.retry_seconds
     pause = pauses[min(failure.attempt, len(pauses)) - 1]
-    left = pause - (now - from_text(failure.time)).total_seconds()
-    if left <= 0:
+    left = left_of(pause, failure.time, now)
+    if not left:
         return _start(observed, resolved, attempt, join, settings=settings)
     return ArtifactPlan(actions=join, problem=problem, requeue_after=left)
 

@@ -25,7 +25,9 @@ def seconds_left(
         return 0.0
     if _condition(service, "Ready").get("reason") != problem.reason.value:
         return deadline
-    return max(deadline - seconds_since(service.status.get("phaseStartTime") or "", now), 0.0)
+    age = seconds_since(service.status.get("phaseStartTime") or "", now)
+    # After a clock was put back, `status` begins the phase again.
+    return min(max(deadline - age, 0.0), deadline)
 
 
 def _condition(service: ServiceObject, kind: str) -> dict[str, Any]:

@@ -17,15 +17,15 @@ def plan_housekeeping(
     keep: set[str],
     previous: str | None,
     settled: bool,
-    rolled_back: bool = False,
 ) -> tuple[Action, ...]:
     """Return deletions; `keep` names revisions in use, `settled` that no rollout is under way.
 
-    Of an object that was `rolled_back` only revisions go: each vain attempt leaves one. The
-    `previous` one, to which a rollback would lead, always stays.
+    While nothing is `settled` only revisions go, for each attempt leaves one: never one that pods
+    still name. The `previous` one, to which a rollback would lead, always stays.
     """
     stopped = tuple(stop(job) for job in observed.unwanted_jobs)
-    old = _old_revisions(observed, resolved, keep, previous) if settled or rolled_back else ()
+    mounted = set() if settled else _named_by_pods(observed)
+    old = _old_revisions(observed, resolved, keep | mounted, previous)
     if not settled:
         return (*stopped, *old)
     return (
@@ -46,6 +46,14 @@ def _old_revisions(
     )
     limit = max(resolved.rollout.history_limit, 1 if previous in observed.revisions else 0)
     return tuple(_delete(view) for view in unused[limit:])
+
+
+def _named_by_pods(observed: Observed) -> set[str]:
+    """Return the revisions that pods mount, also those that are ending or are measured."""
+    found = [pod.meta for pod in observed.pods]
+    if gate := observed.gate:
+        found += [*(pod.meta for pod in gate.pods), *(job.meta for job in gate.jobs)]
+    return {meta.labels.get(names.REVISION, "") for meta in found}
 
 
 def _old_records(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:

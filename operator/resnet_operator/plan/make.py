@@ -73,7 +73,6 @@ def make_plan(
         keep={name for name in used if name},
         previous=serving.revisions.get("previous"),
         settled=serving.complete and not gate.holds,
-        rolled_back=serving.rolled_back,
     )
     situation, left = _situation(observed, resolved, conversion, gate, serving, now=now)
     # The candidate after what it mounts.

@@ -16,7 +16,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
 from resnet_operator.observed import ConfigMapObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
-from resnet_operator.plan.times import from_text, to_text
+from resnet_operator.plan.times import left_of, seconds_since, to_text
 from resnet_operator.plan.trouble import message_of
 from resnet_operator.render.conversion import record_content, record_owner
 from resnet_operator.render.serving import owner_reference
@@ -80,21 +80,23 @@ def plan_repair(
     if record is None or resolved.suspended:
         return None
     repair = Repair.from_record(record)
-    since = repair.time if repair else record.meta.created
+    # A time in the future is of a clock that was put back: what comes now would seem older.
+    times = (*([repair.time] if repair else []), record.meta.created)
+    since = next((time for time in times if time <= to_text(now)), "")
     serving = (pod for pod in observed.pods if _is_of(pod, artifact, observed))
     # The gate's candidate is of the present artifact, or it would not be seen.
     candidates = observed.gate.pods if observed.gate else ()
     if not any(_tells_of_loss(pod, since) for pod in (*serving, *candidates)):
         return None
-    age = (now - from_text(since)).total_seconds()
+    age = seconds_since(since, now)
     count = repair.count if repair and age < FORGET_SECONDS and not asked else 0
     if count > resolved.retries:
         message = "the store loses the artifact again and again; look at its volume, then retry"
         problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
         return RepairStep(problem=problem, stalled=True)
     pauses = settings.retry_seconds
-    left = pauses[min(count, len(pauses)) - 1] - age if count else 0
-    if left > 0:
+    left = left_of(pauses[min(count, len(pauses)) - 1], since, now) if count else 0
+    if left:
         message = "the store has lost the artifact again; after a pause it is made again"
         problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
         return RepairStep(problem=problem, requeue_after=left)

@@ -62,10 +62,6 @@ class Choice:
     problem: Problem | None = None
     pinned: bool = False
 
-    @property
-    def rolled_back(self) -> bool:
-        return self.problem is not None and self.problem.reason is Reason.ROLLED_BACK
-
 
 def choose(
     observed: Observed, resolved: Resolved, desired: Revision | None, gate: GatePlan

@@ -48,7 +48,6 @@ class ServingPlan:
     rollout: dict[str, str] = field(default_factory=dict)
     note: str = ""
     pinned: bool = False
-    rolled_back: bool = False
 
 
 def plan_serving(
@@ -106,7 +105,6 @@ def plan_serving(
         rollout=way.said(),
         note=way.note,
         pinned=choice.pinned,
-        rolled_back=choice.rolled_back,
     )
 
 

@@ -10,7 +10,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.conditions import Situation, conditions_of
-from resnet_operator.plan.times import to_text
+from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.pipeline import pipeline_name
 from resnet_operator.render.serving import selector
@@ -26,6 +26,9 @@ QUIET = {
     Reason.LOADING,
 }
 
+# Between the clocks of two nodes, either of which may have written the last status.
+SKEW_SECONDS = 60.0
+
 # What serves is as well as before while a candidate waits: that is what was asked for.
 WAITS = {Reason.WAITING_FOR_CHIP}
 
@@ -39,13 +42,15 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
     service, old = observed.service, observed.service.status
     resolved, live = service.resolved, observed.deployment
     phase = phase_of(situation)
-    same_phase = old.get("phase") == phase and old.get("phaseStartTime")
+    began = old.get("phaseStartTime") or ""
+    # A beginning in the future is of a clock that was put back since.
+    same_phase = began and old.get("phase") == phase and seconds_since(began, now) > -SKEW_SECONDS
     ready = live.ready if live else 0
     wanted = situation.wanted if resolved or not live else live.wanted
     status: dict[str, Any] = {
         "observedGeneration": service.generation,
         "phase": phase,
-        "phaseStartTime": old["phaseStartTime"] if same_phase else to_text(now),
+        "phaseStartTime": began if same_phase else to_text(now),
         "ready": f"{ready}/{wanted}",
         "replicas": live.replicas if live else 0,
         "readyReplicas": ready,

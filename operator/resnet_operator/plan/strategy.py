@@ -14,7 +14,7 @@ from resnet_operator.api.rollout import Strategy
 from resnet_operator.observed import Observed, Pod
 from resnet_operator.plan.memory import Memory, is_complete
 from resnet_operator.plan.rollout import names_device, pods_of
-from resnet_operator.plan.times import seconds_since
+from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble import INSUFFICIENT
 from resnet_operator.resolve import Resolved
 
@@ -73,8 +73,8 @@ def find_way(
     since = _lacks_device_since(observed, resolved, target)
     if since is None or not _old_pods(observed, target):
         return Way(mode=Strategy.SURGE, memory=memory)
-    left = options.surge_wait_seconds - seconds_since(since, now)
-    if left > 0:
+    left = left_of(options.surge_wait_seconds, since, now)
+    if left:
         return Way(
             mode=Strategy.SURGE,
             memory=memory,

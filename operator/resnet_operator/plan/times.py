@@ -13,6 +13,16 @@ def from_text(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
+def left_of(pause: float, since: str, now: datetime) -> float:
+    """Return the seconds that are left of a pause; 0 when it is over.
+
+    A clock that is put back makes a beginning lie in the future. Up to the pause's own length that
+    is waited for; beyond it nobody knows how long it has been, and the pause is over.
+    """
+    elapsed = seconds_since(since, now)
+    return max(pause - elapsed, 0.0) if elapsed >= -pause else 0.0
+
+
 def seconds_since(text: str, now: datetime) -> float:
     """Return the seconds from `text` to `now`; 0 when there is no text."""
     return (now - from_text(text)).total_seconds() if text else 0.0

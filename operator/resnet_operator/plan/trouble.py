@@ -17,7 +17,7 @@ from resnet_operator.observed import Container, Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.last_words import telling_line
 from resnet_operator.plan.node_end import node_failure, unreachable
-from resnet_operator.plan.times import seconds_since
+from resnet_operator.plan.times import left_of
 
 # What the kubelet says of an image, and what a person can do about it.
 PULL_FAILURES = {
@@ -76,8 +76,8 @@ def next_look(pods: Sequence[Pod], *, now: datetime) -> float | None:
 
     Nothing changes on such a pod, so no watch event would bring us back.
     """
-    ages = [seconds_since(pod.meta.created, now) for pod in pods if _is_being_made(pod)]
-    looks = (EXPECTED_SECONDS - a if a < EXPECTED_SECONDS else LOOK_AGAIN_SECONDS for a in ages)
+    begun = (pod.meta.created for pod in pods if _is_being_made(pod))
+    looks = (left_of(EXPECTED_SECONDS, since, now) or LOOK_AGAIN_SECONDS for since in begun)
     return min(looks, default=None)
 
 

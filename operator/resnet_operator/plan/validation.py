@@ -39,7 +39,7 @@ from resnet_operator.plan.gate_result import (
     stop,
 )
 from resnet_operator.plan.revision import Revision, wanted_replicas
-from resnet_operator.plan.times import from_text, seconds_since
+from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble import next_look, to_reason
 from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve import Resolved
@@ -210,10 +210,10 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
     doing = step_of(pods)
     if borrows:
         doing = f"{doing}, borrowing one replica of {gate.observed.service.meta.name}"
-    age = seconds_since(running.meta.created, gate.now)
     wait = next_look(pods, now=gate.now) or seconds_until_told(running, pods, now=gate.now)
     if not pods:
-        wait = POD_EXPECTED_SECONDS - age if age < POD_EXPECTED_SECONDS else POD_EXPECTED_SECONDS
+        left = left_of(POD_EXPECTED_SECONDS, running.meta.created, gate.now)
+        wait = left or POD_EXPECTED_SECONDS
     return gate.holding(problem=problem, doing=doing, borrows=borrows, requeue_after=wait)
 
 
@@ -249,8 +249,8 @@ def _after_failure(gate: Gate, failure: Failure, attempt: int) -> GatePlan:
     if failure.permanent or failure.attempt > retries:
         return gate.holding(problem=problem, stalled=True)
     pause = pauses[min(failure.attempt, len(pauses)) - 1]
-    left = pause - (gate.now - from_text(failure.time)).total_seconds()
-    if left <= 0:
+    left = left_of(pause, failure.time, gate.now)
+    if not left:
         return _start(gate, attempt)
     return gate.holding(problem=problem, requeue_after=left)
 

@@ -46,15 +46,39 @@ def test_age_decides_and_then_the_version() -> None:
     assert described(world.reconcile()) == [f"delete ConfigMap {made[1]}"]
 
 
-def test_nothing_is_deleted_while_a_rollout_is_under_way() -> None:
-    world = World().serve()
-    for delay in range(1, 6):
+def revisions(world: World) -> set[str]:
+    return {name for name in world.names_of("ConfigMap") if name.startswith(f"{NAME}-")}
+
+
+@pytest.mark.parametrize("limit", [0, 3])
+def test_revisions_are_bounded_while_no_rollout_ever_ends(limit: int) -> None:
+    """Sixty changes in a row, none of which comes up; what pods mount and what served stays."""
+    world = World({"rollout": {"historyLimit": limit}}).serve()
+    good = world.revision
+    mounted = set()
+    for delay in range(1, 61):
         world.change({"serving": {"batching": {"maxQueueDelayMicroseconds": delay}}})
-        assert not [a for a in world.reconcile() if isinstance(a, Delete)]
+        world.reconcile()
+        if delay in {7, 8}:
+            mounted.add(world.revision)
+            world.serving_pod(name=f"slow-{delay}", phase="Running", deleting=delay == 7)
+        world.reconcile()
+        assert {good, world.revision, *mounted} <= revisions(world)
+        assert len(revisions(world)) <= max(limit, 1) + len(mounted) + 2, delay
+    world.pods_are_ready()
+    world.reconcile()
+    assert len(revisions(world)) <= max(limit, 1) + 1
+
+
+def test_records_stay_while_a_rollout_is_under_way() -> None:
+    world = World().serve()
+    old = another_key(world)
+    assert world.has("ConfigMap", old)
     world.deployment_says(replicas=2, updated=1, ready=2, available=2)
     assert world.reconcile() == [], "an old pod still runs"
     world.pods_are_ready()
-    assert len(world.reconcile()) == 2
+    world.reconcile()
+    assert not world.has("ConfigMap", old)
 
 
 def another_key(world: World) -> str:
