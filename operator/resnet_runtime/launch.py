@@ -3,8 +3,9 @@
     python3 launch.py --drain-seconds=15 -- tritonserver --model-repository=/models ...
 
 Why it exists: a dead model process ("stub") makes Triton answer 500 for ever while every probe
-stays green; a SIGTERM must leave time for endpoints to drain; and the cause of a failure must reach
-the termination message, which Triton's tables push out of the log's tail.
+stays green, so the whole container ends at once and nobody listens any more; a SIGTERM must leave
+time for endpoints to drain; and the cause of a failure must reach the termination message, which
+Triton's tables push out of the log's tail.
 
 In the pod that measures a new artifact it has two flags more: --benchmark times the model before
 Triton takes the chip, and --until-file ends the pod when the evaluator beside it has finished.
@@ -29,7 +30,8 @@ from resnet_runtime.processes import log, out_of_memory_kills, remove_stale_regi
 from resnet_runtime.server_process import SIGNALS, Server, flag, unblock_signals
 from resnet_runtime.termination import TerminationLog
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 0.05  # so long a dead stub may answer errors
+BENCHMARK_TICK_SECONDS = 1.0
 LOADING_TICK_SECONDS = 0.2
 LOAD_FAILURE_SECONDS = 30.0  # Triton ends by itself after a failed load
 KILL_SECONDS = 10.0  # after Triton's own exit timeout
@@ -112,8 +114,10 @@ class Watch:
             if status is not None:
                 self._report_exit(status)
                 return 1
+        # First the ports: Triton can only answer errors from now on; who is refused a connection
+        # asks another pod. What other model processes have under way is lost with it.
+        self._server.end()
         self._report("a model process of Triton died ({})".format(ended))
-        self._stop()
         return 1
 
     def _report_exit(self, status: int) -> None:
@@ -182,7 +186,7 @@ def run_benchmark(
     )
     try:
         while process.poll() is None:
-            received = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
+            received = signal.sigtimedwait(SIGNALS, BENCHMARK_TICK_SECONDS)
             stop = received and received.si_signo in (signal.SIGTERM, signal.SIGINT)
             if stop or exists(until_file):
                 log("asked to stop during the benchmark")

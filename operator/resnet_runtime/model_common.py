@@ -19,7 +19,7 @@ from resnet_runtime import batching
 from resnet_runtime.settings import LoadError, Settings, read_settings
 from resnet_runtime.termination import write_termination
 
-EXIT_DELAY_SECONDS = 1.0  # long enough for the last answers to leave the process
+EXIT_DELAY_SECONDS = 0.2  # long enough for the last answers to leave the process
 
 
 class RunError(Exception):

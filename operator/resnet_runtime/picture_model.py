@@ -1,9 +1,9 @@
 """Triton model of a pipeline's first step: encoded pictures in, the network's tensor out.
 
-Mounted as /models/<model>-preprocess/1/model.py. The pictures of all requests of a batch are
-unpacked by a few threads (Pillow gives up the interpreter's lock while it works); one that cannot
-be used is an error of its own request and of no other. config.pbtxt gives: the fields of `Steps`,
-`threads`.
+Mounted as /models/<model>-preprocess/1/model.py. Each request comes alone, to one of a few
+processes: bytes with a false length fail the whole batch in the backend, before `execute`. One that
+cannot be used is an error of its own request and of no other. config.pbtxt gives: the fields of
+`Steps`, `threads`.
 """
 
 from __future__ import annotations
@@ -54,13 +54,16 @@ class TritonPythonModel:
 
     def _read(self, request: Any) -> Union[str, List[bytes]]:
         """The pictures of a request, or what is wrong with it."""
-        for tensor in request.inputs():
-            if tensor.name() == INPUT:
-                pictures = [bytes(one) for one in tensor.as_numpy().reshape(-1)]
-                if 1 <= len(pictures) <= self._limit:
-                    return pictures
-                return "batch size {} is not within 1..{}".format(len(pictures), self._limit)
-        return "input {} is missing".format(INPUT)
+        found = [tensor for tensor in request.inputs() if tensor.name() == INPUT]
+        if not found:
+            return "input {} is missing".format(INPUT)
+        try:
+            pictures = [bytes(one) for one in found[0].as_numpy().reshape(-1)]
+        except Exception as error:  # the backend's own, of several kinds
+            return "input {} cannot be read: {}".format(INPUT, error)
+        if 1 <= len(pictures) <= self._limit:
+            return pictures
+        return "batch size {} is not within 1..{}".format(len(pictures), self._limit)
 
     def _prepare(self, data: bytes) -> Any:
         return self._steps.apply(data)

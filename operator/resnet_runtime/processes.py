@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional
 
 SHM = "/dev/shm"
 SHM_PREFIX = "triton_python_backend_shm_region_"
@@ -30,20 +30,20 @@ def log(text: str) -> None:
 
 def process_table() -> Dict[int, Process]:
     """All processes that can be seen, by pid."""
-    found = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open("/proc/{}/stat".format(entry)) as file:
-                before, after = file.read().rsplit(")", 1)
-        except OSError:
-            continue  # it ended meanwhile
-        fields = after.split()  # from field 3, the state, on; the last is field 52, exit_code
-        found[int(entry)] = Process(
-            before.split("(", 1)[1], fields[0], int(fields[1]), int(fields[49])
-        )
-    return found
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    found = ((pid, process_of(pid)) for pid in pids)
+    return {pid: process for pid, process in found if process is not None}
+
+
+def process_of(pid: int) -> Optional[Process]:
+    """One process, or None when it has ended and was collected."""
+    try:
+        with open("/proc/{}/stat".format(pid)) as file:
+            before, after = file.read().rsplit(")", 1)
+    except OSError:
+        return None
+    fields = after.split()  # from field 3, the state, on; the last is field 52, exit_code
+    return Process(before.split("(", 1)[1], fields[0], int(fields[1]), int(fields[49]))
 
 
 def describe(status: int) -> str:

@@ -12,12 +12,14 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from typing import List, Optional, Sequence, Set
 
-from resnet_runtime.processes import describe, process_table
+from resnet_runtime.processes import Process, describe, process_of, process_table
 
 STUB = "triton_python_b"  # triton_python_backend_stub, as the kernel cuts it
 RESTRICTED = "shared-memory,model-repository,trace,logging"
+NEW_STUBS_SECONDS = 1.0
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 
@@ -55,6 +57,7 @@ class Server:
         self.exit_timeout = float(flag(command, "exit-timeout-secs", "30"))
         self.ready = False
         self._stubs: Set[int] = set()
+        self._look_for_new_at = 0.0
         # A process group of its own, so that `end` reaches stubs that outlive the server.
         self._process = subprocess.Popen(
             restrict(command) if restricted else list(command),
@@ -79,20 +82,32 @@ class Server:
         return self.ready
 
     def dead_stub(self) -> Optional[str]:
-        """How a stub ended while the server lives, or None. Triton leaves it a zombie."""
-        seen = process_table()
-        for pid, process in seen.items():
-            if process.parent == self.pid and process.name == STUB:
-                self._stubs.add(pid)
-                if process.state == "Z":
-                    return describe(process.status)
-        return "status unknown" if self._stubs - seen.keys() else None
+        """How a stub ended while the server lives, or None. Triton leaves it a zombie.
+
+        To be asked often: the stubs that are known cost a small file each, and the whole table is
+        read only now and then, for those that are new.
+        """
+        now = time.monotonic()
+        if not self.ready or now >= self._look_for_new_at:
+            self._look_for_new_at = now + NEW_STUBS_SECONDS
+            found = process_table().items()
+            self._stubs |= {pid for pid, one in found if self._is_stub(one)}
+        for pid in self._stubs:
+            process = process_of(pid)
+            if process is None or not self._is_stub(process):
+                return "status unknown"
+            if process.state == "Z":
+                return describe(process.status)
+        return None
+
+    def _is_stub(self, process: Process) -> bool:
+        return process.parent == self.pid and process.name == STUB
 
     def terminate(self) -> None:
         self._process.terminate()
 
     def end(self) -> None:
-        """Kill what is left of the process group."""
+        """Kill what is left of the process group; nobody listens any more when this returns."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import tritonclient.http
 from samples import predict
-from tests.runtime.server import DIGITS, digits_on_cpu, pod
+from tests.runtime.server import DIGITS, Pod, digits_on_cpu, pod
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +33,47 @@ def test_a_killed_model_process_ends_the_container(tmp_path: Path) -> None:
             "message": "a model process of Triton died (signal 9)",
             "code": None,
         }
+
+
+def test_a_killed_model_process_costs_less_than_a_second_of_requests(tmp_path: Path) -> None:
+    """Under load: from the kill on, errors are answered for a moment only, then nobody listens."""
+    answers: list[tuple[float, int]] = []
+    killed = threading.Event()
+
+    def ask(running: Pod, body: bytes, header: dict[str, str]) -> None:
+        url = f"http://{running.http}/v2/models/digits/infer"
+        while True:
+            try:
+                request = urllib.request.Request(url, data=body, headers=header)
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    status = answer.status
+            except urllib.error.HTTPError as error:
+                status = error.code
+            except OSError:
+                if killed.is_set():
+                    return
+                status = 0
+            answers.append((time.monotonic(), status))
+
+    request = tritonclient.http.InferInput("input", [1, 3, 32, 32], "FP32")
+    request.set_data_from_numpy(np.zeros((1, 3, 32, 32), np.float32))
+    body, size = tritonclient.http.InferenceServerClient.generate_request_body([request])
+    header = {"Inference-Header-Content-Length": str(size)}
+    with pod(tmp_path, digits_on_cpu(instances=2)) as running, ThreadPoolExecutor(4) as pool:
+        running.wait_ready()
+        asking = [pool.submit(ask, running, body, header) for _ in range(4)]
+        while len(answers) < 400:
+            time.sleep(0.01)
+        begun, before = answers[0][0], len(answers)
+        rate = before / (time.monotonic() - begun)
+        os.kill(running.stubs()[0], signal.SIGKILL)
+        killed.set()
+        for one in asking:
+            one.result(timeout=30)
+        assert running.wait_end() == 1
+        assert "a model process of Triton died" in running.message["message"]
+    failed = [status for _, status in answers[before:] if status != 200]
+    assert len(failed) < rate, f"{len(failed)} failed of {rate:.0f} a second"
 
 
 def test_a_killed_server_ends_the_container(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import random
+import struct
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -144,7 +146,7 @@ def test_one_line_of_curl_is_a_client(served: Pod) -> None:
 
 
 def test_a_bad_picture_is_the_error_of_its_request_alone(served: Pod) -> None:
-    """200 requests at once, in common batches; each second one holds something else."""
+    """200 requests at once; each second one holds something else."""
     chance = random.Random(4)
     good = digits((48, 48), "JPEG")
     large = io.BytesIO()
@@ -172,9 +174,71 @@ def test_a_bad_picture_is_the_error_of_its_request_alone(served: Pod) -> None:
         else:
             assert "INVALID_ARGUMENT" in answer
             assert bad[file] in answer
-    with tritonclient.grpc.InferenceServerClient(served.grpc) as client:
-        (first,) = client.get_inference_statistics("digits-preprocess").model_stats
-    assert first.execution_count < first.inference_count, "no two were ever prepared together"
+
+
+def raw(served: Pod, body: bytes, *, pictures: int = 1, model: str = "digits-pipeline") -> int:
+    """Send these bytes as the content of a BYTES tensor; return the HTTP status."""
+    header = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "picture",
+                    "shape": [pictures, 1],
+                    "datatype": "BYTES",
+                    "parameters": {"binary_data_size": len(body)},
+                }
+            ]
+        }
+    ).encode()
+    request = urllib.request.Request(
+        f"http://{served.http}/v2/models/{model}/infer",
+        data=header + body,
+        headers={"Inference-Header-Content-Length": str(len(header))},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def lengths(file: bytes) -> dict[str, tuple[bytes, int]]:
+    """What a client may say falsely of a file's length; with how many pictures."""
+    size = len(file)
+    honest = struct.pack("<I", size) + file
+    return {
+        "one byte too many": (struct.pack("<I", size + 1) + file, 1),
+        "the longest there is": (struct.pack("<I", 2**32 - 1) + file, 1),
+        "a negative one, to whom it is signed": (struct.pack("<I", 2**31) + file, 1),
+        "one byte too few": (struct.pack("<I", size - 1) + file, 1),
+        "no length at all": (b"", 1),
+        "half a length": (b"\x01\x00", 1),
+        "two are announced, one comes": (honest, 2),
+        "one is announced, two come": (honest * 2, 1),
+        "the second of two is false": (honest + struct.pack("<I", size * 3) + file, 2),
+    }
+
+
+@pytest.mark.parametrize("model", ["digits-pipeline", "digits-preprocess"])
+def test_a_false_length_is_the_error_of_its_request_alone(served: Pod, model: str) -> None:
+    """A stranger sends them all the time, in every way, while others ask as they should."""
+    good = digits((48, 48), "JPEG")
+    lies = list(lengths(good["two"]).values())
+    asked = [*good.items()] * 20
+
+    def one(number: int) -> Any:
+        body, pictures = lies[number % len(lies)]
+        lie = raw(served, body, pictures=pictures, model=model)
+        name, file = asked[number]
+        return lie, name, int(ask(served, "http", [file]).argmax())
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(one, range(len(asked))))
+    for lie, name, found in answers:
+        assert 400 <= lie <= 500
+        assert found == LABELS.split().index(name)
+    assert served.call("/v2/health/ready") == 200
+    assert served.process.poll() is None
 
 
 def test_the_model_itself_is_as_it_was(served: Pod) -> None:

@@ -35,6 +35,8 @@ MOST_PICTURES = 16
 # Of each pixel while it is unpacked: what Pillow reads, turns and converts, 4 bytes each.
 BYTES_OF_PIXEL = 12
 PYTHON_BYTES = 64 * 2**20  # a process with numpy and Pillow
+# Requests that are prepared at the same time, each in a process with its share of /dev/shm.
+MOST_READERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,10 @@ def pipeline_configs(
             source=ConfigTensor(PICTURE, "STRING", (1,)),
             target=_as_config(sent.tensor),
             parameters=_parameters(pipeline, resolved, sent),
+            # What a client says of the length of its bytes is found out by the backend, for all
+            # requests of a batch at once: so each request is a batch of its own.
+            instances=_readers(resolved),
+            gathers=False,
         )
     }
     if softmax:
@@ -146,15 +152,27 @@ def pipeline_parts(
 def _shared_memory(pipeline: Pipeline, resolved: Resolved, artifact: Artifact) -> int:
     """Return the room for the files and tensors of one batch in each of the further models."""
     files = _batch(resolved) * (pipeline.max_bytes or DEFAULT_BYTES)
-    tensors = [*artifact.inputs, *(output_types(artifact)[:1] if pipeline.softmax else ())]
-    sample = sum(TYPE_BYTES.get(one.data_type, 8) * math.prod(one.dims) for one in tensors)
-    return files + 2 * _batch(resolved) * sample + len(tensors) * 4 * 2**20
+    steps = [(tensor, _readers(resolved)) for tensor in artifact.inputs]
+    steps += [(tensor, 1) for tensor in output_types(artifact)[:1] if pipeline.softmax]
+    tensors = (
+        count * (2 * _batch(resolved) * _size(tensor) + 4 * 2**20) for tensor, count in steps
+    )
+    return _readers(resolved) * files + sum(tensors)
 
 
 def _memory(pipeline: Pipeline, resolved: Resolved) -> int:
     """Return what the processes of the further models need besides shared memory."""
     unpacked = intra_op_threads(resolved) * (pipeline.max_pixels or DEFAULT_PIXELS)
-    return unpacked * BYTES_OF_PIXEL + (2 if pipeline.softmax else 1) * PYTHON_BYTES
+    processes = _readers(resolved) + (1 if pipeline.softmax else 0)
+    return unpacked * BYTES_OF_PIXEL + processes * PYTHON_BYTES
+
+
+def _size(tensor: TensorInfo) -> int:
+    return TYPE_BYTES.get(tensor.data_type, 8) * math.prod(tensor.dims)
+
+
+def _readers(resolved: Resolved) -> int:
+    return min(intra_op_threads(resolved), MOST_READERS)
 
 
 def _batch(resolved: Resolved) -> int:
@@ -168,8 +186,13 @@ def _step(
     source: ConfigTensor,
     target: ConfigTensor,
     parameters: dict[str, str],
+    instances: int = 1,
+    gathers: bool = True,
 ) -> str:
-    """Return config.pbtxt of a Python model that takes what has come without waiting for more."""
+    """Return config.pbtxt of a Python model that takes what has come without waiting for more.
+
+    One that `gathers` takes the requests of several clients at once.
+    """
     return render_text(
         "config.pbtxt.j2",
         name=name,
@@ -177,8 +200,8 @@ def _step(
         max_batch_size=_batch(resolved),
         inputs=[source],
         outputs=[target],
-        instances=1,
-        dynamic_batching=True,
+        instances=instances,
+        dynamic_batching=gathers,
         preferred_batch_sizes=(),
         max_queue_delay_microseconds=0,
         warmups=[],
@@ -199,7 +222,7 @@ def _parameters(pipeline: Pipeline, resolved: Resolved, sent: PictureInput) -> d
         "swap_red_blue": "true" if pipeline.swap_red_blue else None,
         "max_pixels": pipeline.max_pixels or DEFAULT_PIXELS,
         "max_bytes": pipeline.max_bytes or DEFAULT_BYTES,
-        "threads": intra_op_threads(resolved),
+        "threads": intra_op_threads(resolved) // _readers(resolved),
     }
     return {key: str(value) for key, value in values.items() if value is not None}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +145,7 @@ while :; do sleep 0.05; done
 
 
 def launched(
-    tmp_path: Path, *flags: str, script: str = SERVER, config: str = ""
+    tmp_path: Path, *flags: str, script: str = SERVER, config: str = "", port: int = 9
 ) -> subprocess.Popen[bytes]:
     """launch.py with a shell script for tritonserver."""
     (tmp_path / "server").write_text(script)
@@ -153,7 +155,7 @@ def launched(
     command = [
         *(sys.executable, RUNTIME / "launch.py", "--drain-seconds=0", *flags, "--"),
         *(tmp_path / "server", f"--model-repository={tmp_path / 'models'}"),
-        *("--http-address=127.0.0.1", "--http-port=9", "--exit-timeout-secs=1"),
+        *("--http-address=127.0.0.1", f"--http-port={port}", "--exit-timeout-secs=1"),
     ]
     return subprocess.Popen(
         command,
@@ -165,6 +167,45 @@ def launched(
         },
         stderr=subprocess.PIPE,
     )
+
+
+SERVER_WITH_STUBS = """#!{python}
+import os, signal, socket, subprocess, sys, time
+port = next(int(a.split("=")[1]) for a in sys.argv if a.startswith("--http-port="))
+signal.signal(signal.SIGTERM, lambda *_: open("{folder}/asked", "w").close())
+stubs = [subprocess.Popen(["{folder}/triton_python_backend_stub", "600"]) for _ in range(2)]
+listening = socket.create_server(("127.0.0.1", port))
+open("{folder}/stubs", "w").write(" ".join(str(stub.pid) for stub in stubs))
+while True:
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_dead_stub_closes_the_ports_without_a_farewell(
+    tmp_path: Path, termination_log: Path, how: int, which: int
+) -> None:
+    """Triton would go on for as long as its exit takes, and answer each request with an error."""
+    (tmp_path / "triton_python_backend_stub").symlink_to(shutil.which("sleep") or "/bin/sleep")
+    script = SERVER_WITH_STUBS.format(python=sys.executable, folder=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with launched(tmp_path, script=script, port=port) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"the models are loaded" in line:
+                break
+        stubs = [int(pid) for pid in (tmp_path / "stubs").read_text().split()]
+        os.kill(stubs[which], how)
+        process.stderr.read()
+        assert process.wait(timeout=30) == 1
+    assert not (tmp_path / "asked").exists(), "it was asked to end, and answered meanwhile"
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+    message = json.loads(termination_log.read_text())
+    assert message["reason"] == "CrashLooping"
+    assert message["message"] == f"a model process of Triton died (signal {int(how)})"
 
 
 def test_the_file_of_the_evaluator_ends_the_pod(tmp_path: Path) -> None:
