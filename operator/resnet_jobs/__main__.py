@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from resnet_jobs.artifact_name import FILE_NAMES, artifact_folder
 from resnet_jobs.clock import SYSTEM_CLOCK
 from resnet_jobs.errors import EXIT_UNEXPECTED, JobError, Reason
 from resnet_jobs.evaluate_place import Place, end_triton
@@ -35,7 +36,6 @@ UNFORESEEN = {
     "publish": Reason.STORE_UNAVAILABLE,
     "evaluate": Reason.EVALUATION_FAILED,
     "download": Reason.STORE_UNAVAILABLE,
-    "verify": Reason.STORE_UNAVAILABLE,
 }
 
 
@@ -84,7 +84,7 @@ def _no_memory(command: str) -> str:
 
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
-    if options.command in ("download", "verify"):
+    if options.command == "download":
         return _artifact(options)
     spec = parse_job(environment.get("RESNET_JOB"))
     return _run_step(options.command, spec, Workspace.from_environment(environment))
@@ -92,18 +92,18 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[st
 
 def _artifact(options: argparse.Namespace) -> dict[str, Any]:
     """What the init container of a serving pod does."""
-    from resnet_jobs.download import download, download_from_bucket, unpack_artifact, verify
+    from resnet_jobs.download import copy_from_claim, download, download_from_bucket
+    from resnet_jobs.download import unpack_artifact
 
-    if options.command == "verify":
-        path, result = options.path, verify(options.sha256, options.path)
+    path, wait = artifact_folder(os.environ) / options.file, options.wait_seconds
+    if options.store:
+        result = download_from_bucket(options.store, options.sha256, path, wait_seconds=wait)
+    elif options.claim:
+        result = copy_from_claim(options.claim, options.sha256, path)
     else:
-        path, wait, bucket = options.output, options.wait_seconds, options.store
-        if bucket:
-            result = download_from_bucket(bucket, options.sha256, path, wait_seconds=wait)
-        else:
-            result = download(options.url, options.sha256, path, wait_seconds=wait)
+        result = download(options.url, options.sha256, path, wait_seconds=wait)
     if options.unpack:
-        unpack_artifact(path, options.unpack, remove=options.command == "download")
+        unpack_artifact(path, options.unpack)
     return result
 
 
@@ -149,13 +149,11 @@ def _parser() -> argparse.ArgumentParser:
     place = download.add_mutually_exclusive_group(required=True)
     place.add_argument("--url", help="the address of the store server")
     place.add_argument("--store", type=_bucket, help="a bucket, as RESNET_JOB's store describes it")
-    download.add_argument("--output", required=True, type=Path)
+    place.add_argument("--claim", type=Path, help="where the claim of the store is mounted")
+    download.add_argument("--file", required=True, choices=FILE_NAMES, help="what it is called")
     download.add_argument("--wait-seconds", type=float, default=120.0, help="for the store")
-    verify = commands.add_parser("verify", help="check an artifact on a shared claim")
-    verify.add_argument("--path", required=True, type=Path)
-    for command in (download, verify):
-        command.add_argument("--sha256", required=True, type=_sha256, help="what it must be")
-        command.add_argument("--unpack", type=Path, help="the folder for an artifact that is a tar")
+    download.add_argument("--sha256", required=True, type=_sha256, help="what it must be")
+    download.add_argument("--unpack", type=Path, help="the folder for an artifact that is a tar")
     return parser
 
 

@@ -1,25 +1,28 @@
-"""`download` and `verify`: the artifact for a serving pod, with its digest checked.
+"""`download`: the artifact for a serving pod, with its digest checked.
 
-Run by the init container `artifact` of serving pods: `download` with the store server and with a
-bucket, `verify` with a shared claim. The digest on the command line is the Deployment's: what was
-validated and rolled out is what gets loaded, or the pod does not start.
+Run by the init container `artifact` of serving pods. The digest on the command line is the
+Deployment's: what was validated and rolled out is what gets loaded, or the pod does not start. A
+file on a shared claim is copied too: there it could become another one after the check.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from resnet_jobs.archive import unpack
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock, backoff_delays
 from resnet_jobs.errors import JobError, Reason
-from resnet_jobs.files import Digest, digest_file, no_space_explained
+from resnet_jobs.files import CHUNK_BYTES, FULL, Digest, digest_file, no_space_explained
+from resnet_jobs.left_files import is_regular
 from resnet_jobs.progress import say
 from resnet_jobs.store import blob_path
 from resnet_jobs.transfer import HttpStatusError, Patience, UnreachableError
 from resnet_jobs.transfer import download as transfer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from resnet_jobs.store_spec import StoreSpec
@@ -84,28 +87,42 @@ def download_from_bucket(
     return _result(digest)
 
 
-def verify(sha256: str, path: Path) -> dict[str, Any]:
-    """Reads the mounted artifact once and compares."""
+def copy_from_claim(claim: Path, sha256: str, output: Path) -> dict[str, Any]:
+    """Copies the blob from the store's claim, and compares what was copied."""
+    unchecked = output.with_name(f".{output.name}.unchecked")
     try:
-        digest = digest_file(path)
-    except FileNotFoundError as error:
-        raise _missing(sha256) from error
-    except IsADirectoryError as error:  # what a subPath mount makes of a file that is not there
-        raise _missing(sha256) from error
-    except OSError as error:
-        raise JobError(
-            Reason.STORE_UNAVAILABLE, f"the artifact on the store's claim cannot be read: {error}"
-        ) from error
-    _check(digest, sha256)
+        with no_space_explained(output), _blob(claim, sha256) as source:
+            with unchecked.open("wb") as target:
+                shutil.copyfileobj(source, target, CHUNK_BYTES)
+        digest = digest_file(unchecked)
+        _check(digest, sha256)
+        unchecked.replace(output)
+    finally:
+        unchecked.unlink(missing_ok=True)
     return _result(digest)
 
 
-def unpack_artifact(path: Path, folder: Path, *, remove: bool, clock: Clock = SYSTEM_CLOCK) -> None:
+@contextlib.contextmanager
+def _blob(claim: Path, sha256: str) -> Iterator[IO[bytes]]:
+    path = claim / blob_path(sha256)
+    if not is_regular(path):
+        raise _missing(sha256)
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise JobError(
+            Reason.STORE_UNAVAILABLE, f"the artifact on the store's claim cannot be read: {error}"
+        ) from error
+
+
+def unpack_artifact(path: Path, folder: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
     """Unpacks a checked artifact that is a folder; a container that starts again begins again."""
     shutil.rmtree(folder, ignore_errors=True)
     unpack(path, folder, name=path.name, monotonic=clock.monotonic)
-    if remove:
-        path.unlink()
+    path.unlink()
 
 
 def _check(digest: Digest, sha256: str) -> None:

@@ -14,6 +14,7 @@ from resnet_jobs.datasets import digest_of
 from resnet_jobs.driver.message import fit_message
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import digest_file
+from resnet_jobs.left_files import read_bounded
 from resnet_jobs.progress import say
 
 if TYPE_CHECKING:
@@ -101,12 +102,12 @@ def speeds(load: Load, seconds: float, samples: int) -> dict[str, Any]:
 def read_benchmark(path: Path) -> dict[str, Any] | None:
     """What launch.py measured before Triton started; None when it was not asked to."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_bounded(path))
         if not isinstance(found["profiles"], dict):
             raise TypeError("profiles")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise JobError(
             Reason.RESULT_LOST, "the benchmark's result cannot be read: the Job has to run again"
         ) from error

@@ -7,6 +7,7 @@ warning, and nothing later would notice: the gate compares with this same ONNX.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.errors import JobError, Reason, clip
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Both compute in FP32, in another order: 1e-5 of the largest score is usual.
 TOLERANCE = 1e-3
+SAMPLE = re.compile(r"(input|output)_[0-9]+\.bin")
 
 
 def check_export(workspace: Workspace) -> None:
@@ -44,8 +46,10 @@ def _load(folder: Path, entry: Mapping[str, Any]) -> Array:
     import numpy as np
 
     try:
+        if not SAMPLE.fullmatch(entry["file"]):
+            raise ValueError("not a name of a sample")
         return np.fromfile(folder / entry["file"], dtype="<f4").reshape(entry["dims"])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise JobError(
             Reason.RESULT_LOST,
             f"the export's sample is missing or cut off ({entry['file']}): the Job has to run "

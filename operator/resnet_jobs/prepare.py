@@ -16,6 +16,7 @@ from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.export_check import check_export
 from resnet_jobs.files import digest_file
 from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
+from resnet_jobs.left_files import check_folder, is_regular
 from resnet_jobs.model_file import load_model
 from resnet_jobs.om_file import prepare_om
 from resnet_jobs.oneflow_model import prepare_oneflow
@@ -85,8 +86,11 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
 
 def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
     """The checks in the order of their cost."""
-    if not workspace.model.is_file():
+    if not is_regular(workspace.model):
         raise JobError(Reason.RESULT_LOST, "the fetched model is missing: the Job has to run again")
+    if spec.has_export:
+        for folder in (workspace.model.parent, workspace.scratch / "export"):
+            check_folder(folder, container="export")
     model, merged = load_model(workspace.model)
     if spec.has_export:
         check_export(workspace)

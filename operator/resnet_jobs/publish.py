@@ -10,6 +10,7 @@ from resnet_jobs.driver.outcome import content_key
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import digest_file
 from resnet_jobs.known import index
+from resnet_jobs.left_files import is_regular
 from resnet_jobs.progress import say
 from resnet_jobs.store import Manifest, Store, blob_path, from_document
 from resnet_jobs.sweep import Keep, tidy
@@ -119,7 +120,7 @@ def _store(
     if there is not None:
         say("the store has this artifact already")
         return _result(there, origin="Reused")
-    if not artifact.is_file():
+    if not is_regular(artifact):
         raise JobError(
             Reason.RESULT_LOST,
             f"the step before left no {artifact.name}: the Job has to run again",

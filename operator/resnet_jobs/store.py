@@ -12,10 +12,12 @@ another digest: that artifact is made again and repaired. `sweep` removes what n
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resnet_jobs.artifact_name import FILE_NAMES
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from resnet_jobs.spec import StoreSpec
 
 STORE_WAIT_SECONDS = 120.0
+DIGEST = re.compile(r"[0-9a-f]{64}")
 MANIFESTS, BLOBS, USED, UNUSED = "artifacts", "blobs/sha256", "used", "unused"
 UPLOADS, RESULTS, INPUTS = "uploads", "results", "inputs"
 
@@ -166,6 +169,11 @@ def open_store(spec: StoreSpec, *, clock: Clock = SYSTEM_CLOCK) -> Store:
     return ServerStore(spec.location, wait_seconds=STORE_WAIT_SECONDS, clock=clock)
 
 
+def is_digest(name: str) -> bool:
+    """Whether a name in the store can be one of ours: content keys and blobs are digests."""
+    return DIGEST.fullmatch(name) is not None
+
+
 def blob_path(sha256: str) -> str:
     return f"{BLOBS}/{sha256}"
 
@@ -181,15 +189,18 @@ def parse_manifest(data: bytes, content_key: str) -> Manifest | None:
         if document["contentKey"] != content_key:
             return None
         return from_document(document)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
 def from_document(document: Mapping[str, Any]) -> Manifest:
-    return Manifest(
-        content_key=str(document["contentKey"]),
-        sha256=str(document["sha256"]),
-        size=int(document["sizeBytes"]),
-        file=str(document["file"]),
-        document=document,
-    )
+    """Raises ValueError, TypeError or KeyError for what no Job of ours has written."""
+    key, sha256 = document["contentKey"], document["sha256"]
+    size, file = document["sizeBytes"], document["file"]
+    if not all(isinstance(value, str) and DIGEST.fullmatch(value) for value in (key, sha256)):
+        raise ValueError("a digest is not 64 hexadecimal digits")
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**53:
+        raise ValueError("sizeBytes is not a number of bytes")
+    if file not in FILE_NAMES:
+        raise ValueError("file is not a name of an artifact")
+    return Manifest(content_key=key, sha256=sha256, size=size, file=file, document=document)

@@ -36,6 +36,20 @@ if TYPE_CHECKING:
     from resnet_jobs.files import Digest
 
 
+def listed(data: bytes) -> list[Entry]:
+    """The files that nginx lists; it copies odd names byte by byte, so the text may be no UTF-8.
+
+    An entry that cannot be read is left out: nothing of ours has such a name or time.
+    """
+    found = []
+    for item in json.loads(data.decode("utf-8", "replace"), strict=False):
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            if item["type"] == "file":
+                modified = parsedate_to_datetime(item["mtime"]).timestamp()
+                found.append(Entry(str(item["name"]), modified))
+    return found
+
+
 class ServerStore(HttpStore):
     """The store server of one namespace."""
 
@@ -67,11 +81,7 @@ class ServerStore(HttpStore):
         if response.status == 404:
             return []
         self.expect(response, "GET", 200)
-        return [
-            Entry(item["name"], parsedate_to_datetime(item["mtime"]).timestamp())
-            for item in json.loads(response.data)
-            if item["type"] == "file"
-        ]
+        return listed(response.data)
 
     def remove(self, place: str) -> None:
         response = self.send("DELETE", place)

@@ -15,6 +15,7 @@ chance match only keeps more). docs/decisions/020-what-leaves-the-store.md has t
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from resnet_jobs.store import (
     USED,
     Store,
     blob_path,
+    is_digest,
     manifest_path,
     parse_manifest,
 )
@@ -40,6 +42,7 @@ DAY = 86_400.0
 SWEPT = "swept"
 LAST = "last"
 DIGITS = 12
+UPLOAD = re.compile(r"[0-9a-f]{32}")
 SUFFIX = ".json"
 
 
@@ -75,7 +78,10 @@ def _prefixes(values: Collection[Any]) -> frozenset[str]:
 
 
 def tidy(store: Store, keep: Keep | None, *, job_seconds: float, urgent: bool = False) -> None:
-    """Sweeps once a day; a store that cannot be swept keeps no Job from its end."""
+    """Sweeps once a day; a store that cannot be swept keeps no Job from its end.
+
+    What has a name that no Job of ours gives is passed over, here and in lists of the store.
+    """
     if keep is None:
         return
     try:
@@ -85,6 +91,9 @@ def tidy(store: Store, keep: Keep | None, *, job_seconds: float, urgent: bool = 
             sweep(store, keep, margin=DAY + job_seconds)
     except JobError as error:
         say(f"unused artifacts are not removed this time: {error.message}")
+    except Exception as error:
+        # Whatever lies in the store: the artifact is published, and that is what the Job is for.
+        say(f"unused artifacts are not removed this time: {type(error).__name__}: {error}")
 
 
 def sweep(store: Store, keep: Keep, *, margin: float) -> None:
@@ -93,7 +102,7 @@ def sweep(store: Store, keep: Keep, *, margin: float) -> None:
     named = _sweep_manifests(store, keep, now=now)
     _sweep_blobs(store, keep, named, now=now, margin=margin)
     for entry in store.entries(UPLOADS):
-        if now - entry.modified > margin:
+        if UPLOAD.fullmatch(entry.name) and now - entry.modified > margin:
             store.remove(f"{UPLOADS}/{entry.name}")
 
 
@@ -111,7 +120,7 @@ def _sweep_manifests(store: Store, keep: Keep, *, now: float) -> set[str]:
     listed = {
         entry.name.removesuffix(SUFFIX): entry.modified
         for entry in store.entries(MANIFESTS)
-        if entry.name.endswith(SUFFIX)
+        if entry.name.endswith(SUFFIX) and is_digest(entry.name.removesuffix(SUFFIX))
     }
     for key, made in listed.items():
         last = max(made, used.get(key, 0.0))
@@ -143,7 +152,10 @@ def _named_by(store: Store, key: str) -> set[str]:
 def _sweep_index(store: Store, keys: Collection[str], *, now: float) -> None:
     if store.indexes_inputs:
         for entry in store.entries(INPUTS):
-            if entry.name.rpartition(".")[2] not in keys and now - entry.modified > DAY:
+            first, _, key = entry.name.partition(".")
+            if not (is_digest(first) and is_digest(key)):
+                continue
+            if key not in keys and now - entry.modified > DAY:
                 store.remove(f"{INPUTS}/{entry.name}")
 
 
@@ -171,4 +183,9 @@ def _is_still_noted(store: Store, sha256: str) -> bool:
 
 
 def _times(store: Store, folder: str) -> dict[str, float]:
-    return {entry.name: entry.modified for entry in store.entries(folder)}
+    """When each digest of a folder, or its one note, was written."""
+    return {
+        entry.name: entry.modified
+        for entry in store.entries(folder)
+        if entry.name == LAST or is_digest(entry.name)
+    }

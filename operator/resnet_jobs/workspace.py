@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_jobs import driver
 from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.left_files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,10 +123,15 @@ class Workspace:
         return self.scratch / "out" / "convert.json"
 
 
+# What other containers mount one by one: the kubelet would make them itself, with root as owner.
+SCRATCH_FOLDERS = ("driver", "in", "conf", "calib", "quant", "export", "work", "out")
+
+
 def install_driver(workspace: Workspace) -> None:
-    """Copies the scripts that run in foreign images to where those images can see them."""
+    """Makes the folders, and copies the scripts to where foreign images can see them."""
+    for name in SCRATCH_FOLDERS:
+        (workspace.scratch / name).mkdir(parents=True, exist_ok=True)
     folder = workspace.driver.parent
-    folder.mkdir(parents=True, exist_ok=True)
     for path in Path(driver.__file__).parent.glob("*.py"):
         shutil.copyfile(path, folder / path.name)
 
@@ -138,8 +144,8 @@ def write_json(path: Path, value: object) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """What an earlier container left; `ResultLost` when it is not there."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(read_bounded(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise JobError(
             Reason.RESULT_LOST,
             f"the result of an earlier step is missing ({path.name}): the Job has to run again",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+# What an artifact's file may be called: it becomes a path in the pod.
+FILE_NAMES = ("model.om", "model.onnx", "model.pth", "model.torchscript", "model.tar")
 ARTIFACT_KEY = "artifact.json"
 FAILURE_KEY = "failure.json"
 
@@ -61,6 +63,8 @@ class Artifact:
     def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
         """Put together what the Job's containers said; raises KeyError when one said nothing."""
         fetch, prepare, publish = messages["fetch"], messages["prepare"], messages["publish"]
+        if publish["file"] not in FILE_NAMES:
+            raise KeyError("file")
         convert, quantize = messages.get("convert") or {}, messages.get("quantize") or {}
         # An OM as it came tells its own contract; of a converted model `prepare` knows it.
         contract = convert if convert.get("inputs") else prepare
@@ -92,6 +96,8 @@ class Artifact:
         if ARTIFACT_KEY not in data:
             return None
         value = _known(cls, json.loads(data[ARTIFACT_KEY]))
+        if value["file"] not in FILE_NAMES:
+            return None
         value["inputs"] = tuple(TensorInfo.from_json(item) for item in value["inputs"])
         value["outputs"] = tuple(TensorInfo.from_json(item) for item in value["outputs"])
         value["command"] = tuple(value["command"])

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     device_group: int = 1000
     # Whether HTTPRoutes are watched and made; without it the chart gives no right to.
     gateway_api: bool = False
+    # The local disk that a Job may use for the model and all that is made of it.
+    scratch_size: str = Field(default="50Gi", pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$")
     adopt_new_defaults: AdoptNewDefaults = AdoptNewDefaults.ON_SPEC_CHANGE
     cluster_domain: str = "cluster.local"
     workers: int = Field(default=16, ge=1, le=256)

@@ -40,7 +40,7 @@ def export(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> di
         child.setdefault(name, folder)
     seconds = float(job.get("timeoutSeconds") or 3600)
     log("exporting {} with {}".format(job.get("format"), sys.executable))
-    run = run_tool([sys.executable or "python3", SCRIPT], child, folder, seconds)
+    run = run_tool([sys.executable or "python3", "-s", SCRIPT], child, folder, seconds)
     answer = explain(run, _read(result), seconds)
     return dict(answer, durationSeconds=round(time.monotonic() - started, 1))
 

@@ -91,7 +91,11 @@ def _with_suffix(path: str, folder: str) -> str:
             os.remove(named)
         os.link(path, named)
     except OSError:
-        return path
+        # Another mount, which a link cannot reach.
+        try:
+            os.symlink(path, named)
+        except OSError:
+            return path
     return named
 
 

@@ -11,7 +11,8 @@ from resnet_operator.images import pull_secrets
 from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
-from resnet_operator.render.resources import with_defaults
+from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
+from resnet_operator.render.resources import with_defaults, with_local_storage
 from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import (
     convert_mounts,
@@ -171,12 +172,24 @@ def job(
         op_cache_claim=resolved.op_cache_claim,
         converter_image=resolved.converter_image,
         convert_script="om.py" if resolved.format is ModelFormat.OM else "convert.py",
-        converter_resources={"requests": requests, "limits": limits},
+        converter_resources=with_local_storage(requests, limits, scratch_bytes(settings)),
+        foreign_mounts=foreign_mounts,
+        local_bytes=str(scratch_bytes(settings)),
+        scratch_volumes=scratch_volumes(settings, foreign=_foreign(resolved)),
         convert_mounts=convert_mounts(settings),
         keep=keep_list(in_use, days=settings.store.keep_unused_days),
         store_mounts=store.mounts,
         store_volumes=store.volumes,
     )
+
+
+def _foreign(resolved: Resolved) -> tuple[str, ...]:
+    images = {
+        "export": resolved.export_image,
+        "quantize": resolved.amct_image,
+        "convert": resolved.converter_image,
+    }
+    return tuple(name for name, image in images.items() if image)
 
 
 def _passed_through(resolved: Resolved, settings: Settings) -> list[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from resnet_operator.oneflow import GPU, XRT_NAMES
+from resnet_operator.render.local_disk import artifact_bytes, empty_volume
 from resnet_operator.render.store import ArtifactAccess
 from resnet_operator.resolve import Resolved
 
@@ -32,12 +33,12 @@ UNPACKED = "/unpacked"
 WORKING_DIR = "/tmp"  # noqa: S108 - an emptyDir of the pod
 
 
-def unpacked(access: ArtifactAccess, *, model: str) -> ArtifactAccess:
+def unpacked(access: ArtifactAccess, *, model: str, size: int) -> ArtifactAccess:
     """Return the access to an artifact that is a tar: as the folder 1/model of the repository.
 
     Triton does not see the tar; the init container unpacks it into a volume of its own.
     """
-    volume = {"name": "unpacked", "emptyDir": {}}
+    volume = empty_volume("unpacked", str(artifact_bytes(size)))
     return replace(
         access,
         command=(*access.command, "--unpack", f"{UNPACKED}/model"),

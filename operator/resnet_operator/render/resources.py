@@ -10,6 +10,7 @@ from resnet_operator.compare import parse_quantity
 from resnet_operator.resolve import Resolved
 
 Quantities = dict[str, str | int]
+LOCAL_STORAGE = "ephemeral-storage"
 
 
 def with_defaults(
@@ -27,7 +28,19 @@ def with_defaults(
     return {**wanted, **asked}, allowed
 
 
-def serving_resources(resolved: Resolved, memory_bytes: int) -> dict[str, Any]:
+def with_local_storage(
+    requests: Quantities, limits: Quantities, most_bytes: int
+) -> dict[str, Quantities]:
+    """Return both with the local disk in them, where the user has not said anything of it."""
+    if LOCAL_STORAGE not in {*requests, *limits}:
+        requests = requests | {LOCAL_STORAGE: "64Mi"}
+        limits = limits | {LOCAL_STORAGE: str(most_bytes)}
+    return {"requests": requests, "limits": limits}
+
+
+def serving_resources(
+    resolved: Resolved, memory_bytes: int, *, disk_bytes: int
+) -> dict[str, Any]:
     """Return those of Triton; what only we know of, such as /dev/shm, is added to the limit."""
     requests, limits = with_defaults(
         resolved.spec.serving.resources,
@@ -42,7 +55,7 @@ def serving_resources(resolved: Resolved, memory_bytes: int) -> dict[str, Any]:
         requests[resolved.resource] = str(resolved.chip_count)
     limits.update(resolved.more_resources)
     requests.update(resolved.more_resources)
-    return {"requests": requests, "limits": limits}
+    return with_local_storage(requests, limits, disk_bytes)
 
 
 def _larger(given: str | int | None, default: str) -> str | int:

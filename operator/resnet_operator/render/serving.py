@@ -18,6 +18,7 @@ from resnet_operator.observed import Meta
 from resnet_operator.render import oneflow
 from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
+from resnet_operator.render.local_disk import TMP_SIZE, serving_bytes
 from resnet_operator.render.model_files import driver_data, is_driver, model_items
 from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
 from resnet_operator.render.pod_parts import spread_constraints, tls_parts
@@ -203,11 +204,13 @@ def pod_template(
     """Return the pod template of a revision."""
     serving = resolved.spec.serving
     access = artifact_access(
-        namespace=service.namespace, file=artifact.file, sha256=artifact.sha256, settings=settings
+        namespace=service.namespace, artifact=artifact, settings=settings
     )
     triton_command, is_oneflow = TRITON_COMMAND, resolved.runtime is Runtime.ONEFLOW
     if is_oneflow:
-        access = oneflow.unpacked(access, model=resolved.model_name)
+        access = oneflow.unpacked(
+            access, model=resolved.model_name, size=artifact.size_bytes
+        )
         triton_command = oneflow.TRITON_COMMAND
     tls = tls_parts(resolved)
     pipeline = pipeline_parts(
@@ -220,6 +223,7 @@ def pod_template(
     )
     shm_bytes = shared_memory_bytes(resolved=resolved, artifact=artifact) + pipeline.shm_bytes
     devices = device_parts(resolved=resolved, artifact=artifact, settings=settings)
+    disk_bytes = serving_bytes(artifact.size_bytes)
     revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
     return render_one(
         "serving-pod.yaml.j2",
@@ -243,7 +247,11 @@ def pod_template(
         args=[f"--drain-seconds={DRAIN_SECONDS}", *triton_command, *tls.args],
         working_dir=oneflow.WORKING_DIR if is_oneflow else "",
         env=_environment(resolved, devices),
-        resources=serving_resources(resolved, shm_bytes + pipeline.memory_bytes),
+        resources=serving_resources(
+            resolved, shm_bytes + pipeline.memory_bytes, disk_bytes=disk_bytes
+        ),
+        local_bytes=str(disk_bytes),
+        tmp_size=TMP_SIZE,
         model=resolved.model_name,
         load_timeout_seconds=resolved.load_timeout_seconds,
         model_mounts=(*access.model_mounts, *devices.mounts, *tls.mounts, *pipeline.mounts),
@@ -266,11 +274,12 @@ def _package_items(folder: str) -> list[dict[str, str]]:
 def _environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any]]:
     ours = [
         {"name": "HOME", "value": "/tmp/home"},  # noqa: S108 - an emptyDir of the pod
+        {"name": "PYTHONNOUSERSITE", "value": "1"},
         {"name": "ASCEND_PROCESS_LOG_PATH", "value": "/tmp/ascend"},  # noqa: S108
         *devices.env,
     ]
     if resolved.runtime is Runtime.ONEFLOW:
-        ours.pop(1)
+        ours = [item for item in ours if item["name"] != "ASCEND_PROCESS_LOG_PATH"]
     users = list(resolved.spec.serving.env or ())
     taken = {item["name"] for item in users}
     return [*(item for item in ours if item["name"] not in taken), *users]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator import names
+from resnet_operator.artifact import Artifact
 from resnet_operator.render.engine import read_template, render_all
+from resnet_operator.render.local_disk import artifact_bytes, empty_volume
 from resnet_operator.settings import S3Settings, Settings, StoreType
 
 STORE_PORT = 8080
@@ -85,43 +87,38 @@ class ArtifactAccess:
 
 
 def artifact_access(
-    *, namespace: str, file: str, sha256: str, settings: Settings
+    *, namespace: str, artifact: Artifact, settings: Settings
 ) -> ArtifactAccess:
     """Return the init container's command and mounts, Triton's mounts and the pod's volumes."""
-    path, kind = f"/artifact/{file}", settings.store.type
-    start, want = ("python3", "-m", "resnet_jobs"), ("--sha256", sha256)
-    if kind is StoreType.SHARED_CLAIM:
-        mount: dict[str, Any] = {
-            "name": "artifact",
-            "mountPath": path,
-            "subPath": f"blobs/sha256/{sha256}",
-            "readOnly": True,
-        }
-        claim = {"claimName": settings.store.claim_name, "readOnly": True}
-        return ArtifactAccess(
-            command=(*start, "verify", *want, "--path", path),
-            init_mounts=(mount,),
-            model_mounts=(mount,),
-            volumes=({"name": "artifact", "persistentVolumeClaim": claim},),
-        )
     folder: dict[str, Any] = {"name": "artifact", "mountPath": "/artifact"}
-    server = ("--url", store_url(namespace, settings))
-    access = ArtifactAccess(
-        command=(*start, "download", *server, *want, "--output", path),
-        init_mounts=(folder,),
+    place, mounts, volumes = _place(namespace, settings)
+    want = ("--sha256", artifact.sha256, "--file", artifact.file)
+    return ArtifactAccess(
+        command=("python3", "-P", "-s", "-m", "resnet_jobs", "download", *place, *want),
+        init_mounts=(folder, *mounts),
         model_mounts=({**folder, "readOnly": True},),
-        volumes=({"name": "artifact", "emptyDir": {}},),
+        volumes=(
+            empty_volume("artifact", str(artifact_bytes(artifact.size_bytes))),
+            *volumes,
+        ),
     )
-    if kind is StoreType.SERVER:
-        return access
-    order = names.canonical_json(store_order(namespace, settings))
-    bucket = store_access(settings)
-    return replace(
-        access,
-        command=(*start, "download", "--store", order, *want, "--output", path),
-        init_mounts=(*access.init_mounts, *bucket.mounts),
-        volumes=(*access.volumes, *bucket.volumes),
-    )
+
+
+def _place(namespace: str, settings: Settings) -> tuple[tuple[str, str], Mounts, Mounts]:
+    """Return where a blob is, as `download` is told it, and what it takes to get there."""
+    store = settings.store
+    if store.type is StoreType.SERVER:
+        return ("--url", store_url(namespace, settings)), (), ()
+    if store.type is StoreType.SHARED_CLAIM:
+        mount = {"name": "blobs", "mountPath": STORE_PATH, "readOnly": True}
+        claim = {"claimName": store.claim_name, "readOnly": True}
+        return (
+            ("--claim", STORE_PATH),
+            (mount,),
+            ({"name": "blobs", "persistentVolumeClaim": claim},),
+        )
+    order, bucket = names.canonical_json(store_order(namespace, settings)), store_access(settings)
+    return ("--store", order), bucket.mounts, bucket.volumes
 
 
 def store_children(namespace: str, settings: Settings) -> list[dict[str, Any]]:

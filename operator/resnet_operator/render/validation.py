@@ -18,6 +18,7 @@ from resnet_operator.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.observed import Meta
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
 from resnet_operator.render.engine import render_one
+from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
 from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import store_access
 from resnet_operator.render.triton import output_types
@@ -106,6 +107,11 @@ def validation_job(
         source_mounts=access.mounts,
         source_environment=access.environment,
         prepare_mounts=[],
+        foreign_mounts=foreign_mounts,
+        local_bytes=str(scratch_bytes(settings)),
+        scratch_volumes=scratch_volumes(
+            settings, foreign=("export",) if resolved.export_image else ()
+        ),
         store_mounts=store.mounts,
         store_volumes=store.volumes,
     )

@@ -48,7 +48,7 @@ def test_the_job_reads_and_does_not_convert() -> None:
     assert "batch" not in world.status, "nobody knows it yet"
     pod = world.body("Job", world.newest_job())["spec"]["template"]["spec"]
     container = next(c for c in pod["initContainers"] if c["name"] == "convert")
-    assert container["command"] == ["python3", "/scratch/driver/om.py"]
+    assert container["command"] == ["python3", "-s", "/scratch/driver/om.py"]
     order = json.loads(container["env"][0]["value"])
     assert (order["format"], order["batchSizes"]) == ("OM", None)
 

@@ -186,7 +186,7 @@ def test_a_cpu_has_nothing_of_a_dialect(dialect: str) -> None:
     pod = pod_of({"chip": "CPU"}, devices, arch="x86_64")
     assert {"runtimeClassName", "schedulerName", "affinity"}.isdisjoint(pod)
     assert not [volume for volume in pod["volumes"] if volume["name"] == "driver"]
-    assert set(environment(pod)) == {"HOME", "ASCEND_PROCESS_LOG_PATH"}
+    assert set(environment(pod)) == {"HOME", "PYTHONNOUSERSITE", "ASCEND_PROCESS_LOG_PATH"}
 
 
 def test_the_settings_runtime_class_and_scheduler_come_before_the_dialects() -> None:

@@ -20,7 +20,7 @@ from resnet_jobs.store_server import ServerStore
 from resnet_jobs.store_shared import SharedClaimStore
 
 needs_nginx = pytest.mark.skipif(nginx.why_not() is not None, reason=str(nginx.why_not()))
-KEY = "k" * 64
+KEY = "c" * 64
 
 
 class Kind:

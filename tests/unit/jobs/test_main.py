@@ -53,7 +53,9 @@ def install_atc(folder: Path, body: str) -> None:
     (folder / "atc").chmod(0o755)
 
 
-def test_from_a_claim_to_a_pod(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_from_a_claim_to_a_pod(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All containers of a Job, then the pod's; twice, the second time without a conversion."""
     (tmp_path / "source/resnet.onnx").write_bytes(models.classifier(batch=1).SerializeToString())
     install_atc(
@@ -82,9 +84,11 @@ def test_from_a_claim_to_a_pod(tmp_path: Path, environment: dict[str, str]) -> N
     assert origins == ["Converted", "Reused"]
     sha256 = published["sha256"]
     assert sha256 == hashlib.sha256(b"OM of --soc_version=Ascend310P3").hexdigest()
-    blob = str(tmp_path / "store/blobs/sha256" / sha256)
-    assert run(tmp_path, "verify", "--sha256", sha256, "--path", blob)[0] == 0
-    code, message = run(tmp_path, "verify", "--sha256", "0" * 64, "--path", blob)
+    monkeypatch.setenv("RESNET_ARTIFACT", str(tmp_path))
+    place = ("download", "--claim", str(tmp_path / "store"), "--file", "model.om")
+    assert run(tmp_path, *place, "--sha256", sha256)[0] == 0
+    assert (tmp_path / "model.om").read_bytes() == b"OM of --soc_version=Ascend310P3"
+    code, message = run(tmp_path, *place, "--sha256", "0" * 64)
     assert (code, message["reason"]) == (86, "ArtifactMissing")
 
 
@@ -142,7 +146,13 @@ def test_a_bug_is_reported_with_its_trace(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["convert"], ["download", "--url", "http://x", "--output", "y", "--sha256", "z"]],
+    [
+        [],
+        ["convert"],
+        ["download", "--url", "http://x", "--file", "model.om", "--sha256", "z"],
+        ["download", "--url", "http://x", "--file", "../model.om", "--sha256", "0" * 64],
+        ["download", "--url", "http://x", "--output", "/tmp/x", "--sha256", "0" * 64],
+    ],
 )
 def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -103,16 +103,19 @@ def test_a_folder_of_a_claim(
 def _unpacked(tmp_path: Path, blob: Path, sha256: str) -> Path:
     """Do what the init container of a serving pod does with a shared claim."""
     folder = tmp_path / "unpacked/model"
+    (tmp_path / "artifact").mkdir()
     write(folder, {"left": b"by an attempt before"})
     subprocess.run(
         [
-            *(sys.executable, "-m", "resnet_jobs", "verify"),
-            *("--sha256", sha256, "--path", blob, "--unpack", folder),
+            *(sys.executable, "-P", "-s", "-m", "resnet_jobs", "download"),
+            *("--claim", tmp_path / "store", "--sha256", sha256),
+            *("--file", "model.tar", "--unpack", folder),
         ],
         check=True,
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT / "operator"),
+            "RESNET_ARTIFACT": str(tmp_path / "artifact"),
             "RESNET_TERMINATION_LOG": str(tmp_path / "message"),
         },
     )
@@ -161,7 +164,7 @@ def test_a_downloaded_tar_goes_when_it_is_unpacked(tmp_path: Path) -> None:
     """It would take the room twice."""
     write(tmp_path / "graph", GRAPH)
     pack(tmp_path / "graph", tmp_path / "model.tar")
-    unpack_artifact(tmp_path / "model.tar", tmp_path / "out", remove=True)
+    unpack_artifact(tmp_path / "model.tar", tmp_path / "out")
     assert files_of(tmp_path / "out") == GRAPH
     assert not (tmp_path / "model.tar").exists()
 

@@ -17,7 +17,7 @@ from tests.unit.jobs.conftest import FakeTime
 from tests.unit.jobs.stores import Kind
 from tests.unit.jobs.webserver import piece, serving, status, unused_address, whole
 
-from resnet_jobs.download import download, verify
+from resnet_jobs.download import copy_from_claim, download
 from resnet_jobs.driver.outcome import content_key
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.publish import publish
@@ -41,7 +41,7 @@ PREPARED = {
 BUILD = {
     "ok": True,
     "compiler": "ATC 8.2.RC1",
-    "contentKey": "k" * 64,
+    "contentKey": "c" * 64,
     "hit": False,
     "durationSeconds": 1.5,
     "arch": "x86_64",
@@ -70,13 +70,13 @@ def test_a_new_artifact(order: Order, converted: Workspace, store: SharedClaimSt
     result = publish(order(), converted, store=store)
     assert result == {
         "ok": True,
-        "contentKey": "k" * 64,
+        "contentKey": "c" * 64,
         "sha256": SHA256,
         "sizeBytes": 5,
         "file": "model.om",
         "origin": "Converted",
     }
-    found = store.find("k" * 64)
+    found = store.find("c" * 64)
     assert found is not None
     document = dict(found.document)
     assert document.pop("created").endswith("+00:00")
@@ -145,7 +145,7 @@ def test_two_jobs_that_race_end_in_one_artifact(order: Order, kind: Kind, tmp_pa
 def hit(order: Order, place: Workspace, store: SharedClaimStore) -> Manifest:
     """The driver found what another Job had published, and so ran no compiler."""
     publish(order(), place, store=store)
-    found = store.find("k" * 64)
+    found = store.find("c" * 64)
     assert found is not None
     write_json(place.convert_result, {**BUILD, "hit": True, "manifest": dict(found.document)})
     place.compiled_model.unlink()
@@ -166,7 +166,7 @@ def test_a_manifest_that_was_swept_after_the_hit_is_written_again(
     there = hit(order, converted, store)
     store.remove(f"artifacts/{'k' * 64}.json")
     assert publish(order(), converted, store=store)["origin"] == "Reused"
-    assert store.find("k" * 64) == there
+    assert store.find("c" * 64) == there
 
 
 def test_a_blob_that_was_lost_after_the_hit_has_to_be_made_again(
@@ -182,7 +182,7 @@ def test_a_blob_that_was_lost_after_the_hit_has_to_be_made_again(
 def test_each_use_is_noted(order: Order, converted: Workspace, store: SharedClaimStore) -> None:
     assert publish(order(), converted, store=store)["origin"] == "Converted"
     (first,) = store.entries("used")
-    assert first.name == "k" * 64
+    assert first.name == "c" * 64
     store.remove(f"used/{first.name}")
     assert publish(order(), converted, store=store)["origin"] == "Reused"
     assert [entry.name for entry in store.entries("used")] == [first.name]
@@ -312,7 +312,7 @@ def test_a_full_store_is_swept_before_it_is_called_full(
         assert caught.value.reason == Reason.STORE_FULL
 
 
-# --- download and verify ------------------------------------------------------------------------
+# --- download ------------------------------------------------------------------------
 
 
 def fetched(address: str, output: Path, fake_time: FakeTime, **more: Any) -> dict[str, Any]:
@@ -371,25 +371,37 @@ def test_a_store_that_is_away(tmp_path: Path, fake_time: FakeTime) -> None:
     assert sum(fake_time.naps) == 20
 
 
-def test_a_mounted_artifact(tmp_path: Path) -> None:
-    path = tmp_path / "model.om"
-    path.write_bytes(OM)
-    assert verify(SHA256, path) == {"ok": True, "sha256": SHA256, "sizeBytes": 5}
+def blob_on_claim(tmp_path: Path) -> Path:
+    path = tmp_path / "claim/blobs/sha256" / SHA256
+    path.parent.mkdir(parents=True)
+    return path
 
 
-MOUNTED: list[tuple[str, Callable[[Path], object], Reason]] = [
-    ("nothing there", lambda path: None, Reason.ARTIFACT_MISSING),
-    ("a folder, as a subPath mount makes it", lambda path: path.mkdir(), Reason.ARTIFACT_MISSING),
-    ("another content", lambda path: path.write_bytes(b"x"), Reason.ARTIFACT_MISSING),
-    ("not readable", lambda path: path.symlink_to(path), Reason.STORE_UNAVAILABLE),
+def test_an_artifact_on_a_claim_is_copied_before_it_is_checked(tmp_path: Path) -> None:
+    blob, output = blob_on_claim(tmp_path), tmp_path / "model.om"
+    blob.write_bytes(OM)
+    found = copy_from_claim(tmp_path / "claim", SHA256, output)
+    assert found == {"ok": True, "sha256": SHA256, "sizeBytes": 5}
+    blob.write_bytes(b"swapped after the check")
+    assert output.read_bytes() == OM
+
+
+ON_CLAIM: list[tuple[str, Callable[[Path], object]]] = [
+    ("nothing there", lambda path: None),
+    ("a folder", lambda path: path.mkdir()),
+    ("another content", lambda path: path.write_bytes(b"x")),
+    ("a link to a file that only the container sees", lambda path: path.symlink_to(__file__)),
+    ("a link to itself", lambda path: path.symlink_to(path)),
+    ("a pipe that nobody writes to", os.mkfifo),
 ]
 
 
-@pytest.mark.parametrize(("why", "make", "reason"), MOUNTED, ids=[m[0] for m in MOUNTED])
-def test_mounts_refused(
-    why: str, make: Callable[[Path], object], reason: Reason, tmp_path: Path
+@pytest.mark.parametrize(("why", "make"), ON_CLAIM, ids=[m[0] for m in ON_CLAIM])
+def test_blobs_on_a_claim_refused(
+    why: str, make: Callable[[Path], object], tmp_path: Path
 ) -> None:
-    make(tmp_path / "model.om")
+    make(blob_on_claim(tmp_path))
     with pytest.raises(JobError) as caught:
-        verify(SHA256, tmp_path / "model.om")
-    assert caught.value.reason == reason, why
+        copy_from_claim(tmp_path / "claim", SHA256, tmp_path / "model.om")
+    assert caught.value.reason == Reason.ARTIFACT_MISSING, why
+    assert not (tmp_path / "model.om").exists()

@@ -38,8 +38,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "a command line too long keeps its beginning",
-        {"contentKey": "k" * 64, "argv": ["atc", "--framework=5", "x" * 1600]},
-        {"contentKey": "k" * 64, "argv": ["atc", "--framework=5"]},
+        {"contentKey": "c" * 64, "argv": ["atc", "--framework=5", "x" * 1600]},
+        {"contentKey": "c" * 64, "argv": ["atc", "--framework=5"]},
     ),
     ("a broken surrogate is replaced", {"message": "\udc80"}, {"message": "?"}),
 ]

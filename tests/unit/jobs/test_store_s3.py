@@ -324,5 +324,6 @@ def test_a_job_finds_what_another_one_has_put_into_the_bucket(
     assert origins == ["Converted", "Reused"]
     order = json.dumps(json.loads(os.environ["RESNET_JOB"])["store"])
     arguments = ["download", "--store", order, "--sha256", told(job)["sha256"]]
-    assert program.main([*arguments, "--output", str(tmp_path / "model.om")]) == 0
+    monkeypatch.setenv("RESNET_ARTIFACT", str(tmp_path))
+    assert program.main([*arguments, "--file", "model.om"]) == 0
     assert (tmp_path / "model.om").read_text() == "OM"
