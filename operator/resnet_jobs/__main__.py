@@ -92,8 +92,12 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[st
 
 def _artifact(options: argparse.Namespace) -> dict[str, Any]:
     """What the init container of a serving pod does."""
-    from resnet_jobs.download import copy_from_claim, download, download_from_bucket
-    from resnet_jobs.download import unpack_artifact
+    from resnet_jobs.download import (
+        copy_from_claim,
+        download,
+        download_from_bucket,
+        unpack_artifact,
+    )
 
     path, wait = artifact_folder(os.environ) / options.file, options.wait_seconds
     if options.store:

@@ -91,9 +91,12 @@ def copy_from_claim(claim: Path, sha256: str, output: Path) -> dict[str, Any]:
     """Copies the blob from the store's claim, and compares what was copied."""
     unchecked = output.with_name(f".{output.name}.unchecked")
     try:
-        with no_space_explained(output), _blob(claim, sha256) as source:
-            with unchecked.open("wb") as target:
-                shutil.copyfileobj(source, target, CHUNK_BYTES)
+        with (
+            no_space_explained(output),
+            _blob(claim, sha256) as source,
+            unchecked.open("wb") as target,
+        ):
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
         digest = digest_file(unchecked)
         _check(digest, sha256)
         unchecked.replace(output)

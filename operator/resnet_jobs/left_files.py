@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from resnet_jobs.errors import JobError, Reason
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MOST_BYTES = 8 * 2**20
 
@@ -43,7 +40,7 @@ def check_folder(folder: Path, *, container: str) -> None:
     """`ConversionFailed` where a container has left anything but files and folders."""
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            mode = os.lstat(os.path.join(root, name)).st_mode
+            mode = (Path(root) / name).lstat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise JobError(
                     Reason.CONVERSION_FAILED,

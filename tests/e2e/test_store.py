@@ -36,5 +36,5 @@ def test_shared_claim(story: Story) -> None:
     for name in ("first", "second"):
         assert np.abs(story.logits(batch, name) - expected_logits(batch)).max() < FP16_TOLERANCE
     pod = story.items("pods", "app.kubernetes.io/instance=first")[0]
-    volume = next(v for v in pod["spec"]["volumes"] if v["name"] == "artifact")
+    volume = next(v for v in pod["spec"]["volumes"] if v["name"] == "blobs")
     assert volume["persistentVolumeClaim"]["readOnly"] is True

@@ -38,9 +38,7 @@ def with_local_storage(
     return {"requests": requests, "limits": limits}
 
 
-def serving_resources(
-    resolved: Resolved, memory_bytes: int, *, disk_bytes: int
-) -> dict[str, Any]:
+def serving_resources(resolved: Resolved, memory_bytes: int, *, disk_bytes: int) -> dict[str, Any]:
     """Return those of Triton; what only we know of, such as /dev/shm, is added to the limit."""
     requests, limits = with_defaults(
         resolved.spec.serving.resources,

@@ -203,14 +203,10 @@ def pod_template(
 ) -> dict[str, Any]:
     """Return the pod template of a revision."""
     serving = resolved.spec.serving
-    access = artifact_access(
-        namespace=service.namespace, artifact=artifact, settings=settings
-    )
+    access = artifact_access(namespace=service.namespace, artifact=artifact, settings=settings)
     triton_command, is_oneflow = TRITON_COMMAND, resolved.runtime is Runtime.ONEFLOW
     if is_oneflow:
-        access = oneflow.unpacked(
-            access, model=resolved.model_name, size=artifact.size_bytes
-        )
+        access = oneflow.unpacked(access, model=resolved.model_name, size=artifact.size_bytes)
         triton_command = oneflow.TRITON_COMMAND
     tls = tls_parts(resolved)
     pipeline = pipeline_parts(

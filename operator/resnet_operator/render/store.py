@@ -86,9 +86,7 @@ class ArtifactAccess:
     volumes: Mounts
 
 
-def artifact_access(
-    *, namespace: str, artifact: Artifact, settings: Settings
-) -> ArtifactAccess:
+def artifact_access(*, namespace: str, artifact: Artifact, settings: Settings) -> ArtifactAccess:
     """Return the init container's command and mounts, Triton's mounts and the pod's volumes."""
     folder: dict[str, Any] = {"name": "artifact", "mountPath": "/artifact"}
     place, mounts, volumes = _place(namespace, settings)

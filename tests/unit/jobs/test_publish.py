@@ -397,9 +397,7 @@ ON_CLAIM: list[tuple[str, Callable[[Path], object]]] = [
 
 
 @pytest.mark.parametrize(("why", "make"), ON_CLAIM, ids=[m[0] for m in ON_CLAIM])
-def test_blobs_on_a_claim_refused(
-    why: str, make: Callable[[Path], object], tmp_path: Path
-) -> None:
+def test_blobs_on_a_claim_refused(why: str, make: Callable[[Path], object], tmp_path: Path) -> None:
     make(blob_on_claim(tmp_path))
     with pytest.raises(JobError) as caught:
         copy_from_claim(tmp_path / "claim", SHA256, tmp_path / "model.om")
