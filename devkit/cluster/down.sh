@@ -25,7 +25,11 @@ end_sandbox() { # when its first process ends, the kernel ends the rest
 remove_network() {
   [ -s "$STATE/index" ] || return 0
   name_addresses "$(cat "$STATE/index")"
-  ip link delete "$LINK" 2>/dev/null
+  for _ in $(seq 50); do # the kernel may still be busy with the namespace of its other end
+    ip link delete "$LINK" 2>/dev/null
+    ip link show "$LINK" >/dev/null 2>&1 || break
+    sleep 0.1
+  done
   for range in "$POD_NET" "$SERVICE_NET" "$LINK_NET"; do
     ip route delete unreachable "$range" metric 4294967294 2>/dev/null
   done
