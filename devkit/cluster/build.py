@@ -24,12 +24,15 @@ HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":  # called by path, from anywhere
     sys.path.insert(0, str(HERE.parents[1]))
 
+from devkit.cluster import module  # noqa: E402
 from devkit.progress import Steps, cache_root, steps  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-KUBERNETES = "v1.36.4"  # the same as in kall/go.mod
+COMMITTED = "v1.36.4"  # the same as in kall/go.mod
+# Another one for `make test-kubernetes`; scripts and tests hand it down without a word.
+KUBERNETES = os.environ.get("KT_KUBERNETES") or COMMITTED
 HELM = "v3.21.4"
 PAUSE_IMAGE = "localhost/resnet-devkit/pause:1"
 PLUGIN = HERE.parent / "deviceplugin"
@@ -93,7 +96,7 @@ def helm_flags() -> str:
     where = "helm.sh/helm/v3/pkg/chartutil"
     return (
         f"-s -w -X helm.sh/helm/v3/internal/version.version={HELM}"
-        f" -X {where}.k8sVersionMajor=1 -X {where}.k8sVersionMinor={KUBERNETES.split('.')[1]}"
+        f" -X {where}.k8sVersionMajor=1 -X {where}.k8sVersionMinor={COMMITTED.split('.')[1]}"
     )
 
 
@@ -117,8 +120,12 @@ MODULE_FLAGS = "-mod=readonly -trimpath -buildvcs=false"
 
 
 def _kubernetes(folder: Path) -> None:
+    source = HERE / "kall"
+    if KUBERNETES != COMMITTED:
+        source = folder / "module"
+        module.write(KUBERNETES, source=HERE / "kall", folder=source, go=go)
     flags = ("-ldflags", kubernetes_flags(), "-o", folder / "kall", ".")
-    go("build", *flags, cwd=HERE / "kall", GOFLAGS=MODULE_FLAGS)
+    go("build", *flags, cwd=source, GOFLAGS=MODULE_FLAGS)
 
 
 def _coredns(folder: Path) -> None:
@@ -145,9 +152,9 @@ def _plugin(folder: Path) -> None:
 def parts() -> list[Part]:
     """Everything that a cluster runs, as it would be built from this checkout."""
     cache = cache_root() / "cluster"
-    module = ("go.mod", "go.sum", "main.go")
-    kall = key(*(HERE / "kall" / name for name in module), kubernetes_flags())
-    dns = key(*(HERE / "dns" / name for name in module))
+    files = ("go.mod", "go.sum", "main.go")
+    kall = key(*(HERE / "kall" / name for name in files), kubernetes_flags())
+    dns = key(*(HERE / "dns" / name for name in files))
     pause = key(HERE / "pause" / "pause.c", HERE / "pack_image.py", PAUSE_IMAGE)
     plugin = key(PLUGIN / "requirements.txt", PLUGIN / "venv.sh", sys.version)
     return [
@@ -212,7 +219,8 @@ def _bundle(cache: Path, made: dict[str, Path]) -> Path:
     python.write_text(f'#!/bin/sh\nexec {made["plugin"]}/bin/python "$@"\n')
     python.chmod(0o755)
     (bundle / "complete").touch()
-    _link(cache / "bin", bundle)  # for people: a path that does not change
+    if KUBERNETES == COMMITTED:
+        _link(cache / "bin", bundle)  # for people: a path that does not change
     return bundle
 
 
@@ -227,7 +235,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     try:
         print(build())
-    except BuildError as error:
+    except (BuildError, module.VersionError) as error:
         print(f"build.sh: {error}", file=sys.stderr)
         return 1
     return 0
