@@ -14,6 +14,7 @@ import contextlib
 import errno
 import gzip
 import lzma
+import re
 import stat
 import tarfile
 import zipfile
@@ -151,7 +152,7 @@ def _zip_entries(path: Path, name: str) -> Generator[_Member]:
                     name, f'holds the link "{member.filename}": pack the file itself, without -y'
                 )
             inside = _inside(member.filename, name)
-            if member.is_dir() or inside is None:
+            if member.is_dir() or member.filename.endswith("\\") or inside is None:
                 continue
             if member.flag_bits & 1:
                 raise _refused(name, "is encrypted: pack it without a password")
@@ -159,9 +160,13 @@ def _zip_entries(path: Path, name: str) -> Generator[_Member]:
 
 
 def _inside(text: str, name: str) -> PurePosixPath | None:
-    """The path below the target; None for what the Finder adds."""
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
+    """The path below the target; None for what the Finder adds.
+
+    Windows programs write paths with backslashes, into zip files above all, and drive letters.
+    """
+    path = PurePosixPath(text.replace("\\", "/"))
+    drive = re.match(r"[A-Za-z]:", text)
+    if path.is_absolute() or ".." in path.parts or drive or "\0" in text:
         raise _refused(name, f'holds the path "{text[:80]}", which leads out of it: pack it again')
     if any(part in MACOS or part.startswith("._") for part in path.parts):
         return None

@@ -19,7 +19,6 @@ from resnet_jobs.atc_options import (
     check_precision,
     fp16_inputs,
 )
-from resnet_jobs.errors import JobError, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,11 +83,10 @@ def build_argv(
     files: Sequence[ConfigFile] = (),
 ) -> list[str]:
     """One batch size makes a static model, several make one with dynamic profiles. `inputs` are
-    the model's own, before AIPP.
+    the model's own, before AIPP, by names that ATC can be told (`model.names`).
 
     An option that the order leaves out is left out here: ATC's own default applies.
     """
-    _check_names(inputs)
     sizes = spec.batch_sizes
     first = "-1" if len(sizes) > 1 else str(sizes[0])
     shapes = ";".join(
@@ -153,14 +151,3 @@ def _cache(*, used: bool) -> list[str]:
 def _word(table: Mapping[str, str], name: str | None) -> list[str]:
     """Nothing for an absent field; `check_options` knows that the others are in the table."""
     return [] if name is None else [table[name]]
-
-
-def _check_names(inputs: Sequence[Tensor]) -> None:
-    """ATC splits --input_shape at these characters and has no way to quote them."""
-    for entry in inputs:
-        if set(entry.name) & set(':;,"'):
-            raise JobError(
-                Reason.UNSUPPORTED_MODEL,
-                f"ATC cannot name the input {entry.name!r}: export the model with an input name "
-                "of letters, digits, _ . / or -",
-            )

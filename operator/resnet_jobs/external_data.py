@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+LFS_POINTER = b"version https://git-lfs"
 LOCATION_ENTRY = b"\x0a\x08location"  # field 1, 8 bytes: the key of a StringStringEntryProto
 
 
@@ -49,6 +50,62 @@ def external_files(path: Path) -> tuple[str, ...]:
                 "onnx.save(onnx.load(path), new_path)",
             )
     return tuple(sorted(names))
+
+
+def check_external_files(path: Path) -> None:
+    """`UnsupportedModel` that names the weights file which is missing, cut off or a pointer."""
+    if not _may_have_external_data(path):
+        return
+    import onnx
+
+    model = onnx.load_model(str(path), load_external_data=False)
+    needed: dict[str, int] = {}
+    for tensor in tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            entries = {entry.key: entry.value for entry in tensor.external_data}
+            name = entries.get("location", "")
+            needed[name] = max(needed.get(name, 0), _end_of(tensor, entries, name))
+    for name, size in sorted(needed.items()):
+        _check_file(path.parent / name, name, size)
+
+
+def _end_of(tensor: Any, entries: Mapping[str, str], name: str) -> int:
+    """The byte after the tensor's last one; numbers in the file are somebody's claim."""
+    import math
+
+    from onnx import helper
+
+    try:
+        offset = int(entries.get("offset") or 0)
+        itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        length = int(entries.get("length") or math.prod(tensor.dims) * itemsize)
+    except (ValueError, KeyError) as error:
+        raise _broken(f'says no sound place of "{tensor.name}" in {name}') from error
+    if offset < 0 or length < 0:
+        raise _broken(f'says no sound place of "{tensor.name}" in {name}')
+    return offset + length
+
+
+def _check_file(path: Path, name: str, size: int) -> None:
+    again = "upload it again, whole, beside the model"
+    try:
+        there = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(len(LFS_POINTER))
+    except OSError as error:
+        raise _broken(f'keeps weights in "{name}", which is not beside it: {again}') from error
+    if head == LFS_POINTER:
+        raise _broken(
+            f'keeps weights in "{name}", which is a Git LFS pointer of {there} bytes and not the '
+            "file: fetch it with `git lfs pull`, and upload it again"
+        )
+    if there < size:
+        what = "empty" if there == 0 else f"cut off: it has {there:,} of {size:,} bytes"
+        raise _broken(f'keeps weights in "{name}", which is {what}; {again}')
+
+
+def _broken(what: str) -> JobError:
+    return JobError(Reason.UNSUPPORTED_MODEL, f"the model {what}")
 
 
 def _may_have_external_data(path: Path) -> bool:

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.model.opset import opset_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CHIP_OPSETS = range(11, 19)  # what ATC's ONNX parser accepts, by its own documentation
 AMCT_OPSETS = range(8, 19)  # above 14 only with its newer pairs of onnx and ONNX Runtime
-INPUT_TYPES = ("FP32", "FP16")
+CHIP_INPUTS = ("FP32", "FP16")
+CPU_INPUTS = (
+    "FP32", "FP16", "FP64", "UINT8", "INT8", "UINT16", "INT16", "INT32", "UINT32", "INT64",
+    "UINT64", "BOOL",
+)  # fmt: skip
+PICTURE_SIZE = 8  # a dimension as large as this may be a height or a width
+CHANNELS = (1, 3)
+BATCH_NAMES = ("n", "b", "batch", "batch_size", "batchsize")
+CHANNEL_NAMES = ("c", "channel", "channels")
 TRITON_TYPES = {
     1: "FP32", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64",
     8: "STRING", 9: "BOOL", 10: "FP16", 11: "FP64", 12: "UINT32", 13: "UINT64", 16: "BF16",
@@ -112,27 +121,39 @@ def nodes(graph: Any) -> list[Any]:
     return found
 
 
-def check_opset(model: Any, *, chip: str, quantized: bool = False) -> int:
+def check_opset(model: Any, *, chip: str, quantized: bool = False, tried: str = "") -> int:
     """The version of the default operator set; ONNX Runtime judges for the CPU. What AMCT has
-    written, or is to read, may be older than what ATC documents.
+    written, or is to read, may be older than what ATC documents. `tried` is why the file could
+    not be converted.
     """
-    versions = [entry.version for entry in model.opset_import if _domain(entry.domain) == ""]
-    if not versions:
+    opset = opset_of(model)
+    if not opset:
         raise _unsupported("the model names no ONNX operator set: export it again with opset 13")
-    opset = int(max(versions))
-    readable, reader = (AMCT_OPSETS, "AMCT") if quantized else (CHIP_OPSETS, "ATC")
-    if chip != "CPU" and opset not in readable:
+    if not reads_opset(opset, chip=chip, quantized=quantized):
+        readable, reader = _readable(quantized=quantized)
+        why = f", and cannot be converted ({tried})" if tried else ""
         raise _unsupported(
             f"the model has opset {opset}, but {reader} reads {readable.start} to "
-            f"{readable.stop - 1}: export it again with opset 13"
+            f"{readable.stop - 1}{why}: export it again with opset 13"
         )
     return opset
 
 
-def read_inputs(model: Any, shapes: Mapping[str, Sequence[int]]) -> list[ModelInput]:
+def reads_opset(opset: int, *, chip: str, quantized: bool = False) -> bool:
+    """Whether the tools for that chip read the operator set as it is."""
+    return chip == "CPU" or opset in _readable(quantized=quantized)[0]
+
+
+def _readable(*, quantized: bool) -> tuple[range, str]:
+    return (AMCT_OPSETS, "AMCT") if quantized else (CHIP_OPSETS, "ATC")
+
+
+def read_inputs(
+    model: Any, shapes: Mapping[str, Sequence[int]], *, cpu: bool = False
+) -> list[ModelInput]:
     """The inputs with every dimension known, open ones filled in from spec.conversion.inputShapes.
 
-    Dimension 0 is the batch and no part of a shape.
+    Dimension 0 is the batch and no part of a shape. A CPU takes more types than a chip.
     """
     values = graph_inputs(model)
     names = [value.name for value in values]
@@ -144,15 +165,17 @@ def read_inputs(model: Any, shapes: Mapping[str, Sequence[int]]) -> list[ModelIn
                 f'spec.conversion.inputShapes names "{name}"; the model\'s inputs are: '
                 f"{', '.join(names)}"
             )
-    return [_read_input(value, shapes.get(value.name)) for value in values]
+    return [_read_input(value, shapes.get(value.name), cpu=cpu) for value in values]
 
 
-def _read_input(value: Any, wanted: Sequence[int] | None) -> ModelInput:
+def _read_input(value: Any, wanted: Sequence[int] | None, *, cpu: bool) -> ModelInput:
     name, data_type = value.name, element_type(value)
-    if data_type not in INPUT_TYPES:
+    if data_type not in (CPU_INPUTS if cpu else CHIP_INPUTS):
+        where, types = ("a CPU", "numbers") if cpu else ("a chip", "FP32 and FP16")
+        other = "" if cpu or data_type not in CPU_INPUTS else ", or write accelerator.chip: CPU"
         raise _unsupported(
-            f'input "{name}" has type {data_type}, but only FP32 and FP16 can be served: '
-            "export the model with floating-point inputs"
+            f'input "{name}" has type {data_type}, but on {where} only {types} can be served: '
+            f"export the model with floating-point inputs{other}"
         )
     if not value.type.tensor_type.HasField("shape"):
         if wanted is None:
@@ -161,7 +184,28 @@ def _read_input(value: Any, wanted: Sequence[int] | None) -> ModelInput:
     dims = [_number(dim) for dim in value.type.tensor_type.shape.dim]
     if not dims:
         raise _unsupported(f'input "{name}" is a single number: its first dimension must be N')
+    if is_single_picture(value):
+        shown = ", ".join("?" if dim is None else str(dim) for dim in dims)
+        raise _unsupported(
+            f'input "{name}" has the shape [{shown}] of one picture and no batch dimension: export '
+            f"the model with one in front, torch.onnx.export(model, torch.zeros(1, {shown}), …)"
+        )
     return ModelInput(Tensor(name, data_type, _fill(name, dims, wanted)), batch=dims[0])
+
+
+def is_single_picture(value: Any) -> bool:
+    """Whether an input's three dimensions are certainly channels, height and width."""
+    dims = value.type.tensor_type.shape.dim
+    if len(dims) != 3:
+        return False
+    if any(dim.dim_param.lower() in BATCH_NAMES for dim in dims[:1]):
+        return False
+    first, *_, last = (_number(dim) for dim in dims)
+    sizes = [_number(dim) or PICTURE_SIZE for dim in dims]
+    chw = first == 3 and min(sizes[1:]) >= PICTURE_SIZE
+    hwc = last in CHANNELS and first is not None and min(sizes[:2]) >= PICTURE_SIZE
+    named = dims[0].dim_param.lower() in CHANNEL_NAMES
+    return chw or (hwc and sizes[0] == sizes[1]) or named
 
 
 def _fill(name: str, dims: list[int | None], wanted: Sequence[int] | None) -> tuple[int, ...]:

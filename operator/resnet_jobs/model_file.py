@@ -10,18 +10,44 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.errors import JobError, Reason, clip
-from resnet_jobs.external_data import external_files
+from resnet_jobs.external_data import check_external_files, external_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PYTORCH_HINT = "write spec.model.format: PyTorch or TorchScript, or export it as ONNX"
 
+NO_MODEL = "check spec.model.uri"
+SAFETENSORS_HINT = "write the address of the ONNX or PyTorch (.pth, .bin) file of the same model"
+
 # (how the file begins, what that is, what to do)
 KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\x89PNG\r\n", "a PNG picture", NO_MODEL),
+    (rb"\xff\xd8\xff", "a JPEG picture", NO_MODEL),
+    (rb"GIF8[79]a", "a GIF picture", NO_MODEL),
+    (rb"RIFF....WEBP", "a WebP picture", NO_MODEL),
+    (rb"BM....\0\0\0\0", "a BMP picture", NO_MODEL),
+    (rb"(II\*\0|MM\0\*)", "a TIFF picture", NO_MODEL),
+    (rb"%PDF-", "a PDF document", NO_MODEL),
+    (rb"\x7fELF", "a program or library", NO_MODEL),
+    (rb"MZ", "a Windows program", NO_MODEL),
+    (rb"\x93NUMPY", "a NumPy array", NO_MODEL),
+    (rb"PAR1", "a Parquet table", NO_MODEL),
+    (rb"GGUF", "a GGUF file, which holds a language model", NO_MODEL),
+    (rb"[^\0]......\0[{] *\"", "a safetensors file, which holds weights alone", SAFETENSORS_HINT),
+    (rb"PK\x05\x06", "an empty ZIP archive", NO_MODEL),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
+    (rb"Rar!\x1a", "a RAR archive", "unpack it first"),
+    (rb"BZh[1-9]", "a bzip2 archive", "unpack it first"),
+    (rb"\xfd7zXZ\0", "an xz archive", "unpack it first"),
+    (rb"\x28\xb5\x2f\xfd", "a Zstandard archive", "unpack it first"),
+    (rb".{257}ustar", "a tar archive", "unpack it first"),
+    (rb"7767517\s", "an NCNN network", "convert the original network to ONNX"),
+    (rb"ftrt|ptrt", "a TensorRT engine", "use the ONNX file that it was built from"),
+    (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull` first"),
+    (rb"\s*<\?xml[^>]*>\s*<net\s", "an OpenVINO network", "use the original ONNX file"),
     (rb"\s*<(!doctype html|html)", "a web page", "write the address of the file itself"),
     (rb"\s*<\?xml|\s*<error", "an XML document", "write the address of the file itself"),
-    (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull` first"),
     (rb"PK\x03\x04", "a ZIP archive, as PyTorch saves weights", PYTORCH_HINT),
     (rb"\x80[\x02-\x05]", "a Python pickle, as PyTorch saves weights", PYTORCH_HINT),
     (rb"\x1f\x8b", "a gzip archive", "unpack it first"),
@@ -39,6 +65,7 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
     refuse_other_kinds(path)
     try:
         merged = external_files(path)
+        check_external_files(path)
         model = onnx.load_model(str(path))
     except JobError:
         raise
@@ -53,7 +80,7 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
 def refuse_other_kinds(path: Path, *, wanted: str = "an ONNX model") -> None:
     """Names the kind of a file that is certainly not what is wanted, by its first bytes."""
     with path.open("rb") as file:
-        head = file.read(256)
+        head = file.read(512)
     if not head:
         raise _unsupported("the file is empty: put the model there again")
     for pattern, kind, advice in KNOWN_STARTS:

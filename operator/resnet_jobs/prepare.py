@@ -8,15 +8,25 @@ that ATC reads; with quantization also all that AMCT needs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs import atc, quantized_model
-from resnet_jobs.batch import fixed_batch, needs_opening, open_batch, prove
+from resnet_jobs.batch import answers, settle_batch
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.export_check import check_export
 from resnet_jobs.files import digest_file
-from resnet_jobs.inspect_model import check_opset, read_inputs, tidy_dimensions, tidy_domains
+from resnet_jobs.inspect_model import (
+    check_opset,
+    read_inputs,
+    reads_opset,
+    tidy_dimensions,
+    tidy_domains,
+)
 from resnet_jobs.left_files import check_folder, is_regular
+from resnet_jobs.model.bfloat import serve_as_floats
+from resnet_jobs.model.names import compiler_names, rename_inputs
+from resnet_jobs.model.opset import OLDEST, ConversionError, convert, opset_of
 from resnet_jobs.model_file import load_model
 from resnet_jobs.om_file import prepare_om
 from resnet_jobs.oneflow_model import prepare_oneflow
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from resnet_jobs.aipp import Aipp
+    from resnet_jobs.batch import Read
     from resnet_jobs.inspect_model import Tensor
     from resnet_jobs.quantization import QuantizationPlan
     from resnet_jobs.spec import JobSpec
@@ -43,13 +54,16 @@ RECIPE = 1
 
 @dataclass(frozen=True)
 class Inspected:
-    """What was found out about the model; `inputs` and `outputs` are its own."""
+    """What was found out about the model; `inputs` and `outputs` are its own, `inside` the inputs
+    by the names that a compiler is told.
+    """
 
     model: Any
     opset: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     notes: tuple[str, ...]
+    inside: tuple[Tensor, ...]
 
 
 def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
@@ -63,7 +77,7 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     if spec.format == "OM":
         return prepare_om(spec, workspace)
     found = _inspect(spec, workspace)
-    if found.notes:
+    if found.notes or found.inside != found.inputs:
         _save(found.model, workspace.model)
     aipp = _plan_aipp(spec, found)
     inputs = _served_inputs(spec, found, aipp)
@@ -97,21 +111,52 @@ def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
     quantized_model.check_claim(spec, quantized_model.ascend_operators(model))
     notes = [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)
-    by_amct = spec.quantized or spec.quantization is not None
-    opset = check_opset(model, chip=spec.chip, quantized=by_amct)
     notes += tidy_dimensions(model)
-    inputs = read_inputs(model, spec.input_shapes)
+    if spec.is_cpu:
+        notes += serve_as_floats(model)
+    read = partial(read_inputs, shapes=spec.input_shapes, cpu=spec.is_cpu)
     if spec.quantized:
+        opset, inputs = check_opset(model, chip=spec.chip, quantized=True), read(model)
         quantized_model.check_batch(spec, inputs)
         outputs = quantized_model.read_outputs(model, spec.declared_outputs)
     else:
-        if needs_opening(inputs, batch_sizes=spec.batch_sizes, cpu=spec.is_cpu):
-            notes += open_batch(model, fixed=fixed_batch(inputs) or 1)
-            inputs = read_inputs(model, spec.input_shapes)
+        model, opset, converted = _at_readable_opset(spec, model, read)
         say("running the model with ONNX Runtime")
-        outputs = prove(model, inputs)
+        proven = settle_batch(model, batch_sizes=spec.batch_sizes, cpu=spec.is_cpu, read=read)
+        model, inputs, outputs = proven.model, list(proven.inputs), proven.outputs
+        notes += [*converted, *proven.notes]
     own = tuple(entry.tensor for entry in inputs)
-    return Inspected(model, opset, own, tuple(outputs), tuple(notes))
+    inside = _rename_for_compilers(spec, model, own)
+    return Inspected(model, opset, own, tuple(outputs), tuple(notes), inside)
+
+
+def _at_readable_opset(spec: JobSpec, model: Any, read: Read) -> tuple[Any, int, list[str]]:
+    """(model, opset, notes): converted where ATC or AMCT would not read it as it is."""
+    by_amct, old = spec.quantization is not None, opset_of(model)
+    if old < OLDEST or reads_opset(old, chip=spec.chip, quantized=by_amct):
+        return model, check_opset(model, chip=spec.chip, quantized=by_amct), []
+    inputs = read(model)
+    say(f"converting the model from opset {old}")
+    try:
+        converted = convert(model, inputs, answers=answers)
+    except ConversionError as error:
+        check_opset(model, chip=spec.chip, quantized=by_amct, tried=str(error))
+        raise
+    new = check_opset(converted, chip=spec.chip, quantized=by_amct)
+    note = f"converted the model from opset {old} to {new}; ONNX Runtime gives the same answers"
+    return converted, new, [note]
+
+
+def _rename_for_compilers(
+    spec: JobSpec, model: Any, inputs: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """The inputs as they are called inside the file, where a compiler can be told of them."""
+    if spec.is_cpu:
+        return inputs
+    names = [tensor.name for tensor in inputs]
+    renamed = compiler_names(model, names, for_amct=spec.quantization is not None)
+    rename_inputs(model, renamed)
+    return tuple(replace(one, name=renamed.get(one.name, one.name)) for one in inputs)
 
 
 def _plan_aipp(spec: JobSpec, found: Inspected) -> Aipp | None:
@@ -166,6 +211,7 @@ def _plan_quantization(
         workspace,
         model=found.model,
         inputs=found.inputs,
+        inside=found.inside,
         opset=found.opset,
         preprocessing=aipp.preprocessing if aipp else None,
     )
@@ -201,7 +247,7 @@ def _write_plans(
             spec,
             model=quantization.model if quantization else workspace.model,
             output=workspace.compiled_prefix,
-            inputs=found.inputs,
+            inputs=found.inside,
             files=files,
         )
         say("command: " + " ".join(argv))

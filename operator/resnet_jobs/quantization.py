@@ -74,12 +74,14 @@ def plan_quantization(
     *,
     model: Any,
     inputs: Sequence[Tensor],
+    inside: Sequence[Tensor],
     opset: int,
     preprocessing: Preprocessing | None,
 ) -> QuantizationPlan:
     """Writes quant.cfg, the calibration batches and quantize.json.
 
-    `inputs` are the model's own, before AIPP; `preprocessing` is the structured block or what a
+    `inputs` are the model's own, before AIPP, `inside` the same as AMCT is told of them;
+    `preprocessing` is the structured block or what a
     raw AIPP text amounts to, None without either.
     """
     from resnet_jobs.calibration import write_calibration
@@ -93,7 +95,7 @@ def plan_quantization(
     workspace.quant_cfg.parent.mkdir(parents=True, exist_ok=True)
     workspace.quant_cfg.write_text(config, encoding="ascii")
     calibration = write_calibration(spec, workspace, inputs, preprocessing=preprocessing)
-    argv = build_argv(workspace, inputs, calibration)
+    argv = build_argv(workspace, inside, calibration)
     say("command: " + " ".join(argv))
     write_json(
         workspace.quant_plan,

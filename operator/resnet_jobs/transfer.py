@@ -17,6 +17,7 @@ import urllib3
 from urllib3 import exceptions
 
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock
+from resnet_jobs.content_encoding import EncodingError, decoded, encoding_of
 from resnet_jobs.files import CHUNK_BYTES, Digest, no_space_explained, require_space
 from resnet_jobs.progress import MIB, Progress, say
 
@@ -177,12 +178,12 @@ def _attempt(opener: Opener, part: _Part, *, target: Path, deadline: float, cloc
             raise UnreachableError("the server cannot go on where the download broke off")
         if response.status != 200 and not resumed:
             raise HttpStatusError(response.status, response.headers)
-        length = _length(response)
+        length, encoding = _length(response), encoding_of(response.headers, response.url or "")
         if not resumed:
-            part.restart(length)
-            part.validator = _validator(response)
+            part.restart(None if encoding else length)
+            part.validator = None if encoding else _validator(response)
         require_space(target.parent, length or 0)
-        for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+        for chunk in decoded(response.stream(CHUNK_BYTES, decode_content=False), encoding):
             part.file.write(chunk)
             part.checksum.update(chunk)
             part.progress.advance(len(chunk))
@@ -257,6 +258,8 @@ def explained() -> Iterator[None]:
     """Turns urllib3's exceptions into `UnreachableError` with a text for people."""
     try:
         yield
+    except EncodingError as error:
+        raise UnreachableError(str(error), may_pass=error.may_pass) from error
     except exceptions.HTTPError as error:
         cause: Exception = error
         if isinstance(error, exceptions.MaxRetryError) and error.reason is not None:

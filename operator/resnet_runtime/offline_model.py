@@ -149,22 +149,35 @@ def check_batch(profiles: List[int], settings: Settings) -> None:
         )
 
 
+def _named(name: str, tensors: Sequence[Tensor]) -> Optional[Tensor]:
+    """The tensor of that name, which may have colons itself, as "input:0" has."""
+    for tensor in tensors:
+        if tensor.name == name:
+            return tensor
+    ends = [tensor for tensor in tensors if tensor.name.endswith(":" + name)]
+    return ends[0] if len(ends) == 1 else None
+
+
 def match(
     kind: str, specs: Sequence[TensorSpec], tensors: Sequence[Tensor], *, rows: int
 ) -> List[Buffer]:
     """The buffer of each declared tensor: by name, or by place where names cannot tell.
 
-    ATC names an output "<node>:<number>:<name in the ONNX file>", and cuts long names.
+    ATC names an output "<node>:<number>:<name in the ONNX file>", and cuts long names. An input
+    that ATC cannot be told of has another name in the OM than for clients; the order is the file's.
     """
-    by_name = {tensor.name.rsplit(":", 1)[-1]: tensor for tensor in tensors}
-    if all(spec.name in by_name for spec in specs):
-        found = [by_name[spec.name] for spec in specs]
-    elif len(specs) == len(tensors) and (kind == "output" or len(specs) == 1):
-        found = list(tensors)
+    named = [_named(spec.name, tensors) for spec in specs]
+    in_place = list(tensors) if len(specs) == len(tensors) else []
+    if all(tensor is not None for tensor in named):
+        found = [tensor for tensor in named if tensor is not None]
+    elif in_place and all(one is None or one is two for one, two in zip(named, in_place)):  # noqa: B905
+        found = in_place
     else:
         raise LoadError(
             "config.pbtxt names the {}s {}; the OM has {}".format(
-                kind, ", ".join(spec.name for spec in specs), ", ".join(by_name)
+                kind,
+                ", ".join(spec.name for spec in specs),
+                ", ".join(tensor.name.rsplit(":", 1)[-1] for tensor in tensors),
             )
         )
     for spec, tensor in zip(specs, found):  # noqa: B905

@@ -20,6 +20,7 @@ NUMPY_TYPES: Dict[str, Any] = {
     "TYPE_FP16": np.float16,
     "TYPE_FP32": np.float32,
     "TYPE_FP64": np.float64,
+    "TYPE_BOOL": np.bool_,
 }
 
 

@@ -265,3 +265,18 @@ def test_version_files_say_simulator() -> None:
     assert info == f"Version={PRODUCT_VERSION}\n"
     install = (CANN / "toolkit/arch-linux/ascend_toolkit_install.info").read_text()
     assert f"\nversion={PRODUCT_VERSION}\n" in install
+
+
+def test_weights_that_are_listed_as_inputs_are_constants(workdir: Path) -> None:
+    """As in the model zoo, whose files are of IR version 3: real ATC takes them."""
+    from onnx import helper
+
+    model = small_network()
+    for tensor in model.graph.initializer:
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        model.graph.input.append(value)
+    model.ir_version = 3
+    (workdir / "old.onnx").write_bytes(model.SerializeToString())
+    assert [convert(SHAPE, model=f"{name}.onnx", output=name) for name in ("net", "old")] == [0, 0]
+    plain, old = (om.split((workdir / f"{name}.om").read_bytes())[0] for name in ("net", "old"))
+    assert (old.inputs, old.outputs) == (plain.inputs, plain.outputs)

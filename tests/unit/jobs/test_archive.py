@@ -18,6 +18,8 @@ from resnet_jobs.archive import Unpacked, is_archive, unpack
 from resnet_jobs.errors import JobError, Reason
 
 FILES = {"n01/a.png": b"a" * 5000, "n01/b.png": b"b", "n02/deep/c.png": b""}
+# As programs on Windows write it, folders as entries of their own.
+WINDOWS = {"n01\\": b"", **{name.replace("/", "\\"): data for name, data in FILES.items()}}
 Build = Callable[[Path], None]
 
 
@@ -64,6 +66,7 @@ GOOD: list[tuple[str, str, Build]] = [
     ("tar.gz", "set.tar.gz", plain(FILES, "w:gz")),
     ("tgz in capitals", "SET.TGZ", plain(FILES, "w:gz")),
     ("zip", "set.zip", zipped(FILES)),
+    ("zip, made on Windows", "set.zip", zipped(WINDOWS)),
     ("the name says gz, and it is not", "set.tar.gz", plain(FILES, "w")),
     (
         "as tar writes the folder it stands in",
@@ -146,6 +149,9 @@ REFUSED: list[tuple[str, str, Build, str]] = [
     ("out of it by zip", "s.zip", zipped({"../x": b"x"}), "leads out of it"),
     ("an absolute path in a zip", "s.zip", zipped({"/tmp/x": b"x"}), "leads out of it"),
     ("as Windows writes it", "s.zip", zipped({"..\\x": b"x"}), "leads out of it"),
+    ("deeper, as Windows writes it", "s.zip", zipped({"a\\..\\..\\x": b"x"}), "leads out of it"),
+    ("a drive of Windows", "s.zip", zipped({"C:\\x": b"x"}), "leads out of it"),
+    ("another computer's share", "s.zip", zipped({"\\\\host\\x": b"x"}), "leads out of it"),
     ("a link", "s.tar", tar([("a", None, tarfile.SYMTYPE)]), "--dereference"),
     ("a second name", "s.tar", tar([("a", None, tarfile.LNKTYPE)]), "--hard-dereference"),
     ("a link in a zip", "s.zip", zipped({"a": b"/etc"}, attributes=stat.S_IFLNK), "without -y"),

@@ -274,7 +274,7 @@ BAD_INPUTS: list[tuple[str, Callable[[], Any], dict[str, list[int]], Reason, str
         lambda: _with_type(models.classifier(), TensorProto.INT64),
         {},
         Reason.UNSUPPORTED_MODEL,
-        "has type INT64, but only FP32 and FP16",
+        "has type INT64, but on a chip only FP32 and FP16",
     ),
     (
         "a type Triton does not know",

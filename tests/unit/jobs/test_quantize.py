@@ -44,6 +44,7 @@ def plan(spec: JobSpec, workspace: Workspace, model: Any = None) -> quantization
         workspace,
         model=model or models.classifier(),
         inputs=[INPUT],
+        inside=[INPUT],
         opset=13,
         preprocessing=None,
     )
@@ -246,6 +247,7 @@ def test_a_late_opset_is_noted(order: Order, workspace: Workspace) -> None:
         workspace,
         model=models.classifier(),
         inputs=[INPUT],
+        inside=[INPUT],
         opset=16,
         preprocessing=None,
     )

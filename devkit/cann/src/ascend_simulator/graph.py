@@ -86,6 +86,8 @@ def set_shapes(model: onnx.ModelProto, order: Order) -> None:
             raise AtcError("E10016", name, "input_shape")
     for entry in inputs:
         _set_shape(entry, order.shapes.get(entry.name))
+    # Files before IR 4 list their weights among the inputs; to the compiler they are constants.
+    model.ir_version = max(model.ir_version, 4)
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     del model.graph.value_info[:]
