@@ -53,8 +53,8 @@ class _Shapes:
         }
 
     def has_batch(self, name: str) -> bool:
-        dims = self._dims.get(name)
-        return bool(dims) and dims[0] in (self.fixed, None)
+        first = self._dims.get(name, [])[:1]
+        return first in ([self.fixed], [None])
 
     def dims(self, name: str) -> list[int | None]:
         return self._dims[name]
