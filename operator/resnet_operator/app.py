@@ -15,7 +15,7 @@ import kopf
 
 from resnet_operator import health, names, watch
 from resnet_operator.kube import Kube
-from resnet_operator.metrics import SERVICES
+from resnet_operator.metrics import SERVICES, UNHEALTHY_CHIPS
 from resnet_operator.observed import ServiceObject
 from resnet_operator.queue import WorkQueue
 from resnet_operator.reconcile import Reconciler
@@ -117,6 +117,7 @@ class App:
         phases = Counter(
             view.status.get("phase") or "Pending" for view in self.views.services.all()
         )
+        UNHEALTHY_CHIPS.set(sum(len(pod.unhealthy or ()) for pod in self.views.pods.all()))
         SERVICES.clear()
         for phase, number in phases.items():
             SERVICES.labels(phase=phase).set(number)

@@ -19,6 +19,10 @@ API_REQUESTS = Counter(
 )
 QUEUE_DEPTH = Gauge("resnet_operator_queue_depth", "Objects that wait for a reconcile.")
 SERVICES = Gauge("resnet_operator_services", "ResNetServices by phase.", labelnames=("phase",))
+UNHEALTHY_CHIPS = Gauge(
+    "resnet_operator_unhealthy_chips",
+    "Chips under serving pods that their device plugin reports unhealthy.",
+)
 LAST_EVENT_SECONDS = Gauge(
     "resnet_operator_last_event_timestamp_seconds", "Time of the last watch event."
 )

@@ -28,8 +28,8 @@ from resnet_operator.observed import (
     StoreObserved,
 )
 from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
+from resnet_operator.plan.scheduling import missing_claim
 from resnet_operator.plan.times import left_of
-from resnet_operator.plan.trouble import missing_claim
 from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.render.sources import source_reference

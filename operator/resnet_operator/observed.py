@@ -22,6 +22,13 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.in_use import Named, named_by
 from resnet_operator.resolve import Resolved, resolve
 from resnet_operator.route_status import refusal_of
+from resnet_operator.seen.pods import (
+    Request,
+    disruption_of,
+    reports_health,
+    requests_of,
+    unhealthy_devices,
+)
 from resnet_operator.settings import Settings
 
 Body = Mapping[str, Any]
@@ -299,8 +306,15 @@ class Pod:
     images: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
     containers_ready: bool = False
-    # When the pod was last seen to stop being ready.
+    # When the pod was last seen to stop being ready, and the kubelet's reason for it.
     unready_since: str = ""
+    unready_reason: str = ""
+    node: str = ""
+    # What the scheduler weighs; kept only while it finds no place.
+    requests: tuple[Request, ...] = ()
+    disruption: tuple[str, str] = ("", "")
+    # Devices that their plugin calls unhealthy; None while the kubelet says nothing of them.
+    unhealthy: tuple[str, ...] | None = None
 
     @classmethod
     def from_body(cls, body: Body) -> Pod:
@@ -310,8 +324,9 @@ class Pod:
         unschedulable = ""
         if scheduled.get("status") == "False":
             unschedulable = scheduled.get("message") or scheduled.get("reason") or ""
+        main = status.get("containerStatuses") or ()
         statuses = [(s, True) for s in status.get("initContainerStatuses") or ()]
-        statuses += [(s, False) for s in status.get("containerStatuses") or ()]
+        statuses += [(s, False) for s in main]
         return cls(
             meta=Meta.from_body(body),
             phase=status.get("phase", "Pending"),
@@ -327,6 +342,11 @@ class Pod:
             message=status.get("message") or "",
             containers_ready=conditions.get("ContainersReady", {}).get("status") == "True",
             unready_since=ready.get("lastTransitionTime") or "",
+            unready_reason=ready.get("reason") or "",
+            node=spec.get("nodeName") or "",
+            requests=requests_of(spec) if unschedulable else (),
+            disruption=disruption_of(conditions),
+            unhealthy=unhealthy_devices(main) if reports_health(main) else None,
         )
 
 

@@ -230,8 +230,8 @@ class Reason(StrEnum):
     )
     CHIP_UNHEALTHY = (
         "ChipUnhealthy",
-        "The node took the pod and then had no healthy chip for it.",
-        "Look at the chips of the node with npu-smi; the pod is made again.",
+        "The node had no healthy chip for a pod, or a chip under a serving pod has fallen ill.",
+        "Look at the chips of the node with npu-smi; delete a pod that serves on a sick one.",
     )
     POD_LOST = (
         "PodLost",

@@ -17,10 +17,10 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.harvest import PERMANENT_CODES
 from resnet_operator.plan.node_end import node_failure
 from resnet_operator.plan.refusal import creation_failure
+from resnet_operator.plan.scheduling import INSUFFICIENT
 from resnet_operator.plan.times import left_of, to_text
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
-    INSUFFICIENT,
     MODEL_FAULTS,
     START_FAILURES,
     ended_container,

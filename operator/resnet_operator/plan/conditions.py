@@ -11,6 +11,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
 from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.chips import chips_condition
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.validation import GatePlan
 
@@ -21,6 +22,7 @@ LONG = 4096
 CONDITIONS = (
     "ArtifactReady",
     "Available",
+    "ChipsHealthy",
     "ModelReady",
     "Ready",
     "Reconciling",
@@ -95,6 +97,8 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
         said["Reconciling"] = ("True", reason, shorten(message, SHORT))
     if situation.gate is not None:
         said["Validated"] = _validated(situation.gate)
+    if chips := chips_condition(situation.observed.pods):
+        said["ChipsHealthy"] = chips
     if situation.target and situation.wanted and not situation.held:
         said["Scheduled"] = _scheduled(situation)
         said["ModelReady"] = _model_ready(situation)

@@ -11,11 +11,30 @@ from resnet_operator.plan.actions import Problem
 LOW_ON = re.compile(r"low on resource: ([a-z-]+)")
 LOCAL_STORAGE = re.compile(r"ephemeral[ -](local )?storage|emptyDir", re.IGNORECASE)
 NODE_GONE = {"NodeLost", "NodeShutdown", "Shutdown", "Terminated"}
+# Why the control plane ends a pod, as its condition DisruptionTarget says.
+DISRUPTIONS = {
+    "DeletionByTaintManager": (
+        Reason.NODE_LOST,
+        "the node of a pod does not answer; the pod is made elsewhere",
+    ),
+    "DeletionByPodGC": (Reason.NODE_LOST, "the node of a pod is gone; the pod is made elsewhere"),
+    "PreemptionByScheduler": (
+        Reason.POD_LOST,
+        "a pod had to make room for one of higher priority; set serving.priorityClassName",
+    ),
+    "EvictionByEvictionAPI": (Reason.EVICTED, "a pod was evicted, as by kubectl drain"),
+}
 
 
 def node_failure(pod: Pod) -> Problem | None:
     """Say that the node ended the pod or did not take it: only then has a pod a reason itself."""
-    if pod.phase != "Failed" or not pod.reason:
+    if pod.phase != "Failed":
+        return None
+    why, words = pod.disruption
+    if not pod.reason and why in DISRUPTIONS:
+        reason, message = DISRUPTIONS[why]
+        return Problem(reason=reason, message=message, detail=words)
+    if not pod.reason:
         return None
     if pod.reason == "Evicted":
         return _evicted(pod)
@@ -49,8 +68,12 @@ def _evicted(pod: Pod) -> Problem:
 
 
 def unreachable(pod: Pod) -> Problem | None:
-    """Say that a node answers no more: its controller, not its kubelet, made the pod unready."""
-    if pod.phase != "Running" or pod.ready or not pod.containers_ready:
+    """Say that a node answers no more: its controller, not its kubelet, made the pod unready.
+
+    A kubelet gives a reason, such as a readiness gate that is not True; the node controller takes
+    the condition of a ready pod, which has none, and turns its status.
+    """
+    if pod.phase != "Running" or pod.ready or not pod.containers_ready or pod.unready_reason:
         return None
     return Problem(
         reason=Reason.NODE_LOST,

@@ -14,6 +14,7 @@ from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.observed import Container, Observed, Pod
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.comparison import fails_as_well
 from resnet_operator.plan.memory import Failed, Memory, good_revision
 from resnet_operator.plan.revision import (
     Revision,
@@ -61,6 +62,8 @@ class Choice:
     done: str | None = None
     problem: Problem | None = None
     pinned: bool = False
+    # An older revision that fails on the same node: no rollback while it does.
+    control: str = ""
 
 
 def choose(
@@ -100,6 +103,8 @@ def roll_back(
     good = _good(observed, memory, but=target)
     if good is None:
         return choice
+    if control := fails_as_well(observed, target.name, now):
+        return replace(choice, control=control)
     mark = Failed(
         name=target.name,
         reason=found.reason.value,

@@ -23,6 +23,8 @@ from resnet_operator.render.serving import deployment
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 
+# Nothing changes on a pod when an end of one of its containers becomes old news.
+COMPARE_AGAIN_SECONDS = 60.0
 # What a rollout without a free device says until an old pod has made room.
 LACK = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}
 
@@ -95,11 +97,11 @@ def plan_serving(
         desired=name,
         target=target.name,
         complete=complete,
-        problem=None if complete else _told(problem, way, over=over),
+        problem=None if complete else _told(problem, way, choice, over=over),
         stalled=choice.problem is not None or over,
         loading=loading,
         wanted=wanted,
-        requeue_after=None if complete else _soonest(observed, way, now=now),
+        requeue_after=None if complete else _soonest(observed, way, choice, now=now),
         urgent=len(pods),
         revisions=said_revisions(observed, memory, name),
         rollout=way.said(),
@@ -137,8 +139,17 @@ def _is_done(live: DeploymentObject | None, choice: Choice, gate: GatePlan, want
     return not target.made and choice.done == target.name and choice.problem is None
 
 
-def _told(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
+def _told(problem: Problem | None, way: Way, choice: Choice, *, over: bool) -> Problem | None:
     """Return the cause to tell, if it is one: `over` says that the rollout's time is."""
+    told = _cause(problem, way, over=over)
+    if told is None or not choice.control:
+        return told
+    short = choice.control.rsplit("-", 1)[-1]
+    held = f"it is not rolled back while pods of revision {short} fail on the same node too"
+    return replace(told, message=f"{told.message}; {held}")
+
+
+def _cause(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
     if problem and problem.reason in LACK and way.expected and not over:
         return None
     if problem is None and over:
@@ -149,8 +160,9 @@ def _told(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
     return problem
 
 
-def _soonest(observed: Observed, way: Way, *, now: datetime) -> float | None:
-    waits = (next_look(observed.pods, now=now), way.requeue_after)
+def _soonest(observed: Observed, way: Way, choice: Choice, *, now: datetime) -> float | None:
+    held = COMPARE_AGAIN_SECONDS if choice.control else None
+    waits = (next_look(observed.pods, now=now), way.requeue_after, held)
     return min((seconds for seconds in waits if seconds), default=None)
 
 

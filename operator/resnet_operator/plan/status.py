@@ -97,19 +97,27 @@ def phase_of(situation: Situation) -> str:
 
 
 def transitions(old: Any, new: dict[str, Any]) -> tuple[Event, ...]:
-    """Return an Event when the Ready condition has another cause than before."""
+    """Return an Event when Ready has another cause than before, or chips have fallen ill."""
 
-    def ready(status: Any) -> tuple[str, str, str]:
+    def said(status: Any, kind: str) -> tuple[str, str, str]:
         for condition in status.get("conditions") or ():
-            if condition["type"] == "Ready":
+            if condition["type"] == kind:
                 return condition["status"], condition["reason"], condition["message"]
         return "", "", ""
 
-    before, after = ready(old), ready(new)
-    if before == after or after[1] in {reason.value for reason in QUIET}:
-        return ()
-    kind = "Normal" if after[0] == "True" else "Warning"
-    return (Event(type=kind, reason=after[1], message=after[2]),)
+    quiet = {reason.value for reason in QUIET}
+    told = [
+        (status, Event(type=_kind(status), reason=reason, message=message))
+        for kind in ("Ready", "ChipsHealthy")
+        if (found := said(new, kind)) != said(old, kind)
+        for status, reason, message in [found]
+        if reason and reason not in quiet and not (kind != "Ready" and status == "True")
+    ]
+    return tuple(event for _, event in told)
+
+
+def _kind(status: str) -> str:
+    return "Normal" if status == "True" else "Warning"
 
 
 def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) -> dict[str, Any]:

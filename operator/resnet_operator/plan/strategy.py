@@ -14,8 +14,8 @@ from resnet_operator.api.rollout import Strategy
 from resnet_operator.observed import Observed, Pod
 from resnet_operator.plan.memory import Memory, is_complete
 from resnet_operator.plan.rollout import names_device, pods_of
+from resnet_operator.plan.scheduling import INSUFFICIENT
 from resnet_operator.plan.times import left_of
-from resnet_operator.plan.trouble import INSUFFICIENT
 from resnet_operator.resolve import Resolved
 
 # Of Volcano and of HAMi, by what their users report; neither was run here.
@@ -71,9 +71,12 @@ def find_way(
     if live is None or live.revision != target:
         return Way(mode=Strategy.SURGE, memory=memory)
     since = _lacks_device_since(observed, resolved, target)
-    if since is None or not _old_pods(observed, target):
+    old = _old_pods(observed, target)
+    if since is None or not old:
         return Way(mode=Strategy.SURGE, memory=memory)
-    left = left_of(options.surge_wait_seconds, since, now)
+    # Who holds a device and serves nobody makes room at once.
+    serves = any(pod.ready for pod in old)
+    left = left_of(options.surge_wait_seconds, since, now) if serves else 0.0
     if left:
         return Way(
             mode=Strategy.SURGE,

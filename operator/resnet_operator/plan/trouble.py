@@ -17,6 +17,7 @@ from resnet_operator.observed import Container, Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.last_words import telling_line
 from resnet_operator.plan.node_end import node_failure, unreachable
+from resnet_operator.plan.scheduling import unschedulable
 from resnet_operator.plan.times import left_of
 
 # What the kubelet says of an image, and what a person can do about it.
@@ -37,10 +38,6 @@ LOOK_AGAIN_SECONDS = 30.0
 BEING_MADE = {"", "ContainerCreating", "PodInitializing"}
 
 BY_WORD = {reason.value: reason for reason in Reason}
-MISSING_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
-INSUFFICIENT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
-NODES = re.compile(r"^\d+/(\d+) nodes are available")
-UNBOUND_CLAIM = "unbound immediate PersistentVolumeClaims"
 VOLUME = re.compile(r'volume "([^"]+)"|unmounted volumes=\[([^\] ]+)')
 MISSING_OBJECT = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 MISSING_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) (?:[^/\s]+/)?(\S+)")
@@ -61,7 +58,7 @@ def pod_trouble(
     checks: tuple[Callable[[], Problem | None], ...] = (
         lambda: node_failure(pod),
         lambda: unreachable(pod),
-        lambda: _unschedulable(pod, resource, count),
+        lambda: unschedulable(pod, resource, count),
         lambda: _image_pull(pod),
         lambda: _config(pod),
         lambda: _ended(pod),
@@ -100,46 +97,6 @@ def message_of(container: Container) -> Mapping[str, Any]:
 def to_reason(word: str | None, default: Reason) -> Reason:
     """Return the Reason of a word from a container; unknown words become the default."""
     return BY_WORD.get(word or "", default)
-
-
-def _unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None:
-    text = pod.unschedulable
-    if not text:
-        return None
-    if missing := MISSING_CLAIM.search(text):
-        return missing_claim(missing[1])
-    if UNBOUND_CLAIM in text:
-        return Problem(
-            reason=Reason.VOLUME_MOUNT_FAILED,
-            message="a PersistentVolumeClaim of the pod is not bound; check its storage class",
-            detail=text,
-        )
-    nodes = NODES.match(text)
-    total = nodes[1] if nodes else "0"
-    lacking = sorted(set(INSUFFICIENT.findall(text)))
-    if resource and resource in lacking:
-        message = (
-            f"0/{total} nodes have {count} free {resource}; free a chip, mend an unhealthy one "
-            "or add a node"
-        )
-    elif lacking:
-        message = (
-            f"0/{total} nodes have enough free {', '.join(lacking)}; add nodes or ask for less"
-        )
-    elif total != "0":
-        message = f"0/{total} nodes fit the pod; check nodeSelector, affinity and taints"
-    elif nodes or "no nodes available" in text:
-        message = "the cluster has no ready node; add one"
-    else:
-        message = "the scheduler cannot place the pod; see the condition for its words"
-    return Problem(reason=Reason.UNSCHEDULABLE, message=message, detail=text)
-
-
-def missing_claim(name: str) -> Problem:
-    return Problem(
-        reason=Reason.VOLUME_MOUNT_FAILED,
-        message=f'PersistentVolumeClaim "{name}" does not exist here; create it or change the URI',
-    )
 
 
 def _mount(pod: Pod, complaints: Sequence[str]) -> Problem | None:

@@ -154,6 +154,10 @@ def pod_body(
     controller: str | None = None,
     created: datetime = NOW,
     deleting: bool = False,
+    node: str = "",
+    ready_reason: str = "",
+    disruption: str = "",
+    requests: dict[str, Body] | None = None,
 ) -> Body:
     placed: Body = {"type": "PodScheduled", "status": "True"}
     if unschedulable:
@@ -161,14 +165,30 @@ def pod_body(
     meta = metadata(name, labels=labels, controller=controller, created=created)
     return {
         "metadata": meta | ({"deletionTimestamp": to_text(NOW)} if deleting else {}),
-        "spec": {"containers": [{"name": k, "image": v} for k, v in (images or {}).items()]},
+        "spec": {
+            "nodeName": node,
+            "containers": [
+                *({"name": k, "image": v} for k, v in (images or {}).items()),
+                *({"name": k, "resources": v} for k, v in (requests or {}).items()),
+            ],
+        },
         "status": {
             "phase": phase,
             "reason": reason,
             "message": message,
             "conditions": [
                 placed,
-                {"type": "Ready", "status": str(ready), "lastTransitionTime": ready_since},
+                {
+                    "type": "Ready",
+                    "status": str(ready),
+                    "reason": ready_reason,
+                    "lastTransitionTime": ready_since,
+                },
+                *(
+                    [{"type": "DisruptionTarget", "status": "True", "reason": disruption}]
+                    if disruption
+                    else []
+                ),
                 {
                     "type": "ContainersReady",
                     "status": str(ready if containers_ready is None else containers_ready),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.unit.controller.builders import (
     MESSAGES,
     NAME,
+    NOW,
     RESOURCE,
     Body,
     a_settings,
@@ -74,6 +76,28 @@ def ready(world: World) -> tuple[str, str]:
 
 
 # The strategy.
+
+
+def test_a_first_revision_that_never_served_makes_room_at_once() -> None:
+    """It holds the only chip and serves nobody: nothing is won by waiting for another one."""
+    world = World().deploy()
+    world.serving_pod(name="old", phase="Running", containers=[crashed(5)])
+    world.deployment_says(replicas=1, updated=1)
+    world.reconcile()
+    world.change(batching(5))
+    world.reconcile()
+    new_pod(world, unschedulable=NO_CHIP)
+    world.deployment_says(replicas=2, updated=1)
+    world.reconcile()
+    assert strategy(world) == REPLACE
+    assert world.status["rollout"] == {"mode": "Replace", "reason": f"no free {RESOURCE}"}
+
+
+def test_what_serves_is_waited_for_as_before() -> None:
+    world = changing({"serving": {"replicas": 1}})
+    new_pod(world, unschedulable=NO_CHIP)
+    world.reconcile()
+    assert strategy(world) == SURGE
 
 
 @dataclass(frozen=True)
@@ -422,6 +446,69 @@ def test_what_leads_back(case: Fault) -> None:
     failed = world.status["revisions"].get("failed", {})
     assert failed.get("reason", "") == case.back, case.reason
     assert condition(world.status, "Available")["status"] == "True"
+
+
+@dataclass(frozen=True)
+class Control:
+    """A pod of the old revision, while the new one's crashes on node a."""
+
+    reason: str
+    holds: bool
+    facts: Body
+
+
+ENDED_NOW = {"finishedAt": to_text(NOW)}
+LONG_AGO = {"finishedAt": to_text(NOW - timedelta(hours=5))}
+
+
+def restarted(when: Body, code: int = 137) -> Body:
+    return running("triton", last={"terminated": {"exitCode": code, "reason": "Error", **when}})
+
+
+SERVES_NO_MORE: Body = {
+    "name": "triton",
+    "state": {"running": {"startedAt": "2026-05-04T10:00:00Z"}},
+    "started": True,
+}
+CONTROLS = (
+    Control("it serves", False, {"ready": True, "containers": [running("triton")]}),
+    Control("its probe has killed it just now", True, {"containers": [restarted(ENDED_NOW, 0)]}),
+    Control(
+        "it was killed, and is back", True, {"ready": True, "containers": [restarted(ENDED_NOW)]}
+    ),
+    Control("it crashes too", True, {"containers": [crashed(4)]}),
+    Control(
+        "it runs and is unready since",
+        True,
+        {"containers": [SERVES_NO_MORE], "ready_since": "2026-05-04T11:00:00Z"},
+    ),
+    Control("it ended hours ago", False, {"ready": True, "containers": [restarted(LONG_AGO)]}),
+    Control("it fails on another node", False, {"node": "b", "containers": [crashed(4)]}),
+    Control("it is going", False, {"deleting": True, "containers": [crashed(4)]}),
+    Control("it never came up", False, {"containers": [running("triton")]}),
+)
+
+
+@pytest.mark.parametrize("case", CONTROLS, ids=lambda case: case.reason)
+def test_a_node_that_fails_the_old_revision_too_rolls_nothing_back(case: Control) -> None:
+    world = World({"serving": {"replicas": 2}}).serve()
+    old = world.revision
+    world.change(batching(5))
+    world.reconcile()
+    world.pods = []
+    facts = {"phase": "Running", "node": "a", **case.facts}
+    world.serving_pod(name="old", revision=old, **facts)
+    new_pod(world, phase="Running", node="a", containers=[crashed(4)])
+    world.deployment_says(**ONE_OF_TWO)
+    world.reconcile()
+    assert (world.revision == old) is not case.holds, case.reason
+    if case.holds:
+        said = condition(world.status, "ModelReady")["message"]
+        assert f"not rolled back while pods of revision {old.rsplit('-', 1)[-1]} fail" in said
+        assert world.plan().requeue_after, "and it is looked at again"
+        world.serving_pod(name="old", revision=old, phase="Running", ready=True, node="a")
+        world.reconcile()
+        assert world.revision == old, "once the node is well again, it is the revision's fault"
 
 
 def test_what_was_ready_once_is_not_rolled_back() -> None:

@@ -96,7 +96,7 @@ CASES = (
             *unschedulable("0/3 nodes are available: 3 Insufficient huawei.com/Ascend310P."),
         ),
         Reason.UNSCHEDULABLE,
-        "0/3 nodes have 2 free huawei.com/Ascend310P; free a chip, mend an unhealthy one "
+        "0/3 nodes have 2 free huawei.com/Ascend310P; free a chip, replace an unhealthy one "
         "or add a node",
         chips=2,
     ),
@@ -107,7 +107,7 @@ CASES = (
             "untolerated taint {node-role.kubernetes.io/control-plane: }."
         ),
         Reason.UNSCHEDULABLE,
-        "0/2 nodes have 1 free huawei.com/Ascend310P; free a chip, mend an unhealthy one "
+        "0/2 nodes have 1 free huawei.com/Ascend310P; free a chip, replace an unhealthy one "
         "or add a node",
     ),
     Case(
@@ -355,6 +355,78 @@ CASES = (
         "the node of a pod does not answer; after five minutes the pod is made elsewhere",
     ),
     Case(
+        "the node is gone, and the collector of lost pods ends the pod",
+        (pod(phase="Failed", disruption="DeletionByPodGC"),),
+        Reason.NODE_LOST,
+        "the node of a pod is gone; the pod is made elsewhere",
+    ),
+    Case(
+        "the node did not answer for so long that its taint ended the pod",
+        (pod(phase="Failed", disruption="DeletionByTaintManager"),),
+        Reason.NODE_LOST,
+        "the node of a pod does not answer; the pod is made elsewhere",
+    ),
+    Case(
+        "a pod of higher priority takes the place",
+        (pod(phase="Failed", disruption="PreemptionByScheduler"),),
+        Reason.POD_LOST,
+        "a pod had to make room for one of higher priority; set serving.priorityClassName",
+    ),
+    Case(
+        "kubectl drain",
+        (pod(phase="Failed", disruption="EvictionByEvictionAPI"),),
+        Reason.EVICTED,
+        "a pod was evicted, as by kubectl drain",
+    ),
+    Case(
+        "the candidate of a gate asks for more than a node has",
+        (
+            pod(
+                unschedulable="0/1 nodes are available: 1 Insufficient cpu.",
+                requests={
+                    "evaluate": {"requests": {"cpu": "500m"}},
+                    "triton": {"requests": {"cpu": "0.5"}, "limits": {"cpu": "2"}},
+                },
+            ),
+        ),
+        Reason.UNSCHEDULABLE,
+        "0/1 nodes have 1 cpu free; lower containerResources.evaluate.requests.cpu (evaluate asks "
+        "for 500m) or add nodes",
+    ),
+    Case(
+        "Triton asks for most of it; a limit alone is a request too",
+        (
+            pod(
+                unschedulable="0/3 nodes are available: 3 Insufficient memory.",
+                requests={"triton": {"limits": {"memory": "64Gi"}}, "helper": {}},
+            ),
+        ),
+        Reason.UNSCHEDULABLE,
+        "0/3 nodes have 64Gi memory free; lower serving.resources.requests.memory (triton asks for "
+        "64Gi) or add nodes",
+    ),
+    Case(
+        "what a webhook has put into the pod asks for most",
+        (
+            pod(
+                unschedulable="0/1 nodes are available: 1 Insufficient cpu.",
+                requests={
+                    "triton": {"requests": {"cpu": "250m"}},
+                    "istio-proxy": {"requests": {"cpu": "2"}},
+                },
+            ),
+        ),
+        Reason.UNSCHEDULABLE,
+        "0/1 nodes have 2250m cpu free; add nodes, or have it injected with less (istio-proxy asks "
+        "for 2)",
+    ),
+    Case(
+        "no node takes another pod",
+        unschedulable("0/2 nodes are available: 2 Too many pods."),
+        Reason.UNSCHEDULABLE,
+        "0/2 nodes take another pod; add nodes or raise the kubelet's maxPods",
+    ),
+    Case(
         "the node has no room after all",
         (gone("OutOfcpu", "Node didn't have enough resource: cpu"),),
         Reason.POD_LOST,
@@ -374,6 +446,15 @@ WELL = (
     (
         "it has never been ready",
         pod(phase="Running", containers=[up("2026-05-04T12:00:00Z")], ready_since=""),
+    ),
+    (
+        "a readiness gate of its own: no word of the node",
+        pod(
+            phase="Running",
+            containers=[running("triton")],
+            containers_ready=True,
+            ready_reason="ReadinessGatesNotReady",
+        ),
     ),
     ("it is being made", pod(containers=[waiting("triton", "ContainerCreating")])),
     ("no status yet", pod()),

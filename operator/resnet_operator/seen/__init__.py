@@ -1,0 +1,1 @@
+"""What is read out of a pod beyond its containers' states. Called by `observed`."""
