@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import itertools
 import logging
+import socket
 import time
+import uuid
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import kopf
 
-from resnet_operator import health, names, watch
+from resnet_operator import health, names
+from resnet_operator.cluster.connection import Connection
+from resnet_operator.cluster.lease import TIMES, Leadership, Times
+from resnet_operator.cluster.login import read_login
+from resnet_operator.cluster.stream import LIMITS, Limits
+from resnet_operator.errors import LoginFailed
 from resnet_operator.kube import Kube
 from resnet_operator.metrics import SERVICES, UNHEALTHY_CHIPS
 from resnet_operator.observed import ServiceObject
@@ -27,34 +36,44 @@ log = logging.getLogger(__name__)
 
 # A worker that has not come back for this long is stuck; the liveness probe then says so.
 STUCK_SECONDS = 300.0
+PAUSE_SECONDS = 2.0
 
 
 class App:
     """Owns the queue, the workers and the servers of one operator."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, limits: Limits = LIMITS, times: Times = TIMES
+    ) -> None:
         self.settings = settings
         project = functools.partial(ServiceObject.from_body, settings=settings)
         self.views = Views(project)
         self.queue = WorkQueue()
         self.registry = kopf.OperatorRegistry()
         self._engine = kopf.OperatorSettings()
-        watch.configure(self._engine)
+        self._engine.scanning.disabled = True
+        self._engine.peering.standalone = True
+        self._engine.posting.enabled = False
+        self._engine.networking.error_backoffs = Forever()
         self.watches = Watches(
             views=self.views,
             queue=self.queue,
-            settings=self._engine,
             namespaces=settings.namespaces,
             with_optional=settings.gateway_api,
+            limits=limits,
         )
+        self.watches.is_leading = False
+        self._times = times
+        self._leadership: Leadership | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._workers: list[asyncio.Task[None]] = []
         self._runner: Any = None
-        self._kube: Kube | None = None
+        self._connection: Connection | None = None
         self._beat = time.monotonic()
         # Without PERMANENT kopf would try again every minute, and the kubelet see nothing wrong.
         kopf.on.startup(registry=self.registry, errors=kopf.ErrorsMode.PERMANENT)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
-        kopf.on.login(registry=self.registry)(_login)
+        kopf.on.login(registry=self.registry)(Login().read)
 
     async def run(self, *, stop: asyncio.Event | None = None) -> None:
         """Run until a signal, or until `stop` is set."""
@@ -70,38 +89,82 @@ class App:
         )
 
     async def _start(self, **_: Any) -> None:
-        self._kube = await Kube.connect()
-        reconciler = Reconciler(
-            kube=self._kube,
-            views=self.views,
-            settings=self.settings,
-            clock=lambda: datetime.now(UTC),
-            others_wait=self.queue.is_pressed,
-        )
+        self._connection = await Connection.connect()
+        self._leadership = self._make_leadership(self._connection)
         if self.settings.http_port:
             self._runner = await health.serve(
                 port=self.settings.http_port,
-                is_ready=self.is_ready,
-                is_alive=self._is_alive,
+                unready=self.unready,
+                dead=self.dead,
                 before_metrics=self._count,
             )
-        for number in range(self.settings.workers):
-            work = self.queue.work(reconciler.reconcile)
-            self._tasks.append(asyncio.create_task(work, name=f"worker-{number}"))
         self._tasks.append(asyncio.create_task(self._resync(), name="resync"))
-        # Here and not earlier: the streams find kopf's credentials in the context of this task.
-        self._tasks += self.watches.start()
+        self._tasks += self.watches.start(self._connection)
+        self._tasks.append(asyncio.create_task(self._leadership.run(), name="lease"))
         # What is loaded now stays for ever; do not walk through it again and again.
         gc.collect()
         gc.freeze()
         log.info("started", extra={"namespaces": list(self.settings.namespaces) or "all"})
 
-    def is_ready(self) -> bool:
-        """Tell whether work is taken: only once everything has been listed."""
-        return self.watches.synced
+    def _make_leadership(self, connection: Connection) -> Leadership:
+        return Leadership(
+            connection=connection,
+            namespace=self.settings.lease_namespace,
+            name=self.settings.lease_name,
+            # A container that is restarted has the name of the one before it, and is another one.
+            identity=f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
+            may_lead=lambda: self.watches.synced and not self.watches.sights.problems(),
+            began=functools.partial(self._act, connection),
+            ended=self._look_on,
+            times=self._times,
+        )
 
-    def _is_alive(self) -> bool:
-        return time.monotonic() - self._beat < STUCK_SECONDS
+    def _act(self, connection: Connection) -> None:
+        """Decide and write from now on."""
+        reconciler = Reconciler(
+            kube=Kube(connection, may_write=self._is_holding),
+            views=self.views,
+            settings=self.settings,
+            clock=lambda: datetime.now(UTC),
+            others_wait=self.queue.is_pressed,
+        )
+        self._workers = [
+            asyncio.create_task(self.queue.work(reconciler.reconcile), name=f"worker-{number}")
+            for number in range(self.settings.workers)
+        ]
+        self.watches.is_leading = True
+        self.watches.add_all()
+
+    def _is_holding(self) -> bool:
+        return self._leadership is not None and self._leadership.holds
+
+    def _look_on(self) -> None:
+        """Write nothing from now on, and keep seeing all."""
+        self.watches.is_leading = False
+        for worker in self._workers:
+            worker.cancel()
+
+    def is_ready(self) -> bool:
+        """Tell whether work is taken: all has been listed, and nothing is lost from sight."""
+        return not self.unready()
+
+    def unready(self) -> list[str]:
+        """Say what is not seen of the cluster, and why."""
+        problems = self.watches.sights.problems()
+        if self._connection and self._connection.problem:
+            problems.append(f"login: {self._connection.problem}")
+        if self._leadership and self._leadership.trouble:
+            problems.append(f"lease: {self._leadership.trouble}")
+        return problems if self._tasks else ["starting"]
+
+    def dead(self) -> list[str]:
+        """Say what only a restart can help; a cluster that does not answer is nothing of that."""
+        found = [f"{name} does not try" for name in self.watches.sights.stuck()]
+        tasks = self._tasks + (self._workers if self.watches.is_leading else [])
+        found += [f"{task.get_name()} has ended" for task in tasks if task.done()]
+        if time.monotonic() - self._beat > STUCK_SECONDS:
+            found.append("the event loop is stuck")
+        return found
 
     async def _resync(self) -> None:
         """Look at every object now and then, in case an event was lost; free if all is well."""
@@ -109,11 +172,13 @@ class App:
         while True:
             await asyncio.sleep(1)
             self._beat = time.monotonic()
+            self.watches.sights.report()
             if time.monotonic() >= due:
                 due = time.monotonic() + self.settings.resync_seconds
                 self.watches.add_all()
 
     def _count(self) -> None:
+        self.watches.sights.measure()
         phases = Counter(
             view.status.get("phase") or "Pending" for view in self.views.services.all()
         )
@@ -123,14 +188,52 @@ class App:
             SERVICES.labels(phase=phase).set(number)
 
     async def _stop(self, **_: Any) -> None:
-        for task in self._tasks:
+        for task in (*self._workers, *self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._workers, *self._tasks, return_exceptions=True)
+        if self._leadership:
+            await self._leadership.release()
         if self._runner:
             await self._runner.cleanup()
-        if self._kube:
-            await self._kube.close()
+        if self._connection:
+            await self._connection.close()
 
 
-def _login(**kwargs: Any) -> Any:
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+class Login:
+    """Gives kopf the credentials that we use, each time they are asked for.
+
+    kopf looks once at what the API server serves, when it starts. It ends the operator if equal
+    credentials are refused a second time; ours are never equal, for a refusal need not last.
+    """
+
+    def __init__(self) -> None:
+        self._times = 0
+
+    async def read(self, **_: Any) -> kopf.ConnectionInfo:
+        self._times += 1
+        if self._times > 1:
+            await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            login = await read_login()
+        except LoginFailed as error:
+            raise kopf.TemporaryError(error.message, delay=PAUSE_SECONDS) from error
+        scheme, _space, token = login.authorization.partition(" ")
+        authority, certificate, key = login.files
+        return kopf.ConnectionInfo(
+            server=login.host,
+            ca_path=authority,
+            insecure=not login.verifies,
+            scheme=scheme or None,
+            token=token or None,
+            certificate_path=certificate,
+            private_key_path=key,
+            proxy_url=login.proxy or None,
+            priority=self._times,
+        )
+
+
+class Forever:
+    """Pauses of kopf's one request: an API server that is away is waited for."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.repeat(PAUSE_SECONDS)

@@ -5,6 +5,8 @@ OperatorError
 ├── Waiting       somebody else must act; looked at again later
 └── KubeError     the API server said no
     ├── Transient   network, 429, 5xx: back-off
+    │   ├── LoginFailed   401, TLS, credentials that cannot be read: read again, then back-off
+    │   └── NotLeading    another operator leads: nothing was sent
     ├── Conflict    409 of server-side apply: another manager owns a field
     ├── Gone        404: the object is not there (any more)
     └── Rejected    403, 422 …: shown in the status with the server's words
@@ -49,6 +51,20 @@ class KubeError(OperatorError):
 
 class Transient(KubeError):  # noqa: N818
     pass
+
+
+class LoginFailed(Transient):
+    """Who we are is not known; never final, because credentials are renewed."""
+
+    def __init__(self, message: str, *, status: int = 401) -> None:
+        super().__init__(status, message)
+
+
+class NotLeading(Transient):
+    """A write that was not sent, because another operator may lead by now."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "another operator leads")
 
 
 class Conflict(KubeError):  # noqa: N818

@@ -12,19 +12,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 async def serve(
     *,
     port: int,
-    is_ready: Callable[[], bool],
-    is_alive: Callable[[], bool],
+    unready: Callable[[], list[str]],
+    dead: Callable[[], list[str]],
     before_metrics: Callable[[], None],
 ) -> web.AppRunner:
     """Start the server; the caller cleans the runner up."""
 
+    def answer(problems: list[str]) -> web.Response:
+        text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
+        return web.Response(text=text, status=503 if problems else 200)
+
     async def healthz(_: web.Request) -> web.Response:
-        alive = is_alive()
-        return web.Response(text="ok\n" if alive else "stuck\n", status=200 if alive else 503)
+        return answer(dead())
 
     async def readyz(_: web.Request) -> web.Response:
-        ready = is_ready()
-        return web.Response(text="ok\n" if ready else "not synced\n", status=200 if ready else 503)
+        return answer(unready())
 
     async def metrics(_: web.Request) -> web.Response:
         before_metrics()

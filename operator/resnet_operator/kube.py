@@ -1,30 +1,23 @@
-"""The API server: plain dicts in and out, with the credentials and TLS of `kubernetes.aio`.
+"""The API server: plain dicts in and out, over the connection that the watches use too.
 
-No typed models, and the library's session without the layers above it: importing and parsing
-models costs more than all else the operator does. Errors of the libraries end here and become
-ours. Every call is counted, for the metrics and for the tests.
+No typed models: importing and parsing them costs more than all else the operator does. Every call
+is counted, for the metrics and for the tests.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 import orjson
-from kubernetes.aio import config
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 
 from resnet_operator import names
-from resnet_operator.errors import Conflict, Gone, KubeError, Rejected, Transient
+from resnet_operator.cluster.connection import Connection
+from resnet_operator.errors import NotLeading, Transient
 from resnet_operator.metrics import API_REQUESTS
 
 APPLY_TYPE = "application/apply-patch+yaml"
-TIMEOUT_SECONDS = 30.0
 # No object has this version. An apply that states it is refused where there is an object of the
 # name, and creates one where there is none; without it, an apply that happens to contradict
 # nothing would take over a stranger's object.
@@ -47,39 +40,13 @@ PLURALS: Mapping[str, str] = {
 
 
 class Kube:
-    """One shared client. Methods raise KubeError's children and nothing of the library."""
+    """What we write, and the few reads beside the watches; raises KubeError's children."""
 
-    def __init__(self, settings: Configuration) -> None:
-        self._settings = settings
-        connector = aiohttp.TCPConnector(
-            ssl=RESTClientObject(settings).ssl_context, limit=settings.connection_pool_maxsize
-        )
-        # `trust_env`: looking up netrc and proxies for each request costs twice the request itself.
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-            trust_env=False,
-        )
-        self._extras: dict[str, Any] = {}
-        if settings.tls_server_name:
-            self._extras["server_hostname"] = settings.tls_server_name
-        if settings.proxy:
-            self._extras |= {"proxy": settings.proxy, "proxy_headers": settings.proxy_headers}
-
-    @classmethod
-    async def connect(cls) -> Kube:
-        """Connect as the pod's service account, or by KUBECONFIG outside a cluster."""
-        configuration = Configuration()
-        try:
-            config.load_incluster_config(client_configuration=configuration)
-        except config.ConfigException:
-            # The library would read the variable when it is imported.
-            path = os.environ.get("KUBECONFIG")
-            await config.load_kube_config(path, client_configuration=configuration)
-        return cls(configuration)
-
-    async def close(self) -> None:
-        await self._session.close()
+    def __init__(
+        self, connection: Connection, *, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.connection = connection
+        self.may_write = may_write
 
     async def apply(
         self, body: dict[str, Any], *, manager: str, subresource: str = ""
@@ -133,37 +100,17 @@ class Kube:
         body: dict[str, Any] | None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        url = f"{self._settings.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
-        await self._authenticate(headers)
+        if method != "GET" and not self.may_write():
+            raise NotLeading
+        response = await self.connection.open(
+            method, path, query, body=body, content_type=content_type
+        )
         try:
-            async with self._session.request(
-                method,
-                url,
-                headers=headers,
-                data=None if body is None else orjson.dumps(body),
-                **self._extras,
-            ) as response:
-                content = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Transient(0, f"the API server cannot be reached: {error}") from error
-        if response.status >= 400:
-            raise _from_status(response.status, content, response.headers)
-        value: dict[str, Any] = orjson.loads(content)
+            async with response:
+                value: dict[str, Any] = orjson.loads(await response.read())
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise Transient(0, f"the API server's answer broke off: {error}") from error
         return value
-
-    async def _authenticate(self, headers: dict[str, str]) -> None:
-        # The projected token is renewed on disk; the hook reads it again when it is due.
-        for auth in (await _auth_settings(self._settings)).values():
-            if auth.get("in") == "header" and auth.get("value"):
-                headers[auth["key"]] = auth["value"]
-
-
-async def _auth_settings(settings: Configuration) -> dict[str, Any]:
-    value = settings.auth_settings()
-    if asyncio.iscoroutine(value):
-        value = await value
-    return dict(value)
 
 
 def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:
@@ -172,16 +119,3 @@ def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:
     prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
     where = f"{prefix}/namespaces/{namespace or meta['namespace']}/{PLURALS[body['kind']]}"
     return where if namespace else f"{where}/{meta['name']}"
-
-
-def _from_status(status: int, content: bytes, headers: Mapping[str, str]) -> KubeError:
-    text = content.decode(errors="replace")
-    try:
-        message = orjson.loads(content).get("message") or text
-    except (ValueError, AttributeError):
-        message = text
-    if status in {0, 408, 429} or status >= 500:
-        after = headers.get("Retry-After")
-        return Transient(status, message, retry_after=float(after) if after else None)
-    kinds: dict[int, type[KubeError]] = {404: Gone, 409: Conflict}
-    return kinds.get(status, Rejected)(status, message)

@@ -26,3 +26,23 @@ UNHEALTHY_CHIPS = Gauge(
 LAST_EVENT_SECONDS = Gauge(
     "resnet_operator_last_event_timestamp_seconds", "Time of the last watch event."
 )
+LEADING = Gauge("resnet_operator_leading", "1 for the operator that acts, 0 for one that waits.")
+WATCH_AGE_SECONDS = Gauge(
+    "resnet_operator_watch_age_seconds",
+    "Time since the API server last showed objects of a kind, or that they are unchanged.",
+    labelnames=("kind",),
+)
+RELISTS = Counter(
+    "resnet_operator_relists_total",
+    "Lists of a kind after the first one, by what made them necessary.",
+    labelnames=("kind", "reason"),
+)
+UNREADABLE = Counter(
+    "resnet_operator_unreadable_total",
+    "Objects and events of a watch that could not be read.",
+    labelnames=("kind",),
+)
+LOGIN_ERRORS = Counter(
+    "resnet_operator_login_errors_total",
+    "Requests that failed because of the operator's own credentials.",
+)

@@ -1,7 +1,8 @@
 """The work queue: one key once, one worker a key, back-off with jitter, and "look again later".
 
-The semantics are those of the queues that Go controllers use, with a second lane: what can wait
-is taken when nothing that cannot is waiting or running. `watch` adds keys, `app` runs the workers.
+The semantics are those of the queues that Go controllers use, with two additions: namespaces take
+turns, and there is a second lane: what can wait is taken when nothing that cannot is waiting or
+running. `watch` adds keys, `app` runs the workers.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 
+from resnet_operator.cluster.turns import Key, Turns
 from resnet_operator.metrics import QUEUE_DEPTH
 
-Key = tuple[str, str]
 # Returns seconds after which to look again, WHEN_QUIET, or None. Raising means failure: back-off.
 Work = Callable[[Key], Awaitable[float | None]]
 
@@ -24,17 +24,19 @@ MAX_DELAY_SECONDS = 300.0
 # What can wait does not wait for ever, however much comes in.
 PATIENCE_SECONDS = 10.0
 
+__all__ = ["WHEN_QUIET", "Key", "Work", "WorkQueue"]
+
 log = logging.getLogger(__name__)
 
 
 class WorkQueue:
-    """Keys in the order they came; a key that is worked on is worked on again if added."""
+    """A key that is worked on is worked on again if added."""
 
     def __init__(self, *, rng: random.Random | None = None) -> None:
-        self._waiting: deque[Key] = deque()
-        self._queued: set[Key] = set()
-        # What can wait, in order, each with the timer that ends its patience.
-        self._patient: dict[Key, asyncio.TimerHandle] = {}
+        self._waiting = Turns()
+        # What can wait, each with the timer that ends its patience.
+        self._patient = Turns()
+        self._patience: dict[Key, asyncio.TimerHandle] = {}
         self._running_patient: set[Key] = set()
         self._running: set[Key] = set()
         self._dirty: set[Key] = set()
@@ -47,20 +49,19 @@ class WorkQueue:
         """Have the key worked on as soon as a worker is free."""
         if key in self._running:
             self._dirty.add(key)
-        elif key not in self._queued:
-            if patience := self._patient.pop(key, None):
-                patience.cancel()
-            self._queued.add(key)
-            self._waiting.append(key)
+        elif key not in self._waiting:
+            self._end_patience(key)
+            self._waiting.add(key)
             QUEUE_DEPTH.set(len(self._waiting))
             self._wake.set()
 
     def add_patient(self, key: Key) -> None:
         """Have the key worked on when nothing presses any more, or after PATIENCE_SECONDS."""
-        if key in self._queued or key in self._patient or key in self._dirty:
+        if key in self._waiting or key in self._patient or key in self._dirty:
             return
         loop = asyncio.get_running_loop()
-        self._patient[key] = loop.call_later(PATIENCE_SECONDS, self.add, key)
+        self._patient.add(key)
+        self._patience[key] = loop.call_later(PATIENCE_SECONDS, self.add, key)
         if not self._pressing():
             self._wake.set()
 
@@ -78,9 +79,14 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         """Drop timers and failures of an object that is gone."""
         self._failures.pop(key, None)
-        for timers in (self._timers, self._patient):
-            if timer := timers.pop(key, None):
-                timer.cancel()
+        self._end_patience(key)
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+
+    def _end_patience(self, key: Key) -> None:
+        self._patient.discard(key)
+        if timer := self._patience.pop(key, None):
+            timer.cancel()
 
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
@@ -101,12 +107,11 @@ class WorkQueue:
             self._wake.clear()
             await self._wake.wait()
         if self._waiting:
-            key = self._waiting.popleft()
+            key = self._waiting.take()
             QUEUE_DEPTH.set(len(self._waiting))
-            self._queued.discard(key)
         else:
-            key = next(iter(self._patient))
-            self._patient.pop(key).cancel()
+            key = self._patient.take()
+            self._end_patience(key)
             self._running_patient.add(key)
         self._running.add(key)
         return key

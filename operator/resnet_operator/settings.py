@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     resync_seconds: float = Field(default=600, ge=1)
     retry_seconds: tuple[float, ...] = Field(default=(300, 900, 3600), min_length=1)
     http_port: int = 8080
+    # Where operators of one installation agree who acts; without a name there is only one.
+    lease_name: str = ""
+    lease_namespace: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "plain"] = "json"
 

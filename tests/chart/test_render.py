@@ -246,13 +246,22 @@ def test_crd_is_rendered_as_it_is_in_the_repository(chart: Chart) -> None:
     assert all(document["kind"] != "CustomResourceDefinition" for document in without)
 
 
-def test_one_operator_at_a_time(chart: Chart) -> None:
-    spec = only(chart.render(), "Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+@pytest.mark.parametrize(("replicas", "strategy"), [(1, "Recreate"), (2, "RollingUpdate")])
+def test_several_operators_are_replaced_one_by_one(
+    replicas: int, strategy: str, chart: Chart
+) -> None:
+    """One alone goes first: version 0.1 knows no Lease."""
+    documents = chart.render({"replicas": replicas})
+    spec = only(documents, "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]["type"]) == (replicas, strategy)
+    told = environment(documents)
+    assert told["RESNET_LEASE_NAME"] == only(documents, "Deployment")["metadata"]["name"]
+    assert told["RESNET_LEASE_NAMESPACE"] == only(documents, "Deployment")["metadata"]["namespace"]
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"replicas": 2}, "'replicas' not allowed", "an unknown value is a slip, not a wish"),
+    ({"replica": 2}, "'replica' not allowed", "an unknown value is a slip, not a wish"),
+    ({"replicas": "2"}, "/replicas", "a number, not a string"),
     ({"images": {"converters": {}}}, "'converters' not allowed", "a slip within a part"),
     ({"watchNamespaces": "a"}, "/watchNamespaces", "a list, not a string"),
     ({"watchNamespaces": ["a_b"]}, "/watchNamespaces/0", "no namespace has this name"),

@@ -78,7 +78,7 @@ def test_clusterwide_rights_are_exactly_these(chart: Chart) -> None:
     [operators] = [d for d in roles if d["metadata"]["name"] == "resnet-operator"]
     assert granted(operators["rules"]) == GRANTED
     assert all("*" not in rule["apiGroups"] for rule in operators["rules"])
-    assert {d["kind"] for d in documents}.isdisjoint({"Role", "RoleBinding"})
+    assert all(is_of_the_lease(d) for d in documents if d["kind"] in {"Role", "RoleBinding"})
 
 
 def test_routes_are_no_concern_unless_switched_on(chart: Chart) -> None:
@@ -90,12 +90,28 @@ def test_routes_are_no_concern_unless_switched_on(chart: Chart) -> None:
 
 def test_namespaced_rights_are_roles_in_these_namespaces_alone(chart: Chart) -> None:
     documents = chart.render({"watchNamespaces": ["a", "b"]}, namespace="system")
-    roles = [d for d in documents if d["kind"] == "Role"]
-    bindings = [d for d in documents if d["kind"] == "RoleBinding"]
+    found = [d for d in documents if not is_of_the_lease(d)]
+    roles = [d for d in found if d["kind"] == "Role"]
+    bindings = [d for d in found if d["kind"] == "RoleBinding"]
     assert [d["metadata"]["namespace"] for d in roles] == ["a", "b"]
     assert [d["metadata"]["namespace"] for d in bindings] == ["a", "b"]
     assert all(granted(role["rules"]) == GRANTED for role in roles)
     assert all(binding["subjects"][0]["namespace"] == "system" for binding in bindings)
+
+
+@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["a", "b"]}], ids=["wide", "narrow"])
+def test_the_lease_is_one_of_the_operators_own_namespace(values: Manifest, chart: Chart) -> None:
+    documents = [d for d in chart.render(values, namespace="system") if is_of_the_lease(d)]
+    role, binding = documents
+    assert {d["metadata"]["namespace"] for d in documents} == {"system"}
+    assert granted(role["rules"]) == {"leases": {"create", "get", "patch"}}
+    named = {tuple(rule["verbs"]): rule.get("resourceNames") for rule in role["rules"]}
+    assert named == {("create",): None, ("get", "patch"): ["resnet-operator"]}
+    assert binding["subjects"][0]["namespace"] == "system"
+
+
+def is_of_the_lease(document: Manifest) -> bool:
+    return document["metadata"]["name"].endswith("-lease")
 
 
 def test_namespaced_has_no_cluster_scoped_object_but_the_crd(chart: Chart) -> None:
@@ -123,6 +139,9 @@ ASKED = [
     ("create", "/pods/exec", False, "it enters no pod"),
     ("list", "/nodes", False, "the scheduler knows the nodes"),
     ("delete", "/persistentvolumeclaims", False, "the store is never deleted"),
+    ("create", "coordination.k8s.io/leases", True, "it makes the Lease of its own"),
+    ("list", "coordination.k8s.io/leases", False, "other leases are other people's"),
+    ("patch", "coordination.k8s.io/leases", False, "but for the one of its name"),
 ]
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,8 @@ class Fault:
     # With `hold`, a request waits here: before it is passed on, or with its answer in hand.
     hold: str = ""
     event: Mapping[str, Any] | None = None
+    # A watch is accepted, and nothing is ever sent.
+    silent: bool = False
     hits: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,20 +108,22 @@ class Proxy:
         self.account = account
         self.calls: list[Call] = []
         self.port = 0
+        # Whoever brings another token than this is not let in; empty: nobody looks.
+        self.token = ""
         self._faults: list[Fault] = []
         self._watches: dict[asyncio.Task[Any], web.BaseRequest] = {}
+        self._sending: set[Callable[[bytes], Awaitable[None]]] = set()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
         timeout = aiohttp.ClientTimeout(total=None)
-        connector = aiohttp.TCPConnector(limit=0, ssl=self.upstream.tls)
+        connector = aiohttp.TCPConnector(limit=0)
         # An operator that was killed leaves handlers behind, and they end when nobody looks.
         logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-        headers = dict(self.upstream.headers) | self._impersonation()
         async with aiohttp.ClientSession(
-            connector=connector, headers=headers, timeout=timeout, auto_decompress=False
+            connector=connector, timeout=timeout, auto_decompress=False
         ) as self._session:
             await self.connect()
             try:
@@ -153,13 +157,14 @@ class Proxy:
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "x", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
-            "users": [{"name": "x", "user": {"token": "not-looked-at"}}],
+            "users": [{"name": "x", "user": {"token": self.token or "not-looked-at"}}],
             "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
             "current-context": "x",
         }
         path = folder / "kubeconfig.json"
-        path.write_text(json.dumps(config))
-        return path
+        fresh = folder / "kubeconfig.new"
+        fresh.write_text(json.dumps(config))
+        return fresh.rename(path)
 
     # Faults.
 
@@ -178,6 +183,12 @@ class Proxy:
             if request.transport is not None:
                 request.transport.abort()
             task.cancel()
+
+    async def send(self, data: bytes) -> None:
+        """Put something into all open watches, between two events."""
+        for send in list(self._sending):
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await send(data)  # it may be about to end
 
     # Counting.
 
@@ -202,6 +213,8 @@ class Proxy:
         body = await request.read()
         call = Call.from_request(request, body)
         self.calls.append(call)
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            return _refusal(401, {})
         fault = next((f for f in self._faults if f.times != 0 and f.fits(call)), None)
         if fault is None:
             return await self._pass_on(request, call, body)
@@ -225,13 +238,16 @@ class Proxy:
         assert self._session is not None
         kept = ("Content-Type", "Accept")
         headers = {key: request.headers[key] for key in kept if key in request.headers}
+        headers |= dict(self.upstream.headers) | self._impersonation()
         url = f"{self.upstream.server}{request.raw_path}"
+        if call.verb == "watch" and fault and fault.silent:
+            return await _say_nothing(request, fault)
         if call.verb == "watch" and fault and fault.event is not None:
             return web.Response(
                 text=json.dumps(fault.event) + "\n", content_type="application/json"
             )
         async with self._session.request(
-            request.method, url, data=body or None, headers=headers
+            request.method, url, data=body or None, headers=headers, ssl=self.upstream.tls
         ) as answer:
             if call.verb == "watch":
                 return await self._stream(request, answer)
@@ -250,6 +266,7 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._watches[task] = request
+        self._sending.add(response.write)
         try:
             async for data in answer.content.iter_any():
                 await response.write(data)
@@ -258,7 +275,16 @@ class Proxy:
             pass  # either side has gone; the other one sees that by itself
         finally:
             self._watches.pop(task, None)
+            self._sending.discard(response.write)
         return response
+
+
+async def _say_nothing(request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await fault.released.wait()
+    return response
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

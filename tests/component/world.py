@@ -24,6 +24,7 @@ from tests.component.proxy import Proxy
 
 from resnet_operator import names
 from resnet_operator.app import App
+from resnet_operator.cluster.stream import LIMITS, Limits
 from resnet_operator.metrics import RECONCILES
 from resnet_operator.settings import Settings
 
@@ -58,7 +59,8 @@ class RunningOperator:
     _task: asyncio.Task[None]
     _ending: asyncio.Event
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self._born = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -78,7 +80,7 @@ class RunningOperator:
         self._ending, task = asyncio.Event(), asyncio.current_task()
         assert task is not None
         self._task = task
-        self.app = App(Settings())
+        self.app = App(Settings(), limits=self._limits)
         self._born.set()
         await self.app.run(stop=self._ending)
 
@@ -134,6 +136,8 @@ class World:
     proxy: Proxy
     namespace: str
     folder: Path
+    # The operator's patience with the API server.
+    limits: Limits = LIMITS
     operators: list[RunningOperator] = field(default_factory=list)
 
     # The operator.
@@ -150,7 +154,7 @@ class World:
         variables["KUBECONFIG"] = str(self.proxy.kubeconfig(self.folder))
         # For as long as this world is open: the kubeconfig's path is read more than once.
         os.environ.update(variables)
-        operator = RunningOperator()
+        operator = RunningOperator(self.limits)
         self.operators.append(operator)
         return operator
 

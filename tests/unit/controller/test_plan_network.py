@@ -10,12 +10,12 @@ from tests.unit.controller.builders import NAME, Body, a_settings, condition, re
 from tests.unit.controller.world import World, described
 
 from resnet_operator import names
+from resnet_operator.cluster.concerns import WATCHED
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.observed import NetworkServiceObject
 from resnet_operator.plan import Apply
 from resnet_operator.render.network import KINDS
 from resnet_operator.views import NETWORK_KINDS
-from resnet_operator.watch import WATCHED
 
 ROUTE: Body = {"serving": {"httpRoute": {"parentRefs": [{"name": "public"}]}}}
 WITH_GATEWAY = a_settings(gateway_api=True)
@@ -25,7 +25,7 @@ def test_every_kind_is_watched_and_kept() -> None:
     watched = {entry.kind: entry for entry in WATCHED}
     assert set(KINDS) == set(NETWORK_KINDS) <= set(watched)
     for kind, version in KINDS.items():
-        assert "/".join(watched[kind].resource[:2]) == version
+        assert watched[kind].path.rsplit("/", 1)[0] == f"apis/{version}"
     assert [kind for kind in watched if watched[kind].is_optional] == ["HTTPRoute"]
 
 

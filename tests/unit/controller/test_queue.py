@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.controller.builders import deterministic
 from tests.unit.controller.virtual_time import now, run
 
+from resnet_operator.cluster.turns import Turns
 from resnet_operator.errors import Transient
 from resnet_operator.queue import (
     BASE_DELAY_SECONDS,
@@ -392,3 +396,64 @@ async def test_a_key_that_is_alone_sees_no_others() -> None:
         queue.add(C)
         await drain()
     assert seen == [(A, False), (B, True), (C, False)]
+
+
+@in_virtual_time
+async def test_namespaces_take_turns() -> None:
+    """A tenant with a thousand objects does not delay one with two."""
+    queue, do = a_queue(), Recorder()
+    many = [("many", str(number)) for number in range(1000)]
+    few = [("few", "a"), ("few", "b")]
+    for key in (*many, *few):
+        queue.add(key)
+    async with workers(queue, do):
+        await drain(2100)
+    assert do.keys[:5] == [many[0], few[0], many[1], few[1], many[2]]
+    assert do.keys[5:] == many[3:], "in the order they came"
+
+
+@in_virtual_time
+async def test_namespaces_take_turns_with_what_can_wait_too() -> None:
+    many, few = [("many", str(number)) for number in range(4)], ("few", "a")
+    queue, do = a_queue(), Recorder(*[WHEN_QUIET] * 5)
+    for key in (*many, few):
+        queue.add(key)
+    async with workers(queue, do):
+        await drain(40)
+    assert do.keys[5:] == [many[0], few, *many[1:]]
+
+
+@deterministic
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["add", "take", "discard"]),
+            st.tuples(st.sampled_from("pqr"), st.sampled_from("abc")),
+        )
+    )
+)
+def test_turns_are_fair_and_lose_nothing(steps: list[tuple[str, Key]]) -> None:
+    """Against a plain list: each namespace's keys in order, and never one twice before another."""
+    turns, plain = Turns(), list[Key]()
+    since: dict[str, set[str]] = {}  # who had a turn since a namespace began to wait
+    for verb, key in steps:
+        if verb == "add":
+            turns.add(key)
+            if key not in plain:
+                plain.append(key)
+        elif verb == "discard":
+            turns.discard(key)
+            plain = [other for other in plain if other != key]
+        elif plain:
+            taken = turns.take()
+            assert taken == next(other for other in plain if other[0] == taken[0])
+            plain.remove(taken)
+            for namespace in {other[0] for other in plain} - {taken[0]}:
+                seen = since.setdefault(namespace, set())
+                assert taken[0] not in seen, f"{namespace} waits, and {taken[0]} comes twice"
+                seen.add(taken[0])
+            since.pop(taken[0], None)
+        since = {name: seen for name, seen in since.items() if name in {k[0] for k in plain}}
+        assert sorted(turns) == sorted(plain)
+        assert len(turns) == len(plain)
+        assert all(other in turns for other in plain)

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-import kopf
 import pytest
-from kopf._cogs.clients import fetching, watching
 from tests.unit.controller.builders import NAMESPACE, a_settings, a_spec, metadata
 
 from resnet_operator import names
+from resnet_operator.cluster.concerns import WATCHED
 from resnet_operator.cluster.store import Change
+from resnet_operator.cluster.stream import LIMITS
 from resnet_operator.observed import ServiceObject
 from resnet_operator.queue import WorkQueue
 from resnet_operator.views import Views
-from resnet_operator.watch import MAX_PAUSE_SECONDS, SHORT_SECONDS, WATCHED, Pause, Watches
+from resnet_operator.watch import Pause, Watches
 
 MODEL = {"model": {"uri": "https://models.example/a.onnx", "sha256": "ab" * 32}}
-
-
-def test_the_parts_of_kopf_that_are_used_are_as_we_know_them() -> None:
-    """They are not kopf's public API: a new version may move them (decision 010)."""
-    listing = inspect.signature(fetching.fetch_objs).parameters
-    assert set(listing) == {"settings", "resource", "namespace", "logger"}
-    stream = inspect.signature(watching.watch_objs).parameters
-    assert set(stream) == {"settings", "resource", "namespace", "since", "operator_pause_waiter"}
 
 
 @pytest.fixture
@@ -146,7 +137,7 @@ def _view(store: Any, body: dict[str, Any], meta: Any, facts: Any, version: int)
 def test_nothing_is_decided_before_everything_is_listed(views: Views) -> None:
     """The resync may come first, when a kind cannot be listed for long."""
     queue = WorkQueue()
-    watches = Watches(views=views, queue=queue, settings=kopf.OperatorSettings())
+    watches = Watches(views=views, queue=queue)
     watches.add_all()
     assert queue.is_idle()
     watches.synced = True
@@ -154,16 +145,19 @@ def test_nothing_is_decided_before_everything_is_listed(views: Views) -> None:
     assert not queue.is_idle()
 
 
-def test_a_stream_that_lasted_is_opened_again_at_once() -> None:
-    pause = Pause()
-    assert pause.after(SHORT_SECONDS + 1) == 0
-
-
 def test_a_stream_that_breaks_again_and_again_is_opened_ever_more_seldom() -> None:
-    pause = Pause()
+    pause, longest = Pause(), LIMITS.max_pause_seconds
     pauses = [pause.after(0.01) for _ in range(20)]
     assert pauses[0] < 0.3
-    assert MAX_PAUSE_SECONDS <= pauses[-1] <= MAX_PAUSE_SECONDS * 1.25
+    assert longest <= pauses[-1] <= longest * 1.25
     assert all(later > earlier for earlier, later in itertools.pairwise(pauses[:8]))
-    assert pause.after(SHORT_SECONDS + 1) == 0
-    assert pause.after(0.01) < 0.3, "all is forgotten once it lasted"
+    assert pause.after(LIMITS.short_seconds + 1) < 0.3, "all is forgotten once it lasted"
+    assert pause.after(0.01) < 0.6
+
+
+def test_no_blindness_outlasts_its_cause_by_a_minute() -> None:
+    """Whatever has passed, it is noticed and a list is made within this time."""
+    longest = max(LIMITS.silence_seconds, LIMITS.watch_seconds, LIMITS.max_pause_seconds * 1.25)
+    assert longest + 10 < LIMITS.blind_seconds
+    assert LIMITS.watch_seconds < LIMITS.silence_seconds, "a quiet watch is no dead one"
+    assert LIMITS.absent_seconds < LIMITS.blind_seconds
