@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Installs the Debian packages that a part of the devkit needs. Sourced by cluster/install.sh and
-# images/install.sh, which list them.
+# Installs the Debian packages that a part of the devkit needs. Sourced by the scripts
+# that list them: install.sh of cluster, images and servers, and torch.sh.
 
 find_missing() { # find_missing NAME...: sets `missing`; ends the script when there is nothing to do
   local package status
@@ -11,6 +11,19 @@ find_missing() { # find_missing NAME...: sets `missing`; ends the script when th
   done
   [ ${#missing[@]} -gt 0 ] || exit 0
   [ "$(id -u)" = 0 ] || { echo "install.sh: root is needed to install: ${missing[*]}" >&2; exit 1; }
+}
+
+install_without_services() { # for packages that would start a service: only their programs are used
+  # policy-rc.d is Debian's own switch for "install, but start nothing". A policy that is already
+  # there is the machine's owner's and is left alone.
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod +x "$policy"
+    # shellcheck disable=SC2064 # the path as it is now
+    trap "rm -f $policy" EXIT
+  fi
+  install_missing
 }
 
 install_missing() { # the package lists are fetched only if it does not go without

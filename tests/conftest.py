@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from devkit.cluster.cluster import Cluster, build
 from tests.apiserver import ROOT, ApiServer, fresh_namespace, proxied
+from tests.needs import (  # noqa: F401 - hooks
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

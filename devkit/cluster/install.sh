@@ -14,14 +14,4 @@ packages=(
 )
 
 find_missing "${packages[@]}"
-
-# policy-rc.d is Debian's own switch for "install, but start nothing". A policy that is already
-# there is the machine's owner's and is left alone.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-  printf '#!/bin/sh\nexit 101\n' > "$policy"
-  chmod +x "$policy"
-  trap 'rm -f "$policy"' EXIT
-fi
-
-install_missing
+install_without_services

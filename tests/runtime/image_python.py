@@ -12,14 +12,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 import pytest
 from devkit.images.materials import PYTHON
 from tests.runtime.server import ROOT, triton_home
 
-LOCK = ROOT / "devkit/cann/requirements.lock"  # NumPy 1, ONNX Runtime, what simulated pyACL needs
+LOCKS = (
+    ROOT / "devkit/cann/requirements.lock",  # NumPy 1, ONNX Runtime, what simulated pyACL needs
+    ROOT / "requirements/serving.lock",  # the same NumPy, and Pillow
+)
 
 
 def image_path() -> str:
@@ -29,10 +31,8 @@ def image_path() -> str:
 
 
 def _made() -> Path:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]["serving"]
-    pillow = next(one for one in extras if one.startswith("pillow"))
-    key = hashlib.sha256(LOCK.read_bytes() + f"{pillow} {sys.prefix}".encode()).hexdigest()[:16]
+    made_of = b"".join(lock.read_bytes() for lock in LOCKS) + sys.prefix.encode()
+    key = hashlib.sha256(made_of).hexdigest()[:16]
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "resnet-operator" / "tests" / f"image-python-{key}"
     if folder.is_dir():
@@ -42,8 +42,9 @@ def _made() -> Path:
         new = Path(work) / "made"
         _run("venv", "--without-pip", str(new))
         target = new / "lib" / f"python{PYTHON}" / "site-packages"
-        for what in (["-r", str(LOCK)], [pillow]):
-            _run("pip", "install", "--quiet", "--no-deps", "--target", str(target), *what)
+        exactly = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
+        for lock in LOCKS:
+            _run("pip", "install", "--quiet", *exactly, "--target", str(target), "-r", str(lock))
         new.rename(folder)
     return folder
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.needs import SYSTEM_PYTHON, need_torch
 from tests.unit.jobs.stores import kind  # noqa: F401 - a fixture
 
 from resnet_jobs import driver
@@ -19,7 +20,6 @@ from resnet_jobs.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-PYTHON = "/usr/bin/python3"  # where Debian's python3-torch lies
 ORDER: dict[str, Any] = {
     "uri": "pvc://models/resnet.onnx",
     "sha256": None,
@@ -101,12 +101,13 @@ def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """(folder with the files of torch_files.py, what it found out about the networks)."""
+    need_torch()
     folder = tmp_path_factory.mktemp("torch")
     script = Path(__file__).with_name("torch_files.py")
     done = subprocess.run(
-        [PYTHON, "-B", str(script), str(folder), str(Path(driver.__file__).parents[1])],
+        [SYSTEM_PYTHON, "-B", str(script), str(folder), str(Path(driver.__file__).parents[1])],
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, f"devkit/torch.sh installs torch\n{done.stderr}"
+    assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)

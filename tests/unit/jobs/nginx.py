@@ -10,28 +10,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.needs import need_program
+
 CONFIGURATION = Path(__file__).parents[3] / "templates" / "store-nginx.conf"
-
-
-def why_not() -> str | None:
-    """The reason to skip tests that need nginx, None where they can run."""
-    if shutil.which("nginx") is None:
-        return "nginx is not installed (apt-get install nginx-light)"
-    if not CONFIGURATION.exists():
-        return f"no {CONFIGURATION.name}"
-    return None
 
 
 @contextlib.contextmanager
 def running(root: Path) -> Iterator[str]:
     """The address of a server that keeps its files in `root`/store."""
+    need_program("nginx", "nginx")
     store, scratch = root / "store", root / "nginx-tmp"
     store.mkdir(exist_ok=True)
     scratch.mkdir()

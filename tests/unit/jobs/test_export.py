@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import pytest
+from tests.needs import SYSTEM_PYTHON
 from tests.unit.jobs import models
-from tests.unit.jobs.conftest import PYTHON
 
 from resnet_jobs.driver import export as driver
 from resnet_jobs.driver.checkpoint import PLANS, MisfitError, check_fits, guess, strip_prefix
@@ -60,7 +60,7 @@ class Container:
             "RESNET_TERMINATION_LOG": str(message),
         }
         done = subprocess.run(
-            [PYTHON, "-B", str(script)], env=environment, capture_output=True, text=True
+            [SYSTEM_PYTHON, "-B", str(script)], env=environment, capture_output=True, text=True
         )
         self.log = done.stdout + done.stderr
         return json.loads(message.read_text()), done.returncode

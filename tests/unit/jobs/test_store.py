@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.unit.jobs import buckets, nginx
 from tests.unit.jobs.conftest import FakeTime
-from tests.unit.jobs.stores import KEY, Kind, artifact, manifest, needs_nginx, publish
+from tests.unit.jobs.stores import KEY, Kind, artifact, manifest, publish
 from tests.unit.jobs.webserver import serving, status, unused_address, whole
 
 from resnet_jobs.driver import store as driver
@@ -155,7 +155,7 @@ VOLUMES: list[tuple[str, int, list[str], Reason, str]] = [
 ]
 
 
-@pytest.mark.parametrize("which", [pytest.param("Server", marks=needs_nginx), "SharedClaim", "S3"])
+@pytest.mark.parametrize("which", ["Server", "SharedClaim", "S3"])
 @pytest.mark.parametrize(
     ("why", "size", "command", "reason", "want"), VOLUMES, ids=[v[0] for v in VOLUMES]
 )

@@ -1,0 +1,67 @@
+"""What a test needs of the machine: skipped and said where it is missing, a failure in `make test`.
+
+`make test` installs every tool and sets RESNET_TEST_STRICT=1: then a skip is a test that nobody
+ran, and fails. Only what a foreign cluster (RESNET_TEST_KUBECONFIG) cannot do may be left out.
+The hooks are taken over by tests/conftest.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # where Debian's python3-torch lies
+
+
+def need_program(name: str, package: str) -> None:
+    """Skip the test when a program is not installed."""
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is missing: apt-get install {package}, or run `make test`")
+
+
+def need_torch() -> None:
+    """Skip the test when the system's Python has no PyTorch."""
+    if why := _without_torch():
+        pytest.skip(f"PyTorch is missing: run devkit/torch.sh ({why})")
+
+
+@functools.cache
+def _without_torch() -> str:
+    command = [SYSTEM_PYTHON, "-c", "import torch"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return f"there is no {SYSTEM_PYTHON}"
+    return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
+def is_strict() -> bool:
+    """Tell whether a skip is a failure in this run."""
+    strict = os.environ.get("RESNET_TEST_STRICT", "") not in {"", "0"}
+    return strict and not os.environ.get("RESNET_TEST_KUBECONFIG")
+
+
+def _not_skipped(report: Any) -> Any:
+    if is_strict() and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}\n{reason}\nRESNET_TEST_STRICT: a skip is a failure"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    return _not_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    return _not_skipped((yield))
