@@ -20,10 +20,11 @@ demo-down: ## end the demo's cluster and remove all of it
 test: venv ## all tests but the measuring ones: unit, golden, component, cluster, chart, e2e
 	@devkit/cluster/install.sh
 	@devkit/images/install.sh
+	@devkit/servers/install.sh
 	@devkit/torch.sh
 	@devkit/servers/build.sh >/dev/null
 	@$(MAKE) --no-print-directory check
-	ORT_DISABLE_TELEMETRY=1 $(PY) -m pytest $(SUITES)
+	ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m pytest $(SUITES)
 
 check: venv ## format, lint, types, layers, generated files
 	$(VENV)/bin/ruff format --check .

@@ -7,7 +7,6 @@ manager states no longer goes.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from tests.unit.controller.builders import (
     Body,
     a_settings,
     a_spec,
+    copied,
     ended,
     labels_of_gate,
     labels_of_job,
@@ -125,7 +125,7 @@ class World:
         at = self._id(body)
         stated = self._stated.setdefault(at, {})
         if stated.get(manager) != body:
-            stated[manager] = deepcopy(body)
+            stated[manager] = copied(body)
             self._touch(at)
 
     def delete(self, kind: str, name: str) -> None:
@@ -163,7 +163,7 @@ class World:
         owners: list[Body] = []
         for body in self._stated[at].values():
             owners += body["metadata"].get("ownerReferences") or []
-            result = merged(result, body)
+            result = merged(result, body) if result else copied(body)
         facts = {k: v for k, v in self._facts[at].items() if k not in {"labels", "ownerReferences"}}
         result["metadata"] |= facts | {"ownerReferences": owners}
         result["status"] = self._said.get(at, {})

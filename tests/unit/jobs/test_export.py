@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import pytest
-from tests.needs import SYSTEM_PYTHON
-from tests.unit.jobs import models
+from tests.needs import SYSTEM_PYTHON, need_torch
+from tests.unit.jobs import models, torch_fork
 
 from resnet_jobs.driver import export as driver
 from resnet_jobs.driver.checkpoint import PLANS, MisfitError, check_fits, guess, strip_prefix
@@ -30,7 +30,7 @@ from resnet_jobs.spec_options import ARCHITECTURES
 from resnet_jobs.workspace import Workspace, install_driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from resnet_jobs.spec import JobSpec
 
@@ -51,6 +51,9 @@ class Container:
     def run(self, name: str, **job: Any) -> tuple[dict[str, Any], int]:
         self.workspace.fetched.unlink(missing_ok=True)
         self.workspace.fetched.symlink_to(self.folder / name)
+        return self._run(job)
+
+    def _run(self, job: dict[str, Any]) -> tuple[dict[str, Any], int]:
         message = self.workspace.scratch / "message"
         script = self.workspace.driver.with_name("export.py")
         environment = {
@@ -64,6 +67,49 @@ class Container:
         )
         self.log = done.stdout + done.stderr
         return json.loads(message.read_text()), done.returncode
+
+
+class Process(Container):
+    """The same from the inside: its process torch_export.py is forked where torch is imported."""
+
+    def __init__(self, scratch: Path, folder: Path, server: Path) -> None:
+        super().__init__(scratch, folder)
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "TORCH_FORK": str(server),
+            "SCRIPT": str(self.workspace.driver.with_name("torch_export.py")),
+        }
+
+    def _run(self, job: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        try:
+            return driver.export(job, str(self.workspace.scratch), self.environment), 0
+        except DriverError as error:
+            return error.payload, error.exit_code
+
+
+@pytest.fixture(scope="module")
+def torch_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a process that has torch; see torch_fork.py."""
+    need_torch()
+    path = tmp_path_factory.mktemp("torch") / "socket"
+    with subprocess.Popen(
+        [SYSTEM_PYTHON, "-B", torch_fork.__file__, path], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        yield path
+        server.terminate()
+
+
+@pytest.fixture
+def process(
+    tmp_path: Path,
+    files: tuple[Path, dict[str, Any]],
+    torch_server: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Process:
+    monkeypatch.setattr(driver, "SCRIPT", torch_fork.__file__)
+    return Process(tmp_path / "scratch", files[0], torch_server)
 
 
 @pytest.fixture
@@ -128,14 +174,14 @@ def test_weights_become_a_model(container: Container, order: Callable[..., JobSp
     assert container.workspace.model.read_bytes() == first, "the digest is part of the content key"
 
 
-def test_a_training_checkpoint(container: Container) -> None:
+def test_a_training_checkpoint(process: Process) -> None:
     """In the older format, under a key, with DataParallel's prefix; 224x224 unless said."""
     network = {**NETWORK, "checkpointKey": "state_dict", "stripPrefix": "module."}
-    payload, code = container.run("training.pth", format="PyTorch", pytorch=network)
-    assert (code, payload["ok"]) == (0, True), container.log
-    dims = onnx.load(container.workspace.model).graph.input[0].type.tensor_type.shape.dim
+    payload, code = process.run("training.pth", format="PyTorch", pytorch=network)
+    assert (code, payload["ok"]) == (0, True), process.log
+    dims = onnx.load(process.workspace.model).graph.input[0].type.tensor_type.shape.dim
     assert [dim.dim_param or dim.dim_value for dim in dims] == ["batch", 3, 224, 224]
-    check_export(container.workspace)
+    check_export(process.workspace)
 
 
 REFUSED_FILES = [
@@ -173,14 +219,14 @@ REFUSED_FILES = [
 
 @pytest.mark.parametrize(("name", "change", "reason", "words", "why"), REFUSED_FILES)
 def test_a_checkpoint_is_refused(
-    container: Container, name: str, change: dict[str, Any], reason: str, words: str, why: str
+    process: Process, name: str, change: dict[str, Any], reason: str, words: str, why: str
 ) -> None:
-    payload, code = container.run(name, format="PyTorch", pytorch={**NETWORK, **change})
+    payload, code = process.run(name, format="PyTorch", pytorch={**NETWORK, **change})
     assert payload["reason"] == reason, why
     assert words in payload["message"], why
     assert code == {"InvalidSpec": 64, "UnsupportedModel": 65}[reason]
-    assert not container.workspace.model.exists()
-    assert not (container.folder / "pwned").exists(), "code from the file has run"
+    assert not process.workspace.model.exists()
+    assert not (process.folder / "pwned").exists(), "code from the file has run"
 
 
 OTHER_FILES = [
@@ -195,10 +241,10 @@ OTHER_FILES = [
 
 
 @pytest.mark.parametrize(("content", "words", "why"), OTHER_FILES)
-def test_another_kind_of_file(container: Container, content: bytes, words: str, why: str) -> None:
-    container.folder = container.workspace.scratch
-    (container.folder / "file").write_bytes(content)
-    payload, code = container.run("file", format="PyTorch", pytorch=NETWORK)
+def test_another_kind_of_file(process: Process, content: bytes, words: str, why: str) -> None:
+    process.folder = process.workspace.scratch
+    (process.folder / "file").write_bytes(content)
+    payload, code = process.run("file", format="PyTorch", pytorch=NETWORK)
     assert (code, words in payload["message"]) == (65, True), (why, payload)
 
 
@@ -213,30 +259,30 @@ def test_a_traced_network(container: Container, order: Callable[..., JobSpec]) -
     assert message["inputs"] == [{"name": "picture", "dataType": "FP32", "dims": [3, 8, 8]}]
 
 
-def test_two_inputs_and_two_outputs(container: Container) -> None:
+def test_two_inputs_and_two_outputs(process: Process) -> None:
     inputs = [{"name": "extra", "dataType": "FP32", "dims": [3]},
               {"name": "image", "dataType": "FP32", "dims": [3, 8, 8]}]  # fmt: skip
     outputs = [{"name": name, "dataType": "FP32", "dims": [3]} for name in ("sum", "double")]
-    payload, code = container.run(
+    payload, code = process.run(
         "pair.pt", format="TorchScript", declaredInputs=inputs, declaredOutputs=outputs
     )
-    assert (code, payload["ok"]) == (0, True), container.log
-    graph = onnx.load(container.workspace.model).graph
+    assert (code, payload["ok"]) == (0, True), process.log
+    graph = onnx.load(process.workspace.model).graph
     assert [value.name for value in graph.input] == ["image", "extra"]
     assert [value.name for value in graph.output] == ["sum", "double"]
-    check_export(container.workspace)
+    check_export(process.workspace)
 
 
 def test_a_script_for_one_picture_stays_fixed(
-    container: Container, order: Callable[..., JobSpec]
+    process: Process, order: Callable[..., JobSpec]
 ) -> None:
     """Exported as it is; prepare then opens the batch, or refuses, as with every such model."""
     job = {"format": "TorchScript", "inputShapes": {"input": [3, 8, 8]}}
-    payload, code = container.run("fixed.pt", **job)
-    assert (code, payload["ok"]) == (0, True), container.log
-    shape = onnx.load(container.workspace.model).graph.input[0].type.tensor_type.shape
+    payload, code = process.run("fixed.pt", **job)
+    assert (code, payload["ok"]) == (0, True), process.log
+    shape = onnx.load(process.workspace.model).graph.input[0].type.tensor_type.shape
     assert shape.dim[0].dim_value == 1
-    notes = prepare(order(**job), container.workspace)["notes"]
+    notes = prepare(order(**job), process.workspace)["notes"]
     assert "opened the batch dimension, fixed to 1 in the file" in notes
 
 
@@ -256,9 +302,9 @@ REFUSED_SCRIPTS: list[tuple[str, dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("name", "job", "words", "why"), REFUSED_SCRIPTS)
 def test_a_script_is_refused(
-    container: Container, name: str, job: dict[str, Any], words: str, why: str
+    process: Process, name: str, job: dict[str, Any], words: str, why: str
 ) -> None:
-    payload, code = container.run(name, format="TorchScript", **job)
+    payload, code = process.run(name, format="TorchScript", **job)
     assert words in payload["message"], (why, payload)
     assert code in (64, 65)
 
