@@ -46,11 +46,11 @@ class Container:
         self.folder = folder
         self.log = ""
         install_driver(self.workspace)
-        self.workspace.fetched.parent.mkdir(parents=True)
+        self.workspace.fetched.parent.mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str, **job: Any) -> tuple[dict[str, Any], int]:
         self.workspace.fetched.unlink(missing_ok=True)
-        self.workspace.fetched.symlink_to(self.folder / name)
+        self.workspace.fetched.hardlink_to(self.folder / name)
         return self._run(job)
 
     def _run(self, job: dict[str, Any]) -> tuple[dict[str, Any], int]:
