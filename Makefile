@@ -6,7 +6,7 @@ PY = PYTHONPATH=operator:. $(VENV)/bin/python
 # The quick ones first.
 SUITES = $(addprefix tests/,unit golden runtime chart cluster component e2e)
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check generate verify image bench cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test test-kubernetes docs check generate verify image bench cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -26,18 +26,33 @@ test: venv ## all tests but the measuring ones: unit, golden, component, cluster
 	@$(MAKE) --no-print-directory check
 	ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m pytest $(SUITES)
 
-check: venv ## format, lint, types, layers, generated files
+# Suites that need no node, so that another Kubernetes costs its build (minutes, once) and these.
+KUBERNETES_SUITES ?= cluster component chart
+test-kubernetes: venv ## cluster, component and chart on another Kubernetes: VERSION=v1.33.13
+	@[[ "$(VERSION)" =~ ^v1\.[0-9]+\.[0-9]+$$ ]] || { echo "say which: make test-kubernetes VERSION=v1.33.13"; exit 2; }
+	@devkit/cluster/install.sh
+	KT_KUBERNETES=$(VERSION) $(PY) -m pytest --record-support $(addprefix tests/,$(KUBERNETES_SUITES))
+	@$(PY) -m devkit.support
+
+docs: ## write the documentation site to build/site
+	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock
+	@said=$$(NO_COLOR=1 $(CACHE)/docs-venv/bin/mkdocs build --strict 2>&1) || { grep -v ^INFO <<<"$$said"; exit 1; }
+
+check: venv docs ## format, lint, types, layers, generated files
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy operator/resnet_operator operator/resnet_jobs operator/resnet_runtime devkit/deploy.py devkit/demo.py
 	cd operator && PYTHONPATH=. $(VENV)/bin/lint-imports --config ../pyproject.toml --no-cache
 	$(PY) -m resnet_operator.crdgen --check
+	$(PY) -m devkit.support --check
 
 generate: venv ## write the CRD, the chart's copy and the references in docs/
 	$(PY) -m resnet_operator.crdgen
+	$(PY) -m devkit.support
 
 verify: venv ## say whether the generated files are up to date
 	$(PY) -m resnet_operator.crdgen --check
+	$(PY) -m devkit.support --check
 
 image: ## build the images that have changed, and print where they lie
 	@devkit/images/build.sh

@@ -17,6 +17,7 @@ LOCKS = {
     "serving-cpu": ["serving-cpu"],
     "dev": ["", "jobs", "dev"],
     "tools": ["tools"],
+    "docs": ["docs"],
 }
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.record import note
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -123,12 +125,14 @@ def proxied(*, kubeconfig: Path, bin_dir: Path, embedded: bool) -> Iterator[ApiS
             line = proxy.stdout.readline()
             match = re.search(r"127\.0\.0\.1:(\d+)", line)
             assert match, f"kubectl proxy did not start: {line!r}"
-            yield ApiServer(
+            server = ApiServer(
                 kubeconfig=kubeconfig,
                 bin_dir=bin_dir,
                 proxy_port=int(match.group(1)),
                 embedded=embedded,
             )
+            note(kubernetes=server.request("GET", "/version").body["gitVersion"])
+            yield server
         finally:
             proxy.terminate()
 

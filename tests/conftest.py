@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from devkit.cluster.cluster import Cluster, build
+from tests import record
 from tests.apiserver import ROOT, ApiServer, fresh_namespace, proxied
 from tests.needs import (  # noqa: F401 - hooks
     pytest_make_collect_report,
@@ -24,6 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite tests/golden/cases/*/want"
     )
+    parser.addoption(
+        "--record-support", action="store_true", help="write what passed into docs/support.json"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--record-support"):
+        config.pluginmanager.register(record.Recorder(), "record-support")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import tritonclient.http as triton
 from PIL import Image
 from samples.predict import PRESETS, preprocess
 from tests.apiserver import ROOT, ApiServer, fresh_namespace
+from tests.record import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ MODEL = DIGITS / "digits-resnet.onnx"
 LABELS = DIGITS / "labels.txt"
 PICTURES = sorted((DIGITS / "pictures").glob("*.png"))
 API = "serving.resnet-operator.io/v1alpha1"
+# What the support matrix says of an artifact.
+SEEN = {"chip": "chip", "cann": "compiler"}
 # Triton answers within this of ONNX Runtime when the chip computes in FP16.
 FP16_TOLERANCE = 0.05
 
@@ -149,6 +152,8 @@ class Story:
             is_ready, lambda: f"{name} is not Ready: {self.ready_condition(name)}", seconds
         )
         status: dict[str, Any] = self.get("resnetservice", name)["status"]
+        artifact = status.get("artifact", {})
+        note(**{key: artifact[of] for key, of in SEEN.items() if of in artifact})
         return status
 
     def wait_reason(self, reason: str, name: str = "digits", seconds: float = 60) -> dict[str, Any]:

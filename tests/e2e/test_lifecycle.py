@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from tests.e2e.story import PICTURES, Story, digits_batch
+from tests.record import note
 
 
 def test_scale_suspend_and_back(story: Story) -> None:
@@ -31,6 +32,7 @@ def test_change_of_batching_rolls_and_does_not_convert(story: Story) -> None:
     story.put_sample()
     story.apply(story.service())
     before = story.wait_ready()
+    note(triton=story.client().get_server_metadata()["version"])
     batching = {"maxBatchSize": 4, "maxQueueDelayMicroseconds": 500}
     story.patch("resnetservice", "digits", {"spec": {"serving": {"batching": batching}}})
     after = story.wait_ready()

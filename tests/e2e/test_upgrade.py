@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster
+from devkit.images.targets import DEMO
 from tests.apiserver import ROOT, ApiServer, proxied
 from tests.clients import Load
 from tests.e2e import earlier
@@ -65,7 +66,7 @@ def story(release: earlier.Earlier) -> Iterator[Story]:
         pytest.skip("the embedded cluster needs root")
     subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resnet-operator"
-    images = [*deploy.build_images(), *release.images(cache / "images", *RELEASED)]
+    images = [*deploy.build_images((*DEMO, "amct")), *release.images(cache / "images", *RELEASED)]
     with (
         Cluster.start(mode="full", images=images, devices=DEVICES) as cluster,
         proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,

@@ -28,11 +28,11 @@ def fenced(page: Path) -> list[tuple[str, str]]:
     return [(kind, re.sub(r" +# .*$", "", text, flags=re.MULTILINE)) for kind, text in found]
 
 
-def codes(page: Path) -> list[str]:
-    """Return what stands in the first column of tables and is code: steps, fields, values."""
+def codes(page: Path, *, columns: int) -> list[str]:
+    """Return what stands in the first columns of tables and is code: steps, fields, values."""
     plain = BLOCK.sub("", page.read_text(encoding="utf-8"))
-    return [code for line in plain.splitlines() if line.startswith("| ")
-            for code in re.findall(r"`[^`]+`", line)]  # fmt: skip
+    rows = [line.split(" | ")[:columns] for line in plain.splitlines() if line.startswith("| ")]
+    return sorted(code for row in rows for code in re.findall(r"`[^`]+`", " ".join(row)))
 
 
 def short(path: Path) -> str:
@@ -55,7 +55,8 @@ def test_chinese_page_has_the_blocks_of_its_twin(page: Path) -> None:
 
 @pytest.mark.parametrize("page", TWINS, ids=short)
 def test_chinese_tables_name_the_same_code(page: Path) -> None:
-    assert sorted(codes(page)) == sorted(codes(TWINS[page]))
+    columns = 1 if page in README else 2  # the README's second column is prose
+    assert codes(page, columns=columns) == codes(TWINS[page], columns=columns)
 
 
 @pytest.mark.parametrize("page", TWINS, ids=short)
