@@ -11,7 +11,7 @@ from tests.apiserver import ROOT
 
 # Where the line says $lock: which files it is called with.
 CALLED_WITH = {
-    "devkit/venv.sh": ("requirements/dev.lock", "requirements/tools.lock"),
+    "devkit/venv.sh": tuple(f"requirements/{name}.lock" for name in ("dev", "docs", "tools")),
     "devkit/deviceplugin/venv.sh": ("devkit/deviceplugin/requirements.txt",),
 }
 WITH_VALUE = {"--only-binary", "--target", "-r", "--dest", "--platform"}
