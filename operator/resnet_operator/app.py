@@ -19,12 +19,13 @@ import kopf
 
 from resnet_operator import health, names
 from resnet_operator.cluster.connection import Connection
+from resnet_operator.cluster.holding import Holding
 from resnet_operator.cluster.lease import TIMES, Leadership, Times
 from resnet_operator.cluster.login import read_login
 from resnet_operator.cluster.stream import LIMITS, Limits
 from resnet_operator.errors import LoginFailed
 from resnet_operator.kube import Kube
-from resnet_operator.metrics import SERVICES, UNHEALTHY_CHIPS
+from resnet_operator.metrics import CONTESTED, SERVICES, UNHEALTHY_CHIPS
 from resnet_operator.observed import ServiceObject
 from resnet_operator.queue import WorkQueue
 from resnet_operator.reconcile import Reconciler
@@ -65,6 +66,7 @@ class App:
         self.watches.is_leading = False
         self._times = times
         self._leadership: Leadership | None = None
+        self._holding: Holding | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._workers: list[asyncio.Task[None]] = []
         self._runner: Any = None
@@ -121,8 +123,11 @@ class App:
 
     def _act(self, connection: Connection) -> None:
         """Decide and write from now on."""
+        kube = Kube(connection, may_write=self._is_holding)
+        self._holding = Holding(me=self.settings.installation, views=self.views, kube=kube)
         reconciler = Reconciler(
-            kube=Kube(connection, may_write=self._is_holding),
+            kube=kube,
+            holding=self._holding,
             views=self.views,
             settings=self.settings,
             clock=lambda: datetime.now(UTC),
@@ -179,6 +184,7 @@ class App:
 
     def _count(self) -> None:
         self.watches.sights.measure()
+        CONTESTED.set(self._holding.contested() if self._holding else 0)
         phases = Counter(
             view.status.get("phase") or "Pending" for view in self.views.services.all()
         )

@@ -26,6 +26,10 @@ UNHEALTHY_CHIPS = Gauge(
 LAST_EVENT_SECONDS = Gauge(
     "resnet_operator_last_event_timestamp_seconds", "Time of the last watch event."
 )
+CONTESTED = Gauge(
+    "resnet_operator_contested_namespaces",
+    "Namespaces that another installation of the operator looks after too.",
+)
 LEADING = Gauge("resnet_operator_leading", "1 for the operator that acts, 0 for one that waits.")
 WATCH_AGE_SECONDS = Gauge(
     "resnet_operator_watch_age_seconds",

@@ -33,7 +33,11 @@ RECORD = "artifact"
 REVISION_COMPONENT = "revision"
 RUNTIME_COMPONENT = "runtime"
 
+HOLDER = "holder"
+
 STORE_NAME = "resnet-store"
+# Names the installation that acts in a namespace.
+HOLDER_NAME = "resnet-operator"
 
 
 def canonical_json(value: Any) -> str:

@@ -388,6 +388,8 @@ class Observed:
     in_use: tuple[Named, ...] | None = None
     gate: GateObserved | None = None
     unwanted_jobs: tuple[JobObject, ...] = ()
+    # Another installation of the operator that looks after the namespace too, and stands back.
+    rival: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

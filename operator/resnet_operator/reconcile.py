@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
+from resnet_operator.cluster.holding import Holding
 from resnet_operator.errors import Gone, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
@@ -49,6 +50,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     # Whether other objects wait or are worked on.
     others_wait: Callable[[], bool] = lambda: False
+    # Which namespaces another installation looks after; None: there is no other one.
+    holding: Holding | None = None
     # How often in a row a reconcile has written something for an object that is not Ready.
     _unsettled: dict[Key, int] = field(default_factory=dict)
 
@@ -72,8 +75,10 @@ class Reconciler:
             if service is None or service.meta.deleting:
                 self._unsettled.pop(key, None)
                 return None  # owner references do the rest
+            if self.holding and not (step := await self.holding.turn(key[0])).acts:
+                return step.again
             now = self.clock()
-            observed = await observe(service, views=self.views, kube=self.kube, now=now)
+            observed = await self._observe(service, now)
             plan = make_plan(observed, settings=self.settings, now=now)
             problem = await executor.execute(plan.actions[: plan.urgent])
             if problem is None and plan.urgent and self.others_wait():
@@ -91,6 +96,11 @@ class Reconciler:
             await self._say(service, plan)
             return self._next_look(key, plan, acted=acted, problem=problem)
         return 1.0
+
+    async def _observe(self, service: ServiceObject, now: datetime) -> Observed:
+        observed = await observe(service, views=self.views, kube=self.kube, now=now)
+        rival = self.holding.rival(service.meta.namespace) if self.holding else ""
+        return replace(observed, rival=rival) if rival else observed
 
     def _next_look(
         self, key: Key, plan: Plan, *, acted: bool, problem: Problem | None

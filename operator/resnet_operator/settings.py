@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "plain"] = "json"
 
+    @property
+    def installation(self) -> str:
+        """Return the name by which other installations know this one; empty if it has none."""
+        return f"{self.lease_namespace}/{self.lease_name}" if self.lease_name else ""
+
 
 def by_longest_prefix(table: dict[str, str], chip: str) -> str | None:
     """Return the value whose key is the longest prefix of `chip`; key "" is the default."""

@@ -97,7 +97,7 @@ def _place(body: Body) -> tuple[str, Name]:
 
 def _index_service(view: ServiceObject) -> tuple[IndexKey, ...]:
     namespace = view.meta.namespace
-    keys: list[IndexKey] = [("uid", namespace, view.meta.uid)]
+    keys: list[IndexKey] = [("uid", namespace, view.meta.uid), ("namespace", namespace, "")]
     if view.resolved is not None:
         keys.append(("artifact", namespace, view.resolved.source_key))
         keys += [("claim", namespace, claim) for claim in view.claims]

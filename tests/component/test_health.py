@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # Dashboards and alerts are written with these names.
 METRICS = {
     "resnet_operator_api_requests_total",
+    "resnet_operator_contested_namespaces",
     "resnet_operator_last_event_timestamp_seconds",
+    "resnet_operator_leading",
     "resnet_operator_login_errors_total",
     "resnet_operator_queue_depth",
     "resnet_operator_reconcile_seconds_bucket",
@@ -25,6 +27,7 @@ METRICS = {
     "resnet_operator_reconcile_seconds_sum",
     "resnet_operator_reconciles_total",
     "resnet_operator_services",
+    "resnet_operator_unhealthy_chips",
     "resnet_operator_watch_age_seconds",
 }
 # Said once there is something to say.

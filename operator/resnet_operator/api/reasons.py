@@ -203,6 +203,11 @@ class Reason(StrEnum):
         "The cluster lacks a kind of object that the spec needs.",
         "Install the Gateway API's CRDs, or use serving.ingress; it is looked for once a minute.",
     )
+    TWO_OPERATORS = (
+        "TwoOperators",
+        "Two installations of the operator look after this namespace; the first one acts.",
+        "Uninstall one of them, or give each its own watchNamespaces.",
+    )
     REJECTED = (
         "Rejected",
         "The API server refused what the operator wants to write.",

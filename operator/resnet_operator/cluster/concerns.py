@@ -53,13 +53,15 @@ def _keys(change: Change[Any], views: Views) -> Iterable[Key]:
 
 
 def _all_of_namespace(namespace: str, views: Views) -> Iterable[Key]:
-    found = [view.meta for view in views.services.all()]
-    return [(meta.namespace, meta.name) for meta in found if meta.namespace == namespace]
+    found = views.services.some(("namespace", namespace, ""))
+    return [(view.meta.namespace, view.meta.name) for view in found]
 
 
 def _config_map_keys(change: Change[ConfigMapObject], views: Views) -> Iterable[Key]:
     meta, before, after = _meta(change), change.before, change.after
     component = meta.labels.get(names.COMPONENT)
+    if component == names.HOLDER:
+        return _all_of_namespace(meta.namespace, views)
     if component == names.RUNTIME_COMPONENT and after is None:
         runtime = meta.labels.get(names.RUNTIME, "")
         found = views.config_maps.some(("uses-runtime", meta.namespace, runtime))

@@ -23,6 +23,7 @@ CONDITIONS = (
     "ArtifactReady",
     "Available",
     "ChipsHealthy",
+    "Contested",
     "ModelReady",
     "Ready",
     "Reconciling",
@@ -31,6 +32,11 @@ CONDITIONS = (
     "Validated",
 )
 
+
+TWO_OPERATORS = (
+    'installation "{}" looks after this namespace too and stands back; '
+    "uninstall one of the two, or change its watchNamespaces"
+)
 
 # What is told only when all pods serve.
 BEYOND_THE_PODS = {Reason.KIND_MISSING, Reason.ROUTE_REFUSED}
@@ -99,6 +105,8 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
         said["Validated"] = _validated(situation.gate)
     if chips := chips_condition(situation.observed.pods):
         said["ChipsHealthy"] = chips
+    if rival := situation.observed.rival:
+        said["Contested"] = "True", Reason.TWO_OPERATORS, TWO_OPERATORS.format(rival)
     if situation.target and situation.wanted and not situation.held:
         said["Scheduled"] = _scheduled(situation)
         said["ModelReady"] = _model_ready(situation)
