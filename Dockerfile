@@ -32,8 +32,9 @@ FROM ${PYTHON_IMAGE} AS jobs-libraries
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 COPY requirements/jobs.lock /tmp/
-# The test data of onnx and numpy is a third of their size.
-RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+# The test data of onnx and numpy is a third of their size. SOURCE_DATE_EPOCH makes pip write
+# bytecode that names its source by hash and not by time, so that layers can be built twice.
+RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       --target /opt/libraries \
       -r /tmp/jobs.lock \
  && rm -rf /opt/libraries/onnx/backend/test \
@@ -65,7 +66,7 @@ ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving.lock /opt/resnet-operator/
 # CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
-RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       -r /opt/resnet-operator/serving.lock \
  && find "$(python3 -c 'import numpy; print(numpy.__path__[0])')" -type d -name tests -prune \
       -exec rm -rf {} + \
@@ -80,7 +81,7 @@ ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving-cpu.lock /opt/resnet-operator/
-RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       -r /opt/resnet-operator/serving-cpu.lock
 ARG VERSION=0.0.0
 LABEL org.opencontainers.image.title="resnet-serving-cpu" \

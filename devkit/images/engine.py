@@ -6,6 +6,7 @@ overlay file system where there is one, because vfs copies the whole root for ea
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,14 @@ class Buildah:
         options += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--volume={path}:{inside}:ro" for path, inside in volumes.items()]
         self._buildah("build", *options, f"--file={dockerfile}", f"--tag={reference}", context)
+
+    def pull(self, reference: str) -> None:
+        self._buildah("pull", "--quiet", f"docker://{reference}")
+
+    def layers(self, reference: str) -> list[str]:
+        """The uncompressed digests of an image's layers, lowest first."""
+        described = json.loads(self._buildah("inspect", "--type=image", reference))
+        return [str(layer) for layer in described["OCIv1"]["rootfs"]["diff_ids"]]
 
     def save(self, reference: str, path: Path, name: str) -> None:
         """Write a docker-archive; `name` is what a cluster will know the image by."""

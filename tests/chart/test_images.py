@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from devkit.release.chart import images_in
 from tests.chart.conftest import CHART, Chart, Manifest, only
 from tests.chart.image_cases import MIRROR, MIRRORED, D
 
@@ -19,25 +20,6 @@ NAMED: Manifest = {"amct": "amct", "export": "resnet-export"}
 def environment(documents: list[Manifest]) -> dict[str, str]:
     [container] = only(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
     return {variable["name"]: variable["value"] for variable in container["env"]}
-
-
-def images_in(value: object, *, key: str = "") -> list[str]:
-    """Return each image in rendered manifests, those within the operator's settings included."""
-    if isinstance(value, dict):
-        if str(value.get("name", "")).startswith("RESNET_"):
-            return _of_setting(str(value["name"]), str(value["value"]))
-        return [image for name, part in value.items() for image in images_in(part, key=name)]
-    if isinstance(value, list):
-        return [image for part in value for image in images_in(part)]
-    return [value] if key == "image" and isinstance(value, str) else []
-
-
-def _of_setting(name: str, value: str) -> list[str]:
-    if name.endswith("_IMAGES"):
-        return list(json.loads(value).values())
-    if name == "RESNET_STORE":
-        return [json.loads(value)["image"]]
-    return [value] if name.endswith("_IMAGE") and value else []
 
 
 def of(images: Manifest, rendered: Chart, **values: Any) -> list[str]:

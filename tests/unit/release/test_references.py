@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from devkit.release.references import mirrored
+from devkit.release.pusher.references import mirrored
 from tests.chart.image_cases import MIRRORED
 
 
