@@ -124,19 +124,19 @@ def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, An
         result = prepare(spec, workspace)
         note_known(spec, workspace)
         return result
-    from resnet_jobs.store import open_store
+    from resnet_jobs.open_store import open_store
 
     if command == "evaluate":
         from resnet_jobs.evaluate import evaluate
 
         place = Place.from_environment(os.environ)
-        store = open_store(spec.store)
+        store = open_store(spec.store, os.environ, believes=False)
         return evaluate(spec, workspace, place, store=store, clock=SYSTEM_CLOCK)
     from resnet_jobs.publish import publish
     from resnet_jobs.sweep import parse_keep
 
     keep = parse_keep(os.environ.get("RESNET_KEEP"))
-    return publish(spec, workspace, store=open_store(spec.store), keep=keep)
+    return publish(spec, workspace, store=open_store(spec.store, os.environ), keep=keep)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,23 +1,27 @@
-"""What a bucket has of the model at hand, written down for the driver. Called after `prepare`.
+"""What the store has of the model at hand, written down for the driver. Called after `prepare`.
 
-The driver runs in a foreign image and must not see the bucket's credentials, and only it knows the
-compiler's version, a part of the content key. So `publish` notes in the bucket which content keys
-came of the same inputs (`inputs/<digest of the inputs>.<contentKey>`), and `prepare` looks those
-up. For the other kinds of store the driver asks by itself.
+The driver runs in a foreign image and must see neither the store's login nor its key, and only it
+knows the compiler's version, a part of the content key. So `publish` notes in the store which
+content keys came of the same inputs (`inputs/<digest of the inputs>.<contentKey>`), and `prepare`
+looks those up. Stores of version 0.1.0 have such notes in buckets alone; there an artifact that the
+operator vouches for is recognised by the compiler that its manifest names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 from typing import TYPE_CHECKING, Any
 
+from resnet_jobs.driver.outcome import content_key, host_part
 from resnet_jobs.progress import say
-from resnet_jobs.store import INPUTS, Store, open_store
+from resnet_jobs.store import INPUTS, Store, is_digest
 from resnet_jobs.workspace import read_json, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from resnet_jobs.spec import JobSpec
     from resnet_jobs.workspace import Workspace
@@ -26,31 +30,49 @@ NAME = "known.json"
 
 
 def note_known(spec: JobSpec, workspace: Workspace) -> None:
-    """Leaves conf/known.json where a driver follows that cannot ask the store by itself."""
-    if spec.store.type == "S3" and spec.is_compiled and not spec.validation_key:
+    """Leaves conf/known.json where a driver follows that may find its work done."""
+    if spec.is_compiled and not spec.validation_key:
+        from resnet_jobs.open_store import open_store
+
         content = read_json(workspace.prepared)["contentInputs"]
-        write_known(workspace, content, store=open_store(spec.store))
+        store = open_store(spec.store, os.environ)
+        host = host_part(spec.host_architecture, platform.machine())
+        write_known(workspace, content, store=store, host=host)
 
 
-def write_known(workspace: Workspace, content: Mapping[str, Any], *, store: Store) -> None:
+def write_known(
+    workspace: Workspace,
+    content: Mapping[str, Any],
+    *,
+    store: Store,
+    host: Mapping[str, str] | None = None,
+) -> None:
     """Only whole artifacts are listed: each one's blob is read and compared."""
     prefix = f"{inputs_digest(content)}."
-    keys = [
+    keys = {
         entry.name.removeprefix(prefix)
         for entry in store.entries(INPUTS)
-        if entry.name.startswith(prefix)
-    ]
-    found = {key: manifest for key in keys if (manifest := store.find(key))}
+        if entry.name.startswith(prefix) and is_digest(entry.name.removeprefix(prefix))
+    }
+    keys.update(_vouched(store, {**content, **(host or {})}))
+    found = {key: manifest for key in sorted(keys) if (manifest := store.find(key))}
     if found:
         say(f"the store has {len(found)} artifact(s) of the same model and options")
-    known = {key: manifest.document for key, manifest in found.items()}
+    known = {key: dict(manifest.document) for key, manifest in found.items()}
     write_json(workspace.conf / NAME, known)
 
 
+def _vouched(store: Store, content: Mapping[str, Any]) -> Iterator[str]:
+    for key in store.seal.vouched if store.seal else ():
+        manifest = store.named(key)
+        compiler = manifest.document.get("compiler") if manifest else None
+        if isinstance(compiler, str) and content_key(dict(content), compiler) == key:
+            yield key
+
+
 def index(content: Mapping[str, Any], content_key: str, *, store: Store) -> None:
-    """Notes that this key came of these inputs, for stores that cannot be asked by the driver."""
-    if store.indexes_inputs:
-        store.write(f"{INPUTS}/{inputs_digest(content)}.{content_key}", b"")
+    """Notes that this key came of these inputs."""
+    store.write(f"{INPUTS}/{inputs_digest(content)}.{content_key}", b"")
 
 
 def inputs_digest(content: Mapping[str, Any]) -> str:

@@ -260,6 +260,8 @@ def _write_plans(
     }
     if quantization:
         content["quantization"] = quantization.content
+    if spec.own_means:
+        content["means"] = dict(spec.own_means)
     if spec.format != "ONNX":
         content["format"] = spec.format
     write_json(workspace.prepared, {**result, "contentInputs": content})

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import platform
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.driver.outcome import content_key
+from resnet_jobs.driver.outcome import content_key, host_part
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import digest_file
+from resnet_jobs.known import NAME as KNOWN
 from resnet_jobs.known import index
 from resnet_jobs.left_files import is_regular
 from resnet_jobs.progress import say
-from resnet_jobs.store import Manifest, Store, blob_path, from_document
+from resnet_jobs.store import Manifest, Store, blob_path, from_document, parse_manifest
 from resnet_jobs.sweep import Keep, tidy
 from resnet_jobs.torch_model import file_name
 from resnet_jobs.workspace import read_json
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from resnet_jobs.workspace import Workspace
 
 NO_COMPILER = "none"
+VERSION = re.compile(r"[\x20-\x7e]{1,200}")
+ARCHITECTURES = ("x86_64", "aarch64")
 CONTRACT = ("opset", "inputs", "outputs", "batchSizes")  # an OM tells no opset
 
 
@@ -64,21 +70,64 @@ def _tolerated() -> Iterator[None]:
 def _publish(
     spec: JobSpec, workspace: Workspace, prepared: Mapping[str, Any], *, store: Store
 ) -> dict[str, Any]:
+    content = prepared["contentInputs"]
     build: dict[str, Any]
     if not spec.is_compiled:
         # Served as it came: nothing compiles it here. Of an OM the driver has read the contract.
         told = read_json(workspace.convert_result) if spec.format == "OM" else prepared
-        key = content_key(prepared["contentInputs"], NO_COMPILER)
-        build = {"compiler": NO_COMPILER, "argv": [], "arch": told.get("arch"), "contentKey": key}
         source, file = _as_it_came(spec, workspace)
-        build |= {"file": file, "origin": "Copied"}
-        return _store(source, build, told, store=store, chip=spec.chip)
-    build = read_json(workspace.convert_result)
-    if build["hit"]:
-        return _reuse(from_document(build["manifest"]), store=store)
+        build = {
+            "contentKey": content_key(content, NO_COMPILER),
+            "compiler": NO_COMPILER,
+            "argv": [],
+            "arch": architecture(told.get("arch")),
+            "file": file,
+            "origin": "Copied",
+        }
+        return _store(source, build, told, content, store=store, chip=spec.chip)
+    told = read_json(workspace.convert_result)
     compiled = workspace.compiled_model
-    build |= {"file": compiled.name, "origin": "Converted"}
-    return _store(compiled, build, prepared, store=store, chip=spec.chip)
+    build = {
+        "contentKey": compiled_key(spec, workspace, content, told),
+        "compiler": version(told.get("compiler")),
+        "argv": read_json(workspace.convert_plan)["argv"],
+        "arch": architecture(told.get("arch")),
+        "file": compiled.name,
+        "origin": "Converted",
+    }
+    if told.get("hit") is True:
+        return _reuse(build["contentKey"], workspace, store=store)
+    return _store(compiled, build, prepared, content, store=store, chip=spec.chip)
+
+
+def compiled_key(
+    spec: JobSpec, workspace: Workspace, content: Mapping[str, Any], told: Mapping[str, Any]
+) -> str:
+    """The content key, from what `prepare` found out; the driver says no more than versions.
+
+    An image of the object's own is a part of `content`: whatever version it claims, its artifacts
+    have keys of their own.
+    """
+    inputs = dict(content)
+    if spec.quantization:
+        tool = read_json(workspace.scratch / "quant" / "quantize.json").get("tool")
+        inputs["quantizer"] = version(tool)
+    inputs |= host_part(spec.host_architecture, platform.machine())
+    return content_key(inputs, version(told.get("compiler")))
+
+
+def version(value: object) -> str:
+    if isinstance(value, str) and VERSION.fullmatch(value):
+        return value
+    raise JobError(
+        Reason.CONVERSION_FAILED,
+        "the conversion image does not say which version of its tools it has in 1 to 200 printable "
+        "characters: use a CANN toolkit image",
+    )
+
+
+def architecture(value: object) -> str | None:
+    return value if isinstance(value, str) and value in ARCHITECTURES else None
 
 
 def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
@@ -92,25 +141,27 @@ def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
     return workspace.model, workspace.model.name
 
 
-def _reuse(found: Manifest, *, store: Store) -> dict[str, Any]:
-    """Takes what the driver has found. A sweep may have taken the manifest since, not the blob."""
+def _reuse(key: str, workspace: Workspace, *, store: Store) -> dict[str, Any]:
+    """Takes what `prepare` has found. A sweep may have taken the manifest since, not the blob."""
+    found = parse_manifest(json.dumps(read_json(workspace.conf / KNOWN).get(key)).encode(), key)
     with _tolerated():
-        store.touch(found.content_key)  # before the look: what is used from now on is kept
-    there = store.named(found.content_key)
-    if there is None:
-        if store.size(blob_path(found.sha256)) != found.size:
-            raise JobError(
-                Reason.RESULT_LOST,
-                "the store has lost the artifact since it was found: the Job has to run again",
-            )
-        there = store.commit(found)
-    return _result(there, origin="Reused")
+        store.touch(key)  # before the look: what is used from now on is kept
+    there = store.named(key)
+    if there is not None:
+        return _result(store.confirm(there), origin="Reused")
+    if found is None or store.size(blob_path(found.sha256)) != found.size:
+        raise JobError(
+            Reason.RESULT_LOST,
+            "the store has lost the artifact since it was found: the Job has to run again",
+        )
+    return _result(store.commit(found), origin="Reused")
 
 
 def _store(
     artifact: Path,
     build: Mapping[str, Any],
     prepared: Mapping[str, Any],
+    content: Mapping[str, Any],
     *,
     store: Store,
     chip: str,
@@ -119,7 +170,7 @@ def _store(
     there = store.find(key)
     if there is not None:
         say("the store has this artifact already")
-        return _result(there, origin="Reused")
+        return _result(store.confirm(there), origin="Reused")
     if not is_regular(artifact):
         raise JobError(
             Reason.RESULT_LOST,
@@ -133,6 +184,7 @@ def _store(
             "sizeBytes": digest.size,
             "file": build["file"],
             "chip": chip,
+            "model": content["model"],
             "compiler": build["compiler"],
             "argv": build["argv"],
             "arch": build["arch"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,8 @@ class JobSpec:
     validation_key: str | None
     served: ServedModel | None
     runtime: str | None = None  # only one that is served without a conversion
+    # What the object brings itself and what decides the artifact: a part of the content key.
+    own_means: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_cpu(self) -> bool:
@@ -149,6 +151,7 @@ def parse_job(text: str | None) -> JobSpec:
         ),
         served=parse_served(Fields(job, "RESNET_JOB").child("model")),
         runtime=Fields(job, "spec.serving").choice("runtime", RUNTIMES),
+        own_means=_own_means(job.get("ownMeans")),
     )
     _check_format(spec)
     return spec
@@ -246,6 +249,13 @@ def _seconds(value: object) -> int:
     if not isinstance(value, int) or not is_positive(value):
         raise invalid("spec.conversion.timeoutSeconds must be a positive whole number")
     return value
+
+
+def _own_means(value: object) -> Mapping[str, str]:
+    means = value if isinstance(value, dict) else {}
+    if value is not None and not (means and all(isinstance(v, str) for v in means.values())):
+        raise invalid("RESNET_JOB's ownMeans must map what it is to its name: the operator sets it")
+    return MappingProxyType(means)
 
 
 def _store(value: object) -> StoreSpec:

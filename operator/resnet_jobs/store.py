@@ -3,10 +3,11 @@
 Layout: `blobs/sha256/<hex>` (the file), `artifacts/<contentKey>.json` (the manifest, committed
 last; the first commit wins), `used/<contentKey>` (empty; its time is that of the last use),
 `unused/<hex>` (empty; since when no manifest names that blob), `results/<key>.json` (measured
-results), `inputs/<digest>/<contentKey>` (S3 only, see `known`), `uploads/<random>` (temporary).
+results), `inputs/<digest>.<contentKey>` (see `known`), `uploads/<random>` (temporary).
 
 A blob without a manifest does not exist, and neither does a manifest whose blob is gone or has
-another digest: that artifact is made again and repaired. `sweep` removes what nobody uses.
+another digest, or which no Job of this namespace has signed (`store_key`): that artifact is made
+again and replaced. `sweep` removes what nobody uses.
 """
 
 from __future__ import annotations
@@ -14,22 +15,21 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.artifact_name import FILE_NAMES
-from resnet_jobs.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest
 from resnet_jobs.progress import say
+from resnet_jobs.store_key import MAC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from resnet_jobs.spec import StoreSpec
+    from resnet_jobs.store_key import Seal
 
-STORE_WAIT_SECONDS = 120.0
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MANIFESTS, BLOBS, USED, UNUSED = "artifacts", "blobs/sha256", "used", "unused"
 UPLOADS, RESULTS, INPUTS = "uploads", "results", "inputs"
@@ -37,16 +37,14 @@ UPLOADS, RESULTS, INPUTS = "uploads", "results", "inputs"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the store says about one artifact; `document` is the whole of it."""
+    """What the store says about one artifact; `document` is the whole of it but for the MAC."""
 
     content_key: str
     sha256: str
     size: int
     file: str
     document: Mapping[str, Any]
-
-    def encoded(self) -> bytes:
-        return json.dumps(self.document, indent=1).encode()
+    mac: object = field(default=None, compare=False)
 
     @property
     def digest(self) -> Digest:
@@ -64,7 +62,7 @@ class Entry:
 class Store(ABC):
     """What every kind promises. Failures are `JobError`: StoreUnavailable, StoreFull."""
 
-    indexes_inputs = False  # whether the driver cannot ask by itself: see `known`
+    seal: Seal | None = None  # without it no manifest counts, and none can be written
 
     def find(self, content_key: str) -> Manifest | None:
         """The manifest of a whole artifact; its blob is read and compared."""
@@ -77,12 +75,15 @@ class Store(ABC):
         return manifest
 
     def named(self, content_key: str) -> Manifest | None:
-        """The manifest of an artifact whose blob has the right size."""
+        """The manifest of an artifact whose blob has the right size, if it may be believed."""
         data = self.read(manifest_path(content_key))
         manifest = None if data is None else parse_manifest(data, content_key)
-        if manifest is None or self.size(blob_path(manifest.sha256)) != manifest.size:
+        if manifest is None or self.seal is None:
             return None
-        return manifest
+        if not self.seal.holds(manifest.document, manifest.mac):
+            say(f"nobody vouches for the manifest of {content_key[:12]}: it does not count")
+            return None
+        return manifest if self.size(blob_path(manifest.sha256)) == manifest.size else None
 
     def put_blob(self, path: Path, digest: Digest) -> None:
         """Uploads a file under its digest; a damaged copy of it is replaced."""
@@ -97,12 +98,15 @@ class Store(ABC):
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Publishes; the answer is the manifest that holds, which may be someone else's."""
-        key, data = manifest.content_key, manifest.encoded()
+        if self.seal is None:
+            raise JobError(Reason.STORE_UNAVAILABLE, "without the store's key nothing is published")
+        key, signed = manifest.content_key, self.seal.sign(manifest.document)
+        data = json.dumps(signed, indent=1).encode()
         if not self.write(manifest_path(key), data, overwrite=False):
             winner = self.find(key)
-            if winner is not None:
+            if winner is not None and self.seal.is_signed(winner.document, winner.mac):
                 return winner
-            say("the manifest there has no whole blob; replacing it")
+            say("the manifest there does not count; replacing it")
             self.write(manifest_path(key), data)
         kept = self.named(key)
         if kept is None:
@@ -110,6 +114,11 @@ class Store(ABC):
                 Reason.STORE_UNAVAILABLE, "the store lost the artifact right after it was stored"
             )
         return kept
+
+    def confirm(self, there: Manifest) -> Manifest:
+        """Signs what was found and is only vouched for; the answer is what holds."""
+        is_signed = self.seal is not None and self.seal.is_signed(there.document, there.mac)
+        return there if is_signed else self.commit(there)
 
     def touch(self, content_key: str) -> None:
         """Notes that the artifact was used now."""
@@ -152,23 +161,6 @@ class Store(ABC):
         """Deletes a file; one that is not there is as good."""
 
 
-def open_store(spec: StoreSpec, *, clock: Clock = SYSTEM_CLOCK) -> Store:
-    """The store the operator named."""
-    if spec.type == "SharedClaim":
-        from pathlib import Path
-
-        from resnet_jobs.store_shared import SharedClaimStore
-
-        return SharedClaimStore(Path(spec.location))
-    if spec.type == "S3":
-        from resnet_jobs.store_s3 import S3Store
-
-        return S3Store(spec, wait_seconds=STORE_WAIT_SECONDS, clock=clock)
-    from resnet_jobs.store_server import ServerStore
-
-    return ServerStore(spec.location, wait_seconds=STORE_WAIT_SECONDS, clock=clock)
-
-
 def is_digest(name: str) -> bool:
     """Whether a name in the store can be one of ours: content keys and blobs are digests."""
     return DIGEST.fullmatch(name) is not None
@@ -188,12 +180,12 @@ def parse_manifest(data: bytes, content_key: str) -> Manifest | None:
         document = json.loads(data)
         if document["contentKey"] != content_key:
             return None
-        return from_document(document)
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return from_document({k: v for k, v in document.items() if k != MAC}, document.get(MAC))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
-def from_document(document: Mapping[str, Any]) -> Manifest:
+def from_document(document: Mapping[str, Any], mac: object = None) -> Manifest:
     """Raises ValueError, TypeError or KeyError for what no Job of ours has written."""
     key, sha256 = document["contentKey"], document["sha256"]
     size, file = document["sizeBytes"], document["file"]
@@ -203,4 +195,6 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
         raise ValueError("sizeBytes is not a number of bytes")
     if file not in FILE_NAMES:
         raise ValueError("file is not a name of an artifact")
-    return Manifest(content_key=key, sha256=sha256, size=size, file=file, document=document)
+    return Manifest(
+        content_key=key, sha256=sha256, size=size, file=file, document=document, mac=mac
+    )

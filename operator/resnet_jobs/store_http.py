@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 from abc import abstractmethod
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, TypeVar
 
 import urllib3
@@ -23,7 +24,7 @@ from resnet_jobs.transfer import UnreachableError, explained
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class HttpStore(Store):
     """`wait_seconds` covers a server that is starting or being rescheduled."""
 
     retried_status: tuple[int, ...] = RETRIED_STATUS
+    headers: Mapping[str, str] = MappingProxyType({})  # of every request
 
     def __init__(
         self,
@@ -123,7 +125,8 @@ class HttpStore(Store):
         streamed: bool = False,
     ) -> T:
         """One request, repeated with back-off while the server cannot be reached."""
-        sent = {"User-Agent": "resnet-operator", "Accept-Encoding": "identity", **(headers or {})}
+        sent = {"User-Agent": "resnet-operator", "Accept-Encoding": "identity"}
+        sent |= {**self.headers, **(headers or {})}
         if size is not None:
             sent["Content-Length"] = str(size)
 

@@ -56,7 +56,6 @@ ONLY_NEW = {"If-None-Match": "*"}
 class S3Store(HttpStore):
     """The part of a bucket that belongs to one namespace."""
 
-    indexes_inputs = True
     # 409: another write of the same name is under way. 500: "InternalError, please try again".
     retried_status = (*RETRIED_STATUS, 409, 500)
 

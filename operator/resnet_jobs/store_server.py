@@ -15,6 +15,8 @@ import secrets
 from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING
 
+import urllib3
+
 from resnet_jobs.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.progress import Progress, size_text
@@ -28,6 +30,7 @@ from resnet_jobs.store_http import (
     counted,
     new_pool,
 )
+from resnet_jobs.store_key import USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +57,17 @@ class ServerStore(HttpStore):
     """The store server of one namespace."""
 
     def __init__(
-        self, url: str, *, wait_seconds: float, clock: Clock = SYSTEM_CLOCK, pool_size: int = 1
+        self,
+        url: str,
+        *,
+        wait_seconds: float,
+        clock: Clock = SYSTEM_CLOCK,
+        pool_size: int = 1,
+        password: str = "",
     ) -> None:
         super().__init__(wait_seconds=wait_seconds, clock=clock, pool=new_pool(size=pool_size))
+        if password:
+            self.headers = urllib3.make_headers(basic_auth=f"{USER}:{password}")
         self._url = url.rstrip("/")
 
     def address(self, _method: str, place: str) -> str:
@@ -88,6 +99,12 @@ class ServerStore(HttpStore):
         self.expect(response, "DELETE", *STORED, 404)
 
     def refused(self, method: str, response: Response) -> JobError:
+        if response.status == 401:
+            return JobError(
+                Reason.STORE_UNAVAILABLE,
+                f"the store {self._url} refuses the login in the Secret resnet-store: delete the "
+                "store's pod, which then reads the Secret again",
+            )
         return self._broken(method, response.status)
 
     def unreachable(self, what: str) -> JobError:
@@ -100,6 +117,8 @@ class ServerStore(HttpStore):
     def _put(self, body: Callable[[], IO[bytes]], size: int) -> str:
         upload = f"{UPLOADS}/{secrets.token_hex(16)}"
         response = self.send("PUT", upload, body=body, size=size)
+        if response.status == 401:
+            raise self.refused("PUT", response)
         if response.status not in STORED:
             raise self._failed_put(response.status, size)
         return upload

@@ -150,13 +150,11 @@ def _named_by(store: Store, key: str) -> set[str]:
 
 
 def _sweep_index(store: Store, keys: Collection[str], *, now: float) -> None:
-    if store.indexes_inputs:
-        for entry in store.entries(INPUTS):
-            first, _, key = entry.name.partition(".")
-            if not (is_digest(first) and is_digest(key)):
-                continue
-            if key not in keys and now - entry.modified > DAY:
-                store.remove(f"{INPUTS}/{entry.name}")
+    for entry in store.entries(INPUTS):
+        first, _, key = entry.name.partition(".")
+        is_ours = is_digest(first) and is_digest(key)
+        if is_ours and key not in keys and now - entry.modified > DAY:
+            store.remove(f"{INPUTS}/{entry.name}")
 
 
 def _sweep_blobs(store: Store, keep: Keep, named: set[str], *, now: float, margin: float) -> None:

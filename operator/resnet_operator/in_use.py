@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from resnet_operator.artifact import ARTIFACT_KEY
 
@@ -16,6 +17,9 @@ from resnet_operator.artifact import ARTIFACT_KEY
 MOST = 4000
 # What resnet_jobs.sweep compares. A chance match of two digests only keeps more.
 DIGITS = 12
+DIGEST = re.compile(r"[0-9a-f]{64}")
+# Whole digests, in a variable of every Job: of the others, what has no signature is made again.
+MOST_VOUCHED = 200
 # In the pod template of a revision, as canonical JSON: the argument of `download` and `verify`.
 IN_TEMPLATE = re.compile(r'"--sha256","([0-9a-f]{64})"')
 
@@ -40,6 +44,20 @@ def named_by(data: Mapping[str, str]) -> Named:
         if found := IN_TEMPLATE.search(text):
             return Named(sha256=found[1])
     return NOTHING
+
+
+def vouched(statuses: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return digests by content key of what some `status` says is served: only we write those.
+
+    Manifests of version 0.1.0 have no signature; a Job believes these nevertheless.
+    """
+    found: dict[str, str] = {}
+    for status in statuses:
+        said = status.get("artifact") or {}
+        key, sha256 = str(said.get("contentKey")), str(said.get("sha256"))
+        if DIGEST.fullmatch(key) and DIGEST.fullmatch(sha256):
+            found[key] = sha256
+    return dict(sorted(found.items())[:MOST_VOUCHED])
 
 
 def keep_list(named: Iterable[Named] | None, *, days: float | None) -> str | None:

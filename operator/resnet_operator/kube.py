@@ -35,6 +35,7 @@ PLURALS: Mapping[str, str] = {
     "PersistentVolumeClaim": "persistentvolumeclaims",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "ResNetService": "resnetservices",
+    "Secret": "secrets",
     "Service": "services",
 }
 

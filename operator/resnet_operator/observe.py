@@ -6,7 +6,7 @@ Reads indexes only, but for two rare things that are not watched: a ConfigMap th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.class_labels import LabelsError, Source, labels_of
 from resnet_operator.cluster.store import HasMeta
 from resnet_operator.errors import KubeError
-from resnet_operator.in_use import Named
+from resnet_operator.in_use import Named, vouched
 from resnet_operator.kube import Kube
 from resnet_operator.observed import (
     ConfigMapObject,
@@ -53,6 +53,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     pods = views.pods.some(("instance", namespace, meta.name))
     labels, labels_problem = await _labels(service, kube)
     converting = record is None or not record.immutable
+    starting = converting and all(job.finished for job in jobs)
     revisions = views.config_maps.some(("revision", namespace, meta.name))
     owned = views.config_maps.some(("owner", namespace, meta.uid))
     return Observed(
@@ -78,7 +79,8 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         if converting
         else None,
         complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
-        in_use=_in_use(views, namespace) if converting and all(j.finished for j in jobs) else None,
+        in_use=_in_use(views, namespace) if starting else None,
+        vouched=vouched(_statuses(views, namespace)) if starting else {},
         gate=await _gate(service, resolved, record, views, kube, now=now),
         unwanted_jobs=_unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
@@ -179,6 +181,10 @@ def _wanted_validations(views: Views, namespace: str, key: str) -> set[str]:
         wanted_validation(user, artifact) for user in users if user and not user.meta.deleting
     )
     return {validation[:8] for validation in wanted if validation}
+
+
+def _statuses(views: Views, namespace: str) -> Iterator[Mapping[str, Any]]:
+    return (view.status for view in views.services.some(("namespace", namespace, "")))
 
 
 def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:

@@ -386,6 +386,8 @@ class Observed:
     complaints: tuple[str, ...] = ()
     # What the namespace uses of its store; read only when a Job may be made, else None.
     in_use: tuple[Named, ...] | None = None
+    # What a status in the namespace names, of artifacts by their content key: only we write it.
+    vouched: Mapping[str, str] = field(default_factory=dict)
     gate: GateObserved | None = None
     unwanted_jobs: tuple[JobObject, ...] = ()
     # Another installation of the operator that looks after the namespace too, and stands back.

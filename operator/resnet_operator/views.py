@@ -49,6 +49,8 @@ class Views:
             "PersistentVolumeClaim": self.claims,
             **{kind: Store(NetworkServiceObject.from_body) for kind in NETWORK_KINDS},
         }
+        # Where the store's Secret was made or found since this process began: it cannot be seen.
+        self.namespaces_with_secret: set[str] = set()
         # Kinds that the cluster does not have, as the last try to list them has shown.
         self.absent_kinds: frozenset[str] = frozenset()
         self._held: dict[tuple[str, Name], list[Callable[[], None]]] = {}

@@ -87,7 +87,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $references | toJson -}}
 {{- end -}}
 
-{{- /* rules: what the operator does, and nothing else. No secrets, no nodes, no exec, no logs. */ -}}
+{{- /* rules: what the operator does, and nothing else. No nodes, no exec, no logs; of Secrets it may
+make one for each namespace, the store's, and read none. */ -}}
 {{- define "resnet-operator.rules" -}}
 - apiGroups: [serving.resnet-operator.io]
   resources: [resnetservices]
@@ -104,6 +105,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [list, watch, create]

@@ -21,12 +21,11 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
     __import__(__package__)
 
 from .message import DriverError, log, run_container
-from .outcome import content_key, explain
-from .store import find_in_store
+from .outcome import content_key, explain, host_part
+from .store import find_known
 from .tool import atc_environment, compiler_version, run_tool
 
 HOST_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
-USUAL_CPU = "x86_64"
 
 
 def collect_model(folder: str) -> tuple[bool, str | None]:
@@ -57,11 +56,11 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
     quantizer = _quantizer(os.path.join(scratch, "quant", "quantize.json"))
     if quantizer:
         inputs["quantizer"] = quantizer
-    inputs.update(_host(job.get("hostArchitecture"), platform.machine()))
+    inputs.update(host_part(job.get("hostArchitecture"), platform.machine()))
     key = content_key(inputs, compiler)
     log("{}; content key {}".format(compiler, key))
 
-    manifest = find_in_store(job["store"], key)
+    manifest = find_known(scratch, key)
     arch = manifest.get("arch") if manifest else None
     if manifest:
         log("the store has this artifact already: nothing to convert")
@@ -79,7 +78,7 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
         "argv": argv,
     }
     with open(os.path.join(out, "convert.json"), "w", encoding="utf-8") as file:
-        json.dump(dict(result, manifest=manifest), file)
+        json.dump(result, file)
     return result
 
 
@@ -90,15 +89,6 @@ def _quantizer(path: str) -> str | None:
             return str(json.load(file)["tool"])
     except FileNotFoundError:
         return None
-
-
-def _host(wanted: str | None, machine: str) -> dict[str, str]:
-    """The part of the key for host code that nobody chose: ATC makes it for the node it runs on.
-
-    What was chosen is in the options already. The usual architecture stays unnamed, so that its
-    keys do not change.
-    """
-    return {} if wanted or machine == USUAL_CPU else {"host": machine}
 
 
 def _check_architecture(arch: str | None, wanted: str | None) -> None:

@@ -14,12 +14,23 @@ from .codes import ADVICE, INNER_ERRORS, can_retry
 from .message import DriverError, clip
 from .tool import Run
 
+USUAL_CPU = "x86_64"
+
 
 def content_key(inputs: dict[str, Any], compiler: str) -> str:
     """The artifact's name in the store: equal inputs and an equal compiler give an equal file."""
     whole = dict(inputs, compiler=compiler)
     canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def host_part(wanted: str | None, machine: str) -> dict[str, str]:
+    """The part of the key for host code that nobody chose: ATC makes it for the node it runs on.
+
+    What was chosen is in the options already. The usual architecture stays unnamed, so that its
+    keys do not change.
+    """
+    return {} if wanted or machine == USUAL_CPU else {"host": machine}
 
 
 _CODE = re.compile(r"\b([EW][0-9A-Z]\d{3,4})\b\)?:?\s*(.*)")

@@ -19,9 +19,10 @@ from resnet_operator.execute.ownership import (
     name_conflict,
     owner_of,
 )
+from resnet_operator.execute.store_secret import make_secret
 from resnet_operator.kube import Kube
 from resnet_operator.observed import Meta
-from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, MakeSecret, Problem
 from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Executor:
                 return await self._create(action.body)
             case Delete():
                 await self._delete(action)
+            case MakeSecret():
+                await make_secret(action, kube=self.kube, views=self.views)
         return None
 
     async def _create(self, body: dict[str, Any]) -> Problem | None:
@@ -146,7 +149,12 @@ class Executor:
 
 
 def _kind(action: Action) -> str:
-    return action.kind if isinstance(action, Delete) else str(action.body["kind"])
+    match action:
+        case Delete():
+            return action.kind
+        case MakeSecret():
+            return "Secret"
+    return str(action.body["kind"])
 
 
 def _gist(words: str) -> str:

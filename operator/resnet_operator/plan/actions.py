@@ -52,7 +52,18 @@ class Delete:
         )
 
 
-Action = Apply | Create | Delete
+@dataclass(frozen=True, kw_only=True)
+class MakeSecret:
+    """Create the Secret of the namespace's store, whose content nobody decides but chance.
+
+    What was made before is not asked for again, but with `again`: a pod misses it.
+    """
+
+    namespace: str
+    again: bool = False
+
+
+Action = Apply | Create | Delete | MakeSecret
 
 
 @dataclass(frozen=True, kw_only=True)

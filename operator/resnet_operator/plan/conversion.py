@@ -15,7 +15,7 @@ from resnet_operator.plan.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
 from resnet_operator.plan.stages import stage_of
-from resnet_operator.plan.store import plan_store
+from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
 from resnet_operator.plan.times import left_of, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
@@ -201,7 +201,7 @@ def _watch(
     if not pods:
         wait = expected or POD_EXPECTED_SECONDS
     return ArtifactPlan(
-        actions=join,
+        actions=(*join, *plan_missing_secret(observed, observed.complaints)),
         problem=problem,
         stalled=problem is not None and left <= 0,
         stage=stage,
@@ -273,10 +273,16 @@ def _start(
         record=record,
         attempt=attempt,
         in_use=observed.in_use,
+        vouched=observed.vouched,
         settings=settings,
     )
     return ArtifactPlan(
-        actions=(*join, *plan_store(observed, settings=settings), Create(body=wanted)),
+        actions=(
+            *join,
+            *plan_store(observed, settings=settings),
+            *plan_secret(observed),
+            Create(body=wanted),
+        ),
         stage="Pending",
         doing="the conversion's pod is starting",
         requeue_after=POD_EXPECTED_SECONDS,

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
+from resnet_operator import names
 from resnet_operator.observed import Observed
-from resnet_operator.plan.actions import Action, Apply, Create
+from resnet_operator.plan.actions import Action, Apply, Create, MakeSecret
 from resnet_operator.render.store import store_children, store_digest
 from resnet_operator.settings import Settings, StoreType
+
+MISSING = re.compile(rf'secrets? "{names.STORE_NAME}" not found')
+
+
+def plan_secret(observed: Observed, *, complaints: Sequence[str] = ()) -> tuple[Action, ...]:
+    """Make what a Job's containers get at the store by; again where a pod waits for it."""
+    again = any(MISSING.search(text) for text in complaints)
+    return (MakeSecret(namespace=observed.service.meta.namespace, again=again),)
+
+
+def plan_missing_secret(observed: Observed, complaints: Sequence[str]) -> tuple[Action, ...]:
+    """Make it again where a pod waits for it: somebody has deleted it."""
+    found = plan_secret(observed, complaints=complaints)
+    return tuple(item for item in found if isinstance(item, MakeSecret) and item.again)
 
 
 def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
@@ -24,7 +42,9 @@ def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
         "NetworkPolicy": store.policy,
     }
     # A claim's spec cannot be changed; it is made once and never touched again.
-    return tuple(
+    first = store.deployment is None  # a namespace made again has no Secret any more
+    secret = MakeSecret(namespace=observed.service.meta.namespace, again=first)
+    return secret, *(
         Create(body=child)
         if child["kind"] == "PersistentVolumeClaim"
         else Apply(body=child, adopt=there.get(child["kind"], True))

@@ -39,6 +39,7 @@ from resnet_operator.plan.gate_result import (
     stop,
 )
 from resnet_operator.plan.revision import Revision, wanted_replicas
+from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble import next_look, to_reason
 from resnet_operator.render.validation import validation_job
@@ -214,7 +215,13 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
     if not pods:
         left = left_of(POD_EXPECTED_SECONDS, running.meta.created, gate.now)
         wait = left or POD_EXPECTED_SECONDS
-    return gate.holding(problem=problem, doing=doing, borrows=borrows, requeue_after=wait)
+    return gate.holding(
+        actions=plan_missing_secret(gate.observed, gate.there.complaints),
+        problem=problem,
+        doing=doing,
+        borrows=borrows,
+        requeue_after=wait,
+    )
 
 
 def _may_borrow(gate: Gate, lacks_chip: bool) -> bool:
@@ -270,7 +277,11 @@ def _start(gate: Gate, attempt: int) -> GatePlan:
         settings=gate.settings,
     )
     return gate.holding(
-        actions=(*gate.revision.made_for_candidate, Create(body=wanted)),
+        actions=(
+            *gate.revision.made_for_candidate,
+            *plan_secret(gate.observed),
+            Create(body=wanted),
+        ),
         doing="the candidate's pod is starting",
         requeue_after=POD_EXPECTED_SECONDS,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from resnet_operator import names
@@ -15,8 +16,6 @@ from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scr
 from resnet_operator.render.resources import with_defaults, with_local_storage
 from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import (
-    convert_mounts,
-    prepare_mounts,
     store_access,
     store_order,
 )
@@ -95,6 +94,8 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
     if "pytorch" in declared:
         declared["pytorch"] = PYTORCH_DEFAULTS | declared["pytorch"]
     order |= declared
+    if own := _own_means(resolved):
+        order["ownMeans"] = own
     if conversion:
         order |= conversion.model_dump(
             mode="json", by_alias=True, exclude_none=True, include=PASSED_ON
@@ -127,6 +128,7 @@ def job(
     record: Meta,
     attempt: int,
     in_use: tuple[Named, ...] | None = None,
+    vouched: Mapping[str, str] | None = None,
     settings: Settings,
 ) -> dict[str, Any]:
     """Return the Job of one attempt; the record owns it, as several objects may wait for it."""
@@ -166,7 +168,8 @@ def job(
         source_volumes=access.volumes,
         source_mounts=access.mounts,
         source_environment=access.environment,
-        prepare_mounts=prepare_mounts(settings),
+        prepare_mounts=store.mounts,
+        vouched=names.canonical_json(vouched) if vouched else None,
         export_image=resolved.export_image,
         amct_image=resolved.amct_image,
         op_cache_claim=resolved.op_cache_claim,
@@ -176,11 +179,25 @@ def job(
         foreign_mounts=foreign_mounts,
         local_bytes=str(scratch_bytes(settings)),
         scratch_volumes=scratch_volumes(settings, foreign=_foreign(resolved)),
-        convert_mounts=convert_mounts(settings),
         keep=keep_list(in_use, days=settings.store.keep_unused_days),
         store_mounts=store.mounts,
         store_volumes=store.volumes,
     )
+
+
+def _own_means(resolved: Resolved) -> dict[str, str]:
+    """Return what the object brings itself and what an artifact may be made wrongly by.
+
+    It becomes a part of the content key: other objects never take what was made with it.
+    """
+    conversion = resolved.spec.conversion
+    quantization = conversion.quantization if conversion else None
+    means = {
+        "convert": conversion.image if conversion else None,
+        "quantize": quantization.image if quantization else None,
+        "opCache": resolved.op_cache_claim,
+    }
+    return {name: value for name, value in means.items() if value}
 
 
 def _foreign(resolved: Resolved) -> tuple[str, ...]:

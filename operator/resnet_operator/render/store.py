@@ -13,7 +13,7 @@ from resnet_operator.settings import S3Settings, Settings, StoreType
 
 STORE_PORT = 8080
 STORE_PATH = "/store"
-CREDENTIALS_PATH, CA_PATH = "/store-credentials", "/store-ca"
+CREDENTIALS_PATH, CA_PATH, KEY_PATH = "/store-credentials", "/store-ca", "/store-key"
 
 Mounts = tuple[dict[str, Any], ...]
 
@@ -43,26 +43,35 @@ def store_order(namespace: str, settings: Settings) -> dict[str, Any]:
     return order | {"prefix": f"{store.s3.prefix.strip('/')}/{namespace}".lstrip("/")}
 
 
-def store_access(settings: Settings) -> StoreAccess:
-    """Return how `publish` and `evaluate` read and write the store."""
-    store = settings.store
+def store_access(settings: Settings, *, signs: bool = True) -> StoreAccess:
+    """Return how containers of our own images read and write the store.
+
+    Who `signs` has the namespace's key too: `prepare` and `publish`, which look for artifacts.
+    """
+    store, parts = settings.store, [_secret(signs=signs)]
     if store.type is StoreType.SHARED_CLAIM:
         mount = {"name": "store", "mountPath": STORE_PATH}
         claim = {"name": "store", "persistentVolumeClaim": {"claimName": store.claim_name}}
-        return StoreAccess(mounts=(mount,), volumes=(claim,))
-    return _s3_access(store.s3) if store.type is StoreType.S3 and store.s3 else StoreAccess()
+        parts.append(StoreAccess(mounts=(mount,), volumes=(claim,)))
+    elif store.type is StoreType.S3 and store.s3:
+        parts.append(_s3_access(store.s3))
+    return StoreAccess(
+        mounts=tuple(mount for part in parts for mount in part.mounts),
+        volumes=tuple(volume for part in parts for volume in part.volumes),
+    )
 
 
-def prepare_mounts(settings: Settings) -> Mounts:
-    """Return what lets `prepare` ask a bucket for `convert`, which gets no credentials."""
-    return store_access(settings).mounts if settings.store.type is StoreType.S3 else ()
-
-
-def convert_mounts(settings: Settings) -> Mounts:
-    """Return what lets `convert` look into a shared claim: a foreign image writes nothing there."""
-    if settings.store.type is not StoreType.SHARED_CLAIM:
-        return ()
-    return tuple(mount | {"readOnly": True} for mount in store_access(settings).mounts)
+def _secret(*, signs: bool) -> StoreAccess:
+    keys = ("key", "password") if signs else ("password",)
+    secret = {
+        "secretName": names.STORE_NAME,
+        "defaultMode": 0o440,
+        "items": [{"key": key, "path": key} for key in keys],
+    }
+    return StoreAccess(
+        mounts=({"name": "store-key", "mountPath": KEY_PATH, "readOnly": True},),
+        volumes=({"name": "store-key", "secret": secret},),
+    )
 
 
 def _s3_access(s3: S3Settings) -> StoreAccess:
@@ -115,7 +124,8 @@ def _place(namespace: str, settings: Settings) -> tuple[tuple[str, str], Mounts,
             (mount,),
             ({"name": "blobs", "persistentVolumeClaim": claim},),
         )
-    order, bucket = names.canonical_json(store_order(namespace, settings)), store_access(settings)
+    order = names.canonical_json(store_order(namespace, settings))
+    bucket = _s3_access(store.s3) if store.s3 else StoreAccess()
     return ("--store", order), bucket.mounts, bucket.volumes
 
 

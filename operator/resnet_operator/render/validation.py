@@ -80,7 +80,7 @@ def validation_job(
         settings=settings,
         dataset_uri=asked.dataset.uri,
     )
-    store = store_access(settings)
+    store = store_access(settings, signs=False)
     job = render_one(
         "validation.yaml.j2",
         name=names.validation_job_name(key, validation, attempt),
@@ -107,6 +107,7 @@ def validation_job(
         source_mounts=access.mounts,
         source_environment=access.environment,
         prepare_mounts=[],
+        vouched=None,
         foreign_mounts=foreign_mounts,
         local_bytes=str(scratch_bytes(settings)),
         scratch_volumes=scratch_volumes(

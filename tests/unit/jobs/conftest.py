@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.needs import SYSTEM_PYTHON, need_torch
-from tests.unit.jobs.stores import kind  # noqa: F401 - a fixture
+from tests.unit.jobs import nginx
+from tests.unit.jobs.stores import SEAL, kind  # noqa: F401 - a fixture
 
 from resnet_jobs import driver
 from resnet_jobs.clock import Clock
 from resnet_jobs.spec import JobSpec, parse_job
+from resnet_jobs.store import Store
 from resnet_jobs.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,6 +50,18 @@ class FakeTime:
     @property
     def clock(self) -> Clock:
         return Clock(monotonic=lambda: self.now, sleep=self.sleep)
+
+
+@pytest.fixture(autouse=True)
+def store_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Secret of the namespace as the kubelet mounts it; and every store of a test has it."""
+    folder = tmp_path / "store-key"
+    folder.mkdir()
+    (folder / "key").write_bytes(SEAL.key)
+    (folder / "password").write_text(nginx.PASSWORD)
+    monkeypatch.setenv("RESNET_STORE_KEY", str(folder))
+    monkeypatch.setattr(Store, "seal", SEAL)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,11 @@ from pathlib import Path
 
 from tests.needs import need_program
 
+from resnet_operator.render.store_secret import htpasswd
+
+# As the operator writes it.
+PASSWORD = "a password of this test"
+LOGIN = htpasswd(PASSWORD, salt=b"salt of 16 bytes")
 CONFIGURATION = Path(__file__).parents[3] / "templates" / "store-nginx.conf"
 
 
@@ -33,6 +38,7 @@ def running(root: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     places = {
         " /store": f" {store}",
+        "/etc/resnet-store-login/": f"{root}/",
         " /tmp/": f" {scratch}/",
         "listen 8080": f"listen 127.0.0.1:{port}",
     }
@@ -41,6 +47,7 @@ def running(root: Path) -> Iterator[str]:
     )
     assert changes >= len(places), "the configuration no longer looks as it did"
     (root / "nginx.conf").write_text(text)
+    (root / "htpasswd").write_text(LOGIN)
     extra = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     with (root / "nginx.log").open("wb") as log:
         process = subprocess.Popen(

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from tests.unit.jobs import buckets, nginx
 
-from resnet_jobs.driver import store as driver
 from resnet_jobs.files import Digest, digest_file
 from resnet_jobs.store import Manifest, Store, from_document
+from resnet_jobs.store_key import Seal
 from resnet_jobs.store_server import ServerStore
 from resnet_jobs.store_shared import SharedClaimStore
 
 KEY = "c" * 64
+SEAL = Seal(b"the key of this namespace, 32 byte")
 
 
 class Kind:
@@ -29,13 +30,6 @@ class Kind:
         self.folder = folder
         self.connect = connect
         self.spec = spec
-
-    def driver_finds(self, key: str) -> Any:
-        """Ask as the container convert does; with a bucket, `prepare` has asked before."""
-        if self.spec["type"] == "S3":
-            found = self.connect().find(key)
-            return dict(found.document) if found else None
-        return driver.find_in_store(self.spec, key)
 
     def uploads(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
@@ -56,7 +50,9 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     else:
         with nginx.running(tmp_path) as url:
             spec = {"type": "Server", "url": url}
-            yield Kind(folder, lambda: ServerStore(url, wait_seconds=0), spec)
+            yield Kind(
+                folder, lambda: ServerStore(url, wait_seconds=0, password=nginx.PASSWORD), spec
+            )
 
 
 def artifact(path: Path, content: bytes) -> tuple[Path, Digest]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import os
 import platform
@@ -134,7 +133,7 @@ def test_a_conversion(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     assert payload == want
     assert (place.scratch / "out/model.om").read_text() == "OM"
     left = json.loads((place.scratch / "out/convert.json").read_text())
-    assert left == {**want, "manifest": None}
+    assert left == want
     log = capfd.readouterr().out
     assert f"{place.scratch}/work\n" in log, "ATC writes to its folder: it must be a writable one"
     assert "--x=a b;$(c)\n" in log, "no shell ever saw the argument"
@@ -222,42 +221,27 @@ def test_what_an_earlier_run_left_is_no_success(place: Place) -> None:
     assert "status 0 but wrote no model" in payload["message"]
 
 
-BLOB_SHA256 = hashlib.sha256(b"OM").hexdigest()
-
-
-def manifest(key: str, **changes: Any) -> dict[str, Any]:
-    made = {"contentKey": key, "sha256": BLOB_SHA256, "sizeBytes": 2, "file": "model.om"}
-    return {**made, **changes}
-
-
-HITS: list[tuple[str, dict[str, Any] | None, str | None, bool]] = [
-    ("the artifact is there", {"arch": "aarch64"}, "OM", True),
-    ("nothing is there", None, None, False),
-    ("the blob is gone", {}, None, False),
-    ("the blob is cut off", {}, "O", False),
-    ("the blob is another of that size", {}, "MO", False),
-    ("a manifest of another key", {"contentKey": "other"}, "OM", False),
-    ("half a manifest", {"sha256": ...}, "OM", False),
+HITS: list[tuple[str, str | None, bool]] = [
+    ("prepare has found it", '{"KEY": {"arch": "aarch64"}}', True),
+    ("prepare has found another", '{"other": {"arch": "aarch64"}}', False),
+    ("nothing was found", "{}", False),
+    ("prepare left no list", None, False),
+    ("half a list", '{"KEY"', False),
 ]
 
 
-@pytest.mark.parametrize(("reason", "changes", "blob", "hit"), HITS, ids=[h[0] for h in HITS])
-def test_the_store_is_asked_first(
-    reason: str, changes: dict[str, Any] | None, blob: str | None, hit: bool, place: Place
+@pytest.mark.parametrize(("reason", "known", "hit"), HITS, ids=[h[0] for h in HITS])
+def test_what_prepare_has_found_is_not_converted_again(
+    reason: str, known: str | None, hit: bool, place: Place
 ) -> None:
     place.install_atc(GOOD)
     inputs = {"recipe": 1, "model": "m", "chip": "c"}
     key = outcome.content_key(inputs, "ATC 8.2.RC1 (compiler 8.2.0.0.201)")
-    if changes is not None:
-        entry = {k: v for k, v in manifest(key, **changes).items() if v is not ...}
-        place.write(f"store/artifacts/{key}.json", json.dumps(entry))
-    if blob is not None:
-        place.write(f"store/blobs/sha256/{BLOB_SHA256}", blob)
+    if known is not None:
+        place.write("scratch/conf/known.json", known.replace("KEY", key))
     payload, code = place.outcome()
     assert (code, payload["hit"]) == (0, hit), reason
     assert (place.scratch / "out/model.om").exists() is not hit
-    left = json.loads((place.scratch / "out/convert.json").read_text())
-    assert (left["manifest"] is not None) is hit
     assert payload["arch"] == ("aarch64" if hit else None)
 
 
@@ -444,7 +428,7 @@ def test_the_step_before_left_nothing(place: Place) -> None:
 
 
 def test_a_bug_still_ends_in_a_sentence(place: Place) -> None:
-    place.job["store"] = {}
+    place.write("scratch/conf/convert.json", "{}")
     payload, code = place.outcome()
     assert code == 90
     assert "unexpected KeyError" in payload["message"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from tests.unit.jobs.stores import Kind
 from tests.unit.jobs.webserver import piece, serving, status, unused_address, whole
 
 from resnet_jobs.download import copy_from_claim, download
-from resnet_jobs.driver.outcome import content_key
+from resnet_jobs.driver.outcome import content_key, host_part
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.publish import publish
 from resnet_jobs.spec import JobSpec
@@ -41,13 +42,14 @@ PREPARED = {
 BUILD = {
     "ok": True,
     "compiler": "ATC 8.2.RC1",
-    "contentKey": "c" * 64,
+    "contentKey": "0" * 64,  # nobody believes it
     "hit": False,
     "durationSeconds": 1.5,
     "arch": "x86_64",
-    "argv": ["atc", "--framework=5"],
-    "manifest": None,
+    "argv": ["nobody", "believes this"],
 }
+ARGV = ["atc", "--framework=5"]
+KEY = content_key({**CONTENT, **host_part(None, platform.machine())}, BUILD["compiler"])
 OM = b"an OM"
 SHA256 = hashlib.sha256(OM).hexdigest()
 
@@ -61,6 +63,7 @@ def store(tmp_path: Path) -> SharedClaimStore:
 @pytest.fixture
 def converted(workspace: Workspace) -> Workspace:
     write_json(workspace.prepared, PREPARED)
+    write_json(workspace.convert_plan, {"argv": ARGV})
     write_json(workspace.convert_result, BUILD)
     workspace.compiled_model.write_bytes(OM)
     return workspace
@@ -70,13 +73,13 @@ def test_a_new_artifact(order: Order, converted: Workspace, store: SharedClaimSt
     result = publish(order(), converted, store=store)
     assert result == {
         "ok": True,
-        "contentKey": "c" * 64,
+        "contentKey": KEY,
         "sha256": SHA256,
         "sizeBytes": 5,
         "file": "model.om",
         "origin": "Converted",
     }
-    found = store.find("c" * 64)
+    found = store.find(KEY)
     assert found is not None
     document = dict(found.document)
     assert document.pop("created").endswith("+00:00")
@@ -84,7 +87,8 @@ def test_a_new_artifact(order: Order, converted: Workspace, store: SharedClaimSt
         **{key: result[key] for key in ("contentKey", "sha256", "sizeBytes", "file")},
         "chip": "Ascend310P3",
         "compiler": "ATC 8.2.RC1",
-        "argv": ["atc", "--framework=5"],
+        "argv": ARGV,
+        "model": "m",
         "arch": "x86_64",
         "opset": 13,
         "inputs": PREPARED["inputs"],
@@ -118,15 +122,16 @@ def test_two_jobs_that_race_end_in_one_artifact(order: Order, kind: Kind, tmp_pa
     """The same model at two places, converted at the same time: both pods serve the same file."""
     for turn in range(5):
         barrier = threading.Barrier(2)
-        build = {**BUILD, "contentKey": f"{turn:064d}"}
+        compiler = f"ATC {turn}"
 
         def run(
-            name: str, *, barrier: threading.Barrier = barrier, build: dict[str, Any] = build
+            name: str, *, barrier: threading.Barrier = barrier, compiler: str = compiler
         ) -> dict[str, Any]:
-            place = Workspace(scratch=tmp_path / build["contentKey"] / name, source=tmp_path)
+            place = Workspace(scratch=tmp_path / compiler / name, source=tmp_path)
             place.compiled_model.parent.mkdir(parents=True)
             write_json(place.prepared, PREPARED)
-            write_json(place.convert_result, build)
+            write_json(place.convert_plan, {"argv": ARGV})
+            write_json(place.convert_result, {**BUILD, "compiler": compiler})
             place.compiled_model.write_bytes(name.encode() * 1000)
             store = kind.connect()
             barrier.wait(10)
@@ -136,7 +141,7 @@ def test_two_jobs_that_race_end_in_one_artifact(order: Order, kind: Kind, tmp_pa
             one, other = pool.map(run, ("a", "b"))
         assert one["sha256"] == other["sha256"]
         assert {one["origin"], other["origin"]} == {"Converted", "Reused"}
-        found = kind.connect().find(build["contentKey"])
+        found = kind.connect().find(one["contentKey"])
         assert found is not None
         assert found.sha256 == one["sha256"]
     assert kind.uploads() == []
@@ -145,9 +150,10 @@ def test_two_jobs_that_race_end_in_one_artifact(order: Order, kind: Kind, tmp_pa
 def hit(order: Order, place: Workspace, store: SharedClaimStore) -> Manifest:
     """The driver found what another Job had published, and so ran no compiler."""
     publish(order(), place, store=store)
-    found = store.find("c" * 64)
+    found = store.find(KEY)
     assert found is not None
-    write_json(place.convert_result, {**BUILD, "hit": True, "manifest": dict(found.document)})
+    write_json(place.conf / "known.json", {KEY: dict(found.document)})
+    write_json(place.convert_result, {**BUILD, "hit": True})
     place.compiled_model.unlink()
     return found
 
@@ -164,9 +170,9 @@ def test_a_manifest_that_was_swept_after_the_hit_is_written_again(
     order: Order, converted: Workspace, store: SharedClaimStore
 ) -> None:
     there = hit(order, converted, store)
-    store.remove(f"artifacts/{'k' * 64}.json")
+    store.remove(f"artifacts/{KEY}.json")
     assert publish(order(), converted, store=store)["origin"] == "Reused"
-    assert store.find("c" * 64) == there
+    assert store.find(KEY) == there
 
 
 def test_a_blob_that_was_lost_after_the_hit_has_to_be_made_again(
@@ -182,7 +188,7 @@ def test_a_blob_that_was_lost_after_the_hit_has_to_be_made_again(
 def test_each_use_is_noted(order: Order, converted: Workspace, store: SharedClaimStore) -> None:
     assert publish(order(), converted, store=store)["origin"] == "Converted"
     (first,) = store.entries("used")
-    assert first.name == "c" * 64
+    assert first.name == KEY
     store.remove(f"used/{first.name}")
     assert publish(order(), converted, store=store)["origin"] == "Reused"
     assert [entry.name for entry in store.entries("used")] == [first.name]
@@ -275,7 +281,7 @@ def test_the_manifest_is_written_last(
     monkeypatch.setattr(store, "commit", commit)
     publish(order(), converted, store=store)
     assert SHA256 in calls
-    assert f"{'k' * 64}.json" not in calls
+    assert f"{KEY}.json" not in calls
 
 
 # --- a store that is full -----------------------------------------------------------------------

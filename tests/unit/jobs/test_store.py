@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -14,15 +15,15 @@ from typing import Any
 import pytest
 from tests.unit.jobs import buckets, nginx
 from tests.unit.jobs.conftest import FakeTime
-from tests.unit.jobs.stores import KEY, Kind, artifact, manifest, publish
+from tests.unit.jobs.stores import KEY, SEAL, Kind, artifact, manifest, publish
 from tests.unit.jobs.webserver import serving, status, unused_address, whole
 
 from resnet_jobs.driver import store as driver
-from resnet_jobs.driver.message import DriverError
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest
+from resnet_jobs.open_store import open_store
 from resnet_jobs.spec import StoreSpec
-from resnet_jobs.store import Manifest, Store, open_store
+from resnet_jobs.store import Manifest, Store
 from resnet_jobs.store_server import ServerStore
 from resnet_jobs.store_shared import SharedClaimStore
 
@@ -38,7 +39,6 @@ def test_what_is_published_is_found(kind: Kind, tmp_path: Path) -> None:
     mine = manifest(digest, inputs=[{"name": "é"}])
     assert store.commit(mine) == mine
     assert store.find(KEY) == mine
-    assert kind.driver_finds(KEY) == mine.document
     blob = kind.folder / "blobs/sha256" / digest.sha256
     assert blob.read_bytes() == path.read_bytes()
     assert blob.stat().st_mode & 0o444 == 0o444, "serving pods must be able to read it"
@@ -107,7 +107,6 @@ def test_a_damaged_artifact_counts_as_absent_and_is_repaired(
     publish(store, tmp_path / "a.om", digest)
     damage(kind.folder, digest.sha256)
     assert store.find(KEY) is None, reason
-    assert kind.driver_finds(KEY) is None
     again = publish(store, *artifact(tmp_path / "b.om", b"second"))
     assert again.sha256 != digest.sha256
     assert store.find(KEY) == again
@@ -168,7 +167,7 @@ def test_volumes(
             pytest.skip("needs the right to mount a small file system")
         if which == "Server":
             url = stack.enter_context(nginx.running(tmp_path))
-            store: Store = ServerStore(url, wait_seconds=0)
+            store: Store = ServerStore(url, wait_seconds=0, password=nginx.PASSWORD)
         elif which == "S3":
             store = stack.enter_context(buckets.running(tmp_path, data=folder)).store()
         else:
@@ -251,32 +250,6 @@ def test_an_interrupted_upload_starts_again(fake_time: FakeTime, tmp_path: Path)
     assert {headers["Content-Length"] for _, headers in seen[1:3]} == {"2000"}
 
 
-def test_the_driver_waits_for_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    naps: list[float] = []
-    monkeypatch.setattr(driver.time, "sleep", naps.append)  # type: ignore[attr-defined]
-    with serving(status(503), status(404)) as (address, _):
-        assert driver.find_in_store({"type": "Server", "url": address}, KEY) is None
-    assert naps == [1.0]
-    with pytest.raises(DriverError) as caught:
-        driver.find_in_store({"type": "Server", "url": unused_address()}, KEY, wait_seconds=0)
-    assert caught.value.payload["reason"] == "StoreUnavailable"
-    assert caught.value.exit_code == 81
-
-
-def test_the_driver_reads_a_manifest_and_its_blob_from_a_server() -> None:
-    document = {"contentKey": KEY, "sha256": SHA256, "sizeBytes": 2, "file": "model.om"}
-    data = json.dumps(document).encode()
-    script = [whole(data), whole(b"OM"), whole(data), whole(b"MO")]
-    with serving(*script) as (address, seen):
-        asked = {"type": "Server", "url": f"{address}/"}
-        assert driver.find_in_store(asked, KEY) == document
-        assert driver.find_in_store(asked, KEY) is None, "of the same size, but damaged"
-    assert [request for request, _ in seen[:2]] == [
-        f"GET /artifacts/{KEY}.json",
-        f"GET /blobs/sha256/{SHA256}",
-    ]
-
-
 @pytest.mark.parametrize(
     ("reason", "text", "found"),
     [
@@ -288,23 +261,24 @@ def test_the_driver_reads_a_manifest_and_its_blob_from_a_server() -> None:
         ("the list is no list", "[]", None),
     ],
 )
-def test_the_driver_has_a_list_of_what_a_bucket_holds(
+def test_the_driver_has_a_list_of_what_the_store_holds(
     reason: str,
     text: str | None,
     found: Any,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("RESNET_SCRATCH", str(tmp_path))
     (tmp_path / "conf").mkdir()
     if text is not None:
         (tmp_path / "conf/known.json").write_text(text)
-    assert driver.find_in_store({"type": "S3"}, KEY) == found, reason
+    assert driver.find_known(str(tmp_path), KEY) == found, reason
 
 
 def test_the_order_picks_the_kind(tmp_path: Path) -> None:
-    assert isinstance(open_store(StoreSpec("Server", "http://x")), ServerStore)
-    assert isinstance(open_store(StoreSpec("SharedClaim", str(tmp_path))), SharedClaimStore)
+    server = open_store(StoreSpec("Server", "http://x"), os.environ)
+    assert isinstance(server, ServerStore)
+    assert server.seal == SEAL
+    claim = StoreSpec("SharedClaim", str(tmp_path))
+    assert isinstance(open_store(claim, os.environ), SharedClaimStore)
 
 
 def test_a_claim_that_is_not_mounted(tmp_path: Path) -> None:
