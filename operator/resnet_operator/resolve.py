@@ -23,6 +23,7 @@ from resnet_operator.images import amct_image, converter_image, export_image, se
 from resnet_operator.model_format import format_of
 from resnet_operator.names import digest
 from resnet_operator.oneflow import CPU, GPU, check_oneflow, gpu_request
+from resnet_operator.reserved_secrets import check_secrets
 from resnet_operator.rollout_options import RolloutOptions, rollout_options
 from resnet_operator.runtimes import runtime_of
 from resnet_operator.settings import AdoptNewDefaults, Settings
@@ -110,6 +111,7 @@ class Resolved:
 def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings) -> Resolved:
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
     _check_uri(spec)
+    check_secrets(spec, settings)
     if spec.serving.http_route and not settings.gateway_api:
         raise InvalidSpec(
             "serving.httpRoute: the Gateway API is switched off here; set gatewayAPI in the "

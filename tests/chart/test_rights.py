@@ -19,6 +19,7 @@ GRANTED = {
     "resnetservices/status": {"patch"},
     "deployments": {"list", "watch", "create", "patch", "delete"},
     "jobs": {"list", "watch", "create", "patch", "delete"},
+    "secrets": {"create"},
     "configmaps": {"list", "watch", "create", "patch", "delete"},
     "services": {"list", "watch", "create", "patch", "delete"},
     "persistentvolumeclaims": {"list", "watch", "create"},

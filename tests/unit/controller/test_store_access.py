@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 from tests.unit.controller.builders import a_meta, a_settings, an_artifact, resolved
 
-from resnet_operator.in_use import MOST, Named, keep_list, named_by
+from resnet_operator.in_use import MOST, MOST_VOUCHED, Named, keep_list, named_by, vouched
 from resnet_operator.render.conversion import job
 from resnet_operator.render.serving import pod_template
-from resnet_operator.render.store import store_digest, store_order
+from resnet_operator.render.store import store_children, store_digest, store_order
 from resnet_operator.render.validation import validation_job
 from resnet_operator.settings import Settings
 
@@ -59,6 +59,19 @@ def a_template(settings: Settings) -> dict[str, Any]:
     )
 
 
+def a_gate(settings: Settings) -> dict[str, Any]:
+    template: dict[str, Any] = validation_job(
+        resolved=resolved(GATE, settings=settings),
+        artifact=an_artifact(),
+        record=a_meta("record"),
+        validation="ab" * 8,
+        attempt=1,
+        template=json.dumps(a_template(settings)),
+        settings=settings,
+    )["spec"]["template"]
+    return template
+
+
 def test_the_keys_of_a_bucket_go_to_containers_of_our_own_image_alone() -> None:
     settings = bucket(caBundleConfigMap="ca")
     pod = a_job(settings)["spec"]["template"]
@@ -67,12 +80,66 @@ def test_the_keys_of_a_bucket_go_to_containers_of_our_own_image_alone() -> None:
         assert with_mount(a_template(settings), name) == {"artifact"}, name
 
 
-def test_a_shared_claim_is_written_by_publish_alone() -> None:
+def test_a_shared_claim_is_seen_by_our_own_image_alone() -> None:
     settings = a_settings(store={"type": "SharedClaim", "claimName": "shared"})
+    assert with_mount(a_job(settings)["spec"]["template"], "store") == {"prepare", "publish"}
+    assert with_mount(a_template(settings), "blobs") == {"artifact"}
+
+
+@pytest.mark.parametrize("kind", ["Server", "SharedClaim", "S3"])
+def test_the_stores_key_goes_to_who_signs_and_who_looks(kind: str) -> None:
+    settings = a_settings(store={"type": kind, "claimName": "shared", "s3": S3})
     pod = a_job(settings)["spec"]["template"]
-    assert with_mount(pod, "store") == {"convert", "publish"}
-    mounts = containers(pod)["convert"]["volumeMounts"]
-    assert next(m for m in mounts if m["name"] == "store")["readOnly"] is True
+    assert with_mount(pod, "store-key") == {"prepare", "publish"}
+    (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "store-key"]
+    assert [item["key"] for item in volume["secret"]["items"]] == ["key", "password"]
+    assert with_mount(a_template(settings), "store-key") == set(), "pods that run need none"
+
+
+def test_the_gate_and_the_store_get_no_more_of_the_secret_than_they_need() -> None:
+    job_pod = a_gate(a_settings())
+    assert with_mount(job_pod, "store-key") == {"evaluate"}
+    (volume,) = [v for v in job_pod["spec"]["volumes"] if v["name"] == "store-key"]
+    assert [item["key"] for item in volume["secret"]["items"]] == ["password"]
+    store = store_children("models", a_settings())[-1]["spec"]["template"]["spec"]
+    (volume,) = [v for v in store["volumes"] if "secret" in v]
+    assert [item["key"] for item in volume["secret"]["items"]] == ["htpasswd"]
+
+
+def test_a_job_is_told_what_the_operator_vouches_for() -> None:
+    names = {"a" * 64: "b" * 64}
+    pod = a_job(a_settings(), vouched=names)["spec"]["template"]
+    told = {
+        name: [json.loads(e["value"]) for e in c["env"] if e["name"] == "RESNET_VOUCHED"]
+        for name, c in containers(pod).items()
+    }
+    assert {name for name, values in told.items() if values} == {"prepare", "publish"}
+    assert told["publish"] == [names]
+
+
+STATUSES: list[tuple[str, Any]] = [
+    ("no status", {}),
+    ("no artifact", {"artifact": None}),
+    ("no digest", {"artifact": {"contentKey": "a" * 64}}),
+    ("a short key", {"artifact": {"contentKey": "a", "sha256": "b" * 64}}),
+    ("a number", {"artifact": {"contentKey": 5, "sha256": "b" * 64}}),
+    ("an end of line", {"artifact": {"contentKey": "a" * 64 + "\n", "sha256": "b" * 64}}),
+]
+
+
+@pytest.mark.parametrize(("why", "status"), STATUSES, ids=[row[0] for row in STATUSES])
+def test_what_is_no_digest_is_not_vouched_for(why: str, status: Any) -> None:
+    good = {"artifact": {"contentKey": "c" * 64, "sha256": "d" * 64}}
+    assert vouched([status, good]) == {"c" * 64: "d" * 64}, why
+
+
+def test_no_more_is_vouched_for_than_a_variable_holds() -> None:
+    many = [
+        {"artifact": {"contentKey": f"{n:064x}", "sha256": "d" * 64}}
+        for n in range(2 * MOST_VOUCHED)
+    ]
+    assert len(vouched(many)) == MOST_VOUCHED
+    assert len(json.dumps(vouched(many))) < 100_000
 
 
 @pytest.mark.parametrize(
@@ -84,16 +151,7 @@ def test_a_shared_claim_is_written_by_publish_alone() -> None:
     ids=["claim", "bucket"],
 )
 def test_the_gates_evaluator_reaches_the_store(store: dict[str, Any], name: str) -> None:
-    settings = a_settings(store=store)
-    pod = validation_job(
-        resolved=resolved(GATE, settings=settings),
-        artifact=an_artifact(),
-        record=a_meta("record"),
-        validation="ab" * 8,
-        attempt=1,
-        template=json.dumps(a_template(settings)),
-        settings=settings,
-    )["spec"]["template"]
+    pod = a_gate(a_settings(store=store))
     assert "evaluate" in with_mount(pod, name)
     assert "prepare" not in with_mount(pod, name)
     volumes = [volume["name"] for volume in pod["spec"]["volumes"]]

@@ -231,6 +231,10 @@ def test_from_a_claim_into_the_store(workdir: Path) -> None:
         "timeoutSeconds": 60,
         "store": {"type": "SharedClaim", "path": str(store)},
     }
+    secret = workdir / "store-key"
+    secret.mkdir()
+    (secret / "key").write_bytes(bytes(32))
+    (secret / "password").write_text("x")
     said: dict[str, Any] = {}
     for name, program in {
         "fetch": ["-m", "resnet_jobs", "fetch"],
@@ -249,6 +253,7 @@ def test_from_a_claim_into_the_store(workdir: Path) -> None:
             "RESNET_SCRATCH": str(scratch),
             "RESNET_SOURCE": str(claim),
             "RESNET_TERMINATION_LOG": str(log),
+            "RESNET_STORE_KEY": str(secret),
         }
         done = subprocess.run([sys.executable, *program], env=environment, capture_output=True)
         assert done.returncode == 0, (name, done.stdout, done.stderr)
