@@ -58,7 +58,9 @@ image: ## build the images that have changed, and print where they lie
 	@devkit/images/build.sh
 
 release: venv ## write dist/ from the commit: VERSION=x.y.z [REGISTRY=...] [WITH="IMAGES"] [DIGESTS=FILE]
-	@$(PY) -m devkit.release --version "$(VERSION)" --registry "$(REGISTRY)" --with "$(WITH)" --digests "$(DIGESTS)"
+	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock
+	@$(PY) -m devkit.release --version "$(VERSION)" --registry "$(REGISTRY)" --with "$(WITH)" --digests "$(DIGESTS)" \
+	  --mkdocs $(CACHE)/docs-venv/bin/mkdocs
 
 bench: venv ## measure the control plane and the data plane, against floors within one run
 	@$(PY) -m tests.perf.bench_control_plane

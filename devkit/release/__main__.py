@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--registry", default="", help="where install.yaml has the images from")
     parser.add_argument("--with", dest="foreign", default="", help="images to pull and bundle")
     parser.add_argument("--digests", default="", help="file with lines: IMAGE sha256:...")
+    parser.add_argument("--mkdocs", default="", help="program that makes the documentation's site")
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     chosen = parser.parse_args()
     if not SEMVER.fullmatch(chosen.version):
@@ -64,6 +65,7 @@ def main() -> int:
         command += ["--registry", chosen.registry] if chosen.registry else []
         command += [part for name in chosen.foreign.split() for part in ("--with", name)]
         command += ["--digests", str(Path(chosen.digests).resolve())] if chosen.digests else []
+        command += ["--mkdocs", chosen.mkdocs] if chosen.mkdocs else []
         path = f"{tree / 'operator'}:{tree}"
         done = subprocess.run(command, cwd=tree, env={**os.environ, "PYTHONPATH": path})
         if done.returncode:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devkit.images.tools import BuildError, say
+from devkit.images.tools import BuildError, run, say
 from devkit.release import images as release_images
 from devkit.release import texts
 from devkit.release.bundle import write_bundle
@@ -43,6 +44,8 @@ class Release:
     registry: str = ""
     foreign: tuple[str, ...] = ()
     digests: Path | None = None
+    mkdocs: Path | None = None
+    """The program that makes the documentation's site; without it there are the pages alone."""
 
     @property
     def values(self) -> list[str]:
@@ -64,7 +67,7 @@ def make(release: Release) -> None:
     )
     (out / "install.yaml").write_text(chart.manifest(release.values), encoding="utf-8")
     shutil.copy(ROOT / "crds" / "resnetservices.yaml", out / "crds")
-    _copy_documents(out)
+    _copy_documents(release)
     with tempfile.TemporaryDirectory(dir=out) as work:
         layout = Layout(Path(work), release.epoch)
         builder = release_images.builder(release.version)
@@ -79,14 +82,20 @@ def make(release: Release) -> None:
     _write_sums(out)
 
 
-def _copy_documents(out: Path) -> None:
+def _copy_documents(release: Release) -> None:
+    target = release.out / "documentation"
+    target.mkdir()
     for name in DOCUMENTS:
-        source, target = ROOT / name, out / "documentation" / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target)
+        if (ROOT / name).is_dir():
+            unwanted = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, target / name, ignore=unwanted)
         else:
-            shutil.copy(source, target)
+            shutil.copy(ROOT / name, target)
+    if release.mkdocs:
+        say("documentation ...")
+        site = ("--site-dir", target / "site")
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(release.epoch)}
+        run(release.mkdocs, "build", "--quiet", "--strict", *site, cwd=ROOT, env=environment)
 
 
 def _write_images(release: Release, layout: Layout, made: Sequence[Made]) -> None:
@@ -152,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--registry", default="")
     parser.add_argument("--with", dest="foreign", action="append", default=[])
     parser.add_argument("--digests", type=Path)
+    parser.add_argument("--mkdocs", type=Path)
     chosen = parser.parse_args(argv)
     chosen.foreign = tuple(chosen.foreign)
     try:
