@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.server
 import json
 import subprocess
 import sys
 import tarfile
+import threading
+import urllib.parse
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,15 +19,18 @@ from devkit.release.oci import Layout
 from tests.servers import (
     PASSWORD,
     USER,
+    Certificate,
     RegistryServer,
     free_port,
     htpasswd,
     make_certificate,
     registry_server,
+    signed_token,
 )
 from tests.unit.release.archives import EPOCH, Entry, docker_archive, layer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAMES = ("resnet-jobs:0.2.0", "docker.io/nginxinc/nginx-unprivileged:1.28")
@@ -139,6 +146,49 @@ def test_push_with_a_login_over_tls(bundle: Path, tmp_path: Path) -> None:
         found = in_registry(server, "resnet-jobs", "0.2.0", login)
     assert (by_docker.returncode, by_hand.returncode) == (0, 0), by_docker.stderr + by_hand.stderr
     assert found == digests(bundle)[NAMES[0]]
+
+
+@contextlib.contextmanager
+def token_server(certificate: Certificate) -> Iterator[str]:
+    """Sign tokens for USER, as the registries of large vendors have it; yield the address."""
+    login = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            _, repository, actions = asked["scope"][0].split(":")
+            right = self.headers["Authorization"] == login and actions == "pull,push"
+            token = signed_token(
+                certificate, audience=asked["service"][0], issuer="tests", repository=repository
+            )
+            self.send_response(200 if right else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps({"token": token} if right else {}).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_push_with_tokens(bundle: Path, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path / "pki")
+    with token_server(certificate) as realm:
+        token = {
+            "realm": f"{realm}/token",
+            "service": "tests",
+            "issuer": "tests",
+            "rootcertbundle": str(certificate.authority),
+        }
+        with registry_server(tmp_path / "server", authentication={"token": token}) as server:
+            push = ("push", f"{server.name}/a", "--plain-http", "--username", USER)
+            right = run(bundle, *push, "--password-stdin", stdin=f"{PASSWORD}\n")
+            wrong = run(bundle, *push, "--password-stdin", stdin="wrong\n")
+    assert right.returncode == 0, right.stderr
+    assert wrong.returncode == 1
+    assert "use a login that may push there" in wrong.stderr
 
 
 def test_refusals_say_what_to_do(bundle: Path, tmp_path: Path) -> None:
