@@ -7,10 +7,10 @@ there. Lists are compared as server-side apply merges them: by key where the API
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
+
+from resnet_operator.api.kubernetes.quantity import parse_quantity
 
 # Merge keys of the lists that appear in what we apply (Kubernetes API, x-kubernetes-list-map-keys).
 MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -27,43 +27,14 @@ MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
 # What of an object's metadata we state, and `observed` therefore keeps.
 STATED_METADATA = ("labels", "annotations", "ownerReferences")
 
-SUFFIXES = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "E": Decimal(10**18),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}
-
-
 # Fields that hold one quantity; `requests` and `limits` hold a map of them.
 QUANTITIES = {"sizeLimit", "divisor"}
-QUANTITY = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)([A-Za-z]*)")
 
 # Maps that the API takes as one value: a key that somebody adds changes what ours mean.
 ATOMIC_MAPS = {"selector"}
 # Plain booleans of the API: the server does not store their false. Any other false that we state
 # differs from its default, as automountServiceAccountToken does.
 FALSE_IS_ABSENT = {"readOnly", "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty"}
-
-
-def parse_quantity(text: str | int | float) -> Decimal | None:
-    """Return the number of a Kubernetes quantity, or None when it is not one."""
-    found = QUANTITY.fullmatch(str(text))
-    if found is None or found[2] not in SUFFIXES:
-        return None
-    return Decimal(found[1]) * SUFFIXES[found[2]]
 
 
 def is_subset(desired: Any, live: Any, field: str = "") -> bool:

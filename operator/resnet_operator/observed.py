@@ -108,9 +108,7 @@ class ServiceObject:
             spec = ResNetServiceSpec.model_validate(_deep(body.get("spec") or {}))
             resolved = resolve(name=meta.name, uid=meta.uid, spec=spec, settings=settings)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            invalid = f"spec.{where}: {first['msg']}"
+            invalid = _first_error(error)
         except InvalidSpec as error:
             invalid = error.message
         annotations = body["metadata"].get("annotations") or {}
@@ -132,6 +130,12 @@ class ServiceObject:
         return tuple(part.netloc for part in parts if part.scheme == "pvc") + (
             (self.resolved.op_cache_claim,) if self.resolved.op_cache_claim else ()
         )
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"spec.{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
@@ -112,6 +113,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
     _check_uri(spec)
     check_secrets(spec, settings)
+    if is_reserved_name(name):
+        raise InvalidSpec(RESERVED_NAME_MESSAGE)
     if spec.serving.http_route and not settings.gateway_api:
         raise InvalidSpec(
             "serving.httpRoute: the Gateway API is switched off here; set gatewayAPI in the "

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from tests.apiserver import CRD_FILE
-from tests.cluster.manifests import SIBLINGS
+from tests.cluster.manifests import required, root_schema, smallest
 from tests.cluster.oneflow_rule_cases import GPU
 from tests.cluster.torch_aie_rule_cases import AIE, WEIGHTS
 
@@ -58,8 +56,15 @@ PREFIX = {
     "validation.thresholds.minTop1Agreement": "0.",
 }
 KEYS = {"conversion.extraArgs": EXTRA_ARGS}
+# Items that need more than the schema requires.
+PEER = {"podSelector": {}}
+ITEMS = {
+    "serving.networkPolicy.allowFrom": PEER,
+    "serving.networkPolicy.allowMetricsFrom": PEER,
+}
 FILL = {"validation.thresholds": "5"}
-DIGITS = ("resources.requests.*", "resources.limits.*")
+LONGEST_QUANTITY = "+0000000000000001.000000000e+10"
+DIGITS = ("resourceFieldRef.divisor", "resources.requests.*", "resources.limits.*")
 # A digest has exactly 64 digits: nothing at the length's bound can be accepted.
 ONLY_REFUSED = {
     ("model.sha256", "maxLength"),
@@ -86,12 +91,6 @@ class Bound:
     @property
     def reason(self) -> str:
         return f"{self.path} has {self.keyword} {self.limit}"
-
-
-def root_schema() -> Schema:
-    crd = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
-    schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return schema
 
 
 def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
@@ -168,7 +167,9 @@ def text(path: str, length: int) -> str:
     if path.endswith("sha256"):
         return "a" * (64 if length == 1 else length)
     if path.endswith(DIGITS):
-        return "1" * length
+        return LONGEST_QUANTITY.ljust(length, "0")
+    if path.endswith(("ipBlock.cidr", "ipBlock.except[]")):
+        return "a" * (length - 4) + "/128"
     prefix = PREFIX.get(path, "")
     fill = next((c for where, c in FILL.items() if path.startswith(where)), "a")
     return prefix + fill * (length - len(prefix))
@@ -177,11 +178,12 @@ def text(path: str, length: int) -> str:
 def items(path: str, node: Schema, count: int) -> list[Any]:
     """Distinct, ascending items that the rest of the schema accepts."""
     if "x-kubernetes-list-map-keys" in node:
-        beside = SIBLINGS.get(f"{path}[]", {})
+        beside = required(f"{path}[]")
         return [beside | {"name": f"a{index}"} for index in range(count)]
     if node["items"]["type"] == "object":
-        name = "name" if "name" in node["items"].get("properties", {}) else "key"
-        return [{name: f"a{index}"} for index in range(count)]
+        return [ITEMS.get(path) or required(f"{path}[]")] * count
+    if path.endswith("ipBlock.except"):
+        return [smallest(node["items"], "cidr")] * count
     if node["items"]["type"] == "string":
         return [f"a{index}" for index in range(count)]
     return [index + 2 for index in range(count)]

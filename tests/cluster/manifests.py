@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import Any
+
+import yaml
+from tests.apiserver import CRD_FILE
+
+Schema = dict[str, Any]
 
 SMALLEST: dict[str, Any] = {
     "model": {"uri": "pvc://models/resnet50.onnx"},
@@ -31,9 +37,55 @@ SIBLINGS: dict[str, dict[str, Any]] = {
         "thresholds": {"minTop1": "0.5"},
     },
 }
+# Where the schema alone does not say what is accepted.
+STARTS = {"cidr": "10.0.0.0/8"}
 MAP_KEY = "key"
 # Maps that take some keys only.
 MAP_KEYS = {"conversion.extraArgs": "--log"}
+
+
+@cache
+def root_schema() -> Schema:
+    crd = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+    schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def below(schema: Schema, path: str) -> Schema | None:
+    """Return the schema at a path: `a.b`, `a[]` for items, `a.*` for entries."""
+    for part in path.replace("[]", ".[]").split("."):
+        if part == "[]":
+            schema = schema.get("items", {})
+        elif part == "*":
+            schema = schema.get("additionalProperties", {})
+        else:
+            schema = schema.get("properties", {}).get(part, {})
+    return schema or None
+
+
+def required(path: str) -> dict[str, Any]:
+    """Return what the API server requires at a path before it looks at anything else there."""
+    if path in SIBLINGS:
+        return copy.deepcopy(SIBLINGS[path])
+    schema = below(root_schema()["properties"]["spec"], path)
+    value = smallest(schema) if schema else {}
+    return value if isinstance(value, dict) else {}
+
+
+def smallest(node: Schema, name: str = "") -> Any:
+    """Return the smallest value that a schema accepts."""
+    if "enum" in node:
+        return node["enum"][0]
+    match node.get("type"):
+        case "object":
+            fields = node.get("properties", {})
+            return {key: smallest(fields[key], key) for key in node.get("required", ())}
+        case "array":
+            return [smallest(node["items"])] * node.get("minItems", 0)
+        case "integer":
+            return node.get("minimum", 0)
+        case _:
+            return STARTS.get(name, "a")
 
 
 def service(changes: dict[str, Any] | None = None, *, name: str = "resnet50") -> dict[str, Any]:
@@ -60,7 +112,7 @@ def _set(node: dict[str, Any], path: str, value: object) -> None:
         last = index == len(parts) - 1
         child: Any = value
         if not last:
-            child = [None] if parts[index + 1] == "[]" else copy.deepcopy(SIBLINGS.get(done, {}))
+            child = [None] if parts[index + 1] == "[]" else required(done)
             existing = container.get(key) if isinstance(container, dict) else container[key]
             child = child if existing is None else existing
         container[key] = child

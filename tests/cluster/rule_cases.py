@@ -318,12 +318,20 @@ RULES = [
     ],
 ]
 
-NAMES = [
-    # name, accepted, reason
-    ("a" * 40, True, "40 characters leave room for what children's names add"),
-    ("a" * 41, False, "one more would make a child's name too long"),
-    ("resnet50-v2", True, "the usual name"),
-    ("50-resnet", False, "a Service's name begins with a letter"),
-    ("resnet.v2", False, "a Service's name has no dots"),
-]
 NAME_MESSAGE = "write a metadata.name of at most 40 lower-case letters, digits and '-'"
+RESERVED_NAME = "choose another metadata.name; resnet-store, resnet-operator and rns-… are names"
+NAMES = [
+    # name, what is said against it, reason
+    ("a" * 40, None, "40 characters leave room for what children's names add"),
+    ("a" * 41, NAME_MESSAGE, "one more would make a child's name too long"),
+    ("resnet50-v2", None, "the usual name"),
+    ("50-resnet", NAME_MESSAGE, "a Service's name begins with a letter"),
+    ("resnet.v2", NAME_MESSAGE, "a Service's name has no dots"),
+    ("resnet-store", RESERVED_NAME, "the store of the namespace: it would take its Deployment"),
+    ("resnet-stores", None, "a name that only begins so"),
+    ("resnet-operator", RESERVED_NAME, "the operator itself"),
+    ("rns-0123456789abcdef", RESERVED_NAME, "a record, or a Job with its attempt"),
+    ("rns-runtime-0123456789", RESERVED_NAME, "the files of a runtime"),
+    ("rns", None, "the short name alone"),
+    ("my-rns-a", None, "the prefix in the middle"),
+]

@@ -166,10 +166,10 @@ CAUSES = [
     Cause(
         "crash-loop-with-the-line-that-matters",
         "CrashLooping",
-        ("ended with status 1", "No module named 'encodings'"),
+        ("ended with status 1", "PYTHONHASHSEED must be"),
         {
             "accelerator": CPU,
-            "serving": {"env": [{"name": "PYTHONHOME", "value": "/nowhere"}]},
+            "serving": {"env": [{"name": "PYTHONHASHSEED", "value": "none"}]},
         },
     ),
     Cause(

@@ -78,6 +78,12 @@ def replaced(tree: Any, old: str, new: str) -> Any:
 
 
 PLAIN = "PLAIN"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+
+def preferring(text: str) -> dict[str, Any]:
+    term = {"key": text, "operator": "In", "values": [text]}
+    return {"weight": 1, "preference": {"matchExpressions": [term]}}
 
 
 def serving_of(text: str) -> dict[str, Any]:
@@ -86,7 +92,7 @@ def serving_of(text: str) -> dict[str, Any]:
         "podAnnotations": {"a": text, text: "b"},
         "nodeSelector": {text: "x"},
         "tolerations": [{"key": text, "value": text}],
-        "affinity": {text: {"list": [text]}},
+        "affinity": {"nodeAffinity": {PREFERRED: [preferring(text)]}},
         "service": {"annotations": {text: text}},
     }
     found = resolved({"serving": serving})

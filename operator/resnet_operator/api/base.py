@@ -26,16 +26,6 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(rules)}
 
 
-def opaque(**extra: Any) -> dict[str, Any]:
-    """Return the schema of a Kubernetes object that the API server checks when we use it."""
-    return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, **extra}
-
-
-def string(description: str, max_length: int) -> dict[str, Any]:
-    """Return the schema of a bounded string."""
-    return {"description": description, "type": "string", "maxLength": max_length}
-
-
 def text(pattern: str, message: str, *, max_length: int, min_length: int = 1) -> Any:
     """Return the field of a bounded string with a pattern.
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
-from resnet_operator.api.pod import LabelMap, Resources, Tolerations
+from resnet_operator.api.kubernetes.pods import Tolerations
+from resnet_operator.api.pod import LabelMap, Resources
 from resnet_operator.api.preprocessing import Preprocessing
 from resnet_operator.api.quantization import Quantization
 

@@ -6,11 +6,13 @@ None of it is part of a revision but `tls`: a change of the rest restarts no pod
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, ObjectName, cel, opaque, rule, text
+from resnet_operator.api.base import ApiModel, ObjectName, cel, rule, text
+from resnet_operator.api.kubernetes.peers import Peers
+from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.pod import StringMap
 
 Host = Annotated[
@@ -21,11 +23,6 @@ Host = Annotated[
         "resnet50.example.com",
         max_length=253,
     ),
-]
-ATOMIC = {"x-kubernetes-list-type": "atomic"}
-Peers = Annotated[
-    list[Annotated[dict[str, Any], Field(json_schema_extra=opaque())]],
-    Field(min_length=1, max_length=32, json_schema_extra=ATOMIC),
 ]
 
 

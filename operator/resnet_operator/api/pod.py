@@ -1,26 +1,49 @@
-"""Parts of the spec that go into pods as Kubernetes has them: resources, tolerations, environment.
+"""Parts of the spec that go into pods as Kubernetes has them: resources, labels, references.
 
 Bounded, because an unbounded list or map exhausts the cost budget of the CEL rules.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field
 
-from resnet_operator.api.base import (
-    ApiModel,
-    ConfigKey,
-    ObjectName,
-    cel,
-    opaque,
-    rule,
-    string,
-    text,
+from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, cel, rule, text
+from resnet_operator.api.kubernetes.quantity import QuantityMap
+from resnet_operator.api.kubernetes.reserved import ANNOTATIONS_RULE, is_reserved_annotation
+
+MAP_CHARS = 16384
+
+
+def _small_together(values: dict[str, str]) -> dict[str, str]:
+    if sum(map(len, values.values())) > MAP_CHARS:
+        raise ValueError(SMALL_TOGETHER["message"])
+    return values
+
+
+SMALL_TOGETHER = rule(
+    f"self.map(k, self[k].size()).sum() <= {MAP_CHARS}",
+    f"write values of at most {MAP_CHARS} characters together",
 )
+StringMap = Annotated[
+    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=4096)]],
+    Field(max_length=64, json_schema_extra=cel(SMALL_TOGETHER)),
+    AfterValidator(_small_together),
+]
 
-StringMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+
+def _without_reserved(annotations: dict[str, str]) -> dict[str, str]:
+    if any(is_reserved_annotation(key) for key in annotations):
+        raise ValueError(ANNOTATIONS_RULE["message"])
+    return annotations
+
+
+PodAnnotations = Annotated[
+    StringMap,
+    Field(json_schema_extra=cel(SMALL_TOGETHER, ANNOTATIONS_RULE)),
+    AfterValidator(_without_reserved),
+]
 LabelValue = Annotated[
     str,
     text(
@@ -50,19 +73,6 @@ NoDeviceResource = cel(
         "remove huawei.com/… and nvidia.com/… from resources; write spec.accelerator.count instead",
     )
 )
-QUANTITY = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
-Quantity = Annotated[
-    str | int,
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "x-kubernetes-int-or-string": True,
-            "maxLength": 32,
-            "pattern": QUANTITY,
-        }
-    ),
-]
-QuantityMap = Annotated[dict[Annotated[str, Field(max_length=253)], Quantity], Field(max_length=16)]
 
 
 class Resources(ApiModel):
@@ -70,43 +80,3 @@ class Resources(ApiModel):
     limits: QuantityMap | None = Field(default=None, description="What is allowed at most.")
 
     model_config = ConfigDict(json_schema_extra=NoDeviceResource)
-
-
-# Typed here and a plain dict in Python: the operator passes these on to the pod as they are.
-Toleration = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {
-                "key": string("Key of the taint; every taint when absent.", 316),
-                "operator": string("Exists or Equal; default Equal.", 32),
-                "value": string("Value of the taint.", 63),
-                "effect": string("NoSchedule, PreferNoSchedule or NoExecute; all if absent.", 32),
-                "tolerationSeconds": {
-                    "type": "integer",
-                    "description": "How long a NoExecute taint is tolerated; for ever when absent.",
-                },
-            },
-        }
-    ),
-]
-Tolerations = Annotated[
-    list[Toleration],
-    Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-]
-
-EnvVar = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "required": ["name"],
-            "properties": {
-                "name": {**string("Name of the variable.", 253), "minLength": 1},
-                "value": string("Its value.", 32768),
-                "valueFrom": opaque(description="Where the value comes from instead, as in a pod."),
-            },
-        }
-    ),
-]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, opaque, rule
+from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
 from resnet_operator.api.conversion import Batch
+from resnet_operator.api.kubernetes.affinity import Affinity, SpreadConstraints
+from resnet_operator.api.kubernetes.pods import Env, Tolerations
 from resnet_operator.api.network import (
-    ATOMIC,
     DisruptionBudget,
     HTTPRouteOptions,
     IngressOptions,
@@ -21,14 +22,7 @@ from resnet_operator.api.network import (
 )
 from resnet_operator.api.oneflow import OneFlow
 from resnet_operator.api.pipeline import Pipeline
-from resnet_operator.api.pod import (
-    EnvVar,
-    LabelMap,
-    LocalObjectReference,
-    Resources,
-    StringMap,
-    Tolerations,
-)
+from resnet_operator.api.pod import LabelMap, LocalObjectReference, PodAnnotations, Resources
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.torch_aie import PrecisionPolicy
 
@@ -125,33 +119,15 @@ class Serving(ApiModel):
         default=None,
         description="CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi.",
     )
-    env: (
-        Annotated[
-            list[EnvVar],
-            Field(
-                max_length=64,
-                json_schema_extra={
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["name"],
-                },
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="Environment of Triton, as in a pod.")
+    env: Env | None = Field(default=None, description="Environment of Triton, as in a pod.")
     node_selector: LabelMap | None = Field(default=None, description="Nodes that may serve.")
     tolerations: Tolerations | None = Field(
         default=None, description="Taints that the serving pods tolerate."
     )
-    affinity: Annotated[dict[str, Any], Field(json_schema_extra=opaque())] | None = Field(
+    affinity: Affinity | None = Field(
         default=None, description="Affinity of the serving pods, as in a pod."
     )
-    topology_spread_constraints: (
-        Annotated[
-            list[Annotated[dict[str, Any], Field(json_schema_extra=opaque())]],
-            Field(max_length=8, json_schema_extra=ATOMIC),
-        ]
-        | None
-    ) = Field(
+    topology_spread_constraints: SpreadConstraints | None = Field(
         default=None,
         description="Spreading of the pods, as in a pod; labelSelector defaults to these pods.",
     )
@@ -190,7 +166,7 @@ class Serving(ApiModel):
         ]
         | None
     ) = Field(default=None, description="Further labels of the serving pods.")
-    pod_annotations: StringMap | None = Field(
+    pod_annotations: PodAnnotations | None = Field(
         default=None, description="Further annotations of the serving pods."
     )
     service: ServiceOptions | None = Field(

@@ -9,9 +9,14 @@ from typing import Any
 
 from resnet_operator.api import GROUP, KIND, PLURAL, VERSION, ResNetServiceSpec
 from resnet_operator.api.base import rule
+from resnet_operator.api.kubernetes.reserved import RESERVED_NAME, RESERVED_NAME_MESSAGE
 from resnet_operator.api.status import ResNetServiceStatus
 from resnet_operator.crdgen.schema import Schema, structural_schema
 
+RESERVED_NAME_RULE = rule(
+    f"!self.metadata.name.matches('{RESERVED_NAME}')",
+    RESERVED_NAME_MESSAGE,
+)
 NAME_RULE = rule(
     "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
     "write a metadata.name of at most 40 lower-case letters, digits and '-' that begins with a "
@@ -41,7 +46,7 @@ def root_schema() -> Schema:
             "spec": spec,
             "status": status,
         },
-        "x-kubernetes-validations": [NAME_RULE],
+        "x-kubernetes-validations": [NAME_RULE, RESERVED_NAME_RULE],
     }
 
 

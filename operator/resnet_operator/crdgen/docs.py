@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from resnet_operator.api import API_VERSION, KIND, Reason
+from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,17 @@ The `reason` of a condition, of an event and of a metric of a {KIND} is one of t
 `kubectl describe rns <name>` shows it with the message that names the cause.
 """
 
+RESERVED_HEAD = f"""
+# Reserved names
+
+A {KIND} may not set these: they would take devices that the scheduler gave to somebody else, or run
+other code than the image holds. The API server refuses them, and an object that is older than the
+rule has the reason `InvalidSpec`. `*` stands for anything; for annotations, subdomains count too.
+
+A {KIND} may not be called `resnet-store`, `resnet-operator` or `rns-…` either: these are names of
+the operator's own objects in each namespace.
+"""
+
 
 def api_reference(schema: Schema) -> str:
     """Return docs/api.md for the root schema."""
@@ -60,6 +72,18 @@ def reason_reference() -> str:
     """Return docs/reasons.md, one heading for each reason so that alerts can link to it."""
     parts = [NOTICE, REASONS_HEAD]
     parts += [f"\n## {r.value}\n\n{r.meaning} **What to do:** {r.remedy}\n" for r in Reason]
+    return "".join(parts)
+
+
+def reserved_reference() -> str:
+    """Return docs/reserved-names.md: what a spec may not set, and why."""
+    parts = [NOTICE, RESERVED_HEAD]
+    for title, rows in (
+        ("Variables of `serving.env`", VARIABLES),
+        ("Annotations of `serving.podAnnotations`", {f"{k}/*": v for k, v in ANNOTATIONS.items()}),
+    ):
+        parts.append(f"\n## {title}\n\n| Name | Why |\n| --- | --- |\n")
+        parts += [f"| `{name}` | {reason} |\n" for name, reason in rows.items()]
     return "".join(parts)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.pod import Resources
-from resnet_operator.compare import parse_quantity
 from resnet_operator.resolve import Resolved
 
 Quantities = dict[str, str | int]

@@ -276,9 +276,8 @@ def _environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any
     ]
     if resolved.runtime is Runtime.ONEFLOW:
         ours = [item for item in ours if item["name"] != "ASCEND_PROCESS_LOG_PATH"]
-    users = list(resolved.spec.serving.env or ())
-    taken = {item["name"] for item in users}
-    return [*(item for item in ours if item["name"] not in taken), *users]
+    # The names of ours are reserved: nothing of the user's can stand in their place.
+    return [*ours, *(resolved.spec.serving.env or ())]
 
 
 def _passed_through(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact, TensorInfo
-from resnet_operator.compare import parse_quantity
 from resnet_operator.model_config import merge_overrides
 from resnet_operator.render import oneflow
 from resnet_operator.render.engine import render_text

@@ -53,7 +53,13 @@ OPTIONS = (
         "a network policy, even an empty one",
         "NetworkPolicy",
         {"serving": {"networkPolicy": {}}},
-        {"serving": {"networkPolicy": {"allowFrom": [{"podSelector": {}}, {"ipBlock": {}}]}}},
+        {
+            "serving": {
+                "networkPolicy": {
+                    "allowFrom": [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]
+                }
+            }
+        },
         {"serving": {"networkPolicy": None}},
         {"spec": {"ingress": [{}]}},
     ),
@@ -243,8 +249,9 @@ def test_tls_is_another_revision_and_mounts_the_secret() -> None:
 
 
 def test_spreading_counts_the_pods_of_the_service() -> None:
-    mine = {"labelSelector": {"matchLabels": {"app": "mine"}}, "topologyKey": "zone"}
-    spread = {"topologySpreadConstraints": [{"topologyKey": "host"}, mine]}
+    apart = {"maxSkew": 1, "topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule"}
+    mine = {**apart, "labelSelector": {"matchLabels": {"app": "mine"}}, "topologyKey": "zone"}
+    spread = {"topologySpreadConstraints": [apart, mine]}
     world = World({"serving": spread}).serve()
     found = world.body("Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert found[0]["labelSelector"]["matchLabels"][names.INSTANCE] == NAME

@@ -1,0 +1,143 @@
+"""Environment and tolerations of a container and of a pod, as `core/v1` has them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, cel, rule
+from resnet_operator.api.kubernetes.passed_on import PassedOn
+from resnet_operator.api.kubernetes.quantity import Quantity
+from resnet_operator.api.kubernetes.reserved import VARIABLES_RULE, is_reserved_variable
+from resnet_operator.api.kubernetes.selectors import ATOMIC
+
+VALUE_CHARS = 32768
+FieldPath = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class KeySelector(ApiModel):
+    name: ObjectName = Field(description="Name of the object in the namespace.")
+    key: ConfigKey = Field(description="Key in it.")
+    optional: bool | None = Field(default=None, description="True lets it be missing.")
+
+
+class FieldSelector(ApiModel):
+    field_path: FieldPath = Field(description="Field of the pod, for example metadata.name.")
+    api_version: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Version of the schema that the path is written in; default v1."
+    )
+
+
+class ResourceSelector(ApiModel):
+    resource: Annotated[str, Field(min_length=1, max_length=317)] = Field(
+        description="Request or limit of a container, for example limits.cpu."
+    )
+    container_name: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Name of the container; default this one."
+    )
+    divisor: Quantity | None = Field(default=None, description="Unit of the value; default 1.")
+
+
+class EnvSource(ApiModel):
+    config_map_key_ref: KeySelector | None = Field(default=None, description="Key of a ConfigMap.")
+    secret_key_ref: KeySelector | None = Field(default=None, description="Key of a Secret.")
+    field_ref: FieldSelector | None = Field(default=None, description="Field of the pod.")
+    resource_field_ref: ResourceSelector | None = Field(
+        default=None, description="Resource of a container."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef), "
+                "has(self.resourceFieldRef)].filter(given, given).size() == 1",
+                "write one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef",
+            )
+        )
+    )
+
+
+class Variable(ApiModel):
+    name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[ -<>-~]+$")] = Field(
+        description="Name of the variable."
+    )
+    value: Annotated[str, Field(max_length=VALUE_CHARS)] | None = Field(
+        default=None, description="Its value."
+    )
+    value_from: EnvSource | None = Field(
+        default=None, description="Where the value comes from instead."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.value) || self.value == '' || !has(self.valueFrom)",
+                "write value or valueFrom, not both",
+            )
+        )
+    )
+
+
+class TolerationOperator(StrEnum):
+    EXISTS = "Exists"
+    EQUAL = "Equal"
+    LESS = "Lt"
+    GREATER = "Gt"
+
+
+class TaintEffect(StrEnum):
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Toleration(ApiModel):
+    key: Annotated[str, Field(max_length=317)] | None = Field(
+        default=None, description="Key of the taint; every taint when absent."
+    )
+    operator: TolerationOperator | None = Field(
+        default=None, description="Exists or Equal; Lt and Gt where the cluster knows them."
+    )
+    value: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Value of the taint."
+    )
+    effect: TaintEffect | None = Field(default=None, description="Effect; every one when absent.")
+    # Seconds as Kubernetes has them, 64 bits wide; a negative number evicts at once.
+    toleration_seconds: Annotated[int, Field(ge=-(2**31), le=2**31)] | None = Field(
+        default=None, description="How long a NoExecute taint is tolerated; for ever when absent."
+    )
+
+
+SMALL_TOGETHER = rule(
+    "self.map(item, has(item.value) ? item.value.size() : 0).sum() <= " + str(VALUE_CHARS),
+    f"write values of at most {VALUE_CHARS} characters together, or keep them in a ConfigMap and "
+    "write valueFrom",
+)
+
+
+def _checked(env: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if sum(len(item.get("value") or "") for item in env) > VALUE_CHARS:
+        raise ValueError(SMALL_TOGETHER["message"])
+    if any(is_reserved_variable(str(item["name"])) for item in env):
+        raise ValueError(VARIABLES_RULE["message"])
+    return env
+
+
+Env = Annotated[
+    list[Annotated[dict[str, Any], PassedOn(Variable)]],
+    Field(
+        max_length=64,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **cel(VARIABLES_RULE, SMALL_TOGETHER),
+        },
+    ),
+    AfterValidator(_checked),
+]
+Tolerations = Annotated[
+    list[Annotated[dict[str, Any], PassedOn(Toleration)]],
+    Field(max_length=32, json_schema_extra=ATOMIC),
+]

@@ -1,0 +1,99 @@
+"""Names that the operator, the container runtime or the loader own: nobody else may set them.
+
+Each row has its reason. Who could set one would choose other devices than the scheduler, or run
+other code in the server than its image holds.
+"""
+
+from __future__ import annotations
+
+import re
+
+from resnet_operator.api.base import rule
+
+DEVICES = "the container runtime gives the container the devices that it names"
+LOADER = "the loader or the interpreter runs code from where it points"
+OURS = "the operator sets it"
+
+# Exact names, and prefixes that end in "*".
+VARIABLES = {
+    "ASCEND_VISIBLE_DEVICES": DEVICES,
+    "ASCEND_RT_VISIBLE_DEVICES": DEVICES,
+    "ASCEND_RUNTIME_OPTIONS": DEVICES,
+    "ASCEND_RUNTIME_MOUNTS": DEVICES,
+    "ASCEND_VNPU_SPECS": DEVICES,
+    "ASCEND_ALLOW_LINK": DEVICES,
+    "NVIDIA_VISIBLE_DEVICES": DEVICES,
+    "NVIDIA_DRIVER_CAPABILITIES": DEVICES,
+    "NVIDIA_MIG_CONFIG_DEVICES": DEVICES,
+    "NVIDIA_MIG_MONITOR_DEVICES": DEVICES,
+    "NVIDIA_IMEX_CHANNELS": DEVICES,
+    "NVIDIA_DISABLE_REQUIRE": DEVICES,
+    "NVIDIA_REQUIRE_*": DEVICES,
+    "CUDA_VISIBLE_DEVICES": DEVICES,
+    "LD_*": LOADER,
+    "GCONV_PATH": LOADER,
+    "GLIBC_TUNABLES": LOADER,
+    "PATH": LOADER,
+    "PYTHONPATH": LOADER,
+    "PYTHONHOME": LOADER,
+    "PYTHONSTARTUP": LOADER,
+    "PYTHONUSERBASE": LOADER,
+    "PYTHONNOUSERSITE": OURS,
+    "PYTHONPLATLIBDIR": LOADER,
+    "PYTHONEXECUTABLE": LOADER,
+    "PYTHONINSPECT": LOADER,
+    "PYTHONBREAKPOINT": LOADER,
+    "HOME": OURS,
+    "ASCEND_PROCESS_LOG_PATH": OURS,
+    "RESNET_*": OURS,
+}
+# Annotations of pods, by the part before the slash.
+ANNOTATIONS = {
+    "serving.resnet-operator.io": OURS,
+    "app.kubernetes.io": OURS,
+    "cdi.k8s.io": DEVICES,
+    "huawei.com": DEVICES,
+    "hami.io": DEVICES,
+    "nvidia.com": DEVICES,
+    "container.apparmor.security.beta.kubernetes.io": "it takes the container's confinement away",
+    "container.seccomp.security.alpha.kubernetes.io": "it takes the container's confinement away",
+}
+# Names of objects that are the operator's own, in each namespace.
+RESERVED_NAME = "^(resnet-store|resnet-operator|rns-.*)$"
+RESERVED_NAME_MESSAGE = (
+    "choose another metadata.name; resnet-store, resnet-operator and rns-… are names of the "
+    "operator's own objects"
+)
+
+
+def _pattern(names: dict[str, str]) -> str:
+    alternatives = (re.escape(name).replace(r"\*", ".*").replace(r"\-", "-") for name in names)
+    return f"^({'|'.join(alternatives)})$"
+
+
+VARIABLE = _pattern(VARIABLES)
+ANNOTATION = f"^([^/]*[.])?({'|'.join(name.replace('.', '[.]') for name in ANNOTATIONS)})/"
+
+VARIABLES_RULE = rule(
+    f"self.all(item, !item.name.matches(r'{VARIABLE}'))",
+    "remove the variables that the operator, the container runtime or the loader owns, for example "
+    "ASCEND_VISIBLE_DEVICES, LD_PRELOAD, PYTHONPATH and RESNET_…; devices come from "
+    "spec.accelerator (docs/reserved-names.md lists all)",
+)
+ANNOTATIONS_RULE = rule(
+    f"self.all(key, !key.matches(r'{ANNOTATION}'))",
+    "remove the annotations that choose devices, take confinement away or are the operator's: "
+    f"{', '.join(f'{name}/…' for name in ANNOTATIONS)}",
+)
+
+
+def is_reserved_variable(name: str) -> bool:
+    return re.match(VARIABLE, name) is not None
+
+
+def is_reserved_annotation(key: str) -> bool:
+    return re.match(ANNOTATION, key) is not None
+
+
+def is_reserved_name(name: str) -> bool:
+    return re.match(RESERVED_NAME, name) is not None
