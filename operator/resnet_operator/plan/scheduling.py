@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.reasons import Reason
-from resnet_operator.compare import parse_quantity
 from resnet_operator.observed import Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.seen.pods import Request

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from resnet_operator.compare import parse_quantity
+from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.settings import Settings
 
 SCRATCH = "/scratch"
