@@ -19,8 +19,11 @@ OM = {"uri": "pvc://models/digits.om"}
 
 @pytest.fixture(scope="session")
 def om(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample model for an Ascend310P3, compiled by hand with profiles 1 and 4."""
-    folder = tmp_path_factory.mktemp("om")
+    return compile_om(tmp_path_factory.mktemp("om"))
+
+
+def compile_om(folder: Path) -> Path:
+    """Compile the sample model for an Ascend310P3 by hand, with profiles 1 and 4."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(CANN / "src"),

@@ -6,6 +6,7 @@ own: the suite's other clusters have one operator each, and it is not the earlie
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -24,6 +25,8 @@ from tests.e2e import earlier
 from tests.e2e.snapshot import Snapshot, differences
 from tests.e2e.story import FP16_TOLERANCE, PICTURES, Story, digits_batch, expected_logits
 from tests.e2e.test_gate import PASSES, gate, pinned_model, put_all, recipe
+from tests.e2e.test_om import compile_om
+from tests.e2e.test_oneflow import archive, oneflow
 from tests.pages import commands
 
 if TYPE_CHECKING:
@@ -34,13 +37,14 @@ RELEASED = ("operator", "jobs", "serving", "serving-cpu")
 NAMESPACE = "models"
 UPGRADE, REMOVAL = ROOT / "docs" / "upgrade.md", ROOT / "docs" / "removal.md"
 CPU = {"chip": "CPU"}
-DEVICES = ("huawei.com/Ascend310P:8",)
+DEVICES = ("huawei.com/Ascend310P:8", "nvidia.com/gpu:1")
 # As an administrator writes them; the tag is left to each chart's own appVersion.
 VALUES: dict[str, Any] = {
     "images": {
         "registry": "localhost",
         "converter": {"Ascend310P": "localhost/cann-simulator:dev"},
         "amct": "localhost/amct-simulator:dev",
+        "serving": {"OneFlow": "localhost/resnet-serving-oneflow:dev"},
     },
     "store": {"image": "localhost/resnet-store:dev", "size": "1Gi"},
     "resyncSeconds": 5,
@@ -66,7 +70,10 @@ def story(release: earlier.Earlier) -> Iterator[Story]:
         pytest.skip("the embedded cluster needs root")
     subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resnet-operator"
-    images = [*deploy.build_images((*DEMO, "amct")), *release.images(cache / "images", *RELEASED)]
+    images = [
+        *deploy.build_images((*DEMO, "amct", "serving-oneflow")),
+        *release.images(cache / "images", *RELEASED),
+    ]
     with (
         Cluster.start(mode="full", images=images, devices=DEVICES) as cluster,
         proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,
@@ -123,11 +130,18 @@ def services(story: Story) -> list[dict[str, Any]]:
         story.service("older", accelerator=CPU),
         story.service("failing", conversion=failing),
         recipe(story, gate(PASSES), name="quantized"),
+        story.service("om", model={"uri": "configmap://files/digits.om"}),
+        oneflow(story, "oneflow", model={"uri": "configmap://files/graph.tar.gz"}),
     ]
 
 
-def make_all(story: Story) -> None:
+def make_all(story: Story, scratch: Path) -> None:
     put_all(story)
+    files = {"digits.om": compile_om(scratch).read_bytes(), "graph.tar.gz": archive()}
+    data = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    story.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files"}, "binaryData": data}
+    )
     made = services(story)
     story.apply(*made)
     names = [item["metadata"]["name"] for item in made]
@@ -218,7 +232,7 @@ def test_an_upgrade_and_the_way_back_change_nothing_that_serves(
     story.server.helm(*install, "-f", str(values), "--wait", "--timeout=2m")
     assert operators_image(story) == VERSION
     reader = Reader(story.server, tmp_path)
-    make_all(story)
+    make_all(story, tmp_path)
     before = Snapshot.take(story)
 
     with ExitStack() as stack:
