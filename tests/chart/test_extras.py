@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from tests.apiserver import ROOT, ApiServer
+from tests.apiserver import ApiServer
 from tests.chart.conftest import CHART, Chart, Manifest, only
 
 if TYPE_CHECKING:
@@ -103,9 +102,6 @@ def test_budget_covers_the_operator_alone(chart: Chart) -> None:
 
 
 def test_budget_comes_with_the_second_replica(chart: Chart) -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    if "replicas" not in schema["properties"]:
-        pytest.skip("this chart has no value `replicas` yet")
     for budget, wanted in (({}, True), ({"enabled": False}, False)):
         found = kinds(chart.render({"replicas": 2, "podDisruptionBudget": budget}))
         assert ("PodDisruptionBudget" in found) is wanted, budget
@@ -268,21 +264,3 @@ def test_example_of_the_metadata_is_accepted(chart: Chart, namespace: str) -> No
     for example in yaml.safe_load(about["annotations"]["artifacthub.io/crdsExamples"]):
         answer = chart.server.create(namespace, example, dry_run=True)
         assert answer.status == 201, answer.message
-
-
-def test_every_value_is_in_the_readme_of_the_chart() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    table = (CHART / "README.md").read_text(encoding="utf-8").partition("| --- |")[2]
-    named = {
-        name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])
-    } if table else set()  # fmt: skip
-    assert named == values.keys()
-
-
-def test_ports_that_the_docs_name_are_there() -> None:
-    """Triton's metrics have a port of the pod, and none of the Service."""
-    shape = (ROOT / "templates" / "serving-pod.yaml.j2").read_text(encoding="utf-8")
-    assert "{name: metrics, containerPort: 8002" in shape
-    assert "metrics" not in (ROOT / "templates" / "service.yaml.j2").read_text(encoding="utf-8")
-    scaling = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    assert "port `metrics` (8002) of each serving pod" in scaling
