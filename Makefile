@@ -6,7 +6,7 @@ PY = PYTHONPATH=operator:. $(VENV)/bin/python
 # The quick ones first.
 SUITES = $(addprefix tests/,unit golden runtime chart cluster component e2e)
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-kubernetes docs check generate verify image release bench cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test test-kubernetes docs check generate verify image release release-digests bench cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -61,6 +61,9 @@ release: venv ## write dist/ from the commit: VERSION=x.y.z [REGISTRY=...] [WITH
 	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock
 	@$(PY) -m devkit.release --version "$(VERSION)" --registry "$(REGISTRY)" --with "$(WITH)" --digests "$(DIGESTS)" \
 	  --mkdocs $(CACHE)/docs-venv/bin/mkdocs
+
+release-digests: venv ## print the digests that the chart's images of others have now, for DIGESTS=FILE
+	@$(PY) -m devkit.release.digests
 
 bench: venv ## measure the control plane and the data plane, against floors within one run
 	@$(PY) -m tests.perf.bench_control_plane

@@ -42,8 +42,8 @@ def images_txt(needed: Iterable[str], known: Mapping[str, str], archives: Mappin
     """Return every image of the chart and of the bundle, with its digest where one is known."""
     lines = [
         "# Every image that the chart may have pulled, and those of the bundle.",
-        "# image digest archive; - is what cannot be known here: for the digest of an image of a",
-        "# public registry run: skopeo inspect --format '{{.Digest}}' docker://IMAGE",
+        "# image digest archive; a digest - was not looked up: run make release-digests where the",
+        "# registry can be reached, or skopeo inspect --format '{{.Digest}}' docker://IMAGE",
     ]
     lines += [
         " ".join((name, known.get(name, "-"), archives.get(name, "-")))

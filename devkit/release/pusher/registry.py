@@ -1,4 +1,4 @@
-"""Pushes blobs and manifests to a container registry (OCI distribution, version 2).
+"""Talks to a container registry, above all to push blobs and manifests.
 
 Standard library and Python 3.8: it runs from the bundle, on a machine with nothing else.
 """
@@ -17,6 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 TIMEOUT_SECONDS = 300
+MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
 CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -64,6 +72,11 @@ class Registry:
         path = f"/v2/{repository}/blobs/{digest}"
         return self._ask("HEAD", path, repository, allowed=(200, 404))[0] == 200
 
+    def manifest(self, repository: str, tag: str) -> bytes:
+        """Return what the registry has under a tag: an index of platforms if there are several."""
+        path = f"/v2/{repository}/manifests/{tag}"
+        return self._ask("GET", path, repository, allowed=(200,), accept=MANIFESTS)[2]
+
     def push_blob(self, repository: str, digest: str, file: Path) -> None:
         if self.has(repository, digest):
             return
@@ -108,9 +121,10 @@ class Registry:
         body: bytes | BinaryIO | None = None,
         size: int = 0,
         content_type: str | None = None,
+        accept: str = "*/*",
     ) -> tuple[int, dict[str, str], bytes]:
         for last in (False, True):
-            headers = {"Content-Length": str(size)}
+            headers = {"Content-Length": str(size), "Accept": accept}
             if content_type:
                 headers["Content-Type"] = content_type
             if repository in self._authorization:
