@@ -1,16 +1,20 @@
 # The images of resnet-operator. `docker build .` makes the operator; `--target` names another:
 #
 #   operator     the controller
-#   jobs         the containers of a conversion Job, and the init container of serving pods
+#   jobs         what inspects, prepares and measures models
+#   fetch        what moves files: fetch and publish, and the init container of serving pods
 #   serving      Triton and CANN: runtime AscendOM
 #   serving-cpu  Triton and ONNX Runtime: runtime ONNXRuntime (chip CPU)
 #   export       PyTorch, which turns a .pth or TorchScript into ONNX
 #
-# Base images are build arguments. TRITON_IMAGE is anything with /opt/tritonserver, the Python
-# backend and pip. CANN_IMAGE is a CANN image of the chip's family whose pyACL knows the Python of
-# TRITON_IMAGE (docs/architecture.md says which pairs fit).
+# Base images are build arguments; docs/images.md says which fit together, and `make images` checks
+# them before it builds. TRITON_IMAGE is anything with /opt/tritonserver and the Python backend; what
+# serves is taken out of it and put on SERVING_BASE_IMAGE, which has the same Python, pip, and a C
+# library as new as Triton's. CANN_IMAGE is a CANN image of the chip's family whose pyACL knows that
+# Python.
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.07-py3
+ARG SERVING_BASE_IMAGE=docker.io/library/python:3.12-slim-trixie
 ARG CANN_IMAGE=quay.io/ascend/cann:9.0.0-310p-openeuler24.03-py3.11
 
 # ---- libraries: only wheels, only those of the lock files -------------------------------------
@@ -40,6 +44,28 @@ RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --
  && rm -rf /opt/libraries/onnx/backend/test \
  && find /opt/libraries -type d -name tests -prune -exec rm -rf {} +
 
+FROM ${PYTHON_IMAGE} AS fetch-libraries
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+COPY requirements/fetch.lock /tmp/
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+      --target /opt/libraries -r /tmp/fetch.lock \
+ && find /opt/libraries -type d \( -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+
+# ---- fetch ------------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS fetch
+ENV PYTHONPATH=/opt/resnet-operator/operator:/opt/libraries \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=fetch-libraries /opt/libraries /opt/libraries
+COPY operator/resnet_jobs /opt/resnet-operator/operator/resnet_jobs
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
+ARG VERSION=0.0.0
+LABEL org.opencontainers.image.title="resnet-fetch" \
+      org.opencontainers.image.description="Moves the models and artifacts of resnet-operator" \
+      org.opencontainers.image.version="${VERSION}"
+USER 1000:1000
+CMD ["python3", "-m", "resnet_jobs"]
+
 # ---- jobs -------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS jobs
 # ONNX Runtime reports to Microsoft unless told not to.
@@ -52,21 +78,37 @@ COPY operator/resnet_jobs /opt/resnet-operator/operator/resnet_jobs
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
 ARG VERSION=0.0.0
 LABEL org.opencontainers.image.title="resnet-jobs" \
-      org.opencontainers.image.description="Fetches, inspects and publishes the models of resnet-operator" \
+      org.opencontainers.image.description="Inspects, prepares and measures the models of resnet-operator" \
       org.opencontainers.image.version="${VERSION}"
 USER 1000:1000
 CMD ["python3", "-m", "resnet_jobs"]
 
-# ---- serving: what both runtimes need ---------------------------------------------------------
-FROM ${TRITON_IMAGE} AS triton-numpy
+# ---- serving: Triton's core and Python backend, out of the whole image ---------------------------
+FROM ${TRITON_IMAGE} AS triton-taken
 USER root
+COPY docker/triton_files.py /tmp/
+RUN python3 /tmp/triton_files.py take /out
+
+FROM ${SERVING_BASE_IMAGE} AS triton-settled
+USER root
+COPY docker/triton_files.py /tmp/
+COPY --from=triton-taken /out /out
+RUN python3 /tmp/triton_files.py settle /out
+
+# ---- serving: what both runtimes need ---------------------------------------------------------
+FROM ${SERVING_BASE_IMAGE} AS triton-numpy
+USER root
+COPY --from=triton-settled /opt/tritonserver /opt/tritonserver
+ENV PATH=/opt/tritonserver/bin:${PATH}
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 # Distributions mark their Python as theirs; in an image nobody else installs into it.
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving.lock /opt/resnet-operator/
-# CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
-RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+# The loader's cache serves every way of starting a program, and needs no variable that a pod could
+# replace. CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
+RUN echo /opt/tritonserver/lib > /etc/ld.so.conf.d/tritonserver.conf && ldconfig \
+ && SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       -r /opt/resnet-operator/serving.lock \
  && find "$(python3 -c 'import numpy; print(numpy.__path__[0])')" -type d -name tests -prune \
       -exec rm -rf {} + \
@@ -94,6 +136,9 @@ FROM ${CANN_IMAGE} AS cann
 
 FROM triton-numpy AS serving
 COPY --from=cann /usr/local/Ascend /usr/local/Ascend
+# From CANN 8.5 on the toolkit lies in another folder; one name serves both.
+RUN cd /usr/local/Ascend && { [ -e ascend-toolkit/latest ] \
+ || { mkdir -p ascend-toolkit && ln -s ../cann ascend-toolkit/latest; }; }
 # As the stock CANN images set them: nothing here runs through a shell that would read set_env.sh.
 ENV ASCEND_TOOLKIT_HOME=/usr/local/Ascend/ascend-toolkit/latest
 ENV ASCEND_HOME_PATH=${ASCEND_TOOLKIT_HOME} \

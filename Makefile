@@ -6,7 +6,7 @@ PY = PYTHONPATH=operator:. $(VENV)/bin/python
 # The quick ones first.
 SUITES = $(addprefix tests/,unit golden runtime chart cluster component e2e)
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-kubernetes docs check generate verify image release release-digests bench cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test test-kubernetes docs check generate verify images devkit-images release release-digests bench cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -54,8 +54,8 @@ verify: venv ## say whether the generated files are up to date
 	$(PY) -m resnet_operator.crdgen --check
 	$(PY) -m devkit.support --check
 
-image: ## build the images that have changed, and print where they lie
-	@devkit/images/build.sh
+images: ## build the production images and push them: REGISTRY=... VERSION=... (docs/images.md)
+	@python3 -m devkit.images.production
 
 release: venv ## write dist/ from the commit: VERSION=x.y.z [REGISTRY=...] [WITH="IMAGES"] [DIGESTS=FILE]
 	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock
@@ -64,6 +64,9 @@ release: venv ## write dist/ from the commit: VERSION=x.y.z [REGISTRY=...] [WITH
 
 release-digests: venv ## print the digests that the chart's images of others have now, for DIGESTS=FILE
 	@$(PY) -m devkit.release.digests
+
+devkit-images: ## build the images of the demo and the tests, with simulators, and print where they lie
+	@devkit/images/build.sh
 
 bench: venv ## measure the control plane and the data plane, against floors within one run
 	@$(PY) -m tests.perf.bench_control_plane

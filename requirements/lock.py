@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lock file -> extras of pyproject; "" is the operator's own dependencies.
 LOCKS = {
     "operator": [""],
+    "fetch": ["fetch"],
     "jobs": ["jobs"],
     "serving": ["serving"],
     "serving-cpu": ["serving-cpu"],

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
     from devkit.images.targets import Image
 
-REPLACEABLE = {"PYTHON_IMAGE": "base", "TRITON_IMAGE": "triton", "CANN_IMAGE": "cann"}
-"""Environment variable -> our own image that an ordinary one from a registry stands in for."""
+REPLACEABLE = {
+    "PYTHON_IMAGE": "base",
+    "TRITON_IMAGE": "triton",
+    "SERVING_BASE_IMAGE": "base",
+    "CANN_IMAGE": "cann",
+}
+"""Environment variable, as the build argument is called -> our image that it stands in for."""
 
 
 def cache_folder() -> Path:
@@ -49,7 +54,7 @@ def plan_of(images: Iterable[Image]) -> dict[str, str]:
 
 def devkit_builder() -> Builder:
     """On the devkit's own bases, or on ordinary ones that the environment names."""
-    foreign = {ours: os.environ[v] for v, ours in REPLACEABLE.items() if os.environ.get(v)}
+    foreign = {name: os.environ[name] for name in REPLACEABLE if os.environ.get(name)}
     return Builder(cache_folder(), foreign=foreign)
 
 
@@ -93,8 +98,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="build.sh",
         description="Builds the devkit's images that are not built yet; prints their tar files.",
-        epilog="PYTHON_IMAGE, TRITON_IMAGE and CANN_IMAGE in the environment name ordinary images "
-        "to build on instead of the devkit's own; DEBIAN_MIRROR another mirror.",
+        epilog="PYTHON_IMAGE, TRITON_IMAGE, SERVING_BASE_IMAGE and CANN_IMAGE in the environment "
+        "name ordinary images to build on; DEBIAN_MIRROR another mirror.",
     )
     parser.add_argument(
         "--only",

@@ -40,6 +40,10 @@ def _sources(inputs: Sequence[str]) -> Iterator[Path]:
                 yield file
 
 
+def _passed(image: Image) -> dict[str, str]:
+    return {name: os.environ[name] for name in image.passed if os.environ.get(name)}
+
+
 class Builder:
     """Builds images of the table, bases first, into one cache."""
 
@@ -52,11 +56,11 @@ class Builder:
     ) -> None:
         self.cache = cache
         self.foreign = foreign or {}
-        """Our own base image -> the one to use in its place."""
+        """Build argument -> the image to give in place of the devkit's own."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
         self.version = version or str(project["project"]["version"])
         self.pythons: dict[str, str] = {}
-        """Base image -> its Python, where it is not the devkit's."""
+        """Build argument -> the Python of that base, where it is not the devkit's."""
         self._keys: dict[str, str] = {}
 
     @cached_property
@@ -74,13 +78,18 @@ class Builder:
         parts: list[str | bytes] = [RECIPE, image.reference, self.version]
         for path in _sources((image.dockerfile, *image.inputs)):
             parts += [str(path.relative_to(ROOT)), path.read_bytes()]
-        parts += [self._base(name) for name in image.bases.values()]
+        parts += [self._base(*base) for base in image.bases.items()]
+        parts += [f"{name}={value}" for name, value in _passed(image).items()]
         if image.material:
             parts.append(MATERIALS[image.material][0]())
         return digest(*parts)
 
-    def _base(self, name: str) -> str:
-        return self.foreign.get(name) or self.keyed(IMAGES[name])
+    def _base(self, argument: str, name: str) -> str:
+        return self.foreign.get(argument) or self.keyed(IMAGES[name])
+
+    def _own_bases(self, image: Image) -> list[Image]:
+        given = self.foreign
+        return [IMAGES[base] for name, base in image.bases.items() if name not in given]
 
     def keyed(self, image: Image) -> str:
         return f"localhost/keyed/{image.repository}:{self.key(image)}"
@@ -94,9 +103,8 @@ class Builder:
         found: dict[str, Image] = {}
 
         def visit(image: Image) -> None:
-            for name in image.bases.values():
-                base = IMAGES[name]
-                if name not in self.foreign and not self.engine.has(self.keyed(base)):
+            for base in self._own_bases(image):
+                if not self.engine.has(self.keyed(base)):
                     visit(base)
             found[image.name] = image
 
@@ -109,15 +117,15 @@ class Builder:
         reference = self.keyed(image)
         if self.engine.has(reference):
             return reference
-        for name in image.bases.values():
-            if name not in self.foreign:
-                self.build(IMAGES[name])
-        arguments = {name: self._base(base) for name, base in image.bases.items()}
+        for base in self._own_bases(image):
+            self.build(base)
+        arguments = {name: self._base(name, base) for name, base in image.bases.items()}
         volumes = {}
         if image.lock:
-            python = [self.pythons[name] for name in image.bases.values() if name in self.pythons]
+            python = [self.pythons[name] for name in image.bases if name in self.pythons]
             volumes[wheels(self.cache, ROOT / image.lock, *python[:1])] = "/wheels"
             arguments |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+        arguments |= _passed(image)
         if image.stage:
             arguments["VERSION"] = self.version
         context = ROOT / image.context if image.context else None

@@ -7,14 +7,14 @@ overlay file system where there is one, because vfs copies the whole root for ea
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devkit.images.tools import BuildError, digest, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 
 class Buildah:
@@ -76,6 +76,24 @@ class Buildah:
     def push(self, reference: str, destination: str, *, verify_tls: bool) -> None:
         tls = f"--tls-verify={str(verify_tls).lower()}"
         self._buildah("push", "--quiet", tls, reference, f"docker://{destination}")
+
+    def pin(self, reference: str, name: str, *, verify_tls: bool) -> str:
+        """Fetch a base image; return a name of it here that changes with its content."""
+        tls = f"--tls-verify={str(verify_tls).lower()}"
+        policy = "--policy=missing" if reference.startswith("localhost/") else "--policy=ifnewer"
+        found = self._buildah("pull", "--quiet", policy, tls, reference).split()[-1]
+        pinned = f"localhost/base/{name.lower()}:{found.removeprefix('sha256:')[:16]}"
+        self._buildah("tag", found, pinned)
+        return pinned
+
+    @contextmanager
+    def mounted(self, reference: str) -> Iterator[Path]:
+        """The files of an image, to look at; nothing of it is run."""
+        container = self._buildah("from", "--pull-never", reference).strip()
+        try:
+            yield Path(self._buildah("mount", container).strip())
+        finally:
+            self._buildah("rm", container)
 
     def tags(self, repository: str) -> list[str]:
         """References of a repository, newest first."""

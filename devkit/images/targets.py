@@ -31,6 +31,8 @@ class Image:
     """The lock file whose wheels must be at hand."""
     material: str | None = None
     """The function of materials.py that makes what no Dockerfile can fetch."""
+    passed: tuple[str, ...] = ()
+    """Environment variables that go into the build as arguments, where they are set."""
     shipped: bool = True
     """Is it loaded into clusters, or only a base of others?"""
 
@@ -127,13 +129,23 @@ IMAGES = {
             PYTHON_IMAGE="base",
         ),
         _main("jobs", "resnet-jobs", "operator/resnet_jobs", PYTHON_IMAGE="base"),
+        _main("fetch", "resnet-fetch", "operator/resnet_jobs", PYTHON_IMAGE="base"),
         _main(
             "serving-cpu",
             "resnet-serving-cpu",
+            "docker/triton_files.py",
             "requirements/serving.lock",
             TRITON_IMAGE="triton",
+            SERVING_BASE_IMAGE="base",
         ),
-        _main("serving", "resnet-serving", TRITON_IMAGE="triton", CANN_IMAGE="cann"),
+        _main(
+            "serving",
+            "resnet-serving",
+            "docker/triton_files.py",
+            TRITON_IMAGE="triton",
+            SERVING_BASE_IMAGE="base",
+            CANN_IMAGE="cann",
+        ),
         Image(
             "serving-oneflow",
             "resnet-serving-oneflow",
@@ -154,6 +166,6 @@ IMAGES = {
 }
 """In building order: a base stands before what is made from it."""
 
-DEMO = ("store", "cann", "operator", "jobs", "serving-cpu", "serving")
+DEMO = ("store", "cann", "operator", "jobs", "fetch", "serving-cpu", "serving")
 """What the demo runs, in building order; the other images are built when they are first needed."""
 ON_DEMAND = tuple(n for n, image in IMAGES.items() if image.shipped and n not in DEMO)

@@ -28,6 +28,7 @@ redistribution of `serving`; `export` is as large as PyTorch and made for few.""
 STORE = "store"
 """Debian's nginx on the devkit's own base: for bundles that were made where no registry is."""
 BASE, TRITON = "base", "triton"
+PYTHON = "PYTHON_IMAGE"
 
 
 FOR_ARM64 = {"operator", "jobs", "fetch"}
@@ -43,14 +44,14 @@ class Made:
 
 
 def builder(version: str) -> Builder:
-    foreign = {ours: os.environ[name] for name, ours in REPLACEABLE.items() if os.environ.get(name)}
+    foreign = {name: os.environ[name] for name in REPLACEABLE if os.environ.get(name)}
     return Builder(cache_folder(), foreign=foreign, version=version)
 
 
 def bases(builder_: Builder) -> dict[str, str]:
     """Return what the images are built on: build argument -> image, in words."""
     return {
-        argument: builder_.foreign.get(ours)
+        argument: builder_.foreign.get(argument)
         or f"the devkit's own {IMAGES[ours].repository} (for tests, not for production)"
         for argument, ours in REPLACEABLE.items()
         if argument != "CANN_IMAGE"
@@ -59,7 +60,7 @@ def bases(builder_: Builder) -> dict[str, str]:
 
 def released(builder_: Builder) -> list[targets.Image]:
     names = [name for name in RELEASED if name in IMAGES]
-    return [IMAGES[name] for name in (*names, *([] if BASE in builder_.foreign else [STORE]))]
+    return [IMAGES[name] for name in (*names, *([] if PYTHON in builder_.foreign else [STORE]))]
 
 
 def build(builder_: Builder, layout: Layout, foreign: Sequence[str]) -> list[Made]:
@@ -72,7 +73,7 @@ def build(builder_: Builder, layout: Layout, foreign: Sequence[str]) -> list[Mad
             limits = _base_layers(builder_, image)
             amd64 = _add(builder_, layout, reference, limits)
         variants = [amd64]
-        if image.name in FOR_ARM64 and BASE not in builder_.foreign and image.lock:
+        if image.name in FOR_ARM64 and PYTHON not in builder_.foreign and image.lock:
             say(f"image {image.repository} for arm64 ...")
             arm64 = Arm64(builder_, layout, frozenset(limits))
             variants.append(arm64.variant(amd64, materials.HERE.parents[1] / image.lock))
@@ -103,9 +104,9 @@ def _kept(builder_: Builder, reference: str) -> dict[str, int | None]:
 def _base_layers(builder_: Builder, image: targets.Image) -> dict[str, int | None]:
     """Return the layers that are not written anew: a registry's, and the devkit's own Debian."""
     found: dict[str, int | None] = {}
-    for name in image.bases.values():
-        if name in builder_.foreign:
-            found |= _kept(builder_, builder_.foreign[name])
+    for argument, name in image.bases.items():
+        if argument in builder_.foreign:
+            found |= _kept(builder_, builder_.foreign[argument])
         elif name == BASE:
             root = materials.rootfs(builder_.cache) / "rootfs.tar"
             layers = builder_.engine.layers(builder_.keyed(IMAGES[BASE]))
@@ -121,7 +122,7 @@ def _more(builder_: Builder, image: targets.Image) -> tuple[Package, ...]:
         [archive] = materials.rootfs(builder_.cache).glob("nginx_*.deb")
         _, version, architecture = archive.stem.split("_")
         return (debian_package("nginx", unquote(version), architecture),)
-    if TRITON in image.bases.values() and TRITON not in builder_.foreign:
+    if TRITON in image.bases.values() and "TRITON_IMAGE" not in builder_.foreign:
         lock = (materials.HERE / "triton.lock").read_text()
         name, _, version = lock.split()[0].partition("==")
         return (python_package(name, version),)

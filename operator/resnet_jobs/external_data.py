@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import mmap
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.files import Digest
+from resnet_jobs.onnx_wire import WireError, external_locations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-LFS_POINTER = b"version https://git-lfs"
 LOCATION_ENTRY = b"\x0a\x08location"  # field 1, 8 bytes: the key of a StringStringEntryProto
 
 
@@ -26,21 +26,20 @@ def external_files(path: Path) -> tuple[str, ...]:
     """The relative paths of the files a model's weights are in; empty for one-file models and for
     what is no ONNX file at all (`prepare` says so in better words).
     """
-    if not _may_have_external_data(path):
+    if path.stat().st_size == 0:
         return ()
-    import onnx
-
-    try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except Exception:  # protobuf raises several kinds, all meaning "not a model"
-        return ()
-    names = {
-        entry.value
-        for tensor in tensors(model.graph)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        # Most models have no such entry, and finding that is faster than reading.
+        if content.find(LOCATION_ENTRY) < 0:
+            return ()
+        try:
+            with memoryview(content) as view:
+                names = external_locations(view)
+        except WireError:  # not a model
+            return ()
     for name in names:
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts or not pure.parts:
@@ -50,88 +49,6 @@ def external_files(path: Path) -> tuple[str, ...]:
                 "onnx.save(onnx.load(path), new_path)",
             )
     return tuple(sorted(names))
-
-
-def check_external_files(path: Path) -> None:
-    """`UnsupportedModel` that names the weights file which is missing, cut off or a pointer."""
-    if not _may_have_external_data(path):
-        return
-    import onnx
-
-    model = onnx.load_model(str(path), load_external_data=False)
-    needed: dict[str, int] = {}
-    for tensor in tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            entries = {entry.key: entry.value for entry in tensor.external_data}
-            name = entries.get("location", "")
-            needed[name] = max(needed.get(name, 0), _end_of(tensor, entries, name))
-    for name, size in sorted(needed.items()):
-        _check_file(path.parent / name, name, size)
-
-
-def _end_of(tensor: Any, entries: Mapping[str, str], name: str) -> int:
-    """The byte after the tensor's last one; numbers in the file are somebody's claim."""
-    import math
-
-    from onnx import helper
-
-    try:
-        offset = int(entries.get("offset") or 0)
-        itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-        length = int(entries.get("length") or math.prod(tensor.dims) * itemsize)
-    except (ValueError, KeyError) as error:
-        raise _broken(f'says no sound place of "{tensor.name}" in {name}') from error
-    if offset < 0 or length < 0:
-        raise _broken(f'says no sound place of "{tensor.name}" in {name}')
-    return offset + length
-
-
-def _check_file(path: Path, name: str, size: int) -> None:
-    again = "upload it again, whole, beside the model"
-    try:
-        there = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(len(LFS_POINTER))
-    except OSError as error:
-        raise _broken(f'keeps weights in "{name}", which is not beside it: {again}') from error
-    if head == LFS_POINTER:
-        raise _broken(
-            f'keeps weights in "{name}", which is a Git LFS pointer of {there} bytes and not the '
-            "file: fetch it with `git lfs pull`, and upload it again"
-        )
-    if there < size:
-        what = "empty" if there == 0 else f"cut off: it has {there:,} of {size:,} bytes"
-        raise _broken(f'keeps weights in "{name}", which is {what}; {again}')
-
-
-def _broken(what: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, f"the model {what}")
-
-
-def _may_have_external_data(path: Path) -> bool:
-    """Whether the key of such an entry occurs in the file at all. Parsing would hold the weights
-    twice in memory; a model that has them elsewhere is small.
-    """
-    if path.stat().st_size == 0:
-        return False
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        return content.find(LOCATION_ENTRY) >= 0
-
-
-def tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor stored in the graph, those of nodes and of subgraphs too."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            subgraphs = list(attribute.graphs)
-            for subgraph in [attribute.g, *subgraphs] if attribute.HasField("g") else subgraphs:
-                yield from tensors(subgraph)
 
 
 def combined_digest(digests: Mapping[str, Digest]) -> Digest:

@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.errors import JobError, Reason, clip
-from resnet_jobs.external_data import check_external_files, external_files
+from resnet_jobs.external_check import check_external_files
+from resnet_jobs.external_data import external_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -50,6 +50,11 @@ def export_image(model_format: ModelFormat, settings: Settings, runtime: Runtime
     return settings.export_image
 
 
+def fetch_image(settings: Settings) -> str:
+    """Return the image of fetch, publish and the init container of serving pods."""
+    return settings.fetch_image or settings.jobs_image
+
+
 def serving_image(spec: ResNetServiceSpec, settings: Settings, runtime: str) -> str:
     image = spec.serving.image or settings.serving_images.get(runtime)
     if not image:

@@ -42,6 +42,7 @@ OUTSIDE_THE_PODS = {
 # Settings that are in every pod template: with adoptNewDefaults: Immediately a change restarts.
 OF_THE_PODS = {
     "jobs_image",
+    "fetch_image",
     "serving_images",
     "chip_resources",
     "devices",

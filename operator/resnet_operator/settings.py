@@ -30,6 +30,8 @@ class Settings(BaseSettings):
 
     namespaces: tuple[str, ...] = ()
     jobs_image: str
+    # Of the containers that only move files, and small for it; empty: the jobs image.
+    fetch_image: str = ""
     converter_images: dict[str, str] = Field(default_factory=dict)
     serving_images: dict[str, str] = Field(default_factory=dict)
     amct_image: str = ""

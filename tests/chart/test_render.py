@@ -137,6 +137,7 @@ def test_settings_are_the_defaults(chart: Chart, monkeypatch: pytest.MonkeyPatch
     settings = settings_of(chart.render(), monkeypatch)
     expected = Settings(
         jobs_image=f"resnet-jobs:{__version__}",
+        fetch_image=f"resnet-fetch:{__version__}",
         serving_images={
             "AscendOM": f"resnet-serving:{__version__}",
             "ONNXRuntime": f"resnet-serving-cpu:{__version__}",

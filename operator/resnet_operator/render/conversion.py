@@ -8,7 +8,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.runtime import Runtime
-from resnet_operator.images import pull_secrets
+from resnet_operator.images import fetch_image, pull_secrets
 from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
 from resnet_operator.render.engine import render_one
@@ -161,6 +161,7 @@ def job(
         permanent_exit_codes=PERMANENT_EXIT_CODES,
         passed_through=_passed_through(resolved, settings),
         jobs_image=settings.jobs_image,
+        fetch_image=fetch_image(settings),
         pull_policy=settings.image_pull_policy,
         spec_json=names.canonical_json(
             job_spec(namespace=service.namespace, resolved=resolved, settings=settings)

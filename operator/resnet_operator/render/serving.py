@@ -13,7 +13,7 @@ from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact
 from resnet_operator.class_labels import labelled_output
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.images import pull_secrets
+from resnet_operator.images import fetch_image, pull_secrets
 from resnet_operator.observed import Meta
 from resnet_operator.render import oneflow
 from resnet_operator.render.devices import DeviceParts, device_parts
@@ -235,7 +235,7 @@ def pod_template(
         scheduler_name=devices.scheduler_name,
         passed_through=_passed_through(service, resolved, artifact, devices, settings),
         device_group=settings.device_group,
-        jobs_image=settings.jobs_image,
+        fetch_image=fetch_image(settings),
         pull_policy=settings.image_pull_policy,
         artifact_command=access.command,
         artifact_mounts=access.init_mounts,

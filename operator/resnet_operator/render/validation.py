@@ -14,6 +14,7 @@ from resnet_operator import names
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.api.validation import Validation
 from resnet_operator.artifact import Artifact
+from resnet_operator.images import fetch_image
 from resnet_operator.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.observed import Meta
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
@@ -91,6 +92,7 @@ def validation_job(
         deadline_seconds=DEADLINE_SECONDS,
         never_ready=NEVER_READY,
         jobs_image=settings.jobs_image,
+        fetch_image=fetch_image(settings),
         pull_policy=settings.image_pull_policy,
         export_image=resolved.export_image,
         spec_json=names.canonical_json(

@@ -51,7 +51,12 @@ def asked_for(values: Mapping[str, Any]) -> set[str]:
     images = values["images"]
     prefix, tag = images["registry"], images["tag"]
     serving = {"AscendOM": "resnet-serving", "ONNXRuntime": "resnet-serving-cpu"}
-    names = {"resnet-operator", "resnet-jobs", *(serving | images["serving"]).values()}
+    names = {
+        "resnet-operator",
+        "resnet-jobs",
+        "resnet-fetch",
+        *(serving | images["serving"]).values(),
+    }
     names |= {images[key] for key in ("amct", "export") if key in images}
     own = {f"{prefix}/{name}:{tag}" for name in names}
     converters = {image for image in images["converter"].values() if image}
@@ -119,7 +124,7 @@ def test_the_plan_has_what_is_missing_and_no_more(
     monkeypatch.delenv("IMAGES", raising=False)
     monkeypatch.setattr(Builder, "engine", Nothing())
     first = place.plan_here()
-    images = [f"image-{name}" for name in ("base", "store", "cann", "operator", "jobs")]
+    images = [f"image-{name}" for name in ("base", "store", "cann", "operator", "jobs", "fetch")]
     images += ["image-triton", "image-serving-cpu", "image-serving"]
     programs = [part.name for part in cluster_build.parts()]
     last = ["load", *place.LAST_STEPS]

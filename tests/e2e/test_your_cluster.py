@@ -1,0 +1,184 @@
+"""README's section "On your cluster", word for word: nodes that pull from a registry with a login.
+
+Nothing is loaded into this cluster. What differs from the README: the registry's host, and the base
+images, which here are the devkit's own, because no registry of the internet can be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import urllib3
+from devkit import demo, deploy
+from devkit.cluster.cluster import Cluster
+from devkit.images import build as image_build
+from devkit.images.targets import IMAGES
+from tests.apiserver import ROOT
+from tests.servers import PASSWORD, USER, htpasswd, make_certificate, registry_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLE = "registry.example.com"
+# What the nodes ask docker.io for; there the open registry below answers.
+STORE = "nginxinc/nginx-unprivileged:1.28"
+BASES = {
+    "PYTHON_IMAGE": "base",
+    "SERVING_BASE_IMAGE": "base",
+    "TRITON_IMAGE": "triton",
+    "CANN_IMAGE": "cann",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cluster, a registry with a login, and the environment of somebody who works with them."""
+
+    cluster: Cluster
+    registry: str
+    authority: str
+    environment: dict[str, str]
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+        )
+
+    def pods(self, namespace: str) -> list[dict[str, object]]:
+        told = self.cluster.kubectl("-n", namespace, "get", "pods", "-o", "json")
+        items: list[dict[str, object]] = json.loads(told)["items"]
+        return items
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    if os.geteuid() != 0:
+        pytest.skip("the embedded cluster needs root")
+    folder = tmp_path_factory.mktemp("your-cluster")
+    for part in ("cluster", "images"):
+        subprocess.run([str(ROOT / "devkit" / part / "install.sh")], check=True)
+    builder = image_build.devkit_builder()
+    with image_build.locked(builder.cache):
+        bases = {name: builder.build(IMAGES[image]) for name, image in BASES.items()}
+    with Cluster.start(mode="full") as cluster:
+        host = cluster.host_ip
+        certificate = make_certificate(folder / "tls", names=(f"IP:{host}",))
+        closed = registry_server(
+            folder / "closed",
+            host=host,
+            authentication=htpasswd(folder),
+            certificate=certificate,
+        )
+        with closed as registry, registry_server(folder / "open", host=host) as hub:
+            assert registry.ca is not None
+            trust(cluster, registry.name, f"https://{registry.name}", ca=registry.ca)
+            trust(cluster, "docker.io", f"http://{hub.name}")
+            pushed = f"{hub.name}/{STORE}"
+            builder.push(IMAGES["store"], pushed, verify_tls=False)
+            environment = (
+                cluster.environment()
+                | bases
+                | {
+                    "USERNAME": USER,
+                    "PASSWORD": PASSWORD,
+                    "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
+                    "SSL_CERT_FILE": registry.ca,
+                }
+            )
+            yield Place(cluster, registry.name, registry.ca, environment)
+
+
+def trust(cluster: Cluster, name: str, server: str, *, ca: str = "") -> None:
+    """What an administrator does on each node: where a registry is, and who vouches for it."""
+    folder = cluster.state_dir / "certs.d" / name
+    folder.mkdir(parents=True)
+    lines = [f'server = "{server}"', f'[host."{server}"]', '  capabilities = ["pull", "resolve"]']
+    lines += [f'  ca = "{ca}"'] if ca else []
+    (folder / "hosts.toml").write_text("\n".join(lines) + "\n")
+
+
+def readme_block() -> str:
+    section = (ROOT / "README.md").read_text().split("## On your cluster")[1]
+    return re.findall(r"```\n(.*?)```", section, re.DOTALL)[0]
+
+
+def test_the_readme_word_for_word(place: Place) -> None:
+    script = readme_block()
+    assert EXAMPLE in script
+    with urllib3.PoolManager(ca_certs=place.authority) as pool:
+        assert pool.request("GET", f"https://{place.registry}/v2/").status == 401
+
+    done = place.run(script.replace(EXAMPLE, place.registry))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{picture(place)}"
+
+    version = re.findall(r"VERSION=(\S+)", script)[0]
+    [serving] = [pod for pod in place.pods("default") if "triton" in str(pod["spec"])]
+    used = {*images(place, "default"), *images(place, "resnet-system")}
+    names = ("resnet-operator", "resnet-jobs", "resnet-fetch", "resnet-serving-cpu")
+    ours = {f"{place.registry}/resnet/{name}:{version}" for name in names}
+    assert ours <= used
+    assert used - ours == {f"docker.io/{STORE}"}
+    predict = [sys.executable, "samples/predict.py", "--url", f"{serving['status']['podIP']}:8000"]
+    picture_file = "samples/digits/pictures/seven.png"
+    answer = subprocess.run(
+        [*predict, "--model", "digits-cpu", picture_file],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+    )
+    assert "  1  seven" in answer.stdout, answer.stderr
+
+
+def images(place: Place, namespace: str) -> set[str]:
+    """Return all images of a namespace's pods, those of init containers too."""
+    found = set()
+    for pod in place.pods(namespace):
+        spec = pod["spec"]
+        for kind in ("initContainers", "containers"):
+            found |= {one["image"] for one in spec.get(kind, ())}  # type: ignore[attr-defined]
+    return found
+
+
+def picture(place: Place) -> str:
+    """Return what a person would look at."""
+    parts = ("get pods,resnetservices -A -o wide", "get events -A --sort-by=.lastTimestamp")
+    return "\n".join(place.cluster.kubectl(*part.split()) for part in parts)
+
+
+def test_the_demo_with_a_registry(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make demo` with KUBECONFIG and REGISTRY: the names that it pushes are those it asks for."""
+    for namespace in (deploy.NAMESPACE, demo.NAMESPACE):
+        script = f"""
+          kubectl create namespace {namespace} --dry-run=client -o yaml | kubectl apply -f -
+          kubectl delete secret pull --namespace {namespace} --ignore-not-found
+          kubectl create secret docker-registry pull --namespace {namespace} \\
+            --docker-server={place.registry} \\
+            --docker-username="$USERNAME" --docker-password="$PASSWORD"
+          echo "$PASSWORD" | buildah login --username "$USERNAME" --password-stdin {place.registry}
+        """
+        done = place.run(script)
+        assert done.returncode == 0, done.stderr
+    for name, value in place.environment.items():
+        if name not in BASES:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("REGISTRY", f"{place.registry}/demo")
+    monkeypatch.setenv("PULL_SECRET", "pull")
+    assert demo.main() == 0, f"{capsys.readouterr().err}\n{picture(place)}"
+    shown = capsys.readouterr().out
+    assert shown.count("  1  seven") == 2, "on the simulated chip and on the CPU"
+    assert f"helm uninstall {deploy.RELEASE}" in shown
+    used = images(place, demo.NAMESPACE)
+    assert {name.rpartition("/")[0] for name in used} == {f"{place.registry}/demo"}
