@@ -324,9 +324,11 @@ class World:
                 states = {"artifact": ended(0), "triton": {"running": {}}}
                 await self._report(pod, "Running", states, ready=ready)
 
-    async def pod_states(self, pod: Body, phase: str, states: Mapping[str, Body]) -> None:
+    async def pod_states(
+        self, pod: Body, phase: str, states: Mapping[str, Body], *, ready: bool = False
+    ) -> None:
         """Say any state of a pod's containers, as the kubelet would."""
-        await self._report(pod, phase, states)
+        await self._report(pod, phase, states, ready=ready)
 
     async def is_ready(self, service: str) -> Body:
         """Play the kubelet until the service says Ready; return it."""
