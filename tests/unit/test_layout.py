@@ -16,7 +16,7 @@ MODULES = sorted(OPERATOR.rglob("*.py"))
 MAX_LINES = 300
 # Longer, each for a reason; the number is a ceiling, not a target.
 LONGER = {
-    "resnet_operator/observed.py": (430, "a flat list of small views, one for each kind"),
+    "resnet_operator/observed.py": (460, "a flat list of small views, one for each kind"),
 }
 # Prints are how a Job and a pod speak; the controller logs.
 SPEAKS = ("resnet_jobs/", "resnet_runtime/", "resnet_operator/crdgen/")
