@@ -110,6 +110,16 @@ def labelled_output(artifact: Artifact, labels: str, *, wanted: str | None) -> T
     return fitting[0]
 
 
+def labelled_name(artifact: Artifact, labels: str | None, *, wanted: str | None) -> str | None:
+    """Return that output's name for a config.pbtxt; `plan` has refused labels that do not fit."""
+    if labels is None:
+        return None
+    try:
+        return labelled_output(artifact, labels, wanted=wanted).name
+    except InvalidSpec:
+        return artifact.outputs[0].name
+
+
 def _misfit(count: int, outputs: tuple[TensorInfo, ...]) -> InvalidSpec:
     if all(_classes(output) <= 1 for output in outputs):
         return InvalidSpec(

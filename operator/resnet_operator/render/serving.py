@@ -11,8 +11,7 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.rollout import Strategy
 from resnet_operator.api.runtime import Runtime
 from resnet_operator.artifact import Artifact
-from resnet_operator.class_labels import labelled_output
-from resnet_operator.errors import InvalidSpec
+from resnet_operator.class_labels import labelled_name
 from resnet_operator.images import fetch_image, pull_secrets
 from resnet_operator.observed import Meta
 from resnet_operator.render import oneflow
@@ -116,7 +115,9 @@ def revision_config_map(
     settings: Settings,
 ) -> dict[str, Any]:
     """Return the immutable ConfigMap of a revision: config, labels and pod template."""
-    labelled = _labelled(resolved, artifact, labels)
+    declared = resolved.spec.model.class_labels
+    wanted = declared.output if declared else None
+    labelled = labelled_name(artifact, labels, wanted=wanted)
     config = config_pbtxt(resolved=resolved, artifact=artifact, labelled=labelled)
     template = pod_template(
         service=service,
@@ -145,18 +146,6 @@ def revision_config_map(
         "immutable": True,
         "data": data,
     }
-
-
-def _labelled(resolved: Resolved, artifact: Artifact, labels: str | None) -> str | None:
-    """Return the name of the output that the labels belong to; `plan` has refused a misfit."""
-    if labels is None:
-        return None
-    declared = resolved.spec.model.class_labels
-    wanted = declared.output if declared else None
-    try:
-        return labelled_output(artifact, labels, wanted=wanted).name
-    except InvalidSpec:
-        return artifact.outputs[0].name
 
 
 def deployment(
