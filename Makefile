@@ -3,10 +3,8 @@ SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resnet-operator
 VENV = $(CACHE)/venv
 PY = PYTHONPATH=operator:. $(VENV)/bin/python
-# The quick ones first.
-SUITES = $(addprefix tests/,unit golden runtime chart cluster component e2e)
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-kubernetes docs check generate verify images devkit-images release release-digests bench cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -17,14 +15,18 @@ demo: venv ## from a plain machine to a prediction: cluster, images, helm instal
 demo-down: ## end the demo's cluster and remove all of it
 	@python3 devkit/cluster/cluster.py down --name demo
 
-test: venv ## all tests but the measuring ones: unit, golden, component, cluster, chart, e2e
+test: test-tools ## all tests but the measuring ones; installs what they need
+	@ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m tests.run
+
+unit: venv ## the quick tests alone: unit and golden; what is not installed is skipped
+	@ORT_DISABLE_TELEMETRY=1 $(PY) -m tests.run unit
+
+test-tools: venv
 	@devkit/cluster/install.sh
 	@devkit/images/install.sh
 	@devkit/servers/install.sh
 	@devkit/torch.sh
 	@devkit/servers/build.sh >/dev/null
-	@$(MAKE) --no-print-directory check
-	ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m pytest $(SUITES)
 
 # Suites that need no node, so that another Kubernetes costs its build (minutes, once) and these.
 KUBERNETES_SUITES ?= cluster component chart

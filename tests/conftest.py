@@ -15,6 +15,11 @@ from tests.needs import (  # noqa: F401 - hooks
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
+from tests.shared import (  # noqa: F401 - hooks
+    pytest_configure,
+    pytest_sessionfinish,
+    pytest_unconfigure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def apiserver() -> Iterator[ApiServer]:
-    """A real API server with a controller-manager, one for the session; see `ApiServer`."""
+    """A real API server with a controller-manager, one for each worker; see `ApiServer`.
+
+    Not one for all: tests of this suite look after all namespaces, and change rights and kinds.
+    """
     if foreign := os.environ.get("RESNET_TEST_KUBECONFIG"):
         with proxied(kubeconfig=Path(foreign), bin_dir=build(), embedded=False) as server:
             yield server

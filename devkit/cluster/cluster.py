@@ -65,12 +65,13 @@ class Cluster:
         components: Iterable[str] = (),
         devices: Iterable[str] = (),
         owned: bool = True,
+        owner: int | None = None,
     ) -> Cluster:
         """Boots a cluster and loads images (docker-archive files).
 
         `components` are exactly those to run, in place of the mode's; `devices` are
-        RESOURCE:COUNT[:SOC]. An owned cluster that outlives this process is ended by the next
-        `start` of anybody.
+        RESOURCE:COUNT[:SOC]. An owned cluster that outlives its owner (this process, unless said
+        otherwise) is ended by the next `start` of anybody.
         """
         name = name or f"test-{os.getpid()}-{next(_unnamed)}"
         settings: dict[str, str] = {"KT_MODE": mode}
@@ -79,7 +80,7 @@ class Cluster:
         if devices:
             settings["KT_DEVICES"] = " ".join(devices)
         if owned:
-            settings["KT_OWNER"] = str(os.getpid())
+            settings["KT_OWNER"] = str(owner or os.getpid())
         _run_script("up.sh", name, settings=settings)
         cluster = cls.attach(name)
         try:

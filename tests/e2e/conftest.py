@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from pathlib import Path
@@ -11,18 +12,46 @@ import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster, build
 from devkit.images.targets import DEMO
+from tests import shared
 from tests.apiserver import ROOT, ApiServer, proxied
 from tests.e2e.files import FileServer
-from tests.e2e.story import Story, new_story
+from tests.e2e.story import FOUR_CHIPS, Story, new_story
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HERE = Path(__file__).parent
+VALUES = {"retrySeconds": [2, 3600], "log": {"format": "plain"}}
+# Enough for stories side by side. What a story about scarce chips counts is a kind of its own.
+DEVICES = (
+    "huawei.com/Ascend310P:32",
+    "huawei.com/Ascend310:1",
+    f"{FOUR_CHIPS}:4:Ascend310P3",
+    "nvidia.com/gpu:2",
+)
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "/e2e/" in str(item.path):
-            item.add_marker(pytest.mark.e2e)
+    """Mark the stories, and put last, for one worker, those that nobody else may watch."""
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+        if is_alone(item):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+    if ours:
+        items.sort(key=is_alone)
+
+
+def is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+@pytest.fixture(autouse=True)
+def turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stories run side by side, those marked `alone` when no other one does."""
+    with shared.lock("stories", exclusive=is_alone(request.node)):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +59,7 @@ def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
     """A cluster with nodes and images: the embedded one, or the one of RESNET_TEST_KUBECONFIG.
 
     RESNET_TEST_CLUSTER names a running embedded cluster, which saves half a minute while one
-    writes a test.
+    writes a test; boot it with the chips of DEVICES (`cluster.py up --device`).
     """
     if foreign := os.environ.get("RESNET_TEST_KUBECONFIG"):
         with proxied(kubeconfig=Path(foreign), bin_dir=build(), embedded=False) as server:
@@ -38,48 +67,53 @@ def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
         return
     if os.geteuid() != 0:
         pytest.skip("the embedded cluster needs root; or set RESNET_TEST_KUBECONFIG")
-    subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
-    images = deploy.build_images()
     if running := os.environ.get("RESNET_TEST_CLUSTER"):
         cluster = Cluster.attach(running)
-        cluster.load(*images)
-        kubeconfig, bin_dir = cluster.kubeconfig, cluster.bin_dir
-        with proxied(kubeconfig=kubeconfig, bin_dir=bin_dir, embedded=True) as server:
-            yield server, cluster
-        return
-    with (
-        Cluster.start(mode="full", images=images) as cluster,
-        proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,
-    ):
+        shared.once("loaded", lambda: cluster.load(*deploy.build_images()))
+    else:
+        cluster = shared.cluster("e2e", boot)
+    with proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server:
         yield server, cluster
 
 
-@pytest.fixture(scope="session")
-def loaded_images() -> set[str]:
-    """Names of the images in the cluster; those of the demo are in it from the start."""
-    return set(DEMO)
+def boot(owner: int) -> Cluster:
+    subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
+    images = deploy.build_images()
+    return Cluster.start(mode="full", images=images, devices=DEVICES, owner=owner)
 
 
 @pytest.fixture(autouse=True)
-def needed_images(request: pytest.FixtureRequest, loaded_images: set[str]) -> None:
-    """Build and load what a test's mark `images` asks for, before its first story."""
+def needed_images(request: pytest.FixtureRequest) -> None:
+    """Build and load what a test's mark `images` asks for, before its first story.
+
+    Those of the demo are in the cluster from the start.
+    """
     asked = {str(name) for mark in request.node.iter_markers("images") for name in mark.args}
-    if new := asked - loaded_images:
-        _, cluster = request.getfixturevalue("full_cluster")
-        if cluster is not None:
-            cluster.load(*deploy.build_images(sorted(new)))
-        loaded_images |= new
+    if not (new := asked - set(DEMO)):
+        return
+    _, cluster = request.getfixturevalue("full_cluster")
+    for name in sorted(new) if cluster is not None else ():
+        shared.once(f"image-{name}", functools.partial(load_image, cluster, name))
+
+
+def load_image(cluster: Cluster, name: str) -> None:
+    cluster.load(*deploy.build_images([name]))
 
 
 @pytest.fixture(scope="session")
 def operator(full_cluster: tuple[ApiServer, Cluster | None]) -> deploy.Operator:
     """The operator, installed with helm from the chart into a restricted namespace."""
     server, _ = full_cluster
-    installed = deploy.Operator(run=server.run)
-    installed.install(values={"retrySeconds": [2, 3600], "log": {"format": "plain"}})
-    if os.environ.get("RESNET_TEST_CLUSTER"):
-        installed.kill()  # the image of the same name may be a new one
-        installed.restart()
+    base = deploy.merge(deploy.EMBEDDED, VALUES)
+    installed = deploy.Operator(run=server.run, base=base, values=base)
+
+    def install() -> None:
+        installed.install(values={})
+        if os.environ.get("RESNET_TEST_CLUSTER"):
+            installed.kill()  # the image of the same name may be a new one
+            installed.restart()
+
+    shared.once("operator", install)
     return installed
 
 

@@ -28,6 +28,7 @@ DIGITS = ROOT / "samples" / "digits"
 MODEL = DIGITS / "digits-resnet.onnx"
 LABELS = DIGITS / "labels.txt"
 PICTURES = sorted((DIGITS / "pictures").glob("*.png"))
+FOUR_CHIPS = "huawei.com/four-chips"  # a kind of which the node has four: for one story only
 API = "serving.resnet-operator.io/v1alpha1"
 # What the support matrix says of an artifact.
 SEEN = {"chip": "chip", "cann": "compiler"}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 SERVING = {
     "resources": {
         "requests": {"cpu": "200m", "memory": "256Mi"},

@@ -281,16 +281,17 @@ def test_a_server_that_stops_answering_is_told_and_recovers(story: Story) -> Non
     story.wait_ready()
 
 
+@pytest.mark.xdist_group("one-chip")
 def test_chips_that_fell_ill_are_no_free_chips(story: Story) -> None:
     """A pod that comes when the chips are ill waits, and runs when they are well again."""
     if story.cluster is None:
         pytest.skip("only the embedded cluster's chips fall ill by wish")
     story.put_sample()
     try:
-        story.cluster.set_unhealthy(*(f"Ascend310P-{number}" for number in range(4)))
-        story.apply(story.service())
+        story.cluster.set_unhealthy(*(f"Ascend310-{number}" for number in range(64)))
+        story.apply(story.service(accelerator={"chip": "Ascend310B4"}))
         condition = story.wait_reason("Unschedulable", seconds=60)
-        assert "1 free huawei.com/Ascend310P" in condition["message"]
+        assert "1 free huawei.com/Ascend310" in condition["message"]
         assert "unhealthy" in condition["message"]
     finally:
         story.cluster.set_unhealthy()

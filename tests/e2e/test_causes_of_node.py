@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from devkit.cluster.cluster import Cluster
     from tests.e2e.files import FileServer
 
+pytestmark = pytest.mark.alone
+
 CPU = {"chip": "CPU"}
 
 

@@ -152,7 +152,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def params() -> list[Any]:
+    """One story that needs the node's only chip of its kind waits for the others that do."""
+    one_chip = pytest.mark.xdist_group("one-chip")
+    marks = {"chip-of-another-kind": [one_chip]}
+    return [pytest.param(case, id=case.name, marks=marks.get(case.name, [])) for case in CASES]
+
+
+@pytest.mark.parametrize("case", params())
 def test_failure_is_named(story: Story, files: FileServer, case: Case) -> None:
     story.put_sample()
     files.content["page.onnx"] = b"<!DOCTYPE html><html><body>Sign in</body></html>"

@@ -132,6 +132,7 @@ def answer(story: Story, name: str = "digits") -> int:
 PASSED = gate(PASSES, benchmark={"loops": 10, "minImagesPerSecond": 1})
 
 
+@pytest.mark.xdist_group("operator")
 def test_the_reference_recipe_passes_its_gate(story: Story) -> None:
     put_all(story)
     story.apply(recipe(story, PASSED))
@@ -238,6 +239,7 @@ def test_the_last_good_revision_answers_while_its_successor_fails(story: Story) 
     assert len(story.items("jobs", GATES_JOBS)) <= number
 
 
+@pytest.mark.xdist_group("one-chip")
 def test_a_candidate_waits_for_a_chip(story: Story) -> None:
     """One chip, and somebody else serves on it."""
     put_all(story)
@@ -256,6 +258,7 @@ def test_a_candidate_waits_for_a_chip(story: Story) -> None:
     assert story.wait_ready(seconds=240)["validation"]["result"] == "Passed"
 
 
+@pytest.mark.xdist_group("one-chip")
 def test_a_candidate_borrows_the_only_replica(story: Story) -> None:
     put_all(story)
     story.apply(on_one_chip(story, gate(PASSES, onNoFreeChip="BorrowReplica")))

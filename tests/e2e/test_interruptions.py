@@ -14,6 +14,7 @@ STAGES = [
 ]
 
 
+@pytest.mark.xdist_group("operator")
 @pytest.mark.parametrize(("stage", "reason"), STAGES, ids=[stage for stage, _ in STAGES])
 def test_killed_in_the_middle(story: Story, stage: str, reason: str) -> None:
     story.put_sample()

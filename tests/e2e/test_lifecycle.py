@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from tests.e2e.story import PICTURES, Story, digits_batch
 from tests.record import note
 
@@ -48,6 +49,7 @@ def test_change_of_batching_rolls_and_does_not_convert(story: Story) -> None:
     )
 
 
+@pytest.mark.xdist_group("one-chip")
 def test_change_of_chip_converts_again_and_serves_meanwhile(story: Story) -> None:
     story.put_sample()
     story.apply(story.service())

@@ -17,7 +17,7 @@ from tests.e2e.story import LABELS, MODEL, PICTURES, Story, digits_batch, expect
 if TYPE_CHECKING:
     from tests.e2e.files import FileServer
 
-pytestmark = pytest.mark.images("serving-oneflow")
+pytestmark = [pytest.mark.images("serving-oneflow"), pytest.mark.xdist_group("oneflow")]
 NAME = "digits_oneflow"
 # The stand-in computes the ONNX file; the other one is there as a real folder has more than one.
 GRAPH = {"stand-in.onnx": MODEL.read_bytes(), "model.mlir": b"no graph of OneFlow's\n"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from tests.e2e.story import Story
 
 
@@ -62,6 +63,7 @@ def test_a_strangers_service_is_left_as_it_was(story: Story) -> None:
     assert story.wait_ready()["ready"] == "1/1", "once the name is free, it goes on"
 
 
+@pytest.mark.alone
 def test_another_version_of_the_operator_restarts_nobody(story: Story) -> None:
     story.put_sample()
     story.apply(story.service(accelerator={"chip": "CPU"}))

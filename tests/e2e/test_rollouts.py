@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.clients import Load
 from tests.e2e.story import (
+    FOUR_CHIPS,
     FP16_TOLERANCE,
     PICTURES,
     Story,
@@ -174,6 +175,7 @@ STEPS: tuple[tuple[str, Callable[[Story], None]], ...] = (
 )
 
 
+@pytest.mark.xdist_group("operator")
 def test_no_request_fails_whatever_is_changed(story: Story) -> None:
     story.put_sample()
     story.apply(story.service(accelerator={"chip": "CPU"}, serving={"replicas": 2}))
@@ -188,6 +190,7 @@ def test_no_request_fails_whatever_is_changed(story: Story) -> None:
     print(f"answered: {dict(clients.answered)}, failed: {len(clients.failures)}")
 
 
+@pytest.mark.xdist_group("operator")
 def test_a_broken_revision_is_rolled_back_and_no_request_fails(story: Story) -> None:
     story.put_sample()
     story.apply(story.service())
@@ -246,7 +249,7 @@ def test_auto_goes_one_out_one_in_when_all_chips_are_taken(story: Story) -> None
     story.put_sample()
     story.apply(
         story.service(
-            accelerator={"chip": "Ascend310P3", "count": 2},
+            accelerator={"chip": "Ascend310P3", "count": 2, "resourceName": FOUR_CHIPS},
             serving={"replicas": 2},
             rollout={"surgeWaitSeconds": 3},
         )
@@ -260,10 +263,11 @@ def test_auto_goes_one_out_one_in_when_all_chips_are_taken(story: Story) -> None
         are_gone(story, old)
         clients.goes_on(5)
     clients.check("one out, one in")
-    assert status["rollout"] == {"mode": "Replace", "reason": "no free huawei.com/Ascend310P"}
+    assert status["rollout"] == {"mode": "Replace", "reason": f"no free {FOUR_CHIPS}"}
     assert status["ready"] == "2/2"
 
 
+@pytest.mark.xdist_group("one-chip")
 def test_the_only_chip_passes_from_the_old_pod_to_the_new_one(story: Story) -> None:
     """By surge it would wait for ever: nobody else gives a chip back."""
     story.put_sample()

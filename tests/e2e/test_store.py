@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tests.e2e.story import FP16_TOLERANCE, PICTURES, Story, digits_batch, expected_logits
 
 CLAIM = {
@@ -16,6 +17,7 @@ CLAIM = {
 }
 
 
+@pytest.mark.alone
 def test_shared_claim(story: Story) -> None:
     story.put_sample()
     story.apply(CLAIM)

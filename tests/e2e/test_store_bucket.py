@@ -32,6 +32,7 @@ def bucket(story: Story, tmp_path: Path) -> Iterator[buckets.Bucket]:
         yield made
 
 
+@pytest.mark.alone
 def test_a_bucket(story: Story, bucket: buckets.Bucket) -> None:
     story.put_sample()
     described = {

@@ -1,0 +1,146 @@
+"""`make test`: the parts one after the other, all of them whatever fails, and one sum at the end.
+
+    python -m tests.run            every part
+    python -m tests.run unit       those named
+
+Each part is a run of pytest of its own, with as many workers as it stands. It says which one of
+how many it is and how long it took here before; the last line is pytest's, over all parts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devkit.progress import Durations, announcement, cache_root, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+CORES = os.cpu_count() or 1
+BY_FILE = ("--dist", "loadfile")
+# Stories mostly wait, so there are more of them than cores; what they share is in tests/shared.py.
+BY_STORY = ("--dist", "loadgroup", "--no-loadscope-reorder")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run of pytest, or of another command when there are no `paths`."""
+
+    text: str
+    paths: tuple[str, ...] = ()
+    workers: int = 0
+    options: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+    def argv(self, report: Path) -> list[str]:
+        if self.command:
+            return list(self.command)
+        workers = ["-n", str(self.workers), *self.options] if self.workers else []
+        quiet = ("-q", "--no-header", "--junitxml", str(report))
+        return [sys.executable, "-m", "pytest", *quiet, *workers, *self.paths]
+
+
+PARTS: dict[str, Part] = {
+    "check": Part("format, lint, types, layers", command=("make", "--no-print-directory", "check")),
+    "unit": Part("unit and golden tests", ("tests/unit", "tests/golden"), max(2, CORES), BY_FILE),
+    "runtime": Part("the runtimes on a real Triton", ("tests/runtime",), 2, BY_FILE),
+    "cluster": Part(
+        "chart, cluster and component tests on real API servers",
+        ("tests/chart", "tests/cluster", "tests/component"),
+        2,
+        BY_FILE,
+    ),
+    "e2e": Part("stories on a whole cluster", ("tests/e2e",), 4, BY_STORY),
+}
+
+
+@dataclass
+class Result:
+    """What a part came to. `counts` has pytest's own words as keys."""
+
+    status: int
+    seconds: float
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+
+def run(part: Part, folder: Path) -> Result:
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
+    begun = time.monotonic()
+    status = subprocess.run(part.argv(report), cwd=ROOT).returncode
+    result = Result(status, time.monotonic() - begun)
+    if report.exists():
+        read(report, result)
+    if status and not result.failed:
+        result.counts["errors"] += 1
+        result.failed.append(f"{part.text}: ended with status {status}")
+    return result
+
+
+def read(report: Path, result: Result) -> None:
+    """Count what JUnit's format tells of each test."""
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case} & {"failure", "error", "skipped"}
+        word = {"failure": "failed", "error": "errors", "skipped": "skipped"}
+        for kind in sorted(kinds):
+            result.counts[word[kind]] += 1
+        if not kinds:
+            result.counts["passed"] += 1
+        if kinds - {"skipped"}:
+            result.failed.append(f"{case.get('classname')}::{case.get('name')}")
+
+
+def last_line(counts: Mapping[str, int], seconds: float) -> str:
+    """Return the sum as pytest writes it."""
+    words = [
+        f"{counts[word]} {word}"
+        for word in ("failed", "passed", "skipped", "errors")
+        if counts.get(word)
+    ]
+    text = f" {', '.join(words) or 'no tests ran'} in {seconds:.2f}s "
+    return text.center(80, "=")
+
+
+def summary(results: Mapping[str, Result]) -> list[str]:
+    lines = [f"{'part':10}{'passed':>8}{'failed':>8}{'skipped':>9}  took"]
+    for name, result in results.items():
+        counts = result.counts
+        bad = counts["failed"] + counts["errors"]
+        took = spoken(result.seconds)
+        lines.append(f"{name:10}{counts['passed']:8}{bad:8}{counts['skipped']:9}  {took}")
+    lines += [f"FAILED {name}" for result in results.values() for name in result.failed]
+    total: Counter[str] = sum((result.counts for result in results.values()), Counter())
+    return [*lines, last_line(total, sum(result.seconds for result in results.values()))]
+
+
+def main(names: Sequence[str]) -> int:
+    if unknown := [name for name in names if name not in PARTS]:
+        print(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        return 2
+    chosen = {name: PARTS[name] for name in names or PARTS}
+    durations = Durations(cache_root() / "durations")
+    results: dict[str, Result] = {}
+    with tempfile.TemporaryDirectory(prefix="resnet-run-") as folder:
+        for number, (name, part) in enumerate(chosen.items(), start=1):
+            before = durations.get(f"test-{name}")
+            print(announcement(number, len(chosen), part.text, before), flush=True)
+            results[name] = run(part, Path(folder))
+            if not results[name].status:
+                durations.put(f"test-{name}", results[name].seconds)
+    print("\n".join(summary(results)))
+    return int(any(result.status for result in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
