@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from devkit.cluster.cluster import Cluster, build
-from tests import record
+from tests import needs, record, shared
 from tests.apiserver import ROOT, ApiServer, fresh_namespace, proxied
-from tests.needs import (  # noqa: F401 - hooks
-    pytest_make_collect_report,
-    pytest_runtest_makereport,
-)
-from tests.shared import (  # noqa: F401 - hooks
-    pytest_configure,
-    pytest_sessionfinish,
-    pytest_unconfigure,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for plugin in (needs, shared):
+        config.pluginmanager.register(plugin)
     if config.getoption("--record-support"):
         config.pluginmanager.register(record.Recorder(), "record-support")
 

@@ -2,7 +2,7 @@
 
 `make test` installs every tool and sets RESNET_TEST_STRICT=1: then a skip is a test that nobody
 ran, and fails. Only what a foreign cluster (RESNET_TEST_KUBECONFIG) cannot do may be left out.
-The hooks are taken over by tests/conftest.py.
+A plugin of pytest that tests/conftest.py registers.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 With pytest-xdist the tests run in several workers. The process that began the run makes a folder
 before they start and ends the clusters named in it when they are done; a worker that needs one
-boots it, or finds that another one has. Without workers it is all one process. The hooks are taken
-over by tests/conftest.py.
+boots it, or finds that another one has. Without workers it is all one process. A plugin
+of pytest that tests/conftest.py registers.
 """
 
 from __future__ import annotations
