@@ -28,12 +28,14 @@ from resnet_operator.observed import (
     StoreObserved,
 )
 from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
+from resnet_operator.plan.outdated import has_begun
 from resnet_operator.plan.scheduling import missing_claim
 from resnet_operator.plan.times import left_of
 from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.render.sources import source_reference
 from resnet_operator.resolve import Resolved
+from resnet_operator.source_key import means_key
 from resnet_operator.views import NETWORK_KINDS, Views
 
 T = TypeVar("T", bound=HasMeta)
@@ -53,7 +55,9 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     pods = views.pods.some(("instance", namespace, meta.name))
     labels, labels_problem = await _labels(service, kube)
     converting = record is None or not record.immutable
-    starting = converting and all(job.finished for job in jobs)
+    # A Job that only waits may be replaced; what is under way needs nothing more.
+    going = {job.meta.uid for job in jobs if not job.finished}
+    starting = converting and not has_begun([p for p in job_pods if p.meta.controller in going])
     revisions = views.config_maps.some(("revision", namespace, meta.name))
     owned = views.config_maps.some(("owner", namespace, meta.uid))
     return Observed(
@@ -81,6 +85,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
         in_use=_in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
+        wanted_means=_wanted_means(views, namespace, key) if converting and jobs else None,
         gate=await _gate(service, resolved, record, views, kube, now=now),
         unwanted_jobs=_unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
@@ -185,6 +190,12 @@ def _wanted_validations(views: Views, namespace: str, key: str) -> set[str]:
 
 def _statuses(views: Views, namespace: str) -> Iterator[Mapping[str, Any]]:
     return (view.status for view in views.services.some(("namespace", namespace, "")))
+
+
+def _wanted_means(views: Views, namespace: str, key: str) -> frozenset[str]:
+    users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
+    specs = (user.resolved.spec for user in users if user and user.resolved)
+    return frozenset(means_key(spec) for spec in specs)
 
 
 def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:

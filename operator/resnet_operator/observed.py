@@ -392,6 +392,8 @@ class Observed:
     in_use: tuple[Named, ...] | None = None
     # What a status in the namespace names, of artifacts by their content key: only we write it.
     vouched: Mapping[str, str] = field(default_factory=dict)
+    # The means by which the objects of this artifact want it made; None when no Job is under way.
+    wanted_means: frozenset[str] | None = None
     gate: GateObserved | None = None
     unwanted_jobs: tuple[JobObject, ...] = ()
     # Another installation of the operator that looks after the namespace too, and stands back.

@@ -45,7 +45,9 @@ OF_THE_PODS = {
     "fetch_image",
     "serving_images",
     "chip_resources",
+    "container_resources",
     "devices",
+    "pod_security",
     "runtime_class_name",
     "scheduler_name",
 }
@@ -185,6 +187,11 @@ def declared_digest(
         ),
         "artifact": artifact_sha256,
     }
+    if spec.container_resources is not None and spec.container_resources.artifact is not None:
+        artifact_resources = spec.container_resources.artifact
+        declared["artifactResources"] = artifact_resources.model_dump(
+            mode="json", exclude_none=True
+        )
     if spec.model.class_labels is not None and spec.model.class_labels.output is not None:
         declared["labelledOutput"] = spec.model.class_labels.output
     if resolved.format in {ModelFormat.ONEFLOW, ModelFormat.OM}:

@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resnet_operator.device_settings import DeviceSettings
+from resnet_operator.pod_settings import ContainerResources, HelperPods, Maker, PodSecurity
 from resnet_operator.store_settings import S3Settings, StoreSettings, StoreType
 
 __all__ = ["AdoptNewDefaults", "S3Settings", "Settings", "StoreSettings", "StoreType"]
@@ -48,6 +49,9 @@ class Settings(BaseSettings):
     gpu_runtime_class_name: str = ""
     scheduler_name: str = ""
     device_group: int = 1000
+    pod_security: PodSecurity = PodSecurity()
+    helper_pods: HelperPods = HelperPods()
+    container_resources: dict[Maker, ContainerResources] = Field(default_factory=dict)
     # Whether HTTPRoutes are watched and made; without it the chart gives no right to.
     gateway_api: bool = False
     # The local disk that a Job may use for the model and all that is made of it.

@@ -38,6 +38,11 @@ def means_key(spec: ResNetServiceSpec) -> str:
     means = spec.model.model_dump(mode="json", exclude_none=True, include=MEANS_OF_MODEL)
     if conversion:
         means |= conversion.model_dump(mode="json", exclude_none=True, include=MEANS_OF_CONVERSION)
+    if spec.container_resources:
+        own = spec.container_resources.model_dump(
+            mode="json", exclude_none=True, exclude={"artifact", "evaluate"}
+        )
+        means |= {"containerResources": own} if own else {}
     return digest(means, 8) if means else ""
 
 

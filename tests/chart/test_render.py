@@ -13,6 +13,7 @@ from tests.chart.conftest import CHART, Chart, Manifest, only
 
 from resnet_operator import __version__
 from resnet_operator.device_settings import DeviceSettings, Dialect, Driver
+from resnet_operator.pod_settings import Maker
 from resnet_operator.settings import Settings, StoreType, by_longest_prefix
 
 if TYPE_CHECKING:
@@ -130,6 +131,34 @@ def test_everything_on_is_accepted_by_the_api_server(chart: Chart, namespace: st
             name = crd["metadata"]["name"]  # type: ignore[index]
             wait_established(chart.server.kubectl, str(name))
     accepted_by_the_server(chart, chart.render(EVERYTHING, namespace=namespace))
+
+
+def test_users_of_pods_can_be_left_to_the_cluster(
+    rendered: Chart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Helm takes a null out of the values; the operator must not put its default there."""
+    values: Manifest = {"podSecurity": {"runAsUser": None, "fsGroup": None}}
+    found = settings_of(rendered.render(values), monkeypatch).pod_security
+    assert (found.run_as_user, found.run_as_group, found.fs_group) == (None, 1000, None)
+
+
+def test_limits_and_the_opt_out_of_meshes_are_settable(
+    rendered: Chart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values: Manifest = {
+        "containerResources": {
+            "fetch": {"limits": {"cpu": "1"}},
+            "store": {"requests": {"cpu": 1}},
+        },
+        "helperPods": {"labels": {"mesh": "no", "sidecar.istio.io/inject": None}},
+    }
+    settings = settings_of(rendered.render(values), monkeypatch)
+    assert settings.container_resources[Maker.FETCH].limits == {"cpu": "1"}
+    assert settings.container_resources[Maker.STORE].requests == {"cpu": 1}
+    assert settings.helper_pods.labels["mesh"] == "no"
+    assert "sidecar.istio.io/inject" not in settings.helper_pods.labels
+    for wrong in ({"containerResources": {"sidecar": {}}}, {"podSecurity": {"runAsUser": 0}}):
+        assert rendered.refusal(wrong)
 
 
 def test_settings_are_the_defaults(chart: Chart, monkeypatch: pytest.MonkeyPatch) -> None:

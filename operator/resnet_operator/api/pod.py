@@ -80,3 +80,16 @@ class Resources(ApiModel):
     limits: QuantityMap | None = Field(default=None, description="What is allowed at most.")
 
     model_config = ConfigDict(json_schema_extra=NoDeviceResource)
+
+
+class ContainerResources(ApiModel):
+    """Resources of the operator's own containers; what is absent keeps its default."""
+
+    fetch: Resources | None = Field(default=None, description="Of the one that fetches sources.")
+    export: Resources | None = Field(default=None, description="Of the one that exports to ONNX.")
+    prepare: Resources | None = Field(default=None, description="Of the one that inspects models.")
+    publish: Resources | None = Field(default=None, description="Of the one that fills the store.")
+    evaluate: Resources | None = Field(default=None, description="Of the one that measures.")
+    artifact: Resources | None = Field(
+        default=None, description="Of the one that brings the artifact into a serving pod."
+    )

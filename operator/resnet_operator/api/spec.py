@@ -15,6 +15,7 @@ from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode,
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
 from resnet_operator.api.oneflow import IS_ONEFLOW, ONEFLOW_RULES
 from resnet_operator.api.pipeline import PIPELINE_RULES
+from resnet_operator.api.pod import ContainerResources
 from resnet_operator.api.rollout import Rollout
 from resnet_operator.api.runtime import RUNTIME_RULES
 from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
@@ -123,6 +124,9 @@ class ResNetServiceSpec(ApiModel):
     )
     serving: Serving = Field(default_factory=Serving, description="How Triton serves the model.")
     rollout: Rollout | None = Field(default=None, description="How changes are rolled out.")
+    container_resources: ContainerResources | None = Field(
+        default=None, description="Requests and limits of the operator's own containers."
+    )
 
     model_config = ConfigDict(
         json_schema_extra=cel(

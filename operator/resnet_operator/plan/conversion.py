@@ -11,7 +11,9 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import ConfigMapObject, JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
+from resnet_operator.plan.gate_result import stop
 from resnet_operator.plan.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.outdated import conversion_job, is_outdated_conversion
 from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
 from resnet_operator.plan.stages import stage_of
@@ -23,7 +25,7 @@ from resnet_operator.plan.trouble import (
     pod_trouble,
     to_reason,
 )
-from resnet_operator.render.conversion import job, record_content, record_owner
+from resnet_operator.render.conversion import record_content, record_owner
 from resnet_operator.render.serving import owner_reference
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
@@ -80,6 +82,9 @@ def _make(
     if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
         return _harvest(observed, resolved, newest, join, now=now)
     if newest and not newest.finished and not newest.meta.deleting:
+        if is_outdated_conversion(observed, resolved, newest, settings=settings):
+            plan = _start(observed, resolved, newest.attempt + 1, join, settings=settings)
+            return replace(plan, actions=(stop(newest), *plan.actions))
         return _watch(observed, resolved, newest, join, now=now)
     if failure:
         return _after_failure(observed, resolved, failure, join, settings=settings, now=now)
@@ -266,16 +271,7 @@ def _start(
     if observed.record is None:
         # The Job is owned by the record, so its uid is needed first.
         return ArtifactPlan(actions=join, again=True)
-    record = observed.record.meta
-    wanted = job(
-        service=observed.service.meta,
-        resolved=resolved,
-        record=record,
-        attempt=attempt,
-        in_use=observed.in_use,
-        vouched=observed.vouched,
-        settings=settings,
-    )
+    wanted = conversion_job(observed, resolved, observed.record.meta, attempt, settings=settings)
     return ArtifactPlan(
         actions=(
             *join,

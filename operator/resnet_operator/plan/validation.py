@@ -6,7 +6,7 @@ Numbers are in the result's ConfigMap, bars in the spec; they meet here and nowh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ from resnet_operator.plan.gate_result import (
     put_result,
     stop,
 )
+from resnet_operator.plan.outdated import has_begun, is_outdated_candidate
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
@@ -204,6 +205,11 @@ def _put(gate: Gate, data: dict[str, str], *, immutable: bool) -> list[Action]:
 def _watch(gate: Gate, running: JobObject) -> GatePlan:
     """Say where the candidate stands and what it waits for, and borrow a chip for it."""
     pods = pods_of(running, gate.there.pods)
+    if not has_begun(pods) and is_outdated_candidate(
+        running, _job(gate, running.attempt), revisions=gate.observed.revisions
+    ):
+        plan = _start(gate, running.attempt + 1)
+        return replace(plan, actions=(stop(running), *plan.actions))
     problem, lacks_chip = pending_trouble(
         running, pods, complaints=gate.there.complaints, resolved=gate.resolved, now=gate.now
     )
@@ -267,15 +273,7 @@ def _start(gate: Gate, attempt: int) -> GatePlan:
     if missing := gate.there.source_problem:
         problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=missing)
         return gate.holding(problem=problem, requeue_after=60)
-    wanted = validation_job(
-        resolved=gate.resolved,
-        artifact=gate.artifact,
-        record=gate.record,
-        validation=gate.key,
-        attempt=attempt,
-        template=gate.revision.candidate,
-        settings=gate.settings,
-    )
+    wanted = _job(gate, attempt)
     return gate.holding(
         actions=(
             *gate.revision.made_for_candidate,
@@ -284,4 +282,16 @@ def _start(gate: Gate, attempt: int) -> GatePlan:
         ),
         doing="the candidate's pod is starting",
         requeue_after=POD_EXPECTED_SECONDS,
+    )
+
+
+def _job(gate: Gate, attempt: int) -> dict[str, Any]:
+    return validation_job(
+        resolved=gate.resolved,
+        artifact=gate.artifact,
+        record=gate.record,
+        validation=gate.key,
+        attempt=attempt,
+        template=gate.revision.candidate,
+        settings=gate.settings,
     )

@@ -11,8 +11,10 @@ from resnet_operator.api.runtime import Runtime
 from resnet_operator.images import fetch_image, pull_secrets
 from resnet_operator.in_use import Named, keep_list
 from resnet_operator.observed import Meta
+from resnet_operator.pod_settings import Maker
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
+from resnet_operator.render.pod_policy import fit_helper, shape_digest
 from resnet_operator.render.resources import with_defaults, with_local_storage
 from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import (
@@ -137,12 +139,14 @@ def job(
         conversion.resources if conversion else None,
         requests={"cpu": "500m", "memory": "2Gi"},
         limits={},
+        # Both are the compiler's image, one after the other.
+        cluster=settings.container_resources.get(Maker.CONVERT),
     )
     store = store_access(settings)
     access = source_access(resolved=resolved, settings=settings)
     labels = names.labels(names.CONVERSION, **{names.ARTIFACT: key})
     means = means_key(resolved.spec)
-    return render_one(
+    body = render_one(
         "job.yaml.j2",
         name=names.job_name(key, attempt),
         namespace=service.namespace,
@@ -184,6 +188,12 @@ def job(
         store_mounts=store.mounts,
         store_volumes=store.volumes,
     )
+    pod = body["spec"]["template"]
+    body["spec"]["template"] = fit_helper(
+        pod, settings=settings, asked=resolved.spec.container_resources
+    )
+    body["metadata"]["labels"] |= {names.TEMPLATE_DIGEST: shape_digest(body["spec"]["template"])}
+    return body
 
 
 def _own_means(resolved: Resolved) -> dict[str, str]:

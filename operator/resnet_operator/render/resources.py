@@ -7,6 +7,7 @@ from typing import Any
 
 from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.pod import Resources
+from resnet_operator.pod_settings import ContainerResources
 from resnet_operator.resolve import Resolved
 
 Quantities = dict[str, str | int]
@@ -14,17 +15,27 @@ LOCAL_STORAGE = "ephemeral-storage"
 
 
 def with_defaults(
-    given: Resources | None, *, requests: Mapping[str, str], limits: Mapping[str, str]
+    given: Resources | None,
+    *,
+    requests: Mapping[str, str],
+    limits: Mapping[str, str],
+    cluster: ContainerResources | None = None,
 ) -> tuple[Quantities, Quantities]:
     """Return requests and limits; default limits stand only where the user gives none.
 
-    The API server refuses a request above its limit, so a default gives way to what it meets.
+    Those of the `cluster` stand wherever the user has not written the same resource. The API server
+    refuses a request above its limit, so a default gives way to what it meets.
     """
     asked: Quantities = dict((given and given.requests) or {})
     allowed: Quantities = dict((given and given.limits) or {})
     if not allowed:
         allowed = {name: _larger(asked.get(name), limit) for name, limit in limits.items()}
-    wanted = {name: _smaller(allowed.get(name), request) for name, request in requests.items()}
+    wide = cluster or ContainerResources()
+    for name, limit in wide.limits.items():
+        if given is None or name not in (given.limits or {}):
+            allowed[name] = _larger(asked.get(name), limit)
+    defaults: Quantities = {**requests, **wide.requests}
+    wanted = {name: _smaller(allowed.get(name), request) for name, request in defaults.items()}
     return {**wanted, **asked}, allowed
 
 
@@ -38,12 +49,19 @@ def with_local_storage(
     return {"requests": requests, "limits": limits}
 
 
-def serving_resources(resolved: Resolved, memory_bytes: int, *, disk_bytes: int) -> dict[str, Any]:
+def serving_resources(
+    resolved: Resolved,
+    memory_bytes: int,
+    *,
+    disk_bytes: int,
+    cluster: ContainerResources | None = None,
+) -> dict[str, Any]:
     """Return those of Triton; what only we know of, such as /dev/shm, is added to the limit."""
     requests, limits = with_defaults(
         resolved.spec.serving.resources,
         requests={"cpu": "500m", "memory": "1Gi"},
         limits={"memory": "4Gi"},
+        cluster=cluster,
     )
     memory = parse_quantity(limits["memory"]) if "memory" in limits else None
     if memory is not None:
@@ -56,14 +74,15 @@ def serving_resources(resolved: Resolved, memory_bytes: int, *, disk_bytes: int)
     return with_local_storage(requests, limits, disk_bytes)
 
 
-def _larger(given: str | int | None, default: str) -> str | int:
-    return default if given is None or _is_less(given, default) else given
+def _larger(given: str | int | None, default: str | int) -> str | int:
+    return default if given is None or is_less(given, default) else given
 
 
-def _smaller(given: str | int | None, default: str) -> str | int:
-    return given if given is not None and _is_less(given, default) else default
+def _smaller(given: str | int | None, default: str | int) -> str | int:
+    return given if given is not None and is_less(given, default) else default
 
 
-def _is_less(one: str | int, other: str | int) -> bool:
+def is_less(one: str | int, other: str | int) -> bool:
+    """Tell whether one quantity is below another."""
     left, right = parse_quantity(one), parse_quantity(other)
     return left is not None and right is not None and left < right

@@ -14,6 +14,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.class_labels import labelled_name
 from resnet_operator.images import fetch_image, pull_secrets
 from resnet_operator.observed import Meta
+from resnet_operator.pod_settings import Maker
 from resnet_operator.render import oneflow
 from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
@@ -21,6 +22,7 @@ from resnet_operator.render.local_disk import TMP_SIZE, serving_bytes
 from resnet_operator.render.model_files import driver_data, is_driver, model_items
 from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
 from resnet_operator.render.pod_parts import spread_constraints, tls_parts
+from resnet_operator.render.pod_policy import fit
 from resnet_operator.render.resources import serving_resources
 from resnet_operator.render.store import artifact_access
 from resnet_operator.render.strategies import STRATEGIES
@@ -210,7 +212,7 @@ def pod_template(
     devices = device_parts(resolved=resolved, artifact=artifact, settings=settings)
     disk_bytes = serving_bytes(artifact.size_bytes)
     revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
-    return render_one(
+    template = render_one(
         "serving-pod.yaml.j2",
         labels={
             **(serving.pod_labels or {}),
@@ -233,7 +235,10 @@ def pod_template(
         working_dir=oneflow.WORKING_DIR if is_oneflow else "",
         env=_environment(resolved, devices),
         resources=serving_resources(
-            resolved, shm_bytes + pipeline.memory_bytes, disk_bytes=disk_bytes
+            resolved,
+            shm_bytes + pipeline.memory_bytes,
+            disk_bytes=disk_bytes,
+            cluster=settings.container_resources.get(Maker.TRITON),
         ),
         local_bytes=str(disk_bytes),
         tmp_size=TMP_SIZE,
@@ -248,6 +253,7 @@ def pod_template(
         artifact_volumes=(*access.volumes, *devices.volumes, *tls.volumes, *pipeline.volumes),
         shm_bytes=shm_bytes,
     )
+    return fit(template, settings=settings, asked=resolved.spec.container_resources)
 
 
 def _package_items(folder: str) -> list[dict[str, str]]:

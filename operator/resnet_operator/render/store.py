@@ -7,8 +7,10 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.artifact import Artifact
+from resnet_operator.pod_settings import Maker
 from resnet_operator.render.engine import read_template, render_all
 from resnet_operator.render.local_disk import artifact_bytes, empty_volume
+from resnet_operator.render.pod_policy import fit_helper
 from resnet_operator.settings import S3Settings, Settings, StoreType
 
 STORE_PORT = 8080
@@ -143,9 +145,12 @@ def store_children(namespace: str, settings: Settings) -> list[dict[str, Any]]:
         "pull_policy": settings.image_pull_policy,
         "image_pull_secrets": [{"name": name} for name in settings.image_pull_secrets],
     }
-    return render_all(
+    children = render_all(
         "store.yaml.j2", **context, annotations={names.TEMPLATE_DIGEST: store_digest(settings)}
     )
+    pods = children[-1]["spec"]
+    pods["template"] = fit_helper(pods["template"], settings=settings)
+    return children
 
 
 def store_digest(settings: Settings) -> str:
@@ -155,6 +160,13 @@ def store_digest(settings: Settings) -> str:
             settings.store.children(),
             settings.image_pull_policy,
             settings.image_pull_secrets,
+            settings.pod_security.model_dump(mode="json"),
+            settings.helper_pods.model_dump(mode="json"),
+            [
+                one.model_dump(mode="json")
+                for one in (settings.container_resources.get(Maker.STORE),)
+                if one
+            ],
             read_template("store.yaml.j2"),
             read_template("store-nginx.conf"),
         ],

@@ -20,6 +20,7 @@ from resnet_operator.observed import Meta
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
+from resnet_operator.render.pod_policy import fit_helper, shape_digest
 from resnet_operator.render.sources import source_access
 from resnet_operator.render.store import store_access
 from resnet_operator.render.triton import output_types
@@ -121,8 +122,13 @@ def validation_job(
     serving, pod = json.loads(template), job["spec"]["template"]
     # Of the Job alone: what it needs to be there. A pod of it is no pod of that revision.
     revision = serving["metadata"]["labels"][names.REVISION]
-    job["metadata"]["labels"] |= {names.REVISION: revision}
-    job["spec"]["template"] = _candidate(serving, pod, asked, resolved)
+    pod = _candidate(serving, pod, asked, resolved)
+    asked_resources = resolved.spec.container_resources
+    job["spec"]["template"] = fit_helper(pod, settings=settings, asked=asked_resources)
+    job["metadata"]["labels"] |= {
+        names.REVISION: revision,
+        names.TEMPLATE_DIGEST: shape_digest(job["spec"]["template"]),
+    }
     return job
 
 

@@ -51,6 +51,7 @@ from resnet_operator.plan.times import to_text
 from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.settings import Settings
+from resnet_operator.source_key import means_key
 from resnet_operator.views import NETWORK_KINDS
 
 Id = tuple[str, str]
@@ -233,9 +234,12 @@ class World:
             jobs=tuple(
                 JobObject.from_body(body) for body in self._bodies("Job", **labels_of_job(self.key))
             ),
-            job_pods=tuple(p for p in pods if p.meta.labels == labels_of_job(self.key)),
+            job_pods=tuple(
+                p for p in pods if labels_of_job(self.key).items() <= p.meta.labels.items()
+            ),
             pods=tuple(p for p in pods if names.INSTANCE in p.meta.labels),
             store=self._store(),
+            wanted_means=frozenset({means_key(service.resolved.spec)}),
             gate=self._gate(service, record, maps, pods),
             unwanted_jobs=self._unwanted_jobs(service, record),
         )
@@ -320,7 +324,7 @@ class World:
         self.pods.append(
             pod_body(
                 name,
-                labels=meta["labels"],
+                labels=self.body("Job", job)["spec"]["template"]["metadata"]["labels"],
                 controller=meta["uid"],
                 created=self.now,
                 **facts,
