@@ -233,6 +233,11 @@ class Reason(StrEnum):
         "The node of a pod was shut down or does not answer.",
         "Look at the node; the pod is made again on another one.",
     )
+    SIDECAR_RUNNING = (
+        "SidecarRunning",
+        "A container that a mesh or a webhook has put into a Job's pod runs on after ours ended.",
+        "Opt the pods out by helperPods in the chart; the result is taken and the Job is ended.",
+    )
     CHIP_UNHEALTHY = (
         "ChipUnhealthy",
         "The node had no healthy chip for a pod, or a chip under a serving pod has fallen ill.",

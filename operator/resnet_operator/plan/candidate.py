@@ -18,6 +18,7 @@ from resnet_operator.plan.harvest import PERMANENT_CODES
 from resnet_operator.plan.node_end import node_failure
 from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.scheduling import INSUFFICIENT
+from resnet_operator.plan.sidecars import left_behind
 from resnet_operator.plan.times import left_of, to_text
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
@@ -115,6 +116,8 @@ def pending_trouble(
         if left_of(EXPECTED_SECONDS, job.meta.created, now) or not complaints:
             return None, False
         return creation_failure(complaints[-1]), bool(resource and resource in complaints[-1])
+    if left := left_behind(pods, EVALUATE, now):
+        return left.problem(), False
     for pod in pods:
         if any(container.exit_code for container in pod.containers):
             continue  # told by the Job's own end

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
-from resnet_operator.observed import ConfigMapObject, JobObject, Observed, Pod
+from resnet_operator.observed import JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.gate_result import stop
-from resnet_operator.plan.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.harvest import pods_of
 from resnet_operator.plan.outdated import conversion_job, is_outdated_conversion
+from resnet_operator.plan.recording import (
+    PUBLISH,
+    ArtifactPlan,
+    harvest,
+    harvest_left,
+)
 from resnet_operator.plan.refusal import creation_failure
-from resnet_operator.plan.repair import AGAIN, Repair, kept_of, plan_repair
+from resnet_operator.plan.repair import AGAIN, Repair, plan_repair
+from resnet_operator.plan.sidecars import left_behind
 from resnet_operator.plan.stages import stage_of
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
 from resnet_operator.plan.times import left_of, seconds_since
@@ -25,30 +31,13 @@ from resnet_operator.plan.trouble import (
     pod_trouble,
     to_reason,
 )
-from resnet_operator.render.conversion import record_content, record_owner
+from resnet_operator.render.conversion import record_owner
 from resnet_operator.render.serving import owner_reference
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
 from resnet_operator.source_key import means_key
 
-SUCCEEDED_TTL_SECONDS = 600
-FAILED_TTL_SECONDS = 86_400
 POD_EXPECTED_SECONDS = EXPECTED_SECONDS
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArtifactPlan:
-    """Where the artifact stands. `stage` is a word of status.phase while it is being made."""
-
-    artifact: Artifact | None = None
-    actions: tuple[Action, ...] = ()
-    problem: Problem | None = None
-    stalled: bool = False
-    stage: str = "Pending"
-    doing: str = ""
-    requeue_after: float | None = None
-    again: bool = False
-    retry_handled: bool = False
 
 
 def plan_artifact(
@@ -80,11 +69,14 @@ def _make(
     jobs = [item for item in observed.jobs if record and item.meta.controller == record.meta.uid]
     newest = max(jobs, key=lambda item: item.attempt, default=None)
     if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
-        return _harvest(observed, resolved, newest, join, now=now)
+        return harvest(observed, resolved, newest, join, now=now)
     if newest and not newest.finished and not newest.meta.deleting:
         if is_outdated_conversion(observed, resolved, newest, settings=settings):
             plan = _start(observed, resolved, newest.attempt + 1, join, settings=settings)
             return replace(plan, actions=(stop(newest), *plan.actions))
+        left = left_behind(pods_of(newest, observed), PUBLISH, now)
+        if left is not None and not left.seconds_left:
+            return harvest_left(observed, resolved, newest, left, join, now=now)
         return _watch(observed, resolved, newest, join, now=now)
     if failure:
         return _after_failure(observed, resolved, failure, join, settings=settings, now=now)
@@ -139,51 +131,6 @@ def retry_asked(observed: Observed) -> bool:
     return bool(service.retry) and service.retry != service.status.get("lastHandledRetry", "")
 
 
-def _harvest(
-    observed: Observed,
-    resolved: Resolved,
-    done: JobObject,
-    join: tuple[Action, ...],
-    *,
-    now: datetime,
-) -> ArtifactPlan:
-    """Bring the result of an ended Job into the record, then let the Job go."""
-    pods = pods_of(done, observed)
-    if are_ending(pods):
-        stage, doing = stage_of(pods, resolved)
-        return ArtifactPlan(actions=join, stage=stage, doing=doing, requeue_after=1)
-    result = result_of(done, pods, resolved, now=now)
-    if isinstance(result, Failure):
-        result = replace(result, tried=_tried(observed.record, done))
-    good = isinstance(result, Artifact)
-    content = record_content(
-        key=resolved.source_key,
-        namespace=done.meta.namespace,
-        data=result.to_record() | kept_of(observed.record, now=now, filled=good),
-        immutable=good,
-    )
-    ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
-    actions = (*join, Apply(body=content), Apply(body=job_ttl(done, ttl)))
-    if isinstance(result, Artifact):
-        return ArtifactPlan(artifact=result, actions=actions)
-    return ArtifactPlan(actions=actions, again=True)
-
-
-def _tried(record: ConfigMapObject | None, done: JobObject) -> tuple[str, ...]:
-    """Return the means that failed so far: objects that share a record may have others each."""
-    before = Failure.from_record(record.data()) if record else None
-    return tuple(sorted({*(before.tried if before else ()), done.meta.labels.get(names.MEANS, "")}))
-
-
-def job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": done.meta.name, "namespace": done.meta.namespace},
-        "spec": {"ttlSecondsAfterFinished": seconds},
-    }
-
-
 def _watch(
     observed: Observed,
     resolved: Resolved,
@@ -203,6 +150,14 @@ def _watch(
     stage, doing = stage_of(pods, resolved)
     left = resolved.progress_deadline_seconds - age
     wait = next_look(pods, now=now)
+    if over := left_behind(pods, PUBLISH, now):
+        return ArtifactPlan(
+            actions=join,
+            problem=over.problem(),
+            stage=stage,
+            doing=doing,
+            requeue_after=max(over.seconds_left, 1.0),
+        )
     if not pods:
         wait = expected or POD_EXPECTED_SECONDS
     return ArtifactPlan(

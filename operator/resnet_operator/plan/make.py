@@ -12,10 +12,11 @@ from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Plan, Problem
 from resnet_operator.plan.conditions import Situation
 from resnet_operator.plan.contract import labels_problem, settle
-from resnet_operator.plan.conversion import ArtifactPlan, plan_artifact
+from resnet_operator.plan.conversion import plan_artifact
 from resnet_operator.plan.deadline import seconds_left
 from resnet_operator.plan.housekeeping import plan_housekeeping
 from resnet_operator.plan.network import with_network
+from resnet_operator.plan.recording import ArtifactPlan
 from resnet_operator.plan.revision import desired_revision, wanted_replicas
 from resnet_operator.plan.serving import ServingPlan, plan_serving
 from resnet_operator.plan.status import status_of, transitions

@@ -25,13 +25,7 @@ from resnet_operator.plan.candidate import (
     seconds_until_told,
     step_of,
 )
-from resnet_operator.plan.conversion import (
-    FAILED_TTL_SECONDS,
-    POD_EXPECTED_SECONDS,
-    SUCCEEDED_TTL_SECONDS,
-    job_ttl,
-    retry_asked,
-)
+from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS, retry_asked
 from resnet_operator.plan.gate_result import (
     data_on_record,
     measured_elsewhere,
@@ -39,6 +33,7 @@ from resnet_operator.plan.gate_result import (
     stop,
 )
 from resnet_operator.plan.outdated import has_begun, is_outdated_candidate
+from resnet_operator.plan.recording import FAILED_TTL_SECONDS, SUCCEEDED_TTL_SECONDS, job_ttl
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
