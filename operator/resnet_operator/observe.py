@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from resnet_operator import names
-from resnet_operator.artifact import Artifact
 from resnet_operator.class_labels import LabelsError, Source, labels_of
 from resnet_operator.cluster.store import HasMeta
 from resnet_operator.errors import KubeError
 from resnet_operator.in_use import Named, vouched
 from resnet_operator.kube import Kube
+from resnet_operator.observe_wanted import artifact_of, unwanted_jobs, wanted_means
 from resnet_operator.observed import (
     ConfigMapObject,
     GateObserved,
@@ -31,11 +31,10 @@ from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.outdated import has_begun
 from resnet_operator.plan.scheduling import missing_claim
 from resnet_operator.plan.times import left_of
-from resnet_operator.plan.validation import key_of, wanted_validation
+from resnet_operator.plan.validation import key_of
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.render.sources import source_reference
 from resnet_operator.resolve import Resolved
-from resnet_operator.source_key import means_key
 from resnet_operator.views import NETWORK_KINDS, Views
 
 T = TypeVar("T", bound=HasMeta)
@@ -85,9 +84,9 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
         in_use=_in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
-        wanted_means=_wanted_means(views, namespace, key) if converting and jobs else None,
+        wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
         gate=await _gate(service, resolved, record, views, kube, now=now),
-        unwanted_jobs=_unwanted_jobs(views, namespace, {key, *_keys(owned)}),
+        unwanted_jobs=unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
 
 
@@ -101,7 +100,7 @@ async def _gate(
     now: datetime,
 ) -> GateObserved | None:
     """Return what is there of the validation that the object asks for, if it asks for one."""
-    artifact = _artifact(record) if resolved.spec.validation else None
+    artifact = artifact_of(record) if resolved.spec.validation else None
     validation = key_of(service, artifact) if artifact else None
     if validation is None:
         return None
@@ -139,10 +138,6 @@ def _network(views: Views, namespace: str, name: str) -> dict[str, NetworkServic
     return {kind: view for kind, view in found if view is not None}
 
 
-def _artifact(record: ConfigMapObject | None) -> Artifact | None:
-    return Artifact.from_record(record.data()) if record is not None else None
-
-
 def _is_of(thing: JobObject | Pod, validation: str) -> bool:
     return thing.meta.labels.get(names.VALIDATED) == validation[:8]
 
@@ -151,51 +146,8 @@ def _keys(records: Iterable[ConfigMapObject]) -> Iterator[str]:
     return (record.meta.labels.get(names.ARTIFACT, "") for record in records)
 
 
-def _unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[JobObject, ...]:
-    """Return the gate's Jobs under way that nobody asks for or that cannot start any more."""
-    found: list[JobObject] = []
-    for key in sorted(keys):
-        running = [
-            job
-            for job in views.jobs.some(("validation", namespace, key))
-            if not job.finished and not job.meta.deleting
-        ]
-        if running:
-            wanted = _wanted_validations(views, namespace, key)
-            found += [
-                job
-                for job in running
-                if job.meta.labels.get(names.VALIDATED) not in wanted
-                or _has_lost_revision(job, views)
-            ]
-    return tuple(found)
-
-
-def _has_lost_revision(job: JobObject, views: Views) -> bool:
-    """Tell whether the object is gone whose revision the candidate mounts; others want it still."""
-    name = job.meta.labels.get(names.REVISION)
-    return name is not None and views.config_maps.one(job.meta.namespace, name) is None
-
-
-def _wanted_validations(views: Views, namespace: str, key: str) -> set[str]:
-    artifact = _artifact(views.config_maps.one(namespace, names.record_name(key)))
-    if artifact is None:
-        return set()
-    users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
-    wanted = (
-        wanted_validation(user, artifact) for user in users if user and not user.meta.deleting
-    )
-    return {validation[:8] for validation in wanted if validation}
-
-
 def _statuses(views: Views, namespace: str) -> Iterator[Mapping[str, Any]]:
     return (view.status for view in views.services.some(("namespace", namespace, "")))
-
-
-def _wanted_means(views: Views, namespace: str, key: str) -> frozenset[str]:
-    users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
-    specs = (user.resolved.spec for user in users if user and user.resolved)
-    return frozenset(means_key(spec) for spec in specs)
 
 
 def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:

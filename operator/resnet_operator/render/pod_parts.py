@@ -1,10 +1,12 @@
-"""Parts of the serving pod that few objects have: TLS and spreading. Called by `render.serving`."""
+"""Parts of the serving pod: TLS, spreading, variables. Called by `render.serving`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from resnet_operator.api.runtime import Runtime
+from resnet_operator.render.devices import DeviceParts
 from resnet_operator.resolve import Resolved
 
 TLS_PATH = "/tls"
@@ -44,3 +46,17 @@ def spread_constraints(resolved: Resolved, selector: dict[str, str]) -> list[dic
     if not given:
         return None
     return [{"labelSelector": {"matchLabels": selector}, **item} for item in given]
+
+
+def environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any]]:
+    """Return Triton's variables."""
+    ours = [
+        {"name": "HOME", "value": "/tmp/home"},  # noqa: S108 - an emptyDir of the pod
+        {"name": "PYTHONNOUSERSITE", "value": "1"},
+        {"name": "ASCEND_PROCESS_LOG_PATH", "value": "/tmp/ascend"},  # noqa: S108
+        *devices.env,
+    ]
+    if resolved.runtime is Runtime.ONEFLOW:
+        ours = [item for item in ours if item["name"] != "ASCEND_PROCESS_LOG_PATH"]
+    # The names of ours are reserved: nothing of the user's can stand in their place.
+    return [*ours, *(resolved.spec.serving.env or ())]

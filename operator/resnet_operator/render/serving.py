@@ -21,7 +21,7 @@ from resnet_operator.render.engine import read_runtime_file, render_one, runtime
 from resnet_operator.render.local_disk import TMP_SIZE, serving_bytes
 from resnet_operator.render.model_files import driver_data, is_driver, model_items
 from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
-from resnet_operator.render.pod_parts import spread_constraints, tls_parts
+from resnet_operator.render.pod_parts import environment, spread_constraints, tls_parts
 from resnet_operator.render.pod_policy import fit
 from resnet_operator.render.resources import serving_resources
 from resnet_operator.render.store import artifact_access
@@ -233,7 +233,7 @@ def pod_template(
         image=resolved.serving_image,
         args=[f"--drain-seconds={DRAIN_SECONDS}", *triton_command, *tls.args],
         working_dir=oneflow.WORKING_DIR if is_oneflow else "",
-        env=_environment(resolved, devices),
+        env=environment(resolved, devices),
         resources=serving_resources(
             resolved,
             shm_bytes + pipeline.memory_bytes,
@@ -260,19 +260,6 @@ def _package_items(folder: str) -> list[dict[str, str]]:
     """Return where the runtime's files go as a package under `folder`."""
     files = sorted(name for name in runtime_data() if not is_driver(name))
     return [{"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in files]
-
-
-def _environment(resolved: Resolved, devices: DeviceParts) -> list[dict[str, Any]]:
-    ours = [
-        {"name": "HOME", "value": "/tmp/home"},  # noqa: S108 - an emptyDir of the pod
-        {"name": "PYTHONNOUSERSITE", "value": "1"},
-        {"name": "ASCEND_PROCESS_LOG_PATH", "value": "/tmp/ascend"},  # noqa: S108
-        *devices.env,
-    ]
-    if resolved.runtime is Runtime.ONEFLOW:
-        ours = [item for item in ours if item["name"] != "ASCEND_PROCESS_LOG_PATH"]
-    # The names of ours are reserved: nothing of the user's can stand in their place.
-    return [*ours, *(resolved.spec.serving.env or ())]
 
 
 def _passed_through(

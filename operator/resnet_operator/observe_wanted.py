@@ -1,0 +1,61 @@
+"""Which Jobs and validations the objects of an artifact ask for. Called by `observe`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from resnet_operator import names
+from resnet_operator.artifact import Artifact
+from resnet_operator.observed import ConfigMapObject, JobObject
+from resnet_operator.plan.validation import wanted_validation
+from resnet_operator.source_key import means_key
+from resnet_operator.views import Views
+
+
+def unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[JobObject, ...]:
+    """Return the gate's Jobs under way that nobody asks for or that cannot start any more."""
+    found: list[JobObject] = []
+    for key in sorted(keys):
+        running = [
+            job
+            for job in views.jobs.some(("validation", namespace, key))
+            if not job.finished and not job.meta.deleting
+        ]
+        if running:
+            wanted = _wanted_validations(views, namespace, key)
+            found += [
+                job
+                for job in running
+                if job.meta.labels.get(names.VALIDATED) not in wanted
+                or _has_lost_revision(job, views)
+            ]
+    return tuple(found)
+
+
+def _has_lost_revision(job: JobObject, views: Views) -> bool:
+    """Tell whether the object is gone whose revision the candidate mounts; others want it still."""
+    name = job.meta.labels.get(names.REVISION)
+    return name is not None and views.config_maps.one(job.meta.namespace, name) is None
+
+
+def _wanted_validations(views: Views, namespace: str, key: str) -> set[str]:
+    artifact = artifact_of(views.config_maps.one(namespace, names.record_name(key)))
+    if artifact is None:
+        return set()
+    users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
+    wanted = (
+        wanted_validation(user, artifact) for user in users if user and not user.meta.deleting
+    )
+    return {validation[:8] for validation in wanted if validation}
+
+
+def wanted_means(views: Views, namespace: str, key: str) -> frozenset[str]:
+    """Return by which means the objects of an artifact want it made."""
+    users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
+    specs = (user.resolved.spec for user in users if user and user.resolved)
+    return frozenset(means_key(spec) for spec in specs)
+
+
+def artifact_of(record: ConfigMapObject | None) -> Artifact | None:
+    """Return the artifact that is on record."""
+    return Artifact.from_record(record.data()) if record is not None else None
