@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.patience import patient
 from tests.record import note
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ApiServer:
         content_type: str = "application/json",
     ) -> Answer:
         """Send one request as the kubeconfig's user; for many calls, where kubectl is slow."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.proxy_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.proxy_port, timeout=patient(30))
         try:
             connection.request(
                 method,
@@ -151,7 +152,7 @@ def fresh_namespace(server: ApiServer) -> Iterator[str]:
 
 def eventually(claim: Callable[[], bool], *, what: str, seconds: float = 20) -> None:
     """Wait until the claim holds; fail with `what` was waited for when it never does."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while not claim():
         assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
         time.sleep(0.05)

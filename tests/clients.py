@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tritonclient.grpc as by_grpc
 import tritonclient.http as by_http
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ class Load:
     def goes_on(self, answers: int = 20, *, seconds: float = 60) -> None:
         """Wait until each of the clients has got some more answers."""
         wanted = {thread: self.answered[thread] + answers for thread in self.ways}
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patient(seconds)
         while any(self.answered[way] < number for way, number in wanted.items()):
             self.check("while nothing is changed")
             assert time.monotonic() < end, f"{dict(self.answered)}, wanted {wanted}"

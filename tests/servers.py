@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 from minio import Minio
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ ACCESS_KEY, SECRET_KEY, REGION = "TESTACCESSKEY", "test-secret-of-the-s3-server"
 USER, PASSWORD = "tester", "correct horse"
 # bcrypt, cost 4, of PASSWORD: the registry reads no other kind.
 HTPASSWD = f"{USER}:$2b$04$WhM3ErKp3OaqGDNATj6BKe890YZHX5KbEPxbVRr5..FPK0xbzKqde\n"
-START_SECONDS = 20.0
+START_SECONDS = patient(20)
 
 
 @functools.cache
@@ -286,4 +287,4 @@ def running(
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(patient(10))

@@ -21,6 +21,7 @@ from unittest import mock
 from tests.component.client import APPLY, MERGE, Api, ApiError
 from tests.component.objects import ENVIRONMENT, key_of, messages_of, path, record_of
 from tests.component.proxy import Proxy
+from tests.patience import patient
 
 from resnet_operator import names
 from resnet_operator.app import App
@@ -38,7 +39,7 @@ async def until(
     claim: Callable[[], Awaitable[Any]], *, what: str, seconds: float = PATIENCE_SECONDS
 ) -> Any:
     """Wait until the claim holds; return what it returned."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while True:
         if found := await claim():
             return found
@@ -65,7 +66,7 @@ class RunningOperator:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        self._born.wait(10)
+        self._born.wait(patient(10))
 
     def _run(self) -> None:
         try:
@@ -95,7 +96,7 @@ class RunningOperator:
     async def _end(self, how: Callable[[], object]) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(how)
-        await asyncio.to_thread(self._thread.join, 15)
+        await asyncio.to_thread(self._thread.join, patient(15))
         assert not self._thread.is_alive(), "the operator does not end"
         self.check()
 
@@ -333,12 +334,12 @@ class World:
     async def is_ready(self, service: str) -> Body:
         """Play the kubelet until the service says Ready; return it."""
         await self.has("Deployment", service)
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + patient(PATIENCE_SECONDS)
         while True:
             await self.run_pods(service)
             with contextlib.suppress(AssertionError):
                 return await self.becomes(
-                    "ResNetService", service, _is_ready_now, what="Ready", seconds=1.0
+                    "ResNetService", service, _is_ready_now, what="Ready", seconds=0.2
                 )
             body = await self.get("ResNetService", service)
             assert time.monotonic() < end, json.dumps(body.get("status"), indent=1)

@@ -16,10 +16,11 @@ import tritonclient.http as triton
 from PIL import Image
 from samples.predict import PRESETS, preprocess
 from tests.apiserver import ROOT, ApiServer, fresh_namespace
+from tests.patience import patient
 from tests.record import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from devkit.cluster.cluster import Cluster
     from devkit.deploy import Operator
@@ -125,7 +126,7 @@ class Story:
         """Make a claim that holds the sample model, as a person would: by a pod that copies."""
         self.apply(*self.operator.claim_with_sample(name))
         self.kubectl(
-            "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=60s"
+            "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=5m"
         )
         self.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
 
@@ -139,8 +140,10 @@ class Story:
 
     def wait_ready(self, name: str = "digits", seconds: float = 90) -> dict[str, Any]:
         """Wait until the current spec is fully realised; return the status."""
+        status: dict[str, Any] = {}
 
         def is_ready() -> bool:
+            nonlocal status
             found = self.get("resnetservice", name)
             status = found.get("status", {})
             ready = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
@@ -152,19 +155,30 @@ class Story:
         self.eventually(
             is_ready, lambda: f"{name} is not Ready: {self.ready_condition(name)}", seconds
         )
-        status: dict[str, Any] = self.get("resnetservice", name)["status"]
         artifact = status.get("artifact", {})
         note(**{key: artifact[of] for key, of in SEEN.items() if of in artifact})
         return status
 
-    def wait_reason(self, reason: str, name: str = "digits", seconds: float = 60) -> dict[str, Any]:
-        """Wait until the Ready condition has the reason; return the condition."""
+    def wait_reason(
+        self,
+        reason: str,
+        name: str = "digits",
+        seconds: float = 60,
+        saying: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Wait until the Ready condition has the reason, and says this; return what was seen."""
+        seen: dict[str, Any] = {}
+
+        def is_said() -> bool:
+            nonlocal seen
+            seen = self.ready_condition(name)
+            right = seen.get("reason") == reason
+            return right and all(part in seen["message"] for part in saying)
+
         self.eventually(
-            lambda: self.ready_condition(name).get("reason") == reason,
-            lambda: f"{name} never said {reason}: {self.ready_condition(name)}",
-            seconds,
+            is_said, lambda: f"{name} never said {reason} {list(saying)}: {seen}", seconds
         )
-        return self.ready_condition(name)
+        return seen
 
     def printed_message(self, name: str = "digits") -> str:
         """Return the MESSAGE column that `kubectl get resnetservices` prints."""
@@ -197,7 +211,7 @@ class Story:
     def client(self, name: str = "digits") -> triton.InferenceServerClient:
         """Return a Triton client of the Service, by its address."""
         address = self.get("service", name)["spec"]["clusterIP"]
-        return triton.InferenceServerClient(f"{address}:8000", connection_timeout=10)
+        return triton.InferenceServerClient(f"{address}:8000", connection_timeout=patient(10))
 
     def logits(self, batch: np.ndarray, name: str = "digits", model: str = "") -> np.ndarray:
         asked = triton.InferInput("input", list(batch.shape), "FP32")
@@ -220,7 +234,7 @@ class Story:
     def eventually(
         self, claim: Callable[[], bool], explain: Callable[[], str], seconds: float = 60
     ) -> None:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patient(seconds)
         while not claim():
             assert time.monotonic() < end, f"after {seconds:g} s: {explain()}\n{self.picture()}"
             time.sleep(0.2)

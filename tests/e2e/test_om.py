@@ -54,7 +54,7 @@ def put_om(story: Story, om: Path) -> None:
     loader["spec"]["containers"][0]["command"] = ["cp", "-L", "/in/digits.om", "/models/"]
     loader["spec"]["volumes"][1]["configMap"]["name"] = "digits-om"
     story.apply({**config, "binaryData": {"digits.om": content}}, claim, loader)
-    story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=60s")
+    story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=5m")
     story.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
 
 

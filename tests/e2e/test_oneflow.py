@@ -59,7 +59,7 @@ def put_folder(story: Story) -> None:
         claim,
         loader,
     )
-    story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=60s")
+    story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=5m")
     story.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
 
 

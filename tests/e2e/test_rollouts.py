@@ -125,7 +125,7 @@ def store_down(story: Story) -> None:
 
 def store_up(story: Story) -> None:
     story.kubectl("scale", "deployment", "resnet-store", "--replicas=1")
-    story.kubectl("rollout", "status", "deployment/resnet-store", "--timeout=60s")
+    story.kubectl("rollout", "status", "deployment/resnet-store", "--timeout=5m")
 
 
 def evict(story: Story, pod: str) -> bool:

@@ -9,6 +9,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.patience import patient
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -47,12 +49,12 @@ class Proxy:
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        assert self._listens.wait(5)
+        assert self._listens.wait(patient(5))
         try:
             yield self
         finally:
             self._loop.call_soon_threadsafe(task.cancel)
-            thread.join(5)
+            thread.join(patient(5))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from devkit.images.materials import PYTHON, triton
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "operator/resnet_runtime"
 DIGITS = ROOT / "samples/digits"
-READY_SECONDS = 30
-END_SECONDS = 30
-ORPHAN_SECONDS = 2  # killed, but not yet collected by the host's init
+READY_SECONDS = patient(30)
+END_SECONDS = patient(30)
+ORPHAN_SECONDS = patient(2)  # killed, but not yet collected by the host's init
 
 CONFIG = """
 name: "{name}"

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tritonclient.http
 from samples import predict
+from tests.patience import patient
 from tests.runtime.server import DIGITS, Pod, digits_on_cpu, pod
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def test_a_killed_model_process_costs_less_than_a_second_of_requests(tmp_path: P
         while True:
             try:
                 request = urllib.request.Request(url, data=body, headers=header)
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=patient(10)) as answer:
                     status = answer.status
             except urllib.error.HTTPError as error:
                 status = error.code
@@ -69,7 +70,7 @@ def test_a_killed_model_process_costs_less_than_a_second_of_requests(tmp_path: P
         os.kill(running.stubs()[0], signal.SIGKILL)
         killed.set()
         for one in asking:
-            one.result(timeout=30)
+            one.result(timeout=patient(30))
         assert running.wait_end() == 1
         assert "a model process of Triton died" in running.message["message"]
     failed = [status for _, status in answers[before:] if status != 200]

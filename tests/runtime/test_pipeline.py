@@ -20,6 +20,7 @@ import tritonclient.http
 from onnx import TensorProto, helper
 from PIL import Image
 from samples import predict
+from tests.patience import patient
 from tests.runtime.image_python import image_path
 from tests.runtime.rendered import rendered
 from tests.runtime.server import DIGITS, Pod, pod
@@ -138,7 +139,7 @@ def test_one_line_of_curl_is_a_client(served: Pod) -> None:
         data=digits((64, 64), "JPEG")["seven"],
         headers={"Inference-Header-Content-Length": "0"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=patient(10)) as answer:
         header = int(answer.headers["Inference-Header-Content-Length"])
         body = answer.read()
     assert json.loads(body[:header])["outputs"][0]["shape"] == [1, 10]
@@ -196,7 +197,7 @@ def raw(served: Pod, body: bytes, *, pictures: int = 1, model: str = "digits-pip
         headers={"Inference-Header-Content-Length": str(len(header))},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=patient(10)) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import patient
+
 from resnet_jobs.store_s3 import S3Store
 from resnet_jobs.store_spec import StoreSpec
 
@@ -84,11 +86,11 @@ def running(
         )
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(patient(10))
 
 
 def _wait(place: tuple[str, int], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patient(20)
     while True:
         with contextlib.suppress(OSError), socket.create_connection(place, 1):
             return

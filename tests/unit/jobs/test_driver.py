@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import patient
+from tests.unit.jobs.limits import LIMIT_SECONDS, time_is_up_after
 
 from resnet_jobs.driver import codes, convert, message, outcome, tool
 
@@ -351,6 +353,7 @@ def test_the_tail_of_the_log_is_kept(place: Place) -> None:
 def test_the_time_limit_ends_the_whole_group(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even an ATC that ignores SIGTERM, and its workers, which would hold the pipe open."""
     monkeypatch.setattr(tool, "STOP_GRACE_SECONDS", 0.1)
+    time_is_up_after(monkeypatch, "working")
     place.install_atc(
         "import signal, subprocess\n"
         "signal.signal(15, signal.SIG_IGN)\n"
@@ -358,7 +361,7 @@ def test_the_time_limit_ends_the_whole_group(place: Place, monkeypatch: pytest.M
         'open(out + ".pid", "w").write(str(child.pid))\n'
         'print("working", flush=True); time.sleep(600)'
     )
-    place.job["timeoutSeconds"] = 2
+    place.job["timeoutSeconds"] = LIMIT_SECONDS
     payload, code = place.outcome()
     assert (payload["reason"], code) == ("ConversionTimeout", 70)
     assert "spec.conversion.timeoutSeconds" in payload["message"]
@@ -367,8 +370,8 @@ def test_the_time_limit_ends_the_whole_group(place: Place, monkeypatch: pytest.M
 
 
 def gone(pid: int) -> bool:
-    """Within five seconds; a zombie that nobody has collected counts as gone."""
-    deadline = time.monotonic() + 5
+    """Soon; a zombie that nobody has collected counts as gone."""
+    deadline = time.monotonic() + patient(5)
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
@@ -391,7 +394,7 @@ def test_sigterm_stops_atc_and_says_so(place: Place) -> None:
         line = next(line for line in process.stdout if line.startswith("pid "))
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
-        assert process.wait(timeout=20) == 82
+        assert process.wait(timeout=patient(20)) == 82
     message = json.loads(place.log.read_text())
     assert message["reason"] == "ConversionFailed"
     assert "stopped from outside" in message["message"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 import pytest
+from tests.patience import patient
 from tests.unit.jobs import fake_triton, models
 from tests.unit.jobs.conftest import ORDER, FakeTime
 
@@ -571,7 +572,7 @@ def test_being_stopped_ends_triton_too(bench: Bench) -> None:
             assert process.stdout is not None
             assert any(line == "waiting\n" for line in process.stdout)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 143
+            assert process.wait(patient(10)) == 143
     assert (bench.root / "eval/done").exists()
 
 

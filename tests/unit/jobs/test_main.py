@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import patient
 from tests.unit.jobs import models
 from tests.unit.jobs.conftest import ORDER
 
@@ -178,7 +179,7 @@ def test_a_deleted_pod_ends_at_once(tmp_path: Path, environment: dict[str, str])
         assert process.stdout is not None
         assert any(line == "waiting\n" for line in process.stdout)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 143
+        assert process.wait(patient(10)) == 143
 
 
 def test_exit_codes_keep_their_halves() -> None:

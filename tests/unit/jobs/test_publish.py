@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import patient
 from tests.unit.jobs import nginx
 from tests.unit.jobs.conftest import FakeTime
 from tests.unit.jobs.stores import Kind
@@ -134,7 +135,7 @@ def test_two_jobs_that_race_end_in_one_artifact(order: Order, kind: Kind, tmp_pa
             write_json(place.convert_result, {**BUILD, "compiler": compiler})
             place.compiled_model.write_bytes(name.encode() * 1000)
             store = kind.connect()
-            barrier.wait(10)
+            barrier.wait(patient(10))
             return publish(order(), place, store=store, keep=None)
 
         with ThreadPoolExecutor(2) as pool:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 from tests.unit.jobs import models
+from tests.unit.jobs.limits import LIMIT_SECONDS, time_is_up_after
 
 from resnet_jobs import quantization
 from resnet_jobs.driver import amct, message, quantize
@@ -431,12 +432,13 @@ def test_endings(why: str, body: str, reason: str, exit_code: int, want: str, pl
     assert not (place.scratch / "quant/quantize.json").exists()
 
 
-def test_the_time_limit(place: Place) -> None:
+def test_the_time_limit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    time_is_up_after(monkeypatch, "working")
     place.install('print("working", flush=True); time.sleep(600)')
-    place.job["timeoutSeconds"] = 1
+    place.job["timeoutSeconds"] = LIMIT_SECONDS
     payload, code = place.outcome()
     assert (payload["reason"], code) == ("ConversionTimeout", 70)
-    assert "within 1 seconds" in payload["message"]
+    assert f"within {LIMIT_SECONDS} seconds" in payload["message"]
     assert payload["detail"] == "working"
 
 

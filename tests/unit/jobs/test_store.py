@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import patient
 from tests.unit.jobs import buckets, nginx
 from tests.unit.jobs.conftest import FakeTime
 from tests.unit.jobs.stores import KEY, SEAL, Kind, artifact, manifest, publish
@@ -67,7 +68,7 @@ def test_two_racing_publishers_end_with_one_manifest(kind: Kind, tmp_path: Path)
         ) -> None:  # fmt: skip
             store = kind.connect()
             store.put_blob(path, digest)
-            barrier.wait(10)
+            barrier.wait(patient(10))
             answers.append(store.commit(manifest(digest, key=key)))
 
         threads = [threading.Thread(target=run, args=file) for file in files]

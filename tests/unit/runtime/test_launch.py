@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.patience import patient
 
 from resnet_runtime import launch, processes, server_process
 
@@ -199,7 +200,7 @@ def test_a_dead_stub_closes_the_ports_without_a_farewell(
         stubs = [int(pid) for pid in (tmp_path / "stubs").read_text().split()]
         os.kill(stubs[which], how)
         process.stderr.read()
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=patient(30)) == 1
     assert not (tmp_path / "asked").exists(), "it was asked to end, and answered meanwhile"
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=1)
@@ -218,7 +219,7 @@ def test_the_file_of_the_evaluator_ends_the_pod(tmp_path: Path) -> None:
                 break
         done.touch()
         process.stderr.read()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=patient(30)) == 0
 
 
 def test_who_is_stopped_while_loading_says_so(tmp_path: Path, termination_log: Path) -> None:
@@ -230,7 +231,7 @@ def test_who_is_stopped_while_loading_says_so(tmp_path: Path, termination_log: P
                 break
         process.send_signal(signal.SIGTERM)
         process.stderr.read()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=patient(30)) == 0
     message = json.loads(termination_log.read_text())
     assert message["reason"] == "ProbeFailing"
     assert "serving.loadTimeoutSeconds" in message["message"]
@@ -240,7 +241,7 @@ def test_a_pod_that_ends_by_itself_leaves_the_file_for_the_evaluator(tmp_path: P
     done = tmp_path / "done"
     script = "#!/bin/sh\nexit 3\n"
     with launched(tmp_path, f"--until-file={done}", script=script) as process:
-        process.communicate(timeout=30)
+        process.communicate(timeout=patient(30))
     assert process.returncode == 3
     assert done.exists()
 
@@ -250,7 +251,7 @@ def test_a_benchmark_that_fails_ends_the_pod_before_triton(
 ) -> None:
     output, done = tmp_path / "eval/benchmark.json", tmp_path / "done"
     with launched(tmp_path, f"--benchmark={output}", f"--until-file={done}") as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=patient(60))
     assert process.returncode == 1
     message = json.loads(termination_log.read_text())
     assert message["reason"] == "ModelLoadFailed"

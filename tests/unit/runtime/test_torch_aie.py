@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from tests.apiserver import ROOT
 from tests.needs import SYSTEM_PYTHON, need_torch
+from tests.patience import patient
 
 from resnet_runtime import torch_errors, torch_modules
 from resnet_runtime.settings import LoadError, Settings
@@ -36,7 +37,7 @@ CONFIG: dict[str, Any] = {
     "instance": "resnet_0_0",
     "parameters": PARAMETERS,
 }
-WAIT_SECONDS = 60
+WAIT_SECONDS = patient(60)
 Process = subprocess.Popen[str]
 
 
@@ -66,7 +67,7 @@ def start(folder: Path, cases: list[dict[str, Any]]) -> Process:
 
 
 def outcomes(process: Process) -> list[dict[str, Any]]:
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=patient(120))
     assert process.returncode == 0, errors
     assert "(simulator): no NPU" in errors, "it never passes for the real one"
     found: list[dict[str, Any]] = json.loads(output.splitlines()[-1])
