@@ -36,6 +36,15 @@ test-kubernetes: venv ## cluster, component and chart on another Kubernetes: VER
 	KT_KUBERNETES=$(VERSION) $(PY) -m pytest --record-support $(addprefix tests/,$(KUBERNETES_SUITES))
 	@$(PY) -m devkit.support
 
+# The faults of docs/chaos.md. Each step is printed as it is made.
+CHAOS = chaos faults leader restart sight truth two_installations
+chaos: venv ## break everything that needs no node, and walk at random: CHAOS_SEEDS=100 CHAOS_STEPS=60
+	@devkit/cluster/install.sh
+	@$(PY) -m pytest -s -v --no-header --show-capture=no $(patsubst %,tests/component/test_%.py,$(CHAOS))
+
+chaos-nodes: test-tools ## break what needs a whole cluster: killed processes, ill chips, a hostile pod
+	@$(PY) -m pytest -s -v --no-header tests/runtime/test_endings.py tests/e2e/test_interruptions.py tests/e2e/test_causes_of_node.py tests/e2e/test_repair.py
+
 docs: ## write the documentation site to build/site
 	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock
 	@said=$$(NO_COLOR=1 $(CACHE)/docs-venv/bin/mkdocs build --strict 2>&1) || { grep -v ^INFO <<<"$$said"; exit 1; }
