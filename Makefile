@@ -33,7 +33,7 @@ KUBERNETES_SUITES ?= cluster component chart
 test-kubernetes: venv ## cluster, component and chart on another Kubernetes: VERSION=v1.33.13
 	@[[ "$(VERSION)" =~ ^v1\.[0-9]+\.[0-9]+$$ ]] || { echo "say which: make test-kubernetes VERSION=v1.33.13"; exit 2; }
 	@devkit/cluster/install.sh
-	KT_KUBERNETES=$(VERSION) $(PY) -m pytest --record-support $(addprefix tests/,$(KUBERNETES_SUITES))
+	KT_KUBERNETES=$(VERSION) $(PY) -m pytest -q -n 2 --dist loadfile --record-support $(addprefix tests/,$(KUBERNETES_SUITES))
 	@$(PY) -m devkit.support
 
 # The faults of docs/chaos.md. Each step is printed as it is made.

@@ -52,9 +52,10 @@ What served, or converted, in `e2e`:
 PAIRS = """
 ## CANN and Triton in one image
 
-The serving image is Triton with CANN copied into it (build args `TRITON_IMAGE` and `CANN_IMAGE`).
-Triton's image must have at least the glibc of CANN's, and pyACL must know the Python of Triton's
-Python backend. By what NVIDIA and Huawei publish:
+The serving image has what it needs of Triton and of CANN on `SERVING_BASE_IMAGE`
+([how, and what is checked](images.md)), a Python image of the version of Triton's Python backend.
+pyACL must know that Python, and the base must have at least the glibc of both. By what NVIDIA and
+Huawei publish:
 
 | Triton | CANN | fits | because |
 | --- | --- | --- | --- |
@@ -127,9 +128,10 @@ def fitting() -> list[str]:
             toolkit = pairs.cann(f"cann:{tag}")
             assert server
             assert toolkit
+            base = pairs.serving_base(server)
             why = (
-                f"glibc {server.glibc}, CANN needs {toolkit.glibc}; Python {server.python}, "
-                f"pyACL up to {toolkit.python}"
+                f"{base.name}: Python {base.python}, pyACL up to {toolkit.python}; "
+                f"glibc {base.glibc}, CANN needs {toolkit.glibc}"
             )
             fits = "no" if pairs.refusal(server, toolkit) else "yes"
             rows.append(f"| {release} | {tag} | {fits} | {why} |")

@@ -53,13 +53,16 @@ class Recorder:
         self.deselected |= {suite for item in items if (suite := suite_of(item.nodeid))}
 
     def pytest_testnodedown(self, node: Any) -> None:
-        for key, values in getattr(node, "workeroutput", {}).get("notes", {}).items():
+        sent = getattr(node, "workeroutput", {})
+        self.deselected |= set(sent.get("deselected", ()))
+        for key, values in sent.get("notes", {}).items():
             NOTES.setdefault(key, set()).update(values)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         worker: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
         if worker is not None:
             worker["notes"] = {key: sorted(values) for key, values in NOTES.items()}
+            worker["deselected"] = sorted(self.deselected)
             return
         entries = self.entries(NOTES)
         if entries:

@@ -1,9 +1,9 @@
-"""Which CANN fits which Triton image: the serving image copies the one into the other.
+"""Which CANN fits which Triton by their names: the serving image has what it needs of both.
 
-Two things decide. CANN's libraries need at least the glibc of the system that they were built on.
-pyACL must know the Python of Triton's stub, because it is imported there and not by CANN's own
-Python. pairs.json is the one table of both; docs/support-matrix.md is generated from it. It follows
-what NVIDIA and Huawei publish about their images; no pair was run on hardware.
+Two things decide. Libraries need at least the glibc of the system that they were built on. pyACL
+must know the Python of Triton's stub, because it is imported there and not by CANN's own Python.
+pairs.json is the one table of both; docs/support-matrix.md is generated from it. It follows what
+NVIDIA and Huawei publish about their images; no pair was run on hardware.
 """
 
 from __future__ import annotations
@@ -59,17 +59,26 @@ def cann(image: str) -> Base | None:
     return Base(image, table()["systems"][found["system"]], row["python"])
 
 
-def refusal(triton_base: Base, cann_base: Base) -> str | None:
+def serving_base(server: Base) -> Base:
+    """Return the SERVING_BASE_IMAGE that has the Python of Triton's stub."""
+    given = table()["serving"]
+    name = f"python:{server.python}-{given['suffix']}"
+    return Base(name, given["glibc"], server.python)
+
+
+def refusal(server: Base, toolkit: Base, *, base: Base | None = None) -> str | None:
     """Say in a sentence why the two do not fit and what to do; None if they do."""
-    if _number(triton_base.glibc) < _number(cann_base.glibc):
+    base = base or serving_base(server)
+    for needs in (server, toolkit):
+        if _number(base.glibc) < _number(needs.glibc):
+            return (
+                f"{needs.name} needs glibc {needs.glibc}, and {base.name} has {base.glibc}: "
+                "choose a SERVING_BASE_IMAGE of a newer system"
+            )
+    if _number(server.python) > _number(toolkit.python):
         return (
-            f"{cann_base.name} needs glibc {cann_base.glibc}, and {triton_base.name} has "
-            f"{triton_base.glibc}: choose a CANN image for an older system, or a newer Triton"
-        )
-    if _number(triton_base.python) > _number(cann_base.python):
-        return (
-            f"the Python backend of {triton_base.name} runs Python {triton_base.python}, and pyACL "
-            f"of {cann_base.name} knows Python up to {cann_base.python}: choose a newer CANN, or a "
-            f"Triton image with a stub for Python {cann_base.python}"
+            f"the Python backend of {server.name} runs Python {server.python}, and pyACL "
+            f"of {toolkit.name} knows Python up to {toolkit.python}: choose a newer CANN, or a "
+            f"Triton image with a stub for Python {toolkit.python}"
         )
     return None
