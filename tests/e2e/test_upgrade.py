@@ -19,6 +19,7 @@ import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster
 from devkit.images.targets import DEMO
+from tests import needs
 from tests.apiserver import ROOT, ApiServer, proxied
 from tests.clients import Load
 from tests.e2e import earlier
@@ -54,12 +55,8 @@ VALUES: dict[str, Any] = {
 
 @pytest.fixture
 def release(tmp_path: Path) -> earlier.Earlier:
-    revision = earlier.find(VERSION, commit=COMMIT)
-    if revision is None:
-        pytest.skip(
-            f"the history of this clone has neither the tag v{VERSION} nor the commit {COMMIT}: "
-            "git fetch --unshallow --tags"
-        )
+    found = earlier.find(VERSION, commit=COMMIT)
+    revision = needs.need_history(found, f"the tag v{VERSION} or the commit {COMMIT}")
     return earlier.export(VERSION, revision, tmp_path)
 
 

@@ -84,3 +84,21 @@ def test_where_all_is_installed_a_skip_is_a_failure(tmp_path: Path) -> None:
     assert done.stdout.count("RESNET_TEST_STRICT: a skip is a failure") >= len(SAMPLES)
     assert "skipped" not in done.stdout.splitlines()[-1]
     assert "1 xfailed" in done.stdout.splitlines()[-1]
+
+
+def test_a_clone_without_history_is_no_missing_tool(tmp_path: Path) -> None:
+    text = (
+        "from tests.needs import need_history\ndef test_it():\n    need_history(None, 'v0.1.0')\n"
+    )
+    (tmp_path / "test_history.py").write_text(HEAD + text)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("RESNET_TEST_")}
+    plugins = ("-p", "tests.needs", "-p", "no:cacheprovider", "-p", "no:xdist")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, "-ra", "-c", os.devnull, tmp_path],
+        cwd=tmp_path,
+        env=clean | {"PYTHONPATH": str(ROOT), "RESNET_TEST_STRICT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "git fetch --unshallow --tags" in done.stdout
