@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from devkit.cluster.cluster import Cluster
-from tests.apiserver import CRD_FILE, wait_established
+from tests.apiserver import ApiServer
 from tests.component.client import Access, Api
 from tests.component.conftest import rights
 from tests.component.objects import service
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.apiserver import ApiServer
 
 NAME = "resnet50"
 MANIFEST = service(NAME)
@@ -88,13 +87,13 @@ BLINDNESS = (
     Blindness("the token was exchanged", rotate, "does not accept the credentials", renew),
     Blindness(
         "403 for one kind",
-        injected({"resource": "deployments", "status": 403}),
+        injected(*({**verb, "resource": "deployments", "status": 403} for verb in BOTH)),
         "Deployment in ",
         silent_of="Pod in ",
     ),
     Blindness(
         "404 for our own kind, as while its CRD is away",
-        injected({"resource": "resnetservices", "status": 404}),
+        injected(*({**verb, "resource": "resnetservices", "status": 404} for verb in BOTH)),
         "ResNetService in ",
         silent_of="Pod in ",
     ),
@@ -234,12 +233,14 @@ async def test_nothing_is_decided_before_everything_is_listed(world: World) -> N
 
 
 @pytest.fixture(scope="module")
-def other() -> Iterator[Cluster]:
+def other() -> Iterator[ApiServer]:
     """A second API server, just born: its versions are behind those of the first one."""
     with Cluster.start(mode="api", components=["apiserver"]) as cluster:
-        cluster.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
-        wait_established(cluster.kubectl, "resnetservices.serving.resnet-operator.io")
-        yield cluster
+        server = ApiServer(
+            kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, proxy_port=0, embedded=True
+        )
+        server.install_crd()
+        yield server
 
 
 @contextlib.asynccontextmanager
@@ -252,7 +253,7 @@ async def upstream(proxy: Proxy, access: Access) -> AsyncIterator[None]:
 
 
 async def test_an_api_server_of_another_history(
-    world: World, other: Cluster, installed_crd: ApiServer, tmp_path: Path
+    world: World, other: ApiServer, installed_crd: ApiServer, tmp_path: Path
 ) -> None:
     """First one whose versions are lower, as after a restore; then one whose are higher."""
     port, world.limits = free_port(), QUICK
