@@ -80,7 +80,11 @@ async def test_not_ready_until_everything_has_been_listed(world: World) -> None:
 
     await until(answers, what="the server")
     said = f"Pod in {world.namespace} not listed yet: no answer yet\n"
-    assert await get(port, "/readyz") == (503, said)
+
+    async def only_pods_are_missing() -> bool:
+        return await get(port, "/readyz") == (503, said)
+
+    await until(only_pods_are_missing, what="all but the pods to be listed")
     await world.create(service("resnet50"))
     assert world.proxy.writes() == []
     world.proxy.lift(fault)

@@ -107,8 +107,8 @@ async def test_the_second_one_takes_over(how: signal.Signals, shared: World) -> 
         process(world, proxies[0], "first") as (first, port),
         process(world, proxies[1], "second") as (second, other_port),
     ):
-        await until(lambda: is_ready(port), what="the first one")
-        await until(lambda: is_ready(other_port), what="the second one: it sees all")
+        await until(lambda: is_ready(port), what="the first one", seconds=60)
+        await until(lambda: is_ready(other_port), what="the second one", seconds=60)
         ports = {port: proxies[0], other_port: proxies[1]}
 
         async def who() -> int | None:
@@ -157,7 +157,8 @@ async def test_who_cannot_renew_stops_writing(shared: World) -> None:
         return operator.app.views.services.one(shared.namespace, NAME) is not None
 
     await until(is_seen, what="the object to be seen all the same")
-    await until(lambda: has_asked(fault, fault.hits + 2), what="two more tries for the Lease")
+    hits = fault.hits
+    await until(lambda: has_asked(fault, hits + 2), what="two more tries for the Lease")
     assert [w for w in shared.proxy.writes(mark) if "leases" not in w] == []
     status, text = await get(port, "/readyz")
     assert (status, text[:6]) == (503, "lease:"), "nobody would act"
