@@ -52,7 +52,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     jobs = views.jobs.some(("artifact", namespace, key))
     job_pods = views.pods.some(("artifact", namespace, key))
     pods = views.pods.some(("instance", namespace, meta.name))
-    labels, labels_problem = await _labels(service, kube)
+    labels, labels_problem, labels_wrong = await _labels(service, kube)
     converting = record is None or not record.immutable
     # A Job that only waits may be replaced; what is under way needs nothing more.
     going = {job.meta.uid for job in jobs if not job.finished}
@@ -76,6 +76,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         store=_store(views, namespace),
         labels=labels,
         labels_problem=labels_problem,
+        labels_wrong=labels_wrong,
         source_problem=await _source_problem(
             resolved.uris, service.claims, views, kube, namespace=namespace
         )
@@ -178,19 +179,20 @@ def _store(views: Views, namespace: str) -> StoreObserved:
     )
 
 
-async def _labels(service: ServiceObject, kube: Kube) -> tuple[str | None, str | None]:
-    """Return the class labels, and what is wrong with them."""
+async def _labels(service: ServiceObject, kube: Kube) -> tuple[str | None, str | None, bool]:
+    """Return the class labels, what is wrong with them, and whether that is their content."""
     resolved = service.resolved
     if resolved is None or resolved.spec.model.class_labels is None:
-        return None, None
+        return None, None, False
     reference = resolved.spec.model.class_labels.config_map_key_ref
     found = await _config_map(kube, service.meta.namespace, reference.name)
     if found is None:
-        return None, f'ConfigMap "{reference.name}" of model.classLabels does not exist; create it'
+        message = f'ConfigMap "{reference.name}" of model.classLabels does not exist; create it'
+        return None, message, False
     try:
-        return labels_of(found, Source(reference.name, reference.key)), None
+        return labels_of(found, Source(reference.name, reference.key)), None, False
     except LabelsError as error:
-        return None, str(error)
+        return None, str(error), True
 
 
 async def _config_map(kube: Kube, namespace: str, name: str) -> dict[str, Any] | None:

@@ -386,6 +386,8 @@ class Observed:
     store: StoreObserved | None = None
     labels: str | None = None
     labels_problem: str | None = None
+    # Whether waiting cannot help: a ConfigMap that is not there may come, a wrong text stays.
+    labels_wrong: bool = False
     source_problem: str | None = None
     complaints: tuple[str, ...] = ()
     # What the namespace uses of its store; read only when a Job may be made, else None.

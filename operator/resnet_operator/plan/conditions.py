@@ -16,6 +16,14 @@ from resnet_operator.plan.times import to_text
 from resnet_operator.plan.validation import GatePlan
 
 SHORT = 120
+# So much of what is wrong stays on the line, or it is left to the whole message.
+LEAST_HEAD = 30
+# How a message begins whose fix stands first.
+VERBS = (
+    "add check choose correct create declare delete export free give install lower make name opt "
+    "raise remove rename replace set use write"
+)
+IMPERATIVES = frozenset(VERBS.split())
 LONG = 4096
 
 # All types that we ever write; what else stands in a status is somebody else's.
@@ -55,7 +63,7 @@ class Situation:
     problem: Problem | None = None
     stalled: bool = False
     complete: bool = False
-    loading: bool = False
+    loading: str = ""
     desired: str | None = None
     target: str | None = None
     wanted: int = 0
@@ -97,10 +105,11 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
         "Ready": (status, reason, shorten(message, SHORT)),
         "ArtifactReady": _artifact_ready(situation),
     }
+    # The printed line is short; here is the whole.
     if situation.stalled:
-        said["Stalled"] = ("True", reason, shorten(message, SHORT))
+        said["Stalled"] = ("True", reason, shorten(message, LONG))
     elif status != "True":
-        said["Reconciling"] = ("True", reason, shorten(message, SHORT))
+        said["Reconciling"] = ("True", reason, shorten(message, LONG))
     if situation.gate is not None:
         said["Validated"] = _validated(situation.gate)
     if chips := chips_condition(situation.observed.pods):
@@ -125,11 +134,37 @@ def is_ready(status: Mapping[str, Any]) -> bool:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return one line of at most `limit` characters, cut at a word."""
+    """Return at most `limit` characters; of a line that is too long, the part that says what to do.
+
+    Messages are "what is wrong; what to do": the last clause stays whole and the rest is cut.
+    """
     line = " ".join(text.split()) if limit == SHORT else text
     if len(line) <= limit:
         return line
-    return line[: limit - 1].rsplit(" ", 1)[0] + "…"
+    if limit != SHORT:
+        return _cut(line, limit)
+    rest, separator, fix = line.rpartition("; ")
+    if separator and len(fix) + len(separator) + LEAST_HEAD <= limit:
+        return f"{_cut(rest, limit - len(fix) - len(separator))}{separator}{fix}"
+    if separator and not _says_what_to_do(rest):
+        return _cut(fix, limit)
+    return _cut(line, limit)
+
+
+def _says_what_to_do(text: str) -> bool:
+    return text.split(" ", 1)[0].lower() in IMPERATIVES
+
+
+def _cut(text: str, limit: int) -> str:
+    """Cut at the end of a sentence or clause when most of the room is used, else at a word."""
+    if len(text) <= limit:
+        return text
+    room = text[: limit - 1]
+    for mark in (". ", "; ", ": "):
+        head = room.rpartition(mark)[0]
+        if len(head) >= limit // 2:
+            return f"{head}…"
+    return room.rsplit(" ", 1)[0] + "…"
 
 
 def _ready(situation: Situation) -> Said:
@@ -147,7 +182,7 @@ def _ready(situation: Situation) -> Said:
     if situation.gate is not None and situation.gate.holds:
         return "False", Reason.VALIDATING, situation.gate.doing
     if situation.loading:
-        return "False", Reason.LOADING, "Triton is loading the model"
+        return "False", Reason.LOADING, situation.loading
     note = f"; {situation.note}" if situation.note else ""
     return "False", Reason.ROLLING_OUT, f"starting pods of revision {_short(situation)}{note}"
 

@@ -39,7 +39,11 @@ def make_plan(
         )
         return _say(observed, Situation(observed=observed, problem=refused, stalled=True), now=now)
     if observed.labels_problem and problem is None:
-        problem = Problem(reason=Reason.INVALID_SPEC, message=observed.labels_problem)
+        problem = Problem(
+            reason=Reason.INVALID_SPEC,
+            message=observed.labels_problem,
+            permanent=observed.labels_wrong,
+        )
     if problem is not None:
         stuck = _stuck(observed, resolved, problem, now=now)
         return _say(observed, stuck, now=now, requeue_after=REFUSED_SECONDS)

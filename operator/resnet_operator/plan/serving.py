@@ -10,6 +10,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.compare import has_stated
 from resnet_operator.observed import DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Problem
+from resnet_operator.plan.loading import Loading, loading_of
 from resnet_operator.plan.memory import Memory, good_after, is_complete, said_revisions
 from resnet_operator.plan.refusal import creation_failure
 from resnet_operator.plan.revision import Revision, wanted_replicas
@@ -42,7 +43,7 @@ class ServingPlan:
     complete: bool = False
     problem: Problem | None = None
     stalled: bool = False
-    loading: bool = False
+    loading: str = ""
     wanted: int = 0
     requeue_after: float | None = None
     urgent: int = 0
@@ -66,7 +67,7 @@ def plan_serving(
     What the gate holds gets no pods; the revision that is live serves on.
     """
     choice = choose(observed, resolved, desired, gate)
-    problem, loading = _pods(observed, resolved, choice.target)
+    problem, loading = _pods(observed, resolved, choice.target, now=now)
     choice = roll_back(choice, observed, resolved, problem, now)
     made, store = _made(desired, choice.target), plan_store(observed, settings=settings)
     if choice.target is None:
@@ -91,7 +92,7 @@ def plan_serving(
     complete = _is_done(live, choice, gate, wanted)
     over = live is not None and live.progressing == DEADLINE and not complete
     if choice.problem is not None:
-        problem, loading = choice.problem, False
+        problem, loading = choice.problem, None
     return ServingPlan(
         actions=(*pods, *_apply_network_service(observed, resolved), *store),
         desired=name,
@@ -99,9 +100,9 @@ def plan_serving(
         complete=complete,
         problem=None if complete else _told(problem, way, choice, over=over),
         stalled=choice.problem is not None or over,
-        loading=loading,
+        loading=loading.message if loading else "",
         wanted=wanted,
-        requeue_after=None if complete else _soonest(observed, way, choice, now=now),
+        requeue_after=None if complete else _soonest(observed, way, choice, loading, now=now),
         urgent=len(pods),
         revisions=said_revisions(observed, memory, name),
         rollout=way.said(),
@@ -160,9 +161,12 @@ def _cause(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
     return problem
 
 
-def _soonest(observed: Observed, way: Way, choice: Choice, *, now: datetime) -> float | None:
+def _soonest(
+    observed: Observed, way: Way, choice: Choice, loading: Loading | None, *, now: datetime
+) -> float | None:
     held = COMPARE_AGAIN_SECONDS if choice.control else None
-    waits = (next_look(observed.pods, now=now), way.requeue_after, held)
+    more = loading.requeue_after if loading else None
+    waits = (next_look(observed.pods, now=now), way.requeue_after, held, more)
     return min((seconds for seconds in waits if seconds), default=None)
 
 
@@ -207,20 +211,21 @@ def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Acti
 
 
 def _pods(
-    observed: Observed, resolved: Resolved, target: Revision | None
-) -> tuple[Problem | None, bool]:
-    """Return the first cause among the pods of the target revision, and whether one is loading."""
+    observed: Observed, resolved: Resolved, target: Revision | None, *, now: datetime
+) -> tuple[Problem | None, Loading | None]:
+    """Return the first cause among the pods of the target revision, or what they are loading."""
     if target is None:
-        return None, False
+        return None, None
     pods = pods_of(observed, target.name)
     live = observed.deployment
     if live and live.failure:
-        return creation_failure(live.failure), False
+        return creation_failure(live.failure), None
     not_ready = sorted((pod for pod in pods if not pod.ready), key=lambda pod: pod.meta.created)
     for pod in not_ready:
         if found := _trouble(pod, observed, resolved):
-            return found, False
-    return None, any(pod.phase == "Running" for pod in not_ready)
+            return found, None
+    name = observed.service.meta.name
+    return None, loading_of(not_ready, resolved, service=name, now=now)
 
 
 def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None:

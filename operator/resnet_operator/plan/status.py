@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
-from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.conditions import Situation, conditions_of
 from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.validation import GatePlan
-from resnet_operator.render.pipeline import pipeline_name
+from resnet_operator.render.model_contract import CONTRACT_KEY, model_contract
 from resnet_operator.render.serving import selector
-from resnet_operator.render.triton import output_types
 
 # Transitions that are worth an Event: ends and faults, not each step on the way.
 QUIET = {
@@ -66,7 +65,7 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         if sizes := resolved.batch_sizes or _sizes_of(situation.artifact):
             status["batch"] = ",".join(str(size) for size in sizes)
     if situation.artifact and resolved is not None:
-        status |= _artifact_status(situation.artifact, observed, resolved.model_name)
+        status |= _artifact_status(situation, situation.artifact)
     else:
         status |= {key: old[key] for key in ("model", "artifact") if key in old}
     if situation.gate and (result := _validation_status(situation.gate)):
@@ -120,8 +119,8 @@ def _kind(status: str) -> str:
     return "Normal" if status == "True" else "Warning"
 
 
-def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) -> dict[str, Any]:
-    resolved = observed.service.resolved
+def _artifact_status(situation: Situation, artifact: Artifact) -> dict[str, Any]:
+    resolved = situation.observed.service.resolved
     key = resolved.source_key if resolved else ""
     told = {
         "compiler": artifact.compiler if artifact.compiler != "none" else None,
@@ -130,17 +129,9 @@ def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) ->
         "quantizeCommand": list(artifact.quantize_command),
     }
     known = {key: value for key, value in told.items() if value}
-    pipeline = pipeline_name(resolved) if resolved else None
     return {
-        "model": {
-            "name": model_name,
-            "sha256": artifact.model_sha256,
-            "sizeBytes": artifact.model_size_bytes,
-            **({"opset": artifact.opset} if artifact.opset else {}),
-            "inputs": [tensor.to_json() for tensor in artifact.inputs],
-            "outputs": [tensor.to_json() for tensor in output_types(artifact)],
-            **({"pipeline": pipeline} if pipeline else {}),
-        },
+        "model": _served_model(situation)
+        or (model_contract(resolved, artifact) if resolved else {}),
         "artifact": {
             "record": f"rns-{key}",
             "contentKey": artifact.content_key,
@@ -152,6 +143,24 @@ def _artifact_status(artifact: Artifact, observed: Observed, model_name: str) ->
             **known,
         },
     }
+
+
+def _served_model(situation: Situation) -> dict[str, Any] | None:
+    """Return the contract of a revision that runs though the spec asks for another one."""
+    observed, target = situation.observed, situation.target
+    if target is None or target == situation.desired:
+        return None
+    kept = observed.revisions.get(target)
+    if kept is None:
+        return None
+    if text := kept.data().get(CONTRACT_KEY):
+        found: dict[str, Any] = json.loads(text)
+        return found
+    # A revision of an older version: the record of its artifact may still be there.
+    records = (Artifact.from_record(record.data()) for record in observed.owned_records)
+    resolved, sha256 = observed.service.resolved, kept.artifact.sha256
+    artifact = next((one for one in records if one and one.sha256 == sha256), None)
+    return model_contract(resolved, artifact) if artifact and resolved else None
 
 
 def _sizes_of(artifact: Artifact | None) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from resnet_operator.render import oneflow
 from resnet_operator.render.devices import DeviceParts, device_parts
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.local_disk import TMP_SIZE, serving_bytes
+from resnet_operator.render.model_contract import CONTRACT_KEY, model_contract
 from resnet_operator.render.model_files import driver_data, is_driver, model_items
 from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
 from resnet_operator.render.pod_parts import environment, spread_constraints, tls_parts
@@ -130,6 +131,7 @@ def revision_config_map(
         settings=settings,
     )
     data = {CONFIG_KEY: config, TEMPLATE_KEY: names.canonical_json(template)}
+    data[CONTRACT_KEY] = names.canonical_json(model_contract(resolved, artifact))
     data |= pipeline_configs(resolved=resolved, artifact=artifact, labelled=labelled)
     if labels is not None:
         data[LABELS_KEY] = labels

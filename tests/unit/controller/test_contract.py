@@ -156,3 +156,30 @@ def test_what_serves_serves_on_with_wrong_labels() -> None:
     assert world.body("Deployment")["spec"] == before
     assert world.status["phase"] == "Degraded"
     assert condition(world.status, "Available")["status"] == "True"
+
+
+def test_labels_that_do_not_fit_are_failed_and_stalled() -> None:
+    """Nothing changes by itself: it must not look like a deployment under way."""
+    world = World({"model": {"classLabels": {"configMapKeyRef": {"name": "l", "key": "k"}}}})
+    world.seen["labels"] = "cat\ndog"
+    world.convert().reconcile()
+    assert world.status["phase"] == "Failed"
+    assert condition(world.status, "Stalled")["reason"] == "InvalidSpec"
+    assert world.plan().requeue_after, "the labels are looked at again"
+    world.seen["labels"] = "\n".join(str(number) for number in range(1000))
+    world.reconcile()
+    assert world.status["phase"] == "Deploying"
+
+
+def test_labels_with_a_wrong_text_are_failed_and_a_missing_config_map_may_come() -> None:
+    world = World({"model": {"classLabels": {"configMapKeyRef": {"name": "l", "key": "k"}}}})
+    world.seen |= {"labels_problem": "the text is not UTF-8", "labels_wrong": True}
+    world.reconcile()
+    assert world.status["phase"] == "Failed"
+    world.seen |= {
+        "labels_problem": 'ConfigMap "l" does not exist; create it',
+        "labels_wrong": False,
+    }
+    world.generation += 1
+    world.reconcile()
+    assert world.status["phase"] != "Failed"
