@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))
-from samples.predict import PRESETS, preprocess  # noqa: E402
+sys.path.insert(0, str(HERE.parents[1] / "operator"))
+from resnet_client.pictures import PRESETS, preprocess  # noqa: E402
 
 LABELS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIDE = 32

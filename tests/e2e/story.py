@@ -14,10 +14,11 @@ import numpy as np
 import onnxruntime
 import tritonclient.http as triton
 from PIL import Image
-from samples.predict import PRESETS, preprocess
 from tests.apiserver import ROOT, ApiServer, fresh_namespace
 from tests.patience import patient
 from tests.record import note
+
+from resnet_client import PRESETS, preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -17,6 +17,8 @@ import tritonclient.grpc
 from samples import predict
 from tests.runtime.server import DIGITS, ROOT, RUNTIME, Model, Pod, pod
 
+from resnet_client import PRESETS, preprocess
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -100,7 +102,7 @@ def served(om: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
 def held_out() -> tuple[Any, Any, Any]:
     """(tensors, labels, ONNX Runtime's answers)"""
     with np.load(DIGITS / "heldout.npz") as file:
-        tensors = predict.preprocess(file["pictures"], predict.PRESETS["digits"])
+        tensors = preprocess(file["pictures"], PRESETS["digits"])
         labels = file["labels"]
     session = onnxruntime.InferenceSession(DIGITS / "digits-resnet.onnx")
     return tensors, labels, session.run(None, {"input": tensors})[0]

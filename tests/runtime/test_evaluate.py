@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from samples import predict
 from tests.runtime.server import DIGITS, ROOT, Model, digits_on_cpu, pod
 from tests.runtime.test_ascend_om import FP16_TOLERANCE, Node, convert, digits_on_npu
 
+from resnet_client import PRESETS, preprocess
 from resnet_jobs.aipp import plan_aipp
 from resnet_jobs.inspect_model import Tensor
 from resnet_jobs.spec import parse_job
 from resnet_operator.measurement import Measurement
 
 KEY = "ef" * 32
-HOW = predict.PRESETS["digits"]
+HOW = PRESETS["digits"]
 PREPROCESSING = {
     "pixelFormat": "RGB888",
     "source": {"height": 32, "width": 32},
@@ -93,7 +93,7 @@ def held_out() -> tuple[Any, Any, Any, Any]:
     """(pictures, tensors, labels, ONNX Runtime's answers)"""
     with np.load(DIGITS / "heldout.npz") as file:
         pictures, labels = file["pictures"], file["labels"]
-    tensors = predict.preprocess(pictures, HOW)
+    tensors = preprocess(pictures, HOW)
     session = onnxruntime.InferenceSession(DIGITS / "digits-resnet.onnx")
     return pictures, tensors, labels, session.run(None, {"input": tensors})[0]
 

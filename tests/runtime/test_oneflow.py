@@ -19,12 +19,12 @@ import onnxruntime
 import pytest
 import tritonclient.grpc
 import tritonclient.http
-from samples import predict
 from tests.runtime.image_python import image_path
 from tests.runtime.rendered import rendered
 from tests.runtime.server import DIGITS, ROOT, RUNTIME, Pod, free_ports, libpython, triton_home
 from tests.unit.controller.builders import a_meta, a_settings, an_artifact, resolved
 
+from resnet_client import PRESETS, preprocess
 from resnet_jobs.download import unpack_artifact
 from resnet_jobs.oneflow_model import pack
 from resnet_operator.artifact import TensorInfo
@@ -178,7 +178,7 @@ def batching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
 @pytest.fixture(scope="module")
 def tensors() -> Any:
     with np.load(DIGITS / "heldout.npz") as held_out:
-        return predict.preprocess(held_out["pictures"], predict.PRESETS["digits"])
+        return preprocess(held_out["pictures"], PRESETS["digits"])
 
 
 @pytest.fixture(scope="module")

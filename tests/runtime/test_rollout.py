@@ -11,10 +11,11 @@ import threading
 from typing import TYPE_CHECKING
 
 import onnxruntime
-from samples.predict import PRESETS, load_picture, preprocess
 from tests.clients import Load
 from tests.runtime.proxy import Proxy
 from tests.runtime.server import DIGITS, digits_on_cpu, pod
+
+from resnet_client import PRESETS, load_picture, preprocess
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,12 @@ import tritonclient.http
 from samples import predict
 from tests.runtime.server import DIGITS, Pod, digits_on_cpu, pod
 
+from resnet_client import PRESETS, preprocess
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOW = predict.PRESETS["digits"]
+HOW = PRESETS["digits"]
 LABELS = (DIGITS / "labels.txt").read_text().split()
 
 
@@ -30,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
 @pytest.fixture(scope="module")
 def tensors() -> Any:
     with np.load(DIGITS / "heldout.npz") as held_out:
-        return predict.preprocess(held_out["pictures"], HOW)
+        return preprocess(held_out["pictures"], HOW)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from samples.predict import PRESETS, preprocess
 from tests.unit.runtime.stub import Config, TritonModelException, request
 
+from resnet_client import PRESETS, preprocess
 from resnet_runtime import onnxruntime_model
 
 if TYPE_CHECKING:

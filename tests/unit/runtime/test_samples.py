@@ -9,14 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 from samples.light_resnet50 import light_resnet50
-from samples.predict import (
-    PRESETS,
-    PredictError,
-    Preprocessing,
-    load_picture,
-    preprocess,
-)
 from tests.unit.runtime.test_onnxruntime_model import DIGITS
+
+from resnet_client import PRESETS, ClientError, Preprocessing, load_picture, preprocess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,5 +80,5 @@ def test_pictures_of_any_size(
 @pytest.mark.parametrize("name", ["none.png", "text.png"])
 def test_what_is_no_picture_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(PredictError, match=name):
+    with pytest.raises(ClientError, match=name):
         load_picture(tmp_path / name, height=32, width=32, how=HOW)

@@ -1,0 +1,60 @@
+"""`samples/predict.py`: ask a ResNetService what is on a picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_client.client import PROTOCOLS, Client, Tls
+from resnet_client.contract import ClientError
+from resnet_client.pictures import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Ask a ResNetService what is on a picture.")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("--url", default="localhost:8000", help="host:port (%(default)s)")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="http", help="(%(default)s)")
+    parser.add_argument("--model", default="digits", help="name of the model (%(default)s)")
+    parser.add_argument("--top", type=int, default=3, help="number of labels (%(default)s)")
+    parser.add_argument("--output", help="default: the one with labels, else the first")
+    parser.add_argument(
+        "--preset",
+        choices=sorted(PRESETS),
+        help="mean, std and framing; default: imagenet for pictures of 224 and more, else digits",
+    )
+    parser.add_argument("--tls", action="store_true", help="trust the system's authorities")
+    parser.add_argument("--ca", metavar="FILE", help="trust these instead; implies --tls")
+    return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the best labels of each picture."""
+    tls = Tls(ca=arguments.ca) if arguments.tls or arguments.ca else None
+    with Client(
+        arguments.url,
+        arguments.model,
+        protocol=arguments.protocol,
+        tls=tls,
+        preset=arguments.preset,
+        output=arguments.output,
+    ) as client:
+        found = client.classify(arguments.pictures, top=arguments.top)
+    for path, labels in zip(arguments.pictures, found, strict=True):
+        print(path)
+        for place, label in enumerate(labels, start=1):
+            print(f"  {place}  {label.name:<24} {label.score:9.3f}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        run(parse(argv))
+    except ClientError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

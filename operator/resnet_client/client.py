@@ -1,0 +1,215 @@
+"""Asks Triton over HTTP or gRPC, one request for each batch that the model takes.
+
+`Client` blocks, `AsyncClient` does the same with asyncio; both know the model's contract after the
+first question. What goes wrong is a ClientError whose text says what to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resnet_client.contract import ClientError, Contract, read_contract
+from resnet_client.pictures import Picture, Preprocessing, preset_for, to_tensor
+
+PROTOCOLS = ("http", "grpc")
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class of an answer; `name` is `class 7` where the service has no labels."""
+
+    name: str
+    score: float
+    index: int
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files in PEM form; without `ca` the system's certificate authorities are trusted."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class _Asking:
+    """What both clients share: how to connect, what to send, how to read the answer."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        protocol: str = "http",
+        tls: Tls | None = None,
+        preset: str | Preprocessing | None = None,
+        output: str | None = None,
+    ) -> None:
+        if protocol not in PROTOCOLS:
+            raise ClientError(f"there is no protocol {protocol}; there are {', '.join(PROTOCOLS)}")
+        scheme, _, rest = url.rpartition("://")
+        self.url = rest.rstrip("/")
+        self.model = model
+        self._tls = tls if tls is not None or scheme not in ("https", "grpcs") else Tls()
+        self._protocol, self._preset, self._output = protocol, preset, output
+        self._contract: Contract | None = None
+
+    def _library(self, suffix: str = "") -> Any:
+        try:
+            return importlib.import_module(f"tritonclient.{self._protocol}{suffix}")
+        except ImportError as error:
+            raise ClientError(
+                f"{error}; try: pip install 'tritonclient[{self._protocol}]' pillow"
+            ) from error
+
+    def _connect(self, library: Any, *, is_async: bool) -> Any:
+        if self._protocol == "grpc":
+            tls = self._tls or Tls()
+            return library.InferenceServerClient(
+                self.url,
+                ssl=self._tls is not None,
+                root_certificates=tls.ca,
+                certificate_chain=tls.certificate,
+                private_key=tls.key,
+            )
+        options: dict[str, Any] = {"ssl": self._tls is not None}
+        if is_async:
+            options |= {"ssl_context": _context(self._tls, ssl)} if self._tls else {}
+        else:
+            options |= {"network_timeout": ANSWER_SECONDS, "connection_timeout": ANSWER_SECONDS}
+            if self._tls:
+                tls = self._tls
+                from gevent import ssl as gevent_ssl  # the client's sockets are gevent's
+
+                options["ssl_context_factory"] = lambda: _context(tls, gevent_ssl)
+        return library.InferenceServerClient(self.url, **options)
+
+    def _batches(
+        self, contract: Contract, pictures: Sequence[Picture], top: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the arguments of each request's `infer`."""
+        library = self._library()
+        how = self._preset
+        if not isinstance(how, Preprocessing):
+            how = preset_for(contract, how)
+        for start in range(0, len(pictures), contract.max_batch):
+            tensor = to_tensor(pictures[start : start + contract.max_batch], contract, how)
+            asked = library.InferInput(contract.input_name, list(tensor.shape), contract.data_type)
+            asked.set_data_from_numpy(tensor)
+            wanted = library.InferRequestedOutput(contract.output_name, class_count=top)
+            yield {"model_name": contract.model, "inputs": [asked], "outputs": [wanted]}
+
+    def _read(self, contract: Contract, answer: Any) -> list[list[Label]]:
+        rows = answer.as_numpy(contract.output_name)
+        if rows is None:
+            raise ClientError(f"the answer has no output {contract.output_name}")
+        return [[_label(entry) for entry in row.reshape(-1)] for row in rows]
+
+    def _keep(self, config: Any) -> Contract:
+        self._contract = read_contract(config, output=self._output)
+        return self._contract
+
+    def _explained(self, error: Exception) -> ClientError:
+        """Turn what a library raises into a sentence."""
+        if isinstance(error, ClientError):
+            return error
+        message = getattr(error, "message", None)
+        text = str(message() if callable(message) else error)
+        if "UNAVAILABLE" in str(error) or isinstance(error, OSError):
+            return self._silent(text)
+        if self._contract is None:
+            return ClientError(
+                f"the server does not serve a model {self.model!r} ({text}); "
+                "see `kubectl get resnetservices`"
+            )
+        return ClientError(f"the server refused the request: {text}")
+
+    def _silent(self, text: str) -> ClientError:
+        return ClientError(
+            f"no answer from {self.url} ({text}); is the service Ready, and the port forwarded?"
+        )
+
+
+class Client(_Asking):
+    """Blocks until the answers are there. A context manager; not to be shared by threads."""
+
+    def __enter__(self) -> Client:
+        self._triton = self._connect(self._library(), is_async=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._triton.close()
+
+    @property
+    def contract(self) -> Contract:
+        """What the model takes and gives; asked for once."""
+        if self._contract is None:
+            as_json = {"as_json": True} if self._protocol == "grpc" else {}
+            try:
+                config = self._triton.get_model_config(self.model, **as_json)
+            except Exception as error:  # tritonclient's, gevent's and the socket's own
+                raise self._explained(error) from error
+            return self._keep(config.get("config", config))
+        return self._contract
+
+    def classify(self, pictures: Sequence[Picture], *, top: int = 3) -> list[list[Label]]:
+        """Return the best `top` labels of each picture, best first."""
+        contract, found = self.contract, list[list[Label]]()
+        for request in self._batches(contract, pictures, top):
+            try:
+                answer = self._triton.infer(**request)
+            except Exception as error:  # as above
+                raise self._explained(error) from error
+            found += self._read(contract, answer)
+        return found
+
+
+class AsyncClient(_Asking):
+    """The same with asyncio."""
+
+    async def __aenter__(self) -> AsyncClient:
+        self._triton = self._connect(self._library(".aio"), is_async=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._triton.close()
+
+    async def contract(self) -> Contract:
+        if self._contract is None:
+            as_json = {"as_json": True} if self._protocol == "grpc" else {}
+            try:
+                config = await self._triton.get_model_config(self.model, **as_json)
+            except Exception as error:  # tritonclient's, aiohttp's and grpc's own
+                raise self._explained(error) from error
+            return self._keep(config.get("config", config))
+        return self._contract
+
+    async def classify(self, pictures: Sequence[Picture], *, top: int = 3) -> list[list[Label]]:
+        """Return the best `top` labels of each picture, best first."""
+        contract, found = await self.contract(), list[list[Label]]()
+        for request in self._batches(contract, pictures, top):
+            try:
+                answer = await self._triton.infer(**request)
+            except Exception as error:  # as above
+                raise self._explained(error) from error
+            found += self._read(contract, answer)
+        return found
+
+
+def _label(entry: Any) -> Label:
+    """Read "score:index:label"; the label is absent when the service has no classLabels."""
+    text = entry.decode() if isinstance(entry, bytes) else str(entry)
+    score, index, *name = text.split(":", 2)
+    return Label(name[0] if name else f"class {index}", float(score), int(index))
+
+
+def _context(tls: Tls, library: Any) -> Any:
+    context = library.create_default_context(cafile=tls.ca)
+    if tls.certificate:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context
