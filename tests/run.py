@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
-BY_FILE = ("--dist", "loadfile")
+BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 # Stories mostly wait, so there are more of them than cores; what they share is in tests/shared.py.
 BY_STORY = ("--dist", "loadgroup", "--no-loadscope-reorder")
 

@@ -9,12 +9,14 @@ of pytest that tests/conftest.py registers.
 from __future__ import annotations
 
 import fcntl
+import functools
+import json
 import os
 import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from devkit.cluster.cluster import Cluster, ClusterError
@@ -57,6 +59,39 @@ def pytest_unconfigure() -> None:
     if owner() == os.getpid():
         shutil.rmtree(folder())
         del os.environ[VARIABLE]
+
+
+def group_of(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("xdist_group")
+    return str(mark.args[0]) if mark else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the groups where the process finds them that hands out the tests."""
+    if hasattr(config, "workerinput"):
+        groups = {item.nodeid: group for item in items if (group := group_of(item))}
+        new = folder() / f"groups.{os.getpid()}"
+        new.write_text(json.dumps(groups))
+        new.replace(folder() / "groups")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadgroup` by ourselves: pytest 9.2 no longer lets xdist 3.8 rename its tests."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        @functools.cached_property
+        def groups(self) -> dict[str, str]:
+            return dict(json.loads((folder() / "groups").read_text()))
+
+        def _split_scope(self, nodeid: str) -> str:
+            return self.groups.get(nodeid, nodeid)
+
+    return GroupScheduling(config, log)
 
 
 @contextmanager

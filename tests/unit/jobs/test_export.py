@@ -77,6 +77,7 @@ class Process(Container):
         self.environment = {
             "PATH": "/usr/bin:/bin",
             "TORCH_FORK": str(server),
+            "OMP_NUM_THREADS": "1",
             "SCRIPT": str(self.workspace.driver.with_name("torch_export.py")),
         }
 

@@ -53,6 +53,7 @@ def start(folder: Path, cases: list[dict[str, Any]]) -> Process:
             "ASCEND_VISIBLE_DEVICES": "1,3",
             "SIMULATED_NPU_DEVICE_DIR": str(folder),
             "TMPDIR": str(folder),
+            "OMP_NUM_THREADS": "1",  # small networks: more threads only wait for each other
         },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
