@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 VALUES = {"retrySeconds": [2, 3600], "log": {"format": "plain"}}
+LONGEST = {"test_upgrade", "test_your_cluster", "test_closed_network", "test_rollouts"}
 # Enough for stories side by side. What a story about scarce chips counts is a kind of its own.
 DEVICES = (
     "huawei.com/Ascend310P:32",
@@ -33,14 +34,29 @@ DEVICES = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the stories, and put last, for one worker, those that nobody else may watch."""
+    """Mark and group the stories; first the longest, last those that nobody else may watch."""
     ours = [item for item in items if item.path.is_relative_to(HERE)]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
         if is_alone(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
+        elif shares_a_fixture(item.path):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if ours:
-        items.sort(key=is_alone)
+        items.sort(key=place)
+
+
+@functools.cache
+def shares_a_fixture(path: Path) -> bool:
+    """Tell whether tests of the file would each make again, in other workers, what they share."""
+    return 'scope="module"' in path.read_text() or 'scope="session"' in path.read_text()
+
+
+def place(item: pytest.Item) -> int:
+    """Return where a story goes: a long one that begins last is waited for."""
+    if is_alone(item):
+        return 2
+    return 0 if item.path.stem in LONGEST else 1
 
 
 def is_alone(item: pytest.Item) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.files import FileServer
     from tests.e2e.story import Story
 
-pytestmark = [pytest.mark.images("export"), pytest.mark.xdist_group("export")]
+pytestmark = pytest.mark.images("export")
 PYTHON = "/usr/bin/python3"  # where devkit/torch.sh puts Debian's PyTorch
 WEIGHTS = {"architecture": "resnet18", "classes": 10}
 PICTURE = {"name": "input", "dataType": "FP32", "dims": [3, 32, 32]}

@@ -13,8 +13,6 @@ import pytest
 from tests.apiserver import ROOT
 from tests.e2e.story import FP16_TOLERANCE, MODEL, PICTURES, Story, digits_batch, expected_logits
 
-pytestmark = pytest.mark.xdist_group("om")
-
 CANN = ROOT / "devkit" / "cann"
 OM = {"uri": "pvc://models/digits.om"}
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.e2e.files import FileServer
     from tests.e2e.story import Story
 
-pytestmark = [pytest.mark.images("serving-torch"), pytest.mark.xdist_group("torch-aie")]
+pytestmark = pytest.mark.images("serving-torch")
 PYTHON = "/usr/bin/python3"  # where devkit/torch.sh puts Debian's PyTorch
 NETWORK = {"architecture": "resnet18", "classes": 10}
 PICTURE = {"name": "INPUT", "dataType": "FP32", "dims": [3, 32, 32]}
