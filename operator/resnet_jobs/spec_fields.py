@@ -41,7 +41,7 @@ class Fields:
     def text(self, key: str) -> str | None:
         value = self.values.get(key)
         if value is not None and not isinstance(value, str):
-            raise invalid(f"{self.name(key)} must be a text")
+            raise invalid(f"{self.name(key)} must be a string")
         return value or None
 
     def needed_text(self, key: str, example: str) -> str:

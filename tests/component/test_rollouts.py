@@ -102,7 +102,7 @@ async def finds_no_chip(world: World, name: str) -> None:
             await say(world, pod, {"conditions": [condition]})
         return bool((await status_of(world))["rollout"]["mode"] == "Replace")
 
-    await until(is_told, what="one out, one in")
+    await until(is_told, what="replacing pods one at a time")
 
 
 async def crashes(world: World, name: str, times: int, reason: str) -> None:

@@ -184,7 +184,9 @@ def test_what_fails_its_gate_never_gets_a_pod(story: Story) -> None:
 
     story.patch("resnetservice", "digits", {"spec": {"validation": {"thresholds": PASSES}}})
     assert story.wait_ready()["validation"]["result"] == "Passed"
-    assert len(story.items("jobs", GATES_JOBS)) == 1, "a changed bar is judged on the same numbers"
+    assert len(story.items("jobs", GATES_JOBS)) == 1, (
+        "a changed threshold is judged on the same numbers"
+    )
 
 
 def test_the_last_good_revision_answers_while_its_successor_fails(story: Story) -> None:

@@ -262,7 +262,7 @@ def test_auto_goes_one_out_one_in_when_all_chips_are_taken(story: Story) -> None
         status = story.wait_ready(seconds=180)
         are_gone(story, old)
         clients.goes_on(5)
-    clients.check("one out, one in")
+    clients.check("replacing pods one at a time")
     assert status["rollout"] == {"mode": "Replace", "reason": f"no free {FOUR_CHIPS}"}
     assert status["ready"] == "2/2"
 

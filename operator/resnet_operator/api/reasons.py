@@ -51,7 +51,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = (
         "AccessDenied",
         "The source refused the download.",
-        "Name another Secret in model.credentialsSecretRef, or mend it and set the annotation.",
+        "Name another Secret in model.credentialsSecretRef, or fix it and set the annotation.",
     )
     CHECKSUM_MISMATCH = (
         "ChecksumMismatch",
@@ -175,8 +175,8 @@ class Reason(StrEnum):
     )
     VALIDATION_FAILED = (
         "ValidationFailed",
-        "The artifact does not hold a bar of spec.validation, and gets no traffic.",
-        "Convert otherwise or bring a better model; a changed bar is judged on the same numbers.",
+        "The artifact does not meet a threshold of spec.validation, and receives no traffic.",
+        "Convert otherwise or bring a better model; a changed threshold is judged at once.",
     )
     EVALUATION_FAILED = (
         "EvaluationFailed",
@@ -240,7 +240,7 @@ class Reason(StrEnum):
     )
     EVICTED = (
         "Evicted",
-        "The node ended the pod to save itself.",
+        "The kubelet evicted the pod: the node is low on memory, disk or processes.",
         "Free what the node lacks, or ask for as much as is used in resources.requests.",
     )
     NODE_LOST = (

@@ -97,7 +97,7 @@ class Revisions(ApiModel):
     )
     previous: str | None = Field(default=None, description="The one that served before it.")
     failed: FailedRevision | None = Field(
-        default=None, description="Revision that was tried in vain and rolled back."
+        default=None, description="Revision that failed and was rolled back."
     )
 
 

@@ -127,7 +127,7 @@ class Validation(ApiModel):
         default=None, description="Bars on accuracy; all that are given must hold."
     )
     benchmark: Benchmark | None = Field(
-        default=None, description="How speed is measured, and its bar."
+        default=None, description="How speed is measured, and its threshold."
     )
     on_no_free_chip: OnNoFreeChip | None = Field(
         default=None,
@@ -142,7 +142,8 @@ class Validation(ApiModel):
             rule(
                 "has(self.thresholds) || "
                 "(has(self.benchmark) && has(self.benchmark.minImagesPerSecond))",
-                "write at least one bar: a field of thresholds, or benchmark.minImagesPerSecond",
+                "write at least one threshold: a field of thresholds, or "
+                "benchmark.minImagesPerSecond",
             )
         )
     )

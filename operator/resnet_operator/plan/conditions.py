@@ -172,7 +172,7 @@ def _ready(situation: Situation) -> Said:
         return "False", situation.problem.reason, situation.problem.message
     if off := situation.switched_off:
         kept = "the artifact is kept" if situation.artifact else "nothing was converted yet"
-        return "True", off, f"no pods are wanted; {kept}"
+        return "True", off, f"scaled to zero; {kept}"
     if situation.complete:
         pinned = " (pinned)" if situation.pinned else ""
         return "True", Reason.READY, f"serving revision {_short(situation)}{pinned}"

@@ -35,7 +35,7 @@ class Failed:
 class Memory:
     """`good` revisions were complete once, the newest first.
 
-    `lacking` is the device for whose lack the rollout under way goes one out, one in.
+    `lacking` is the device for whose lack the rollout under way goes replacing pods one at a time.
     """
 
     good: tuple[str, ...] = ()

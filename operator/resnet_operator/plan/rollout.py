@@ -141,7 +141,7 @@ def _stands(mark: Failed, observed: Observed, resolved: Resolved) -> bool:
 
 def _back(resolved: Resolved, memory: Memory, good: Revision, mark: Failed) -> Choice:
     if not wanted_replicas(resolved):
-        # There is nothing to complain of while no pods are wanted; the mark stays.
+        # There is nothing to complain of while scaled to zero; the mark stays.
         return Choice(target=good, memory=memory, done=good.name)
     short = mark.name.rsplit("-", 1)[-1]
     problem = Problem(

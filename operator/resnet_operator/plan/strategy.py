@@ -1,4 +1,4 @@
-"""Surge, or one out, one in: how the Deployment changes its pods. Pure; called by `serving`.
+"""Surge, or one pod at a time: how the Deployment changes its pods. Pure; called by `serving`.
 
 A new pod that waits for a device which an old pod holds would wait for ever. A switch of the
 strategy restarts nobody: the pod that waits is the one that starts when the old one has gone.
@@ -45,7 +45,7 @@ class Way:
     def note(self) -> str:
         """Return what the rollout waits for, in words for the Ready condition."""
         if self.mode is Strategy.REPLACE and self.reason:
-            return f"one out, one in: {self.reason}"
+            return f"replacing pods one at a time: {self.reason}"
         return self.waits_for
 
     def said(self) -> dict[str, str]:

@@ -25,7 +25,7 @@ from resnet_operator.reading.json_text import read_object
 PULL_FAILURES = {
     "ErrImagePull": "cannot be pulled; correct its name or add a pull secret",
     "ImagePullBackOff": "cannot be pulled; correct its name or add a pull secret",
-    "InvalidImageName": "is no name of an image; correct it",
+    "InvalidImageName": "is not a valid image reference; correct it",
     "ErrImageNeverPull": "is not on the node and may not be pulled; load it there",
 }
 CONFIG_FAILURES = {"CreateContainerConfigError", "CreateContainerError"}
@@ -158,7 +158,7 @@ def _not_made(container: Container) -> str:
     if found := MISSING_KEY.search(container.waiting_message):
         return f'{found[2]} "{found[3]}" has no key "{found[1]}"; add it or correct serving.env'
     return (
-        f"container {container.name} cannot be made ({container.waiting}); "
+        f"container {container.name} cannot be created ({container.waiting}); "
         "check the ConfigMaps and Secrets of serving.env"
     )
 

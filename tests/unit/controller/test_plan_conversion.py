@@ -790,7 +790,7 @@ def test_no_job_is_made_while_suspended() -> None:
     assert described(world.reconcile()) == [f"apply ConfigMap {world.record}"]
     assert world.reconcile() == []
     assert world.status["phase"] == "Suspended"
-    assert ready(world)["message"] == "no pods are wanted; nothing was converted yet"
+    assert ready(world)["message"] == "scaled to zero; nothing was converted yet"
     world.change({"suspend": False})
     assert f"create Job {names.job_name(world.key, 1)}" in described(world.reconcile())
 
@@ -803,7 +803,7 @@ def test_a_conversion_that_ends_while_suspended_is_recorded() -> None:
     world.reconcile()
     assert world.body("ConfigMap", world.record)["immutable"] is True
     assert world.body("Deployment")["spec"]["replicas"] == 0
-    assert ready(world)["message"] == "no pods are wanted; the artifact is kept"
+    assert ready(world)["message"] == "scaled to zero; the artifact is kept"
 
 
 # A known artifact.

@@ -111,7 +111,7 @@ class Wish:
 WISHES = (
     Wish("nothing said: Auto, which surges while it can", {}, SURGE, "Surge"),
     Wish("surge", {"strategy": "Surge"}, SURGE, "Surge"),
-    Wish("one out, one in", {"strategy": "Replace"}, REPLACE, "Replace"),
+    Wish("replacing pods one at a time", {"strategy": "Replace"}, REPLACE, "Replace"),
     Wish("all at once", {"strategy": "Recreate"}, {"type": "Recreate"}, "Recreate"),
 )
 
@@ -148,7 +148,7 @@ def test_auto_takes_one_out_when_no_chip_is_free() -> None:
     assert world.body("Deployment")["spec"]["template"] == template, "it restarts nobody"
     assert world.status["rollout"] == {"mode": "Replace", "reason": f"no free {RESOURCE}"}
     shown = condition(world.status, "Ready")["message"]
-    assert shown.endswith(f"one out, one in: no free {RESOURCE}")
+    assert shown.endswith(f"replacing pods one at a time: no free {RESOURCE}")
 
 
 def replacing(spec: Body | None = None) -> World:

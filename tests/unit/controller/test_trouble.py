@@ -166,7 +166,7 @@ CASES = (
         "an image with an impossible name",
         (pod(containers=[waiting("triton", "InvalidImageName")], images=IMAGES),),
         Reason.IMAGE_PULL_FAILED,
-        "image registry.example/serving:9 is no name of an image; correct it",
+        "image registry.example/serving:9 is not a valid image reference; correct it",
     ),
     Case(
         "an image that is not on the node, and may not be pulled",
@@ -190,7 +190,7 @@ CASES = (
         "a Secret of serving.env is missing",
         (pod(containers=[waiting("triton", "CreateContainerConfigError")]),),
         Reason.CONTAINER_CONFIG_ERROR,
-        "container triton cannot be made (CreateContainerConfigError); "
+        "container triton cannot be created (CreateContainerConfigError); "
         "check the ConfigMaps and Secrets of serving.env",
     ),
     Case(

@@ -198,7 +198,7 @@ REFUSED = [
     ("ATC takes 100", {"batchSizes": list(range(1, 102))}, "1 to 100"),
     ("shapes are a map", {"inputShapes": [3, 224, 224]}, "must map an input's name"),
     ("shapes are positive", {"inputShapes": {"input": [3, -1]}}, "without the batch"),
-    ("a mode is a text", {"precisionMode": 1}, "precisionMode must be a text"),
+    ("a mode is a text", {"precisionMode": 1}, "precisionMode must be a string"),
     ("a block is an object", {"preprocessing": []}, "preprocessing must be an object"),
     ("pixels have a format", {"preprocessing": {}}, "preprocessing.pixelFormat is missing"),
     ("pictures have a size", picture(source=None), "source is missing; write the size"),
