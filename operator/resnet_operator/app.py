@@ -19,10 +19,10 @@ import kopf
 
 from resnet_operator import health, names
 from resnet_operator.cluster.connection import Connection
-from resnet_operator.cluster.families import own_families
 from resnet_operator.cluster.holding import Holding
 from resnet_operator.cluster.lease import TIMES, Leadership, Times
 from resnet_operator.cluster.login import read_login
+from resnet_operator.cluster.rounds import Rounds
 from resnet_operator.cluster.stream import LIMITS, Limits
 from resnet_operator.errors import LoginFailed
 from resnet_operator.kube import Kube
@@ -47,11 +47,9 @@ class App:
     def __init__(
         self, settings: Settings, *, limits: Limits = LIMITS, times: Times = TIMES
     ) -> None:
-        if not settings.ip_families:
-            settings = settings.model_copy(update={"ip_families": own_families()})
         self.settings = settings
         project = functools.partial(ServiceObject.from_body, settings=settings)
-        self.views = Views(project)
+        self.views = Views(project, ServiceObject.again)
         self.queue = WorkQueue()
         self.registry = kopf.OperatorRegistry()
         self._engine = kopf.OperatorSettings()
@@ -176,14 +174,12 @@ class App:
 
     async def _resync(self) -> None:
         """Look at every object now and then, in case an event was lost; free if all is well."""
-        due = time.monotonic() + self.settings.resync_seconds
+        rounds = Rounds(self.settings.resync_seconds, self.views.service_names)
         while True:
             await asyncio.sleep(1)
-            self._beat = time.monotonic()
+            elapsed, self._beat = time.monotonic() - self._beat, time.monotonic()
             self.watches.sights.report()
-            if time.monotonic() >= due:
-                due = time.monotonic() + self.settings.resync_seconds
-                self.watches.add_all()
+            self.watches.add(rounds.due(elapsed))
 
     def _count(self) -> None:
         self.watches.sights.measure()

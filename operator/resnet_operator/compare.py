@@ -7,7 +7,7 @@ there. Lists are compared as server-side apply merges them: by key where the API
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from resnet_operator.api.kubernetes.quantity import parse_quantity
@@ -35,6 +35,26 @@ ATOMIC_MAPS = {"selector"}
 # Plain booleans of the API: the server does not store their false. Any other false that we state
 # differs from its default, as automountServiceAccountToken does.
 FALSE_IS_ABSENT = {"readOnly", "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty"}
+
+
+class Compared:
+    """What comparisons have found, by a digest of both sides; bounded, and forgotten at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[bytes, bool] = {}
+
+    def answer(self, key: bytes, compare: Callable[[], bool]) -> bool:
+        """Return what is known, or compare."""
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= self._most:
+                self._known.clear()
+            known = self._known[key] = compare()
+        return known
+
+
+COMPARED = Compared(20_000)
 
 
 def is_subset(desired: Any, live: Any, field: str = "") -> bool:

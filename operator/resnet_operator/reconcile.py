@@ -18,27 +18,23 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
 from resnet_operator.cluster.holding import Holding
-from resnet_operator.errors import Gone, OperatorError, Rejected
+from resnet_operator.errors import Gone, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
 from resnet_operator.kube import Kube
-from resnet_operator.metrics import INTERNAL_ERRORS, RECONCILE_SECONDS, RECONCILES, SLOW_PLANS
+from resnet_operator.metrics import RECONCILE_SECONDS, RECONCILES
 from resnet_operator.observe import observe
 from resnet_operator.observed import Observed, ServiceObject
 from resnet_operator.plan import Plan, make_plan
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.conditions import CONDITIONS, is_ready
-from resnet_operator.plan.failed import failed_plan
 from resnet_operator.queue import WHEN_QUIET, Key
-from resnet_operator.reading.failures import internal_error
 from resnet_operator.settings import Settings
 from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
-# One plan is one turn of the loop that all objects share.
-SLOW_PLAN_SECONDS = 1.0
 # After writing, until a look finds nothing to write: the echo of a write wakes nobody.
 LOOK_AGAIN_SECONDS = 1.0
 MAX_LOOK_AGAIN_SECONDS = 60.0
@@ -56,9 +52,10 @@ class Reconciler:
     others_wait: Callable[[], bool] = lambda: False
     # Which namespaces another installation looks after; None: there is no other one.
     holding: Holding | None = None
-    timer: Callable[[], float] = time.perf_counter
     # How often in a row a reconcile has written something for an object that is not Ready.
     _unsettled: dict[Key, int] = field(default_factory=dict)
+    # By what an object was found to be as it should be: the same again needs no second plan.
+    _settled: dict[Key, Observed] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
@@ -68,11 +65,6 @@ class Reconciler:
             again = await self._rounds(key)
             result = "ok"
             return again
-        except OperatorError:
-            raise
-        except Exception as error:
-            await self._fail(key, error)
-            raise
         finally:
             RECONCILES.labels(result=result).inc()
             RECONCILE_SECONDS.observe(time.perf_counter() - started)
@@ -81,15 +73,16 @@ class Reconciler:
         executor = Executor(kube=self.kube, views=self.views)
         acted = looked = False
         for _ in range(MAX_ROUNDS):
-            service = self.views.services.one(*key)
-            if service is None or service.meta.deleting:
-                self._unsettled.pop(key, None)
+            service = self._service(key)
+            if service is None:
                 return None  # owner references do the rest
             if self.holding and not (step := await self.holding.turn(key[0])).acts:
                 return step.again
             now = self.clock()
             observed = await self._observe(service, now)
-            plan = self._plan(observed, now)
+            if self._settled.get(key) == observed:
+                return None
+            plan = make_plan(observed, settings=self.settings, now=now)
             problem = await executor.execute(plan.actions[: plan.urgent])
             if problem is None and plan.urgent and self.others_wait():
                 return WHEN_QUIET  # many at once: everybody's pods before anybody's status
@@ -97,39 +90,32 @@ class Reconciler:
                 problem = await executor.execute(plan.actions[plan.urgent :])
             acted = acted or bool(plan.actions)
             if problem is not None:
-                plan = self._plan(observed, now, problem)
+                plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
             elif plan.again:
                 continue
             elif acted and not looked and _is_repair(service, plan):
                 looked = True
                 continue
-            await self._say(service, plan)
-            return self._next_look(key, plan, acted=acted, problem=problem)
+            return await self._finish(key, observed, plan, acted=acted, problem=problem)
         return 1.0
 
-    def _plan(self, observed: Observed, now: datetime, problem: Problem | None = None) -> Plan:
-        started = self.timer()
-        plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
-        seconds = self.timer() - started
-        if seconds > SLOW_PLAN_SECONDS:
-            SLOW_PLANS.inc()
-            meta = observed.service.meta
-            about = {"object": f"{meta.namespace}/{meta.name}", "seconds": round(seconds, 1)}
-            log.warning("a plan was slow; all other objects waited for it", extra=about)
-        return plan
+    async def _finish(
+        self, key: Key, observed: Observed, plan: Plan, *, acted: bool, problem: Problem | None
+    ) -> float | None:
+        """Say how it stands; returns when to look again."""
+        has_said = await self._say(observed.service, plan)
+        again = self._next_look(key, plan, acted=acted, problem=problem)
+        if again is None and is_ready(plan.status) and not (acted or has_said):
+            self._settled[key] = observed
+        return again
 
-    async def _fail(self, key: Key, error: Exception) -> None:
-        """Say of the object that the operator failed at it; whatever that takes is its own."""
-        INTERNAL_ERRORS.inc()
-        failure = internal_error(error, what="/".join(key))
+    def _service(self, key: Key) -> ServiceObject | None:
         service = self.views.services.one(*key)
-        if service is None or service.meta.deleting:
-            return
-        try:
-            await self._say(service, failed_plan(service, failure.message, now=self.clock()))
-        except OperatorError as refused:
-            about = {"object": "/".join(key), "error": str(refused)}
-            log.warning("the status could not be written", extra=about)
+        if service is not None and not service.meta.deleting:
+            return service
+        self._unsettled.pop(key, None)
+        self._settled.pop(key, None)
+        return None
 
     async def _observe(self, service: ServiceObject, now: datetime) -> Observed:
         observed = await observe(service, views=self.views, kube=self.kube, now=now)
@@ -148,11 +134,11 @@ class Reconciler:
         pause: float = min(LOOK_AGAIN_SECONDS * 2.0 ** min(times - 1, 8), MAX_LOOK_AGAIN_SECONDS)
         return min(plan.requeue_after or pause, pause)
 
-    async def _say(self, service: ServiceObject, plan: Plan) -> None:
-        """Write the status, once and whole, if it says anything new."""
+    async def _say(self, service: ServiceObject, plan: Plan) -> bool:
+        """Write the status, once and whole, if it says anything new; tell whether it did."""
         status = as_status(plan.status)
         if _same_status(status, service.status):
-            return
+            return False
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -164,9 +150,10 @@ class Reconciler:
                 answer = await self.kube.apply(body, manager=names.MANAGER, subresource="status")
                 self.views.remember(answer)
         except Gone:
-            return
+            return True
         for event in plan.events:
             await self._emit(service, event)
+        return True
 
     async def _emit(self, service: ServiceObject, event: Any) -> None:
         try:

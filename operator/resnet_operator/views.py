@@ -31,8 +31,12 @@ NETWORK_KINDS = ("PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute")
 class Views:
     """The stores of all kinds, and the sightings that have to wait."""
 
-    def __init__(self, project_service: Callable[[Body], ServiceObject]) -> None:
-        self.services = Store(project_service, _index_service)
+    def __init__(
+        self,
+        project_service: Callable[[Body], ServiceObject],
+        project_again: Callable[[Body, ServiceObject], ServiceObject | None] | None = None,
+    ) -> None:
+        self.services = Store(project_service, _index_service, again=project_again)
         self.deployments = Store(DeploymentObject.from_body)
         self.network_services = Store(NetworkServiceObject.from_body)
         self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
@@ -85,6 +89,10 @@ class Views:
         """Keep what the API server answered to a write of ours."""
         if store := self.stores.get(answer.get("kind", "")):
             store.put(answer)
+
+    def service_names(self) -> list[Name]:
+        """Return the names of all ResNetServices."""
+        return [(view.meta.namespace, view.meta.name) for view in self.services.all()]
 
     def users_of_artifact(self, namespace: str, key: str) -> tuple[Name, ...]:
         """Return the names of the ResNetServices that want an artifact."""

@@ -12,7 +12,7 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from resnet_operator.cluster.stream import LIMITS, Broken, Limits, Stream
 from resnet_operator.errors import Gone, KubeError, LoginFailed
 from resnet_operator.metrics import LAST_EVENT_SECONDS, RELISTS, UNREADABLE
 from resnet_operator.observed import Body
-from resnet_operator.queue import WorkQueue
+from resnet_operator.queue import Key, WorkQueue
 from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
@@ -160,9 +160,7 @@ class Watches:
 
     def _tell(self, watched: Watched, change: Change[Any]) -> None:
         LAST_EVENT_SECONDS.set_to_current_time()
-        if self.synced and self.is_leading:
-            for key in watched.keys(change, self.views):
-                self.queue.add(key)
+        self.add(watched.keys(change, self.views))
 
     def _broke_off(self, sight: Sight, error: Exception) -> None:
         is_expected = isinstance(error, KubeError)
@@ -198,10 +196,13 @@ class Watches:
 
     def add_all(self) -> None:
         """Have every ResNetService looked at; nothing is decided before everything is listed."""
-        if not (self.synced and self.is_leading):
-            return
-        for view in self.views.services.all():
-            self.queue.add((view.meta.namespace, view.meta.name))
+        self.add(self.views.service_names())
+
+    def add(self, keys: Iterable[Key]) -> None:
+        """Have some looked at, if anything may be decided."""
+        if self.synced and self.is_leading:
+            for key in keys:
+                self.queue.add(key)
 
 
 def _reason(error: Exception) -> str:

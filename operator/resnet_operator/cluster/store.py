@@ -64,8 +64,12 @@ class Store(Generic[T]):
         self,
         project: Callable[[Body], T],
         index: Callable[[T], Iterable[IndexKey]] = lambda _: (),
+        *,
+        again: Callable[[Body, T], T | None] | None = None,
     ) -> None:
         self._project = project
+        # What is cheaper where most is as it was; None where it is not.
+        self._again = again
         self._index_of = index
         self._objects: dict[Name, T] = {}
         self._index: dict[IndexKey, dict[Name, T]] = {}
@@ -88,7 +92,8 @@ class Store(Generic[T]):
             return None if is_echo else Change(known, known)
         if self._gone.get(meta["uid"], -1) >= version:
             return None  # an answer to a write of ours that comes after the news of its end
-        return self._keep(name, body)
+        view = self._again(body, known) if self._again and known is not None else None
+        return self._keep(name, body, view)
 
     def remove(self, body: Body) -> Change[T] | None:
         """Drop what was deleted; None when it is unknown, or another one has its name by now."""
@@ -143,8 +148,9 @@ class Store(Generic[T]):
         if len(self._gone) > REMEMBERED_GONE:
             del self._gone[next(iter(self._gone))]
 
-    def _keep(self, name: Name, body: Body) -> Change[T] | None:
-        view = self._project(body)
+    def _keep(self, name: Name, body: Body, view: T | None = None) -> Change[T] | None:
+        if view is None:
+            view = self._project(body)
         known = self._objects.get(name)
         self._replace(name, known, view)
         self.highest = max(self.highest, int(view.meta.version))

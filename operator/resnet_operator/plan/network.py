@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.compare import has_stated
 from resnet_operator.observed import NetworkServiceObject, Observed
 from resnet_operator.plan.actions import Action, Apply, Delete, Problem
 from resnet_operator.plan.serving import ServingPlan
@@ -63,6 +62,6 @@ def _apply(
 ) -> tuple[Action, ...]:
     if live is None:
         return (Apply(body=body, adopt=False),)
-    if has_stated(body, live.live.unpack(), without=MAY_BE_DROPPED):
+    if live.live.states(body, without=MAY_BE_DROPPED):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.compare import has_stated
 from resnet_operator.observed import DeploymentObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Problem
 from resnet_operator.plan.loading import Loading, loading_of
@@ -195,7 +194,7 @@ def _apply_deployment(
         return (Apply(body=body, adopt=False),)
     # What we state no longer is no part of the comparison.
     is_said = live.borrowed == borrows and Memory.read(live.memory) == memory
-    if is_said and has_stated(body, live.live.unpack()):
+    if is_said and live.live.states(body):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 
@@ -205,7 +204,7 @@ def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Acti
     body = network_service(service=observed.service.meta, resolved=resolved)
     if live is None:
         return (Apply(body=body, adopt=False),)
-    if has_stated(body, live.live.unpack()):
+    if live.live.states(body):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 

@@ -446,3 +446,31 @@ def test_a_write_that_fails_lets_go(views: Views) -> None:
     error = OSError("gone")
     assert not writing.__exit__(OSError, error, None)
     assert seen == ["x"]
+
+
+def test_a_spec_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statuses are many; only another generation is another spec, and a list trusts nothing."""
+    read: list[int] = []
+
+    def project(found: Any) -> ServiceObject:
+        read.append(found["metadata"]["generation"])
+        return service_of(found)
+
+    views = Views(project, ServiceObject.again)
+
+    def shown(version: int, generation: int, **status: Any) -> dict[str, Any]:
+        meta = metadata("a", version=version, uid="u") | {"generation": generation}
+        return {"kind": "ResNetService", "metadata": meta, "spec": a_spec(), "status": status}
+
+    for version in (5, 6, 7):
+        views.services.put(shown(version, 1, phase=str(version)))
+    found = views.services.one(NAMESPACE, "a")
+    assert found is not None
+    assert (found.status, found.meta.version) == ({"phase": "7"}, "7")
+    assert read == [1]
+    views.services.put(shown(8, 2))
+    assert read == [1, 2]
+    listing = views.services.listing()
+    views.services.begin(listing, "4")
+    views.services.show(listing, shown(3, 2))
+    assert read == [1, 2, 2], "history went back: the same number may be of another spec"
