@@ -123,10 +123,12 @@ class DeviceRequest:
 def device_request(spec: ResNetServiceSpec, settings: Settings) -> DeviceRequest:
     """Return the resources of a replica; raises InvalidSpec where the dialect has no name."""
     chip, part = spec.accelerator.chip, spec.accelerator.slice
-    if spec.accelerator.resource_name:
-        return DeviceRequest(resource=spec.accelerator.resource_name)
     dialect = settings.devices.dialect
     table = {**DIALECTS[dialect].resources, **settings.chip_resources}
+    if name := spec.accelerator.resource_name:
+        if part and dialect is Dialect.HAMI and name in table.values():
+            raise InvalidSpec(f"remove accelerator.resourceName; {name} is the whole card")
+        return DeviceRequest(resource=name)
     resource = by_longest_prefix(table, chip)
     if not resource:
         raise InvalidSpec(
@@ -137,12 +139,26 @@ def device_request(spec: ResNetServiceSpec, settings: Settings) -> DeviceRequest
         return DeviceRequest(resource=resource)
     if dialect is Dialect.HAMI:
         memory = _by_prefix(HAMI_SLICES, chip)
+        if part not in memory:
+            raise InvalidSpec(_no_slice_of_hami(part, chip, memory))
         return DeviceRequest(
             resource=resource,
-            more={f"{resource}-memory": str(_known(part, memory, chip, dialect))},
+            more={f"{resource}-memory": str(memory[part])},
         )
     suffixes = SLICE_SUFFIXES if dialect is not Dialect.CCE else {}
     return DeviceRequest(resource=f"{resource}{_known(part, suffixes, chip, dialect)}")
+
+
+def _no_slice_of_hami(part: str, chip: str, known: Mapping[str, int]) -> str:
+    """Say what can be had instead; a resource's name would be that of the whole card."""
+    wanted = f"no resource name is known for slice {part} of {chip} in dialect HAMi"
+    if known:
+        choice = f"write one of {', '.join(known)}, or"
+        return f"{wanted}; {choice} remove accelerator.slice to take whole cards"
+    return (
+        f"{wanted}: its slices differ from version to version of HAMi; remove accelerator.slice to "
+        "take whole cards"
+    )
 
 
 def node_labels(chip: str, settings: Settings) -> dict[str, str]:

@@ -23,6 +23,7 @@ from resnet_operator.execute.store_secret import make_secret
 from resnet_operator.kube import Kube
 from resnet_operator.observed import Meta
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, MakeSecret, Problem
+from resnet_operator.plan.refusal import own_words
 from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Executor:
             except Rejected as error:
                 return Problem(
                     reason=Reason.REJECTED,
-                    message=f"the API server refused a {_kind(action)}: {_gist(error.message)}",
+                    message=f"the API server refused a {_kind(action)}: {own_words(error.message)}",
                     detail=error.message,
                 )
         return None
@@ -155,14 +156,6 @@ def _kind(action: Action) -> str:
         case MakeSecret():
             return "Secret"
     return str(action.body["kind"])
-
-
-def _gist(words: str) -> str:
-    """Return what a refusal comes to, without the names of objects, policies and webhooks."""
-    for mark in ("denied request: ", "denied the request: ", "is forbidden: ", "is invalid: "):
-        if mark in words:
-            return words.split(mark, 1)[1]
-    return words
 
 
 def _about(body: dict[str, Any]) -> dict[str, str]:

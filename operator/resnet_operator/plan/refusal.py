@@ -15,6 +15,10 @@ from resnet_operator.plan.actions import Problem
 POD_NAME = re.compile(r'pods "[^"]*"')
 
 
+# What stands before the server's own words.
+MARKS = ("denied request: ", "denied the request: ", "is forbidden: ", "is invalid: ")
+
+
 @dataclass(frozen=True)
 class Sentence:
     """`says` may name groups of `words`; a group that is not there is an empty text."""
@@ -25,6 +29,12 @@ class Sentence:
 
 
 SENTENCES = (
+    Sentence(
+        re.compile(r"failed quota: (?P<name>[^:]+): must specify (?P<what>[^;]+?)\s*$"),
+        Reason.QUOTA_EXCEEDED,
+        'quota "{name}" wants {what}; set containerResources, serving.resources and '
+        "conversion.resources, or the chart's containerResources",
+    ),
     Sentence(
         re.compile(r"exceeded quota: (?P<name>[^,]+), requested: (?P<what>[^:]+?), used"),
         Reason.QUOTA_EXCEEDED,
@@ -41,6 +51,23 @@ SENTENCES = (
         ),
         Reason.QUOTA_EXCEEDED,
         "a LimitRange refuses the pod: {edge} {what} is {bar}; change resources or the LimitRange",
+    ),
+    Sentence(
+        re.compile(r"(?P<what>\S+) max limit to request ratio per \w+ is (?P<bar>[^,\s]+)"),
+        Reason.QUOTA_EXCEEDED,
+        "a LimitRange refuses the pod: the limit of {what} may be {bar} times its request; raise "
+        "the request or lower the limit",
+    ),
+    Sentence(
+        re.compile(r"security context constraint"),
+        Reason.POD_SECURITY_FORBIDDEN,
+        "no SecurityContextConstraint admits the pod; leave podSecurity.runAsUser, runAsGroup and "
+        "fsGroup out (null in the chart), or grant one",
+    ),
+    Sentence(
+        re.compile(r"RuntimeClass \"?(?P<name>[^\"\s]+?)\"? not found"),
+        Reason.REJECTED,
+        'RuntimeClass "{name}" does not exist; create it or correct runtimeClassName in the chart',
     ),
     Sentence(
         re.compile(r'violates PodSecurity "(?P<level>[^"]+)"'),
@@ -88,4 +115,17 @@ def creation_failure(words: str) -> Problem:
             parts = {key: value or "" for key, value in found.groupdict().items()}
             message = sentence.says.format_map(parts)
             return Problem(reason=sentence.reason, message=message, detail=words)
-    return Problem(reason=Reason.REJECTED, message="the API server refuses the pod", detail=words)
+    said = own_words(words)
+    message = "the API server refuses the pod"
+    return Problem(
+        reason=Reason.REJECTED, message=f"{message}: {said}" if said else message, detail=words
+    )
+
+
+def own_words(words: str) -> str:
+    """Return what a refusal comes to, without the names of objects and of who passed it on."""
+    for mark in MARKS:
+        if mark in words:
+            words = words.split(mark, 1)[1]
+            break
+    return " ".join(words.split())

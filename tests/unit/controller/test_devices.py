@@ -114,7 +114,7 @@ REFUSED = (
     ("CCE", {"chip": "Ascend310B4"}, "chip Ascend310B4 in dialect CCE; set accelerator"),
     ("CCE", {"chip": "Ascend310P3", "slice": "vir02"}, "in dialect CCE; set accelerator"),
     ("HAMi", {"chip": "Ascend310P3", "slice": "vir02_1c"}, "write one of vir01, vir02, vir04, or"),
-    ("HAMi", {"chip": "Ascend910B4-1", "slice": "vir10_3c_16g"}, "in dialect HAMi; set accelerat"),
+    ("HAMi", {"chip": "Ascend910B4-1", "slice": "vir10_3c_16g"}, "remove accelerator.slice"),
     ("MindCluster", {"chip": "Ascend310P3", "slice": "vir99"}, "write one of vir01, vir02, vir04,"),
 )
 
@@ -210,3 +210,13 @@ def test_a_users_node_selector_comes_before_ours() -> None:
         settings=settings,
     )
     assert template["spec"]["nodeSelector"] == {NPU_LABEL: "ascend-snt3p"}
+
+
+def test_no_advice_turns_a_slice_of_hami_into_the_whole_card() -> None:
+    """The resource names the card; how much of it is another resource's number."""
+    asked = {"chip": "Ascend910B4-1", "slice": "vir05_1c_8g"}
+    for accelerator in (asked, asked | {"resourceName": "huawei.com/Ascend910B4-1"}):
+        with pytest.raises(InvalidSpec) as refused:
+            pod_of(accelerator, {"dialect": "HAMi"})
+        assert "set accelerator.resourceName" not in refused.value.message
+        assert "whole card" in refused.value.message

@@ -629,10 +629,80 @@ REFUSALS = (
         'PriorityClass "high" does not exist; create it or correct the spec',
     ),
     Refusal(
+        "a quota that wants limits of each container",
+        (
+            (
+                'pods "a-x2x5k" is forbidden: failed quota: compute: must specify limits.cpu for: '
+                "fetch,prepare,publish"
+            ),
+        ),
+        Reason.QUOTA_EXCEEDED,
+        (
+            'quota "compute" wants limits.cpu for: fetch,prepare,publish; set containerResources, '
+            "serving.resources and conversion.resources, or the chart's containerResources"
+        ),
+        kept=("must specify limits.cpu",),
+    ),
+    Refusal(
+        "a LimitRange's ratio",
+        (
+            (
+                'pods "a-x2x5k" is forbidden: cpu max limit to request ratio per Container is 2, '
+                "but provided ratio is 8.000000"
+            ),
+        ),
+        Reason.QUOTA_EXCEEDED,
+        (
+            "a LimitRange refuses the pod: the limit of cpu may be 2 times its request; raise the "
+            "request or lower the limit"
+        ),
+        kept=("8.000000",),
+    ),
+    Refusal(
+        "OpenShift's constraints",
+        (
+            (
+                'pods "a-x2x5k" is forbidden: unable to validate against any security context '
+                "constraint: [provider restricted-v2: .spec.securityContext.fsGroup: Invalid value]"
+            ),
+        ),
+        Reason.POD_SECURITY_FORBIDDEN,
+        (
+            "no SecurityContextConstraint admits the pod; leave podSecurity.runAsUser, runAsGroup "
+            "and fsGroup out (null in the chart), or grant one"
+        ),
+        kept=("restricted-v2",),
+    ),
+    Refusal(
+        "a runtime class that is missing",
+        ('pods "a-x2x5k" is forbidden: pod rejected: RuntimeClass "ascend" not found',),
+        Reason.REJECTED,
+        'RuntimeClass "ascend" does not exist; create it or correct runtimeClassName in the chart',
+    ),
+    Refusal(
+        "a refusal that nobody has thought of, in the server's own words",
+        ('pods "a-x2x5k" is forbidden: only on Mondays',),
+        Reason.REJECTED,
+        "the API server refuses the pod: only on Mondays",
+        kept=("only on Mondays",),
+    ),
+    Refusal(
+        "a webhook's time is over",
+        (
+            (
+                'Internal error occurred: failed calling webhook "w.example": failed to call '
+                'webhook: Post "https://w.example.svc:443/?timeout=10s": context deadline exceeded'
+            ),
+        ),
+        Reason.ADMISSION_DENIED,
+        'webhook "w.example" does not answer, so no pod is taken; repair or remove it',
+        kept=("context deadline exceeded",),
+    ),
+    Refusal(
         "words that nobody has thought of",
         ("the server is on holiday",),
         Reason.REJECTED,
-        "the API server refuses the pod",
+        "the API server refuses the pod: the server is on holiday",
         kept=("holiday",),
     ),
 )
