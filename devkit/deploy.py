@@ -167,10 +167,11 @@ class Operator:
                 "resources": {"requests": {"storage": "100Mi"}},
             },
         }
-        return [claim, loader_pod(name, self.image("resnet-jobs"))]
+        secrets = self.values["images"].get("pullSecrets", ())
+        return [claim, loader_pod(name, self.image("resnet-jobs"), secrets)]
 
 
-def loader_pod(claim: str, image: str) -> dict[str, Any]:
+def loader_pod(claim: str, image: str, pull_secrets: Iterable[str] = ()) -> dict[str, Any]:
     """Return a pod that copies the sample model into a claim."""
     return {
         "apiVersion": "v1",
@@ -178,6 +179,7 @@ def loader_pod(claim: str, image: str) -> dict[str, Any]:
         "metadata": {"name": "loader"},
         "spec": {
             "restartPolicy": "Never",
+            "imagePullSecrets": [{"name": secret} for secret in pull_secrets],
             "automountServiceAccountToken": False,
             "securityContext": {
                 "runAsNonRoot": True,

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
@@ -55,9 +55,9 @@ class Place:
             capture_output=True,
         )
 
-    def pods(self, namespace: str) -> list[dict[str, object]]:
+    def pods(self, namespace: str) -> list[dict[str, Any]]:
         told = self.cluster.kubectl("-n", namespace, "get", "pods", "-o", "json")
-        items: list[dict[str, object]] = json.loads(told)["items"]
+        items: list[dict[str, Any]] = json.loads(told)["items"]
         return items
 
 
@@ -123,7 +123,7 @@ def test_the_readme_word_for_word(place: Place) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{picture(place)}"
 
     version = re.findall(r"VERSION=(\S+)", script)[0]
-    [serving] = [pod for pod in place.pods("default") if "triton" in str(pod["spec"])]
+    [serving] = [pod for pod in place.pods("default") if containers(pod)[0]["name"] == "triton"]
     used = {*images(place, "default"), *images(place, "resnet-system")}
     names = ("resnet-operator", "resnet-jobs", "resnet-fetch", "resnet-serving-cpu")
     ours = {f"{place.registry}/resnet/{name}:{version}" for name in names}
@@ -140,14 +140,14 @@ def test_the_readme_word_for_word(place: Place) -> None:
     assert "  1  seven" in answer.stdout, answer.stderr
 
 
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a pod's containers, and after them the init containers."""
+    return [*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())]
+
+
 def images(place: Place, namespace: str) -> set[str]:
     """Return all images of a namespace's pods, those of init containers too."""
-    found = set()
-    for pod in place.pods(namespace):
-        spec = pod["spec"]
-        for kind in ("initContainers", "containers"):
-            found |= {one["image"] for one in spec.get(kind, ())}  # type: ignore[attr-defined]
-    return found
+    return {one["image"] for pod in place.pods(namespace) for one in containers(pod)}
 
 
 def picture(place: Place) -> str:
