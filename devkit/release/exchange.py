@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devkit.images.tools import BuildError
+from devkit.release.bytecode import is_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,4 +141,6 @@ def write_base(arm64: Path, amd64: Path, out: Path, limit: int) -> None:
             kept[name] = file
     for name in ("", "."):
         kept.pop(name, None)
-    write(kept, out, lambda time: min(time, limit))
+    times = {name: min(int(file.member.mtime), limit) for name, file in kept.items()}
+    used = {name: file for name, file in kept.items() if not is_stale(name, file.content, times)}
+    write(used, out, lambda time: min(time, limit))

@@ -226,10 +226,10 @@ def normal_config(config: Mapping[str, Any], diff_ids: list[str], epoch: int) ->
     created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     history = [
         {
-            name: COPIED.sub(r"\1", value) if name == "created_by" else value
-            for name, value in step.items()
+            "created": created,
+            "created_by": COPIED.sub(r"\1", str(step.get("created_by", ""))),
         }
-        | {"created": created}
+        | ({"empty_layer": True} if step.get("empty_layer") else {})
         for step in config.get("history", [])
     ]
     kept = ("architecture", "os", "variant")

@@ -12,9 +12,13 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from devkit.release.bytecode import HEAD_BYTES, is_stale
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+NO_CONTENT = {"var/cache/ldconfig/aux-cache"}
+"""ldconfig's notes about inodes of the machine that it ran on."""
 COPY_BYTES = 1 << 20
 KEPT_ATTRIBUTES = "SCHILY.xattr."
 """Of the extended headers only these are content: capabilities of programs, for example."""
@@ -34,15 +38,19 @@ def rewrite(
 ) -> None:
     """Write the members of a tar file again, sorted by name, with other times and modes.
 
-    Hard links come last, because what they link to has to be there.
+    Hard links come last, because what they link to has to be there. What is of no use to anybody
+    else is left out: see NO_CONTENT and `bytecode`.
     """
     with (
         tarfile.open(source) as tar,
         tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as new,
     ):
-        for member in sorted(tar, key=lambda m: (m.islnk(), m.name)):
-            content = tar.extractfile(member) if member.isreg() else None
-            member.mtime = time(int(member.mtime))
+        members = sorted(tar, key=lambda m: (m.islnk(), m.name))
+        times = {member.name: time(int(member.mtime)) for member in members}
+        for member in members:
+            if member.name.removeprefix("./") in NO_CONTENT or _is_stale(tar, member, times):
+                continue
+            member.mtime = times[member.name]
             member.uname = member.gname = ""
             member.pax_headers = {
                 name: value
@@ -51,7 +59,14 @@ def rewrite(
             }
             if mode:
                 member.mode = mode(member.name, member.mode)
-            new.addfile(member, content)
+            new.addfile(member, tar.extractfile(member) if member.isreg() else None)
+
+
+def _is_stale(tar: tarfile.TarFile, member: tarfile.TarInfo, times: Mapping[str, int]) -> bool:
+    if not member.isreg() or not member.name.endswith(".pyc"):
+        return False
+    content = tar.extractfile(member)
+    return content is not None and is_stale(member.name, content.read(HEAD_BYTES), times)
 
 
 def pack(folder: Path, out: BinaryIO, epoch: int, *, below: str = "") -> None:

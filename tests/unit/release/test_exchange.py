@@ -20,6 +20,7 @@ from tests.unit.release.archives import EPOCH, Entry, layer
 if TYPE_CHECKING:
     from pathlib import Path
 
+HEAD = b"\xa7\r\r\n" + bytes(4)
 X86, ARM = b"\x7fELF x86", b"\x7fELF arm"
 OWN = "opt/libraries"
 
@@ -112,6 +113,8 @@ def test_base(tmp_path: Path) -> None:
         Entry("./var/lib/dpkg/info/libc6:amd64.list", b"of amd64"),
         Entry("./var/log/dpkg.log", b"an hour"),
         Entry("./usr/lib/python3/a.py", b"text", time=100),
+        Entry("./usr/lib/python3/__pycache__/a.cpython-311.pyc", HEAD + bytes([100, 0, 0, 0])),
+        Entry("./usr/lib/python3/__pycache__/b.cpython-311.pyc", HEAD + bytes([99, 0, 0, 0])),
     )
     arm64 = tar(
         tmp_path / "arm64.tar",
@@ -130,6 +133,7 @@ def test_base(tmp_path: Path) -> None:
         "usr/lib/aarch64-linux-gnu/libc.so.6": ARM,
         "usr/lib/aarch64-linux-gnu/gconv/gconv-modules": b"text of that machine",
         "usr/lib/python3/a.py": b"text",
+        "usr/lib/python3/__pycache__/a.cpython-311.pyc": HEAD + bytes([100, 0, 0, 0]),
         "etc/passwd": b"root",
         "etc/ssl/certs/ca.crt": b"certificates",
         "var/lib/dpkg/status": b"of arm64",

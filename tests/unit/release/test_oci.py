@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLAIN = [Entry("opt/"), Entry("opt/a", b"a"), Entry("opt/b", b"b")]
+
+
+def bytecode(*, by_hash: bool, time: int = EPOCH + 50) -> bytes:
+    """Return the head of a .pyc: magic number, flags, time or hash of the source, its size."""
+    return b"\xa7\r\r\n" + int(by_hash).to_bytes(4, "little") + time.to_bytes(4, "little") + b"1234"
+
+
 RUN = {"Entrypoint": ["/bin/true"], "Env": ["A=b"]}
 OWN = "opt/resnet-operator/operator"
 
@@ -72,6 +79,21 @@ SAME = [
         PLAIN,
         {"history": [{"created": "2031-01-01T00:00:00Z", "created_by": "RUN x"}]},
         "when a step was made",
+    ),
+    (
+        PLAIN,
+        {"history": [{"created_by": "RUN x", "comment": "FROM 9299219cd05c"}]},
+        "the builder's name of the step before",
+    ),
+    (
+        [*PLAIN, Entry("var/cache/ldconfig/aux-cache", b"inodes")],
+        {},
+        "ldconfig's notes of the machine",
+    ),
+    (
+        [*PLAIN, Entry("opt/__pycache__/a.cpython-311.pyc", bytecode(by_hash=False))],
+        {},
+        "bytecode of somebody who ran it there before, by a time that is changed",
     ),
 ]
 
@@ -139,6 +161,20 @@ def test_content_is_kept(tmp_path: Path) -> None:
     assert (program.name, program.size, program.pax_headers) == ("z/program", 100_000, capability)
     assert (link.name, link.linkname, link.islnk()) == ("a/link", "z/program", True)
     assert added.config["config"] == RUN
+
+
+KEPT_BYTECODE = [
+    (bytecode(by_hash=True), "by hash: valid whatever the time is"),
+    (bytecode(by_hash=False, time=EPOCH), "by the time that the source has now"),
+]
+
+
+@pytest.mark.parametrize(("head", "why"), KEPT_BYTECODE, ids=[k[1] for k in KEPT_BYTECODE])
+def test_bytecode_that_is_valid_is_kept(tmp_path: Path, head: bytes, why: str) -> None:
+    name = "opt/__pycache__/a.cpython-311.pyc"
+    entries = [Entry("opt/a.py", b"a"), Entry(name, head)]
+    found = {member.name for member in Added(tmp_path / "a", [layer(entries)]).members()}
+    assert name in found, why
 
 
 def test_layers_of_a_base(tmp_path: Path) -> None:
