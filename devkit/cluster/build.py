@@ -9,6 +9,7 @@ Standard library only: it runs before any virtual environment exists.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -28,7 +29,7 @@ from devkit.cluster import module  # noqa: E402
 from devkit.progress import Steps, cache_root, steps  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 COMMITTED = "v1.36.4"  # the same as in kall/go.mod
 # Another one for `make test-kubernetes`; scripts and tests hand it down without a word.
@@ -186,25 +187,38 @@ def missing() -> list[Part]:
 
 
 def build(progress: Steps | None = None) -> Path:
-    """Build what is missing; return the directory of kubectl, helm and the rest."""
+    """Build what is missing; return the directory of kubectl, helm and the rest.
+
+    Who needs a part that another process builds waits for that part alone: another Kubernetes takes
+    minutes, and is nothing to those who have theirs.
+    """
     all_parts = parts()
     cache = all_parts[0].folder.parent
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second caller waits and then finds everything built
-        to_do = [part for part in all_parts if not part.is_there]
-        told = progress or steps({part.name: part.text for part in to_do})
-        for part in to_do:
-            with told.step(part.name):
-                part.build()
-        return _bundle(cache, {part.name: part.folder for part in all_parts})
+    to_do = [part for part in all_parts if not part.is_there]
+    told = progress or steps({part.name: part.text for part in to_do})
+    for part in to_do:
+        with _locked(part.folder):
+            if not part.is_there:
+                with told.step(part.name):
+                    part.build()
+    bundle = cache / f"bundle-{key(*(str(part.folder) for part in all_parts))}"
+    with _locked(bundle):
+        _link_all(bundle, {part.name: part.folder for part in all_parts})
+    return bundle
 
 
-def _bundle(cache: Path, made: dict[str, Path]) -> Path:
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _link_all(bundle: Path, made: dict[str, Path]) -> None:
     """One directory of links into the parts: what is on the PATH of scripts and people."""
-    bundle = cache / f"bundle-{key(*(str(folder) for folder in made.values()))}"
     if (bundle / "complete").exists():
-        return bundle
+        return
     bundle.mkdir(exist_ok=True)
     links = dict.fromkeys(COMPONENTS, made["kubernetes"] / "kall")
     links |= {
@@ -220,8 +234,7 @@ def _bundle(cache: Path, made: dict[str, Path]) -> Path:
     python.chmod(0o755)
     (bundle / "complete").touch()
     if KUBERNETES == COMMITTED:
-        _link(cache / "bin", bundle)  # for people: a path that does not change
-    return bundle
+        _link(bundle.parent / "bin", bundle)  # for people: a path that does not change
 
 
 def _link(name: Path, target: Path) -> None:
