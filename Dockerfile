@@ -48,7 +48,7 @@ FROM ${PYTHON_IMAGE} AS fetch-libraries
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 COPY requirements/fetch.lock /tmp/
-RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       --target /opt/libraries -r /tmp/fetch.lock \
  && find /opt/libraries -type d \( -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
 
