@@ -61,6 +61,8 @@ def devkit_builder() -> Builder:
 def make(names: Iterable[str], builder: Builder, progress: Steps | None = None) -> list[Path]:
     """The tar files of images by name; what is missing is built, and announced."""
     images = [IMAGES[name] for name in names]
+    if all(builder.tar(image).exists() for image in images):
+        return [builder.save(image) for image in images]
     with locked(builder.cache):
         to_do = builder.missing(images)
         told = progress or steps(plan_of(to_do))

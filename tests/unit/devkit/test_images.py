@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import re
@@ -128,6 +129,22 @@ def test_key_follows_the_inputs(
 def test_a_missing_input_is_named(make_builder: Callable[[], builder.Builder]) -> None:
     with pytest.raises(BuildError, match="gone is missing"):
         make_builder().key(Image("x", "x", "Dockerfile", inputs=("gone",)))
+
+
+def test_who_has_all_images_waits_for_nobody(
+    make_builder: Callable[[], builder.Builder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process builds other images: the lock is held."""
+    flock = fcntl.flock  # waiting would be for ever: let it fail
+    monkeypatch.setattr(fcntl, "flock", lambda file, how: flock(file, how | fcntl.LOCK_NB))
+    monkeypatch.setattr(build, "IMAGES", {"below": BELOW, "above": ABOVE})
+    one = make_builder()
+    for image in (BELOW, ABOVE):
+        one.tar(image).parent.mkdir(parents=True, exist_ok=True)
+        one.tar(image).touch()
+    with (one.cache / ".lock").open("w") as other:
+        flock(other, fcntl.LOCK_EX)
+        assert build.make(["below", "above"], one) == [one.tar(BELOW), one.tar(ABOVE)]
 
 
 def test_digest_sees_the_borders() -> None:
