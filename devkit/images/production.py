@@ -60,10 +60,36 @@ def pulled(
     references: Mapping[str, str], engine: Buildah, *, verify_tls: bool = True
 ) -> dict[str, str]:
     """Fetch the bases; return their names here, which change with their content."""
-    return {
-        argument: engine.pin(reference, argument, verify_tls=verify_tls)
-        for argument, reference in references.items()
-    }
+    pinned = {}
+    for argument, reference in references.items():
+        try:
+            pinned[argument] = engine.pin(reference, argument, verify_tls=verify_tls)
+        except BuildError as error:
+            what = f"{argument} is {reference}, which cannot be fetched"
+            raise BuildError(f"{what}{advice(str(error), reference)}:\n{error}") from error
+    return pinned
+
+
+# What buildah says -> what to do about it; {host} is the registry's.
+ADVICE = (
+    (r"unauthorized|authentication required|authorization failed|no basic auth|denied",
+     "log in by `buildah login {host}`"),
+    (r"server gave HTTP response to HTTPS client", "it has no TLS: give PLAIN_HTTP=1"),
+    (r"certificate signed by unknown authority",
+     "put its CA into /etc/containers/certs.d/{host}/ca.crt"),
+    (r"manifest unknown|not found|name unknown", "look at the name and the tag"),
+    (r"no such host|connection refused|i/o timeout|network is unreachable",
+     "this machine does not reach {host}: give a mirror that it reaches"),
+)  # fmt: skip
+
+
+def advice(said: str, reference: str) -> str:
+    """Return what to do about a pull or push that failed, as the end of a sentence."""
+    host = reference.partition("/")[0]
+    for pattern, what in ADVICE:
+        if re.search(pattern, said, re.IGNORECASE):
+            return "; " + what.format(host=host)
+    return ""
 
 
 def checked(here: Mapping[str, str], engine: Buildah) -> dict[str, str]:
@@ -117,8 +143,16 @@ def publish(
         for name in names:
             with told.step(f"publish-{name}"):
                 destination = f"{registry.rstrip('/')}/{TARGETS[name].repository}:{version}"
-                pushed[name] = builder.push(TARGETS[name], destination, verify_tls=verify_tls)
+                pushed[name] = _pushed(builder, TARGETS[name], destination, verify_tls=verify_tls)
     return pushed
+
+
+def _pushed(builder: Builder, image: Image, destination: str, *, verify_tls: bool) -> str:
+    try:
+        return builder.push(image, destination, verify_tls=verify_tls)
+    except BuildError as error:
+        what = f"{destination} cannot be pushed{advice(str(error), destination)}"
+        raise BuildError(f"{what}:\n{error}") from error
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

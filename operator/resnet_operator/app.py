@@ -19,6 +19,7 @@ import kopf
 
 from resnet_operator import health, names
 from resnet_operator.cluster.connection import Connection
+from resnet_operator.cluster.families import own_families
 from resnet_operator.cluster.holding import Holding
 from resnet_operator.cluster.lease import TIMES, Leadership, Times
 from resnet_operator.cluster.login import read_login
@@ -47,6 +48,8 @@ class App:
     def __init__(
         self, settings: Settings, *, limits: Limits = LIMITS, times: Times = TIMES
     ) -> None:
+        if not settings.ip_families:
+            settings = settings.model_copy(update={"ip_families": own_families()})
         self.settings = settings
         project = functools.partial(ServiceObject.from_body, settings=settings)
         self.views = Views(project, ServiceObject.again)

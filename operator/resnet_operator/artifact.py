@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from resnet_operator.errors import Misfit
+from resnet_operator.reading.json_text import RECORD_CHARS, decode, read_object
 
 # What an artifact's file may be called: it becomes a path in the pod.
 FILE_NAMES = ("model.om", "model.onnx", "model.pth", "model.torchscript", "model.tar")
 ARTIFACT_KEY = "artifact.json"
 FAILURE_KEY = "failure.json"
+
+# What a message or a record may hold: it comes from images of others too.
+Short = Annotated[str, Field(max_length=512)]
+Long = Annotated[str, Field(max_length=65_536)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Bytes = Annotated[int, Field(ge=0, le=2**53)]
+Small = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Dims = Annotated[tuple[Annotated[int, Field(ge=-1, le=2**31 - 1)], ...], Field(max_length=16)]
+Words = Annotated[tuple[Long, ...], Field(max_length=1024)]
+Time = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z)?$")]
+# Triton's names: they stand in config.pbtxt without quotes.
+DATA_TYPE = r"^(BOOL|U?INT(8|16|32|64)|FP(16|32|64)|BF16|STRING)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,90 +38,84 @@ class TensorInfo:
     `layout` is NCHW or NHWC where the tensor is a picture and that is known.
     """
 
-    name: str
-    data_type: str
-    dims: tuple[int, ...]
-    layout: str | None = None
+    name: Annotated[str, Field(min_length=1, max_length=4096)]
+    data_type: Annotated[str, Field(pattern=DATA_TYPE, validation_alias="dataType")]
+    dims: Dims
+    layout: Annotated[str, Field(pattern="^(NCHW|NHWC)$")] | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TensorInfo:
-        return cls(value["name"], value["dataType"], tuple(value["dims"]), value.get("layout"))
+        return decode(TENSOR, value)
 
     def to_json(self) -> dict[str, Any]:
         value = {"name": self.name, "dataType": self.data_type, "dims": list(self.dims)}
         return value | ({"layout": self.layout} if self.layout else {})
 
 
+Tensors = Annotated[tuple[TensorInfo, ...], Field(max_length=64)]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
     """Identity, origin and contract of an artifact; sizes in bytes, duration in seconds."""
 
-    content_key: str
-    sha256: str
-    size_bytes: int
-    file: str
-    chip: str
-    compiler: str
-    origin: str
-    duration_seconds: float
-    command: tuple[str, ...]
-    model_sha256: str
-    model_size_bytes: int
-    opset: int
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    arch: str | None = None
-    notes: tuple[str, ...] = ()
-    quantizer: str | None = None
-    quantize_command: tuple[str, ...] = ()
+    content_key: Short
+    sha256: Sha256
+    size_bytes: Bytes
+    file: Annotated[str, Field(pattern=f"^({'|'.join(map(re.escape, FILE_NAMES))})$")]
+    chip: Short
+    compiler: Short
+    origin: Short
+    duration_seconds: Annotated[float, Field(ge=0, le=1e9)]
+    command: Words
+    model_sha256: Sha256
+    model_size_bytes: Bytes
+    opset: Small
+    inputs: Tensors
+    outputs: Tensors
+    arch: Short | None = None
+    notes: Words = ()
+    quantizer: Short | None = None
+    quantize_command: Words = ()
     # What the artifact can run, where it is an OM that somebody else converted.
-    batch_sizes: tuple[int, ...] = ()
+    batch_sizes: Annotated[tuple[Small, ...], Field(max_length=256)] = ()
 
     @classmethod
     def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
-        """Put together what the Job's containers said; raises KeyError when one said nothing."""
-        fetch, prepare, publish = messages["fetch"], messages["prepare"], messages["publish"]
-        if publish["file"] not in FILE_NAMES:
-            raise KeyError("file")
+        """Put together what the Job's containers said; raises Misfit."""
+        fetch, prepare, publish = (_said(messages, name) for name in TELLING)
         convert, quantize = messages.get("convert") or {}, messages.get("quantize") or {}
         # An OM as it came tells its own contract; of a converted model `prepare` knows it.
         contract = convert if convert.get("inputs") else prepare
-        return cls(
-            content_key=publish["contentKey"],
-            sha256=publish["sha256"],
-            size_bytes=publish["sizeBytes"],
-            file=publish["file"],
-            chip=chip,
-            compiler=convert.get("compiler") or "none",
-            origin=publish["origin"],
-            duration_seconds=convert.get("durationSeconds") or 0,
-            command=tuple(convert.get("argv") or ()),
-            model_sha256=fetch["sha256"],
-            model_size_bytes=fetch["sizeBytes"],
-            opset=prepare.get("opset") or 0,
-            inputs=tuple(TensorInfo.from_json(value) for value in contract["inputs"]),
-            outputs=tuple(TensorInfo.from_json(value) for value in contract["outputs"]),
-            arch=convert.get("arch"),
-            notes=(*(prepare.get("notes") or ()), *(convert.get("notes") or ())),
-            quantizer=quantize.get("tool"),
-            quantize_command=tuple(quantize.get("argv") or ()),
-            batch_sizes=tuple(convert.get("batchSizes") or ()),
-        )
+        found = {
+            "content_key": publish.get("contentKey"),
+            "sha256": publish.get("sha256"),
+            "size_bytes": publish.get("sizeBytes"),
+            "file": publish.get("file"),
+            "chip": chip,
+            "compiler": convert.get("compiler") or "none",
+            "origin": publish.get("origin"),
+            "duration_seconds": convert.get("durationSeconds") or 0,
+            "command": convert.get("argv") or (),
+            "model_sha256": fetch.get("sha256"),
+            "model_size_bytes": fetch.get("sizeBytes"),
+            "opset": prepare.get("opset") or 0,
+            "inputs": contract.get("inputs"),
+            "outputs": contract.get("outputs"),
+            "arch": convert.get("arch"),
+            "notes": [*_list(prepare, "notes"), *_list(convert, "notes")],
+            "quantizer": quantize.get("tool"),
+            "quantize_command": quantize.get("argv") or (),
+            "batch_sizes": convert.get("batchSizes") or (),
+        }
+        return decode(ARTIFACT, found)
 
     @classmethod
     def from_record(cls, data: Mapping[str, str]) -> Artifact | None:
-        """Read a record's data; None while the record is not filled."""
+        """Read a record's data; None while it is not filled. Raises Misfit."""
         if ARTIFACT_KEY not in data:
             return None
-        value = _known(cls, json.loads(data[ARTIFACT_KEY]))
-        if value["file"] not in FILE_NAMES:
-            return None
-        value["inputs"] = tuple(TensorInfo.from_json(item) for item in value["inputs"])
-        value["outputs"] = tuple(TensorInfo.from_json(item) for item in value["outputs"])
-        value["command"] = tuple(value["command"])
-        for name in ("notes", "quantize_command", "batch_sizes"):
-            value[name] = tuple(value.get(name) or ())
-        return cls(**value)
+        return decode(ARTIFACT, read_object(data[ARTIFACT_KEY], max_chars=RECORD_CHARS))
 
     def to_record(self) -> dict[str, str]:
         value = asdict(self) | {
@@ -117,28 +129,43 @@ class Artifact:
 class Failure:
     """Why the last attempt failed; kept in the record, so that it outlives the Job."""
 
-    attempt: int
-    reason: str
-    message: str
+    attempt: Small
+    reason: Short
+    message: Long
     permanent: bool
-    time: str
-    detail: str = ""
-    code: str | None = None
+    time: Time
+    detail: Long = ""
+    code: Short | None = None
     # The keys of the means that failed; empty in records of versions that knew none.
-    tried: tuple[str, ...] = ()
+    tried: Words = ()
 
     @classmethod
     def from_record(cls, data: Mapping[str, str]) -> Failure | None:
         if FAILURE_KEY not in data:
             return None
-        value = _known(cls, json.loads(data[FAILURE_KEY]))
-        return cls(**value | {"tried": tuple(value.get("tried") or ())})
+        return decode(FAILURE, read_object(data[FAILURE_KEY], max_chars=RECORD_CHARS))
 
     def to_record(self) -> dict[str, str]:
         return {FAILURE_KEY: json.dumps(asdict(self), sort_keys=True)}
 
 
-def _known(cls: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what a newer operator has written: records outlive a step back to this version."""
-    known = {item.name for item in fields(cls)}
-    return {key: item for key, item in value.items() if key in known}
+# Unknown fields are left out: records outlive a step back from a newer version to this one.
+TENSOR = TypeAdapter(TensorInfo)
+ARTIFACT = TypeAdapter(Artifact)
+FAILURE = TypeAdapter(Failure)
+# The containers without whose words there is no result.
+TELLING = ("fetch", "prepare", "publish")
+
+
+def _said(messages: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    said = messages.get(name)
+    if not said:
+        raise Misfit(f"container {name} left no message")
+    return said
+
+
+def _list(said: Mapping[str, Any], key: str) -> list[Any]:
+    value = said.get(key) or []
+    if not isinstance(value, list):
+        raise Misfit(f"{key}: it is not a list")
+    return value

@@ -2,6 +2,7 @@
 
 OperatorError
 ├── InvalidSpec   the user must change the spec; no retry until they do
+├── Misfit        what somebody else wrote is not of the shape that it should have
 ├── Waiting       somebody else must act; looked at again later
 └── KubeError     the API server said no
     ├── Transient   network, 429, 5xx: back-off
@@ -28,6 +29,10 @@ class InvalidSpec(OperatorError):  # noqa: N818 - the word of the condition
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+class Misfit(OperatorError, ValueError):  # noqa: N818
+    """What was read cannot be what its writer meant; the message says what is wrong with it."""
 
 
 class Waiting(OperatorError):  # noqa: N818 - a state, not a fault

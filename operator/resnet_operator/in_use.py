@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator.artifact import ARTIFACT_KEY
+from resnet_operator.errors import Misfit
+from resnet_operator.reading.json_text import RECORD_CHARS, read_object
 
 # A namespace with more keeps everything: the list would not fit into an environment variable.
 MOST = 4000
@@ -38,12 +40,20 @@ NOTHING = Named()
 def named_by(data: Mapping[str, str]) -> Named:
     """Read the data of a record or a revision."""
     if ARTIFACT_KEY in data:
-        value = json.loads(data[ARTIFACT_KEY])
-        return Named(value.get("content_key", ""), value.get("sha256", ""))
+        return _named_by_record(data[ARTIFACT_KEY])
     for text in data.values():
         if found := IN_TEMPLATE.search(text):
             return Named(sha256=found[1])
     return NOTHING
+
+
+def _named_by_record(text: str) -> Named:
+    try:
+        value = read_object(text, max_chars=RECORD_CHARS)
+    except Misfit:
+        return NOTHING  # told at the object whose record it is
+    key, sha256 = value.get("content_key"), value.get("sha256")
+    return Named(key if isinstance(key, str) else "", sha256 if isinstance(sha256, str) else "")
 
 
 def vouched(statuses: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -53,7 +63,9 @@ def vouched(statuses: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for status in statuses:
-        said = status.get("artifact") or {}
+        said = status.get("artifact")
+        if not isinstance(said, Mapping):
+            continue
         key, sha256 = str(said.get("contentKey")), str(said.get("sha256"))
         if DIGEST.fullmatch(key) and DIGEST.fullmatch(sha256):
             found[key] = sha256

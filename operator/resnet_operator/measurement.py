@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from resnet_operator.api.validation import Thresholds, Validation
 from resnet_operator.artifact import Artifact
+from resnet_operator.errors import Misfit
 from resnet_operator.names import digest
+from resnet_operator.reading.json_text import RECORD_CHARS, read_object
 
 RESULT_KEY = "result.json"
 # The whole of it; a result's name has eight digits.
 VALIDATION_KEY = "validationKey"
 DEFAULT_LOOPS = 100
+MOST_SPEEDS = 256
 SHARES = {
     "top1": "top1",
     "top1Reference": "top1_reference",
@@ -46,33 +49,37 @@ class Measurement:
 
     @classmethod
     def from_message(cls, text: str, *, attempt: int) -> Measurement:
-        """Read the evaluator's message; raises ValueError when it is none."""
-        try:
-            value = json.loads(text, parse_float=Decimal, parse_constant=_no_number)
-            if value["ok"] is not True:
-                raise ValueError("the evaluator does not say ok")
-            return cls._from_json(value, attempt=attempt)
-        except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
-            raise ValueError(f"not the message of an evaluator: {error}") from error
+        """Read the evaluator's message; raises Misfit when it is none."""
+        value = read_object(text, number=Decimal, constant=_no_number)
+        if value.get("ok") is not True:
+            raise Misfit("the evaluator does not say ok")
+        return cls._from_json(value, attempt=attempt)
 
     @classmethod
     def from_record(cls, data: Mapping[str, str]) -> Measurement | None:
-        """Read the data of a result; None when there is none in it."""
+        """Read the data of a result; None when there is none in it. Raises Misfit."""
         if RESULT_KEY not in data:
             return None
-        value = json.loads(data[RESULT_KEY], parse_float=Decimal)
-        return cls._from_json(value, attempt=value.get("attempt", 1))
+        value = read_object(data[RESULT_KEY], max_chars=RECORD_CHARS, number=Decimal)
+        return cls._from_json(value, attempt=_whole(value, "attempt", 1))
 
     @classmethod
     def _from_json(cls, value: Mapping[str, Any], *, attempt: int) -> Measurement:
         throughput = value.get("throughput") or {}
+        if not isinstance(throughput, dict) or len(throughput) > MOST_SPEEDS:
+            raise Misfit("throughput: it is not a map of speeds")
+        key = value.get("resultKey") or ""
         return cls(
-            samples=int(value["samples"]),
+            samples=_whole(value, "samples"),
             attempt=attempt,
-            images_per_second=_decimal(value.get("imagesPerSecond")),
-            throughput={str(k): Decimal(v) for k, v in sorted(throughput.items())},
-            result_key=value.get("resultKey") or "",
-            **{name: _decimal(value.get(key)) for key, name in SHARES.items()},
+            images_per_second=_decimal(value, "imagesPerSecond"),
+            throughput={
+                name: speed
+                for name in sorted(throughput)
+                if (speed := _decimal(throughput, name)) is not None
+            },
+            result_key=key if isinstance(key, str) else "",
+            **{name: _decimal(value, key) for key, name in SHARES.items()},
         )
 
     def to_record(self) -> dict[str, str]:
@@ -197,8 +204,20 @@ def _no_number(_: str) -> None:
     """Read NaN and Infinity as what was not measured: they hold no bar."""
 
 
-def _decimal(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(value)
+def _decimal(values: Mapping[str, Any], name: str) -> Decimal | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Misfit(f"{name}: it is not a number")
+    return Decimal(value)
+
+
+def _whole(values: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = values.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Misfit(f"{name}: it is not a whole number")
+    return value
 
 
 def _floor(value: Decimal) -> int:

@@ -17,6 +17,14 @@ API_REQUESTS = Counter(
     "Requests to the API server but for watches.",
     labelnames=("method", "resource"),
 )
+INTERNAL_ERRORS = Counter(
+    "resnet_operator_internal_errors_total",
+    "Reconciles that ended with an error that nobody expected; the log names the objects.",
+)
+SLOW_PLANS = Counter(
+    "resnet_operator_slow_plans_total",
+    "Plans that took more than a second; the log names the objects.",
+)
 QUEUE_DEPTH = Gauge("resnet_operator_queue_depth", "Objects that wait for a reconcile.")
 SERVICES = Gauge("resnet_operator_services", "ResNetServices by phase.", labelnames=("phase",))
 UNHEALTHY_CHIPS = Gauge(

@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import ValidationError
 
 from resnet_operator import names
-from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.api.reasons import Reason
 from resnet_operator.compare import COMPARED, STATED_METADATA, has_stated
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.in_use import Named, named_by
+from resnet_operator.reading.failures import internal_error
 from resnet_operator.resolve import Resolved, resolve
 from resnet_operator.route_status import refusal_of
 from resnet_operator.seen.pods import (
@@ -30,6 +30,8 @@ from resnet_operator.seen.pods import (
     requests_of,
     unhealthy_devices,
 )
+from resnet_operator.seen.records import readable
+from resnet_operator.seen.services import spec_of, status_seen
 from resnet_operator.settings import Settings
 
 Body = Mapping[str, Any]
@@ -108,18 +110,21 @@ class ServiceObject:
     resolved: Resolved | None
     invalid: str | None
     status: Mapping[str, Any]
+    # The reason of `invalid`.
+    refusal: Reason = Reason.INVALID_SPEC
 
     @classmethod
     def from_body(cls, body: Body, *, settings: Settings) -> ServiceObject:
         meta = Meta.from_body(body)
-        resolved, invalid = None, None
+        resolved, invalid, refusal = None, None, Reason.INVALID_SPEC
         try:
-            spec = ResNetServiceSpec.model_validate(_deep(body.get("spec") or {}))
+            spec = spec_of(body)
             resolved = resolve(name=meta.name, uid=meta.uid, spec=spec, settings=settings)
-        except ValidationError as error:
-            invalid = _first_error(error)
         except InvalidSpec as error:
-            invalid = error.message
+            invalid, refusal = error.message, error.reason
+        except Exception as error:
+            failure = internal_error(error, what=f"{meta.namespace}/{meta.name}")
+            invalid, refusal = failure.message, Reason.INTERNAL_ERROR
         annotations = body["metadata"].get("annotations") or {}
         return cls(
             meta=meta,
@@ -127,7 +132,8 @@ class ServiceObject:
             retry=annotations.get(names.RETRY, ""),
             resolved=resolved,
             invalid=invalid,
-            status=_deep(body.get("status") or {}),
+            refusal=refusal,
+            status=status_seen(body),
         )
 
     @classmethod
@@ -137,8 +143,8 @@ class ServiceObject:
         if (meta.uid, body["metadata"].get("generation", 0)) != (known.meta.uid, known.generation):
             return None
         annotations = body["metadata"].get("annotations") or {}
-        retry, status = annotations.get(names.RETRY, ""), _deep(body.get("status") or {})
-        return replace(known, meta=meta, retry=retry, status=status)
+        retry = annotations.get(names.RETRY, "")
+        return replace(known, meta=meta, retry=retry, status=status_seen(body))
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -149,12 +155,6 @@ class ServiceObject:
         return tuple(part.netloc for part in parts if part.scheme == "pvc") + (
             (self.resolved.op_cache_claim,) if self.resolved.op_cache_claim else ()
         )
-
-
-def _first_error(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"spec.{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +224,18 @@ class ConfigMapObject:
     packed: bytes
     immutable: bool
     artifact: Named
+    # What of the data cannot be read, and is therefore left out of it.
+    misfit: str = ""
 
     @classmethod
     def from_body(cls, body: Body) -> ConfigMapObject:
         labels = body["metadata"].get("labels") or {}
         # The runtime's files are only ever named, never read back.
         keep = labels.get(names.COMPONENT) != names.RUNTIME_COMPONENT
-        data = dict(body.get("data") or {}) if keep else {}
+        data, misfit = readable(body.get("data") or {}) if keep else ({}, "")
         return cls(
             meta=Meta.from_body(body),
+            misfit=misfit,
             packed=zlib.compress(orjson.dumps(data), 1),
             immutable=bool(body.get("immutable")),
             artifact=named_by(data),
@@ -443,12 +446,3 @@ class StoreObserved:
     service: bool
     config: bool
     policy: bool
-
-
-def _deep(value: Any) -> Any:
-    """Copy kopf's read-only views into plain dicts and lists."""
-    if isinstance(value, Mapping):
-        return {key: _deep(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_deep(item) for item in value]
-    return value

@@ -18,23 +18,27 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
 from resnet_operator.cluster.holding import Holding
-from resnet_operator.errors import Gone, Rejected
+from resnet_operator.errors import Gone, OperatorError, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
 from resnet_operator.kube import Kube
-from resnet_operator.metrics import RECONCILE_SECONDS, RECONCILES
+from resnet_operator.metrics import INTERNAL_ERRORS, RECONCILE_SECONDS, RECONCILES, SLOW_PLANS
 from resnet_operator.observe import observe
 from resnet_operator.observed import Observed, ServiceObject
 from resnet_operator.plan import Plan, make_plan
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.conditions import CONDITIONS, is_ready
+from resnet_operator.plan.failed import failed_plan
 from resnet_operator.queue import WHEN_QUIET, Key
+from resnet_operator.reading.failures import internal_error
 from resnet_operator.settings import Settings
 from resnet_operator.views import Views
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
+# One plan is one turn of the loop that all objects share.
+SLOW_PLAN_SECONDS = 1.0
 # After writing, until a look finds nothing to write: the echo of a write wakes nobody.
 LOOK_AGAIN_SECONDS = 1.0
 MAX_LOOK_AGAIN_SECONDS = 60.0
@@ -52,6 +56,7 @@ class Reconciler:
     others_wait: Callable[[], bool] = lambda: False
     # Which namespaces another installation looks after; None: there is no other one.
     holding: Holding | None = None
+    timer: Callable[[], float] = time.perf_counter
     # How often in a row a reconcile has written something for an object that is not Ready.
     _unsettled: dict[Key, int] = field(default_factory=dict)
     # By what an object was found to be as it should be: the same again needs no second plan.
@@ -65,6 +70,11 @@ class Reconciler:
             again = await self._rounds(key)
             result = "ok"
             return again
+        except OperatorError:
+            raise
+        except Exception as error:
+            await self._fail(key, error)
+            raise
         finally:
             RECONCILES.labels(result=result).inc()
             RECONCILE_SECONDS.observe(time.perf_counter() - started)
@@ -82,7 +92,7 @@ class Reconciler:
             observed = await self._observe(service, now)
             if self._settled.get(key) == observed:
                 return None
-            plan = make_plan(observed, settings=self.settings, now=now)
+            plan = self._plan(observed, now)
             problem = await executor.execute(plan.actions[: plan.urgent])
             if problem is None and plan.urgent and self.others_wait():
                 return WHEN_QUIET  # many at once: everybody's pods before anybody's status
@@ -90,7 +100,7 @@ class Reconciler:
                 problem = await executor.execute(plan.actions[plan.urgent :])
             acted = acted or bool(plan.actions)
             if problem is not None:
-                plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
+                plan = self._plan(observed, now, problem)
             elif plan.again:
                 continue
             elif acted and not looked and _is_repair(service, plan):
@@ -98,6 +108,30 @@ class Reconciler:
                 continue
             return await self._finish(key, observed, plan, acted=acted, problem=problem)
         return 1.0
+
+    def _plan(self, observed: Observed, now: datetime, problem: Problem | None = None) -> Plan:
+        started = self.timer()
+        plan = make_plan(observed, settings=self.settings, now=now, problem=problem)
+        seconds = self.timer() - started
+        if seconds > SLOW_PLAN_SECONDS:
+            SLOW_PLANS.inc()
+            meta = observed.service.meta
+            about = {"object": f"{meta.namespace}/{meta.name}", "seconds": round(seconds, 1)}
+            log.warning("a plan was slow; all other objects waited for it", extra=about)
+        return plan
+
+    async def _fail(self, key: Key, error: Exception) -> None:
+        """Say of the object that the operator failed at it; whatever that takes is its own."""
+        INTERNAL_ERRORS.inc()
+        failure = internal_error(error, what="/".join(key))
+        service = self.views.services.one(*key)
+        if service is None or service.meta.deleting:
+            return
+        try:
+            await self._say(service, failed_plan(service, failure.message, now=self.clock()))
+        except OperatorError as refused:
+            about = {"object": "/".join(key), "error": str(refused)}
+            log.warning("the status could not be written", extra=about)
 
     async def _finish(
         self, key: Key, observed: Observed, plan: Plan, *, acted: bool, problem: Problem | None

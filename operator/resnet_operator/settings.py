@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     scratch_size: str = Field(default="50Gi", pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$")
     adopt_new_defaults: AdoptNewDefaults = AdoptNewDefaults.ON_SPEC_CHANGE
     cluster_domain: str = "cluster.local"
+    # Empty: those of the operator's own pod; see `cluster.families`.
+    ip_families: tuple[Literal["IPv4", "IPv6"], ...] = ()
     workers: int = Field(default=16, ge=1, le=256)
     resync_seconds: float = Field(default=600, ge=1)
     retry_seconds: tuple[float, ...] = Field(default=(300, 900, 3600), min_length=1)
@@ -72,6 +74,11 @@ class Settings(BaseSettings):
     def installation(self) -> str:
         """Return the name by which other installations know this one; empty if it has none."""
         return f"{self.lease_namespace}/{self.lease_name}" if self.lease_name else ""
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Tell whether pods may be asked by IPv6; nobody knows better where nothing is said."""
+        return not self.ip_families or "IPv6" in self.ip_families
 
 
 def by_longest_prefix(table: dict[str, str], chip: str) -> str | None:

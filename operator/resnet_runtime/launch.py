@@ -23,9 +23,10 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 from resnet_runtime import processes
+from resnet_runtime.families import arrange, pod_families
 from resnet_runtime.processes import log, out_of_memory_kills, remove_stale_regions
 from resnet_runtime.server_process import SIGNALS, Server, flag, unblock_signals
 from resnet_runtime.termination import TerminationLog
@@ -173,14 +174,12 @@ def run_benchmark(
     output: str, *, repository: str, loops: int, until_file: Optional[str]
 ) -> Optional[int]:
     """Time the model; None when Triton may start, else the exit status of the container."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(processes.__file__)))
-    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "resnet_runtime.benchmark", "--repository=" + repository),
             *("--output=" + output, "--loops={}".format(loops)),
         ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        env=with_package(),
         start_new_session=True,
         preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
     )
@@ -245,13 +244,36 @@ def serve(arguments: argparse.Namespace) -> int:
         )
         if status is not None:
             return status
+    more, relayed = arrange(flags, pod_families())
+    flags += more
     log("starting {} {}".format(program, " ".join(flags)))
     server = Server([program, *flags], restricted=not arguments.unrestricted)
+    relay = start_relay(relayed) if relayed else None
     watch = Watch(server, drain_seconds=arguments.drain_seconds, until_file=arguments.until_file)
     try:
         return watch.run()
     finally:
         server.end()
+        if relay is not None:
+            relay.kill()
+
+
+def start_relay(relayed: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Let clients of the other family of addresses in."""
+    log("relaying {}".format(" ".join(relayed)))
+    return subprocess.Popen(
+        [sys.executable, "-m", "resnet_runtime.relay", *relayed],
+        env=with_package(),
+        start_new_session=True,
+        preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
+    )
+
+
+def with_package() -> Dict[str, str]:
+    """The environment of a child that imports this package."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(processes.__file__)))
+    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
 if __name__ == "__main__":

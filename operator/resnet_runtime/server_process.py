@@ -17,6 +17,8 @@ from typing import List, Optional, Sequence, Set
 
 from resnet_runtime.processes import Process, describe, process_of, process_table
 
+# From Triton's names of "all addresses" to one that answers inside the pod.
+ANY = {"0.0.0.0": "127.0.0.1", "ipv6:::": "::1"}
 STUB = "triton_python_b"  # triton_python_backend_stub, as the kernel cuts it
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 NEW_STUBS_SECONDS = 1.0
@@ -51,7 +53,7 @@ class Server:
     def __init__(self, command: Sequence[str], *, restricted: bool = True) -> None:
         address = flag(command, "http-address", "0.0.0.0")
         self._address = (
-            "127.0.0.1" if address == "0.0.0.0" else address,
+            ANY.get(address, address),
             int(flag(command, "http-port", "8000")),
         )
         self.exit_timeout = float(flag(command, "exit-timeout-secs", "30"))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METRICS = {
     "resnet_operator_api_requests_total",
     "resnet_operator_contested_namespaces",
+    "resnet_operator_internal_errors_total",
     "resnet_operator_last_event_timestamp_seconds",
     "resnet_operator_leading",
     "resnet_operator_login_errors_total",
@@ -27,6 +28,7 @@ METRICS = {
     "resnet_operator_reconcile_seconds_sum",
     "resnet_operator_reconciles_total",
     "resnet_operator_services",
+    "resnet_operator_slow_plans_total",
     "resnet_operator_unhealthy_chips",
     "resnet_operator_watch_age_seconds",
 }

@@ -113,6 +113,21 @@ class Reason(StrEnum):
         "The Job ended without a result.",
         "Nothing; the operator makes it again and finds the artifact in the store.",
     )
+    MESSAGE_INVALID = (
+        "MessageInvalid",
+        "A container of the Job left a message that cannot be read.",
+        "Use an image of this release's family; the operator makes the Job again as after a loss.",
+    )
+    RECORD_INVALID = (
+        "RecordInvalid",
+        "A ConfigMap of the operator's own cannot be read: somebody has changed it.",
+        "Delete the ConfigMap that the message names; what it held is made again.",
+    )
+    INTERNAL_ERROR = (
+        "InternalError",
+        "The operator failed at this object; no other object is concerned.",
+        "Report the message, with the lines of the operator's log that have its number.",
+    )
     IMAGE_PULL_FAILED = (
         "ImagePullFailed",
         "An image cannot be pulled.",

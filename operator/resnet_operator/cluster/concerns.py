@@ -66,7 +66,7 @@ def _config_map_keys(change: Change[ConfigMapObject], views: Views) -> Iterable[
         runtime = meta.labels.get(names.RUNTIME, "")
         found = views.config_maps.some(("uses-runtime", meta.namespace, runtime))
         return {(meta.namespace, item.meta.labels.get(names.INSTANCE, "")) for item in found}
-    if component == names.RECORD and before and after and before.packed == after.packed:
+    if component == names.RECORD and before and after and _same_data(before, after):
         # Somebody joined or left. Telling all the others would cost the square of their number.
         uids = set(before.meta.owners) ^ set(after.meta.owners)
         found_too = [v for uid in uids for v in views.services.some(("uid", meta.namespace, uid))]
@@ -114,3 +114,7 @@ WATCHED = (
         is_optional=True,
     ),
 )
+
+
+def _same_data(before: ConfigMapObject, after: ConfigMapObject) -> bool:
+    return (before.packed, before.misfit) == (after.packed, after.misfit)

@@ -27,6 +27,7 @@ from resnet_operator.plan.trouble import (
     ended_container,
     message_of,
     pod_trouble,
+    text_of,
     to_reason,
 )
 from resnet_operator.render.validation import EVALUATE, TRITON
@@ -169,8 +170,7 @@ def _ended(container: Container) -> Problem:
     left = message_of(container)
     if left.get("reason"):
         reason = to_reason(str(left["reason"]), Reason.EVALUATION_FAILED)
-        message = str(left.get("message") or reason.meaning)
-        detail = str(left.get("detail") or "")
+        message, detail = text_of(left, "message", reason.meaning), text_of(left, "detail")
     else:
         found = ended_container(container)
         crashed = found.reason is Reason.CRASH_LOOPING

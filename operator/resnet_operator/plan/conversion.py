@@ -27,6 +27,7 @@ from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_st
 from resnet_operator.plan.times import left_of, seconds_since
 from resnet_operator.plan.trouble import (
     EXPECTED_SECONDS,
+    LOST,
     next_look,
     pod_trouble,
     to_reason,
@@ -189,7 +190,7 @@ def _after_failure(
 ) -> ArtifactPlan:
     """Try again at once when asked, later when that can help, else stay failed."""
     attempt = failure.attempt + 1
-    lost = failure.reason == Reason.RESULT_LOST.value and failure.attempt <= resolved.retries
+    lost = failure.reason in LOST and failure.attempt <= resolved.retries
     untried = bool(failure.tried) and means_key(resolved.spec) not in failure.tried
     if retry_asked(observed) or lost or untried:
         return _start(observed, resolved, attempt, join, settings=settings)

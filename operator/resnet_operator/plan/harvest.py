@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.artifact import Artifact, Failure
+from resnet_operator.artifact import TELLING, Artifact, Failure
+from resnet_operator.errors import Misfit
 from resnet_operator.observed import Container, JobObject, Observed, Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.node_end import node_failure
@@ -16,6 +17,7 @@ from resnet_operator.plan.trouble import (
     ended_container,
     message_of,
     pod_trouble,
+    text_of,
     to_reason,
 )
 from resnet_operator.resolve import Resolved
@@ -48,12 +50,8 @@ def result_of(
         messages = {c.name: message_of(c) for pod in good[:1] for c in pod.containers}
         try:
             return Artifact.from_messages(messages, chip=resolved.chip)
-        except (KeyError, TypeError):
-            problem = Problem(
-                reason=Reason.RESULT_LOST,
-                message=f"the Job ended but its result was not seen; {MAKE_AGAIN}",
-            )
-            return _failure(done, problem, now=now)
+        except Misfit as error:
+            return _failure(done, _unread(messages, error), now=now)
     for pod in pods:
         if problem_of_node := node_failure(pod):
             return _failure(done, problem_of_node, now=now)
@@ -74,6 +72,21 @@ def result_of(
     return _failure(done, problem, now=now)
 
 
+def _unread(messages: Mapping[str, Mapping[str, Any]], error: Misfit) -> Problem:
+    """Say that nothing was left to be read, or that what was left cannot be."""
+    if any(not messages.get(name) for name in TELLING):
+        return Problem(
+            reason=Reason.RESULT_LOST,
+            message=f"the Job ended but its result was not seen; {MAKE_AGAIN}",
+            detail=str(error),
+        )
+    return Problem(
+        reason=Reason.MESSAGE_INVALID,
+        message=f"the Job's result cannot be read; {MAKE_AGAIN}",
+        detail=str(error),
+    )
+
+
 def _container_failure(
     done: JobObject, left: Mapping[str, Any], container: Container, *, now: datetime
 ) -> Failure:
@@ -82,8 +95,8 @@ def _container_failure(
         reason = to_reason(str(left["reason"]), Reason.CONVERSION_FAILED)
         found = Problem(
             reason=reason,
-            message=str(left.get("message") or reason.meaning),
-            detail=str(left.get("detail") or ""),
+            message=text_of(left, "message", reason.meaning),
+            detail=text_of(left, "detail"),
         )
     elif found.reason is Reason.CRASH_LOOPING:
         found = Problem(
@@ -96,7 +109,7 @@ def _container_failure(
         found,
         now=now,
         permanent=container.exit_code in PERMANENT_CODES,
-        code=left.get("code"),
+        code=text_of(left, "code") or None,
     )
 
 

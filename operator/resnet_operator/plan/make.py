@@ -35,7 +35,9 @@ def make_plan(
     resolved = observed.service.resolved
     if resolved is None:
         refused = Problem(
-            reason=Reason.INVALID_SPEC, message=observed.service.invalid or "", permanent=True
+            reason=observed.service.refusal,
+            message=observed.service.invalid or "",
+            permanent=True,
         )
         return _say(observed, Situation(observed=observed, problem=refused, stalled=True), now=now)
     if observed.labels_problem and problem is None:
@@ -44,6 +46,7 @@ def make_plan(
             message=observed.labels_problem,
             permanent=observed.labels_wrong,
         )
+    problem = problem or _misfit(observed)
     if problem is not None:
         stuck = _stuck(observed, resolved, problem, now=now)
         return _say(observed, stuck, now=now, requeue_after=REFUSED_SECONDS)
@@ -99,6 +102,20 @@ def make_plan(
         requeue_after=plan.requeue_after,
         urgent=urgent,
     )
+
+
+def _misfit(observed: Observed) -> Problem | None:
+    """Say which of our own ConfigMaps cannot be read; its deletion brings us back."""
+    result = observed.gate.result if observed.gate else None
+    for found in (observed.record, result):
+        if found is not None and found.misfit:
+            return Problem(
+                reason=Reason.RECORD_INVALID,
+                message=f'ConfigMap "{found.meta.name}" cannot be read; delete it, and what it '
+                "held is made again",
+                detail=found.misfit,
+            )
+    return None
 
 
 def _with(observed: Observed, resolved: Resolved) -> Observed:

@@ -7,12 +7,15 @@ Called by `rollout`, `serving` and `status`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from resnet_operator import names
+from resnet_operator.errors import Misfit
 from resnet_operator.observed import DeploymentObject, Observed
+from resnet_operator.reading.json_text import decode, read_object
 
 GOOD_KEPT = 2
 
@@ -49,14 +52,8 @@ class Memory:
     def read(cls, text: str) -> Memory:
         """Return the memory of an annotation; what somebody wrote there by hand is nothing."""
         try:
-            value = json.loads(text) if text else {}
-            failed = value.get("failed")
-            return cls(
-                good=tuple(str(name) for name in value.get("good") or ()),
-                failed=Failed(**failed) if failed else None,
-                lacking=str(value.get("lacking") or ""),
-            )
-        except (ValueError, TypeError, AttributeError):
+            return decode(MEMORY, read_object(text)) if text else cls()
+        except Misfit:
             return cls()
 
     def text(self) -> str:
@@ -73,6 +70,9 @@ class Memory:
         """Return the good revisions, with `name` as the newest."""
         others = [one for one in self.good if one != name]
         return (*([name] if name else []), *others)[:GOOD_KEPT]
+
+
+MEMORY = TypeAdapter(Memory)
 
 
 def good_revision(observed: Observed, memory: Memory) -> str | None:

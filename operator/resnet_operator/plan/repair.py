@@ -11,13 +11,17 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from pydantic import TypeAdapter
+
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.artifact import Artifact
+from resnet_operator.artifact import Artifact, Small, Time
+from resnet_operator.errors import Misfit
 from resnet_operator.observed import ConfigMapObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.times import left_of, seconds_since, to_text
 from resnet_operator.plan.trouble import message_of
+from resnet_operator.reading.json_text import decode, read_object
 from resnet_operator.render.conversion import record_content, record_owner
 from resnet_operator.render.serving import owner_reference
 from resnet_operator.resolve import Resolved
@@ -33,19 +37,24 @@ AGAIN = "the store has lost the artifact; it is made again"
 class Repair:
     """How often an artifact was begun anew, and when the last one was begun or recorded."""
 
-    count: int
-    time: str
+    count: Small
+    time: Time
 
     @classmethod
     def from_record(cls, record: ConfigMapObject | None) -> Repair | None:
         data = record.data() if record else {}
         if REPAIR_KEY not in data:
             return None
-        value = json.loads(data[REPAIR_KEY])
-        return cls(count=int(value["count"]), time=str(value["time"]))
+        try:
+            return decode(REPAIR, read_object(data[REPAIR_KEY]))
+        except Misfit:
+            return None  # counted from the beginning
 
     def to_record(self) -> dict[str, str]:
         return {REPAIR_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+
+REPAIR = TypeAdapter(Repair)
 
 
 @dataclass(frozen=True, kw_only=True)

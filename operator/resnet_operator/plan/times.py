@@ -9,8 +9,15 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def from_text(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    """Return the moment; what is no time of the API, nobody waits for: it was long ago."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return LONG_AGO
 
 
 def left_of(pause: float, since: str, now: datetime) -> float:

@@ -6,19 +6,20 @@ does, so a waiting object is not written again and again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
+from resnet_operator.errors import Misfit
 from resnet_operator.observed import Container, Pod
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.last_words import telling_line
 from resnet_operator.plan.node_end import node_failure, unreachable
 from resnet_operator.plan.scheduling import unschedulable
 from resnet_operator.plan.times import left_of
+from resnet_operator.reading.json_text import read_object
 
 # What the kubelet says of an image, and what a person can do about it.
 PULL_FAILURES = {
@@ -37,6 +38,8 @@ EXPECTED_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 30.0
 BEING_MADE = {"", "ContainerCreating", "PodInitializing"}
 
+# The Job is made again: it finds in the store what it has made.
+LOST = {Reason.RESULT_LOST.value, Reason.MESSAGE_INVALID.value}
 BY_WORD = {reason.value: reason for reason in Reason}
 VOLUME = re.compile(r'volume "([^"]+)"|unmounted volumes=\[([^\] ]+)')
 MISSING_OBJECT = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
@@ -86,17 +89,22 @@ def _is_being_made(pod: Pod) -> bool:
 
 
 def message_of(container: Container) -> Mapping[str, Any]:
-    """Return the JSON that a container left behind, or nothing."""
+    """Return the JSON that a container left behind, or nothing; others end with plain text."""
     try:
-        value = json.loads(container.message) if container.message else {}
-    except ValueError:
+        return read_object(container.message) if container.message else {}
+    except Misfit:
         return {}
-    return value if isinstance(value, Mapping) else {}
 
 
 def to_reason(word: str | None, default: Reason) -> Reason:
     """Return the Reason of a word from a container; unknown words become the default."""
     return BY_WORD.get(word or "", default)
+
+
+def text_of(left: Mapping[str, Any], key: str, default: str = "") -> str:
+    """Return a sentence from a container; what is no string is none of its."""
+    value = left.get(key)
+    return value if isinstance(value, str) and value else default
 
 
 def _mount(pod: Pod, complaints: Sequence[str]) -> Problem | None:
@@ -183,8 +191,8 @@ def ended_container(container: Container) -> Problem:
         reason = to_reason(str(left["reason"]), Reason.CRASH_LOOPING)
         return Problem(
             reason=reason,
-            message=str(left.get("message") or reason.meaning),
-            detail=str(left.get("detail") or ""),
+            message=text_of(left, "message", reason.meaning),
+            detail=text_of(left, "detail"),
         )
     if container.reason in START_FAILURES:
         return _not_started(container)

@@ -37,7 +37,7 @@ from resnet_operator.plan.recording import FAILED_TTL_SECONDS, SUCCEEDED_TTL_SEC
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
-from resnet_operator.plan.trouble import next_look, to_reason
+from resnet_operator.plan.trouble import LOST, next_look, to_reason
 from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
@@ -245,7 +245,7 @@ def _failed(gate: Gate, measured: Measurement, short: tuple[str, ...]) -> GatePl
 def _after_failure(gate: Gate, failure: Failure, attempt: int) -> GatePlan:
     """Measure again at once when asked, later when that can help, else stay failed."""
     retries, pauses = gate.resolved.retries, gate.settings.retry_seconds
-    lost = failure.reason == Reason.RESULT_LOST.value and failure.attempt <= retries
+    lost = failure.reason in LOST and failure.attempt <= retries
     if retry_asked(gate.observed) or lost:
         return _start(gate, attempt)
     problem = Problem(

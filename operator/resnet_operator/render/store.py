@@ -15,6 +15,7 @@ from resnet_operator.settings import S3Settings, Settings, StoreType
 
 STORE_PORT = 8080
 STORE_PATH = "/store"
+LISTEN_IPV6 = f"        listen [::]:{STORE_PORT};\n"
 CREDENTIALS_PATH, CA_PATH, KEY_PATH = "/store-credentials", "/store-ca", "/store-key"
 
 Mounts = tuple[dict[str, Any], ...]
@@ -138,7 +139,7 @@ def store_children(namespace: str, settings: Settings) -> list[dict[str, Any]]:
         "namespace": namespace,
         "labels": names.labels(names.STORE),
         "selector": {names.MANAGED_BY: names.MANAGER, names.COMPONENT: names.STORE},
-        "nginx_conf": read_template("store-nginx.conf"),
+        "nginx_conf": nginx_conf(settings),
         "storage_class_name": settings.store.storage_class_name,
         "size": settings.store.size,
         "image": settings.store.image,
@@ -151,6 +152,12 @@ def store_children(namespace: str, settings: Settings) -> list[dict[str, Any]]:
     pods = children[-1]["spec"]
     pods["template"] = fit_helper(pods["template"], settings=settings)
     return children
+
+
+def nginx_conf(settings: Settings) -> str:
+    """Return the store's configuration; nginx does not start where a family it names is missing."""
+    text = read_template("store-nginx.conf")
+    return text if settings.has_ipv6 else text.replace(LISTEN_IPV6, "")
 
 
 def store_digest(settings: Settings) -> str:
@@ -168,7 +175,7 @@ def store_digest(settings: Settings) -> str:
                 if one
             ],
             read_template("store.yaml.j2"),
-            read_template("store-nginx.conf"),
+            nginx_conf(settings),
         ],
         16,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.controller.builders import (
     CHIP,
     CPU_MESSAGES,
     MESSAGES,
+    NOW,
     SOURCE_SHA256,
     an_artifact,
     deterministic,
@@ -20,6 +22,8 @@ from tests.unit.controller.builders import (
 )
 
 from resnet_operator.artifact import ARTIFACT_KEY, FAILURE_KEY, Artifact, Failure, TensorInfo
+from resnet_operator.errors import Misfit
+from resnet_operator.plan.times import to_text
 
 
 def test_messages_make_an_artifact() -> None:
@@ -80,14 +84,14 @@ def test_a_silent_container_is_no_artifact(silent: str, how: str) -> None:
     messages = {k: v for k, v in MESSAGES.items() if k != silent}
     if how == "empty":
         messages[silent] = {}
-    with pytest.raises(KeyError):
+    with pytest.raises(Misfit, match=silent):
         Artifact.from_messages(messages, chip=CHIP)
 
 
 texts = st.text(max_size=8)
 tensors = st.builds(
     TensorInfo,
-    texts,
+    st.text(min_size=1, max_size=8),
     st.sampled_from(["FP32", "INT64"]),
     st.lists(st.integers(1, 999), max_size=4).map(tuple),
     st.sampled_from([None, "NCHW", "NHWC"]),
@@ -107,7 +111,7 @@ failures = st.builds(
     reason=texts,
     message=texts,
     permanent=st.booleans(),
-    time=texts,
+    time=st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(to_text),
     detail=texts,
     code=st.none() | texts,
 )
@@ -144,5 +148,5 @@ def grown(data: dict[str, str], key: str) -> dict[str, Any]:
 def test_a_record_of_a_newer_operator_is_read() -> None:
     """Else a step back to the older version would leave every object without status."""
     assert Artifact.from_record(grown(an_artifact().to_record(), ARTIFACT_KEY)) == an_artifact()
-    failure = Failure(attempt=1, reason="x", message="y", permanent=True, time="z")
+    failure = Failure(attempt=1, reason="x", message="y", permanent=True, time=to_text(NOW))
     assert Failure.from_record(grown(failure.to_record(), FAILURE_KEY)) == failure

@@ -225,7 +225,12 @@ NO_MESSAGES = (
     ("a failure", '{"ok": false, "reason": "EvaluationFailed"}'),
     ("no number of samples", '{"ok": true, "top1": 0.5}'),
     ("text for a number", '{"ok": true, "samples": 5, "top1": "high"}'),
-    ("a speed of nothing", '{"ok": true, "samples": 5, "throughput": {"24": null}}'),
+    ("speeds in a list", '{"ok": true, "samples": 5, "throughput": [1]}'),
+    ("a speed in text", '{"ok": true, "samples": 5, "throughput": {"24": "1e999999"}}'),
+    ("a number whose integer has a million digits", '{"ok": true, "samples": 5, "top1": 1e999999}'),
+    ("a number that cannot be written out", '{"ok": true, "samples": 5, "top1": 1e-999999}'),
+    ("half a picture", '{"ok": true, "samples": 5.5}'),
+    ("a boolean for a number", '{"ok": true, "samples": true}'),
 )
 
 

@@ -320,3 +320,35 @@ def test_a_wrong_call_says_what_to_do(
     with pytest.raises(SystemExit):
         production.main(arguments)
     assert said in capsys.readouterr().err
+
+
+SAID = [
+    ("unauthorized: authentication required", "log in by `buildah login r.example:5000`"),
+    ("denied: requested access to the resource is denied", "log in by `buildah login"),
+    ("http: server gave HTTP response to HTTPS client", "it has no TLS: give PLAIN_HTTP=1"),
+    ("x509: certificate signed by unknown authority", "certs.d/r.example:5000/ca.crt"),
+    ("reading manifest 9: manifest unknown", "look at the name and the tag"),
+    ("dial tcp: lookup r.example: no such host", "this machine does not reach r.example:5000"),
+    ("no space left on device", ""),
+]
+
+
+@pytest.mark.parametrize(("said", "what"), SAID)
+def test_a_registry_that_refuses_leads_to_what_to_do(said: str, what: str) -> None:
+    found = production.advice(f"Error: {said}", "r.example:5000/team/image:1")
+    assert what in found if what else not found
+
+
+class Refusing:
+    """Has no image to give."""
+
+    def pin(self, *_: object, **__: object) -> str:
+        raise BuildError("Error: manifest unknown")
+
+
+def test_a_base_that_is_not_there_is_named() -> None:
+    engine: Any = Refusing()
+    with pytest.raises(
+        BuildError, match="CANN_IMAGE is r/cann:9, which cannot be fetched; look at"
+    ):
+        production.pulled({"CANN_IMAGE": "r/cann:9"}, engine)

@@ -26,7 +26,11 @@ def test_syntax_of_python_3_8(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["launch.py", "processes.py", "server_process.py", "termination.py"]
+    "name",
+    [
+        *("launch.py", "processes.py", "server_process.py", "termination.py"),
+        *("families.py", "relay.py"),
+    ],
 )
 def test_pid_1_needs_no_package(name: str) -> None:
     imported = {

@@ -1,0 +1,48 @@
+"""How much an object of the API weighs, before anything else is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# What a person can mean by a spec; the largest sample has 2 KiB.
+SPEC_BYTES = 65_536
+STATUS_BYTES = 262_144
+MAX_DEPTH = 32
+# Of a number, a boolean or the signs around a value.
+EACH = 8
+
+
+def weight(value: Any, limit: int) -> int:
+    """Return about how many bytes the JSON of a value has, or limit + 1 as soon as it is above.
+
+    What is nested too deeply is above it too. Never looks at more than fits into the limit.
+    """
+    waiting, total = [(value, 1)], 0
+    while waiting:
+        item, depth = waiting.pop()
+        total += EACH + (len(item) if isinstance(item, str | bytes) else 0)
+        if total > limit or depth > MAX_DEPTH:
+            return limit + 1
+        if isinstance(item, Mapping):
+            if len(item) * EACH > limit:
+                return limit + 1
+            for key, inner in item.items():
+                total += len(key)
+                waiting.append((inner, depth + 1))
+        elif isinstance(item, list | tuple):
+            if len(item) * EACH > limit:
+                return limit + 1
+            waiting += [(inner, depth + 1) for inner in item]
+    return total
+
+
+def heaviest(spec: Mapping[str, Any], limit: int) -> str:
+    """Return the path of the field to shorten, two levels deep at most."""
+    path, node = "spec", spec
+    for _ in range(2):
+        if not isinstance(node, Mapping) or not node:
+            break
+        key = max(node, key=lambda name: weight(node[name], limit))
+        path, node = f"{path}.{key[:64]}", node[key]
+    return path

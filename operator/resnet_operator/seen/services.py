@@ -1,0 +1,57 @@
+"""Spec and status of a ResNetService, read within bounds. Called by `observed`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.api.status import ResNetServiceStatus
+from resnet_operator.errors import InvalidSpec
+from resnet_operator.reading.weight import SPEC_BYTES, STATUS_BYTES, heaviest, weight
+
+Body = Mapping[str, Any]
+
+
+def spec_of(body: Body) -> ResNetServiceSpec:
+    """Return the spec; raises InvalidSpec. It is weighed before anything else is done with it."""
+    spec = body.get("spec") or {}
+    if weight(spec, SPEC_BYTES) > SPEC_BYTES:
+        raise InvalidSpec(
+            f"the spec is larger than {SPEC_BYTES // 1024} KiB or nested too deeply; "
+            f"shorten {heaviest(spec, SPEC_BYTES)}"
+        )
+    try:
+        return ResNetServiceSpec.model_validate(plain(spec))
+    except ValidationError as error:
+        raise InvalidSpec(_first(error)) from None
+
+
+def status_seen(body: Body) -> dict[str, Any]:
+    """Return the status that the operator wrote; what it cannot have written counts as none."""
+    status = body.get("status") or {}
+    if not isinstance(status, Mapping) or weight(status, STATUS_BYTES) > STATUS_BYTES:
+        return {}
+    found: dict[str, Any] = plain(status)
+    try:
+        ResNetServiceStatus.model_validate(found, strict=True)
+    except ValidationError:
+        return {}
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Copy read-only views into plain dicts and lists."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"spec.{where}: {first['msg'].removeprefix('Value error, ')}"
