@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from devkit.progress import cache_root
+from tests import shared
 from tests.needs import SYSTEM_PYTHON, need_torch
 from tests.unit.jobs import nginx
 from tests.unit.jobs.stores import SEAL, kind  # noqa: F401 - a fixture
@@ -22,6 +26,7 @@ from resnet_jobs.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+TORCH_FILES = Path(__file__).with_name("torch_files.py")
 ORDER: dict[str, Any] = {
     "uri": "pvc://models/resnet.onnx",
     "sha256": None,
@@ -113,15 +118,38 @@ def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """(folder with the files of torch_files.py, what it found out about the networks)."""
+def files() -> tuple[Path, dict[str, Any]]:
+    """(folder with the files of torch_files.py, what it found out about the networks).
+
+    They take torch ten seconds and are the same every time, so they are kept in the cache.
+    """
     need_torch()
-    folder = tmp_path_factory.mktemp("torch")
-    script = Path(__file__).with_name("torch_files.py")
-    done = subprocess.run(
-        [SYSTEM_PYTHON, "-B", str(script), str(folder), str(Path(driver.__file__).parents[1])],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout)
+    folder = torch_folder()
+    with shared.lock("torch-files"):
+        if not folder.is_dir():
+            make_torch_files(folder)
+    return folder, json.loads((folder / "networks.json").read_text())
+
+
+def torch_folder() -> Path:
+    """Return where the files lie, named after all that they are made of."""
+    sources = sorted(Path(driver.__file__).parent.glob("*.py"))
+    parts = [path.read_bytes() for path in (TORCH_FILES, *sources)]
+    told = subprocess.run(["dpkg-query", "-W", "python3-torch"], capture_output=True)
+    key = hashlib.sha256(b"\0".join([*parts, told.stdout])).hexdigest()[:16]
+    return cache_root() / "tests" / f"torch-files-{key}"
+
+
+def make_torch_files(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+        made = Path(work) / "made"
+        made.mkdir()
+        library = Path(driver.__file__).parents[1]
+        done = subprocess.run(
+            [SYSTEM_PYTHON, "-B", TORCH_FILES, made, library, folder],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        made.rename(folder)

@@ -7,6 +7,7 @@ on to `prepare`. Nothing here needs torch in the tests' own Python.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ class Container:
 
     def run(self, name: str, **job: Any) -> tuple[dict[str, Any], int]:
         self.workspace.fetched.unlink(missing_ok=True)
-        self.workspace.fetched.hardlink_to(self.folder / name)
+        shutil.copyfile(self.folder / name, self.workspace.fetched)
         return self._run(job)
 
     def _run(self, job: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -110,7 +111,7 @@ def process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Process:
     monkeypatch.setattr(driver, "SCRIPT", torch_fork.__file__)
-    return Process(tmp_path / "scratch", files[0], torch_server)
+    return Process(tmp_path / "process", files[0], torch_server)
 
 
 @pytest.fixture
@@ -153,7 +154,9 @@ def test_every_architecture_of_the_spec_is_there() -> None:
 # --- weights ------------------------------------------------------------------------------------
 
 
-def test_weights_become_a_model(container: Container, order: Callable[..., JobSpec]) -> None:
+def test_weights_become_a_model(
+    container: Container, process: Process, order: Callable[..., JobSpec]
+) -> None:
     payload, code = container.run(
         "resnet18.pth", format="PyTorch", pytorch=NETWORK, inputShapes=SMALL
     )
@@ -171,8 +174,8 @@ def test_weights_become_a_model(container: Container, order: Callable[..., JobSp
     assert message["outputs"] == [{"name": "output", "dataType": "FP32", "dims": [5]}]
     assert message["opset"] == 13
 
-    container.run("resnet18.pth", format="PyTorch", pytorch=NETWORK, inputShapes=SMALL)
-    assert container.workspace.model.read_bytes() == first, "the digest is part of the content key"
+    process.run("resnet18.pth", format="PyTorch", pytorch=NETWORK, inputShapes=SMALL)
+    assert process.workspace.model.read_bytes() == first, "the digest is part of the content key"
 
 
 def test_a_training_checkpoint(process: Process) -> None:
@@ -252,11 +255,11 @@ def test_another_kind_of_file(process: Process, content: bytes, words: str, why:
 # --- TorchScript --------------------------------------------------------------------------------
 
 
-def test_a_traced_network(container: Container, order: Callable[..., JobSpec]) -> None:
+def test_a_traced_network(process: Process, order: Callable[..., JobSpec]) -> None:
     job = {"format": "TorchScript", "inputShapes": {"picture": [3, 8, 8]}}
-    payload, code = container.run("traced.pt", **job)
-    assert (code, payload["ok"]) == (0, True), container.log
-    message = prepare(order(**job), container.workspace)
+    payload, code = process.run("traced.pt", **job)
+    assert (code, payload["ok"]) == (0, True), process.log
+    message = prepare(order(**job), process.workspace)
     assert message["inputs"] == [{"name": "picture", "dataType": "FP32", "dims": [3, 8, 8]}]
 
 

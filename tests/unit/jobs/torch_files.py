@@ -1,6 +1,7 @@
-"""Makes PyTorch files for test_export.py. Run by the Python that has torch: torch_files.py FOLDER.
+"""Makes PyTorch files for test_export.py. Run by the Python that has torch: torch_files.py FOLDER
+LIBRARY PLACE, where PLACE is the folder's name once all is done.
 
-Also prints, as JSON, what the networks of driver/resnet.py look like and answer.
+Also writes, as networks.json, what the networks of driver/resnet.py look like and answer.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ class Evil:
     """Unpickling it makes a folder, which the test then looks for."""
 
     def __reduce__(self):
-        return os.mkdir, (f"{sys.argv[1]}/pwned",)
+        return os.mkdir, (f"{sys.argv[3]}/pwned",)
 
 
 class Small(nn.Module):
@@ -120,7 +121,8 @@ def main(folder):
     torch.jit.trace(Small(fixed=True).eval(), noise).save(str(folder / "fixed.pt"))
     torch.jit.script(Pair().eval()).save(str(folder / "pair.pt"))
     torch.jit.script(Words().eval()).save(str(folder / "words.pt"))
-    json.dump({name: describe(name) for name in PLANS}, sys.stdout)
+    found = {name: describe(name) for name in PLANS}
+    (folder / "networks.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
