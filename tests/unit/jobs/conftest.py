@@ -58,10 +58,9 @@ class FakeTime:
 
 
 @pytest.fixture(autouse=True)
-def store_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def store_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The Secret of the namespace as the kubelet mounts it; and every store of a test has it."""
-    folder = tmp_path / "store-key"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("store-key")
     (folder / "key").write_bytes(SEAL.key)
     (folder / "password").write_text(nginx.PASSWORD)
     monkeypatch.setenv("RESNET_STORE_KEY", str(folder))
