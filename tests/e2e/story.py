@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import urllib.parse
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,14 @@ DIGITS = ROOT / "samples" / "digits"
 MODEL = DIGITS / "digits-resnet.onnx"
 LABELS = DIGITS / "labels.txt"
 PICTURES = sorted((DIGITS / "pictures").glob("*.png"))
+GROUPS = {
+    "resnetservice": "/apis/serving.resnet-operator.io/v1alpha1",
+    "deployment": "/apis/apps/v1",
+    "job": "/apis/batch/v1",
+    "pod": "/api/v1",
+    "configmap": "/api/v1",
+    "service": "/api/v1",
+}
 FOUR_CHIPS = "huawei.com/four-chips"  # a kind of which the node has four: for one story only
 API = "serving.resnet-operator.io/v1alpha1"
 # What the support matrix says of an artifact.
@@ -69,10 +78,27 @@ class Story:
         self.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
+        if path := self._path(kind):
+            answer = self.server.request("GET", f"{path}/{name}")
+            assert answer.status == 200, answer.message
+            return answer.body
         value: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
         return value
 
+    def _path(self, kind: str) -> str | None:
+        """Return where the API has the objects that are asked for again and again.
+
+        A kubectl costs a tenth of a second of a processor, and a story looks five times a second.
+        """
+        group = GROUPS.get(kind.removesuffix("s"))
+        return group and f"{group}/namespaces/{self.namespace}/{kind.removesuffix('s')}s"
+
     def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        if path := self._path(kind):
+            query = urllib.parse.urlencode({"labelSelector": selector})
+            answer = self.server.request("GET", f"{path}?{query}")
+            assert answer.status == 200, answer.message
+            return list(answer.body["items"])
         chosen = ("-l", selector) if selector else ()
         items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, *chosen, "-o", "json"))[
             "items"
