@@ -36,6 +36,8 @@ RUNTIME_COMPONENT = "runtime"
 HOLDER = "holder"
 
 STORE_NAME = "resnet-store"
+# The key in a revision's data by which it is known.
+TEMPLATE_KEY = "pod-template.json"
 # Names the installation that acts in a namespace.
 HOLDER_NAME = "resnet-operator"
 

@@ -31,6 +31,7 @@ from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.outdated import has_begun
 from resnet_operator.plan.scheduling import missing_claim
 from resnet_operator.plan.times import left_of
+from resnet_operator.plan.trust import is_believed
 from resnet_operator.plan.validation import key_of
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.render.sources import source_reference
@@ -53,6 +54,8 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     job_pods = views.pods.some(("artifact", namespace, key))
     pods = views.pods.some(("instance", namespace, meta.name))
     labels, labels_problem, labels_wrong = await _labels(service, kube)
+    live = _not_of_others(views.deployments.one(namespace, meta.name), meta.uid)
+    believed = is_believed(record, statuses_of_users(service, views, key))
     converting = record is None or not record.immutable
     # A Job that only waits may be replaced; what is under way needs nothing more.
     going = {job.meta.uid for job in jobs if not job.finished}
@@ -61,11 +64,12 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     owned = views.config_maps.some(("owner", namespace, meta.uid))
     return Observed(
         service=service,
-        deployment=_not_of_others(views.deployments.one(namespace, meta.name), meta.uid),
+        deployment=live,
         network_service=_not_of_others(views.network_services.one(namespace, meta.name), meta.uid),
         network=_network(views, namespace, meta.name),
         absent_kinds=views.absent_kinds,
         record=record,
+        record_believed=believed,
         owned_records=owned,
         revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
         runtime=views.config_maps.one(namespace, names.runtime_name(runtime_digest())),
@@ -86,7 +90,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         in_use=_in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
         wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
-        gate=await _gate(service, resolved, record, views, kube, now=now),
+        gate=await _gate(service, resolved, record if believed else None, views, kube, now=now),
         unwanted_jobs=unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
 
@@ -145,6 +149,17 @@ def _is_of(thing: JobObject | Pod, validation: str) -> bool:
 
 def _keys(records: Iterable[ConfigMapObject]) -> Iterator[str]:
     return (record.meta.labels.get(names.ARTIFACT, "") for record in records)
+
+
+def statuses_of_users(
+    service: ServiceObject, views: Views, key: str
+) -> Iterator[Mapping[str, Any]]:
+    """Give the statuses that may vouch for a record, the object's own first."""
+    yield service.status
+    for name in views.users_of_artifact(service.meta.namespace, key):
+        user = views.services.one(*name)
+        if user is not None and user is not service:
+            yield user.status
 
 
 def _statuses(views: Views, namespace: str) -> Iterator[Mapping[str, Any]]:

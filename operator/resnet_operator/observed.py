@@ -226,6 +226,7 @@ class ConfigMapObject:
     artifact: Named
     # What of the data cannot be read, and is therefore left out of it.
     misfit: str = ""
+    digest: str = ""  # of a revision: by this a status vouches for it
 
     @classmethod
     def from_body(cls, body: Body) -> ConfigMapObject:
@@ -239,6 +240,7 @@ class ConfigMapObject:
             packed=zlib.compress(orjson.dumps(data), 1),
             immutable=bool(body.get("immutable")),
             artifact=named_by(data),
+            digest=names.digest(data, 32) if names.TEMPLATE_KEY in data else "",
         )
 
     def data(self) -> dict[str, str]:
@@ -400,6 +402,9 @@ class Observed:
     record: ConfigMapObject | None = None
     owned_records: tuple[ConfigMapObject, ...] = ()
     revisions: Mapping[str, ConfigMapObject] = field(default_factory=dict)
+    # Of those, what nobody vouches for: see `plan.trust`.
+    strange_revisions: Mapping[str, ConfigMapObject] = field(default_factory=dict)
+    record_believed: bool = False
     runtime: ConfigMapObject | None = None
     stale_runtimes: tuple[ConfigMapObject, ...] = ()
     jobs: tuple[JobObject, ...] = ()

@@ -97,7 +97,7 @@ class Reconciler:
             if problem is None and plan.urgent and self.others_wait():
                 return WHEN_QUIET  # many at once: everybody's pods before anybody's status
             if problem is None:
-                problem = await executor.execute(plan.actions[plan.urgent :])
+                problem = await self._rest(executor, service, plan)
             acted = acted or bool(plan.actions)
             if problem is not None:
                 plan = self._plan(observed, now, problem)
@@ -108,6 +108,13 @@ class Reconciler:
                 continue
             return await self._finish(key, observed, plan, acted=acted, problem=problem)
         return 1.0
+
+    async def _rest(self, executor: Executor, service: ServiceObject, plan: Plan) -> Problem | None:
+        """Do what is not urgent, and say what no change of the status would."""
+        problem = await executor.execute(plan.actions[plan.urgent :])
+        for event in plan.notices if problem is None else ():
+            await self._emit(service, event)
+        return problem
 
     def _plan(self, observed: Observed, now: datetime, problem: Problem | None = None) -> Plan:
         started = self.timer()

@@ -12,21 +12,29 @@ import json
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from tests.component.client import APPLY, MERGE, Api, ApiError
-from tests.component.objects import ENVIRONMENT, key_of, messages_of, path, record_of
+from tests.component.objects import (
+    ENVIRONMENT,
+    artifact_of,
+    key_of,
+    messages_of,
+    path,
+    record_of,
+)
 from tests.component.proxy import Proxy
 from tests.patience import patient
 
-from resnet_operator import names
+from resnet_operator import names, observe
 from resnet_operator.app import App
 from resnet_operator.cluster.stream import LIMITS, Limits
 from resnet_operator.metrics import RECONCILES
+from resnet_operator.plan.trust import record_digest
 from resnet_operator.settings import Settings
 
 Body = dict[str, Any]
@@ -140,6 +148,8 @@ class World:
     # The operator's patience with the API server.
     limits: Limits = LIMITS
     operators: list[RunningOperator] = field(default_factory=list)
+    vouching: list[Body] = field(default_factory=list)
+    cleanup: list[Callable[[], object]] = field(default_factory=list)
 
     # The operator.
 
@@ -155,13 +165,29 @@ class World:
         variables["KUBECONFIG"] = str(self.proxy.kubeconfig(self.folder))
         # For as long as this world is open: the kubeconfig's path is read more than once.
         os.environ.update(variables)
+        if not self.operators:
+            self._vouch()
         operator = RunningOperator(self.limits)
         self.operators.append(operator)
         return operator
 
+    def _vouch(self) -> None:
+        """Let the operator see the statuses of `known_artifact`, wherever it asks for others'."""
+        really, others = observe.statuses_of_users, self.vouching
+
+        def with_others(*arguments: Any) -> Iterator[Any]:
+            yield from really(*arguments)
+            yield from others
+
+        patch = mock.patch.object(observe, "statuses_of_users", with_others)
+        patch.start()
+        self.cleanup.append(patch.stop)
+
     async def end(self) -> None:
         for operator in self.operators:
             await operator.kill()
+        for undo in self.cleanup:
+            undo()
 
     # Objects.
 
@@ -264,8 +290,19 @@ class World:
     # What was there before.
 
     async def known_artifact(self, manifest: Body) -> Body:
-        """Leave the record of a conversion that was done some other day."""
-        return await self.create(record_of(manifest, self.namespace))
+        """Leave the record of a conversion that was done some other day.
+
+        Nobody would believe it without the status of an object that uses it: such a one is
+        somewhere else, and says so.
+        """
+        record = record_of(manifest, self.namespace)
+        said = {
+            "record": record["metadata"]["name"],
+            "sha256": artifact_of(manifest).sha256,
+            "recordDigest": record_digest(record["data"]),
+        }
+        self.vouching.append({"artifact": said})
+        return await self.create(record)
 
     # The kubelet.
 

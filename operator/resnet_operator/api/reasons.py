@@ -208,6 +208,11 @@ class Reason(StrEnum):
         "Another object of the needed name belongs to somebody else.",
         "Rename the ResNetService or remove the other object.",
     )
+    REVISION_REPLACED = (
+        "RevisionReplaced",
+        "The ConfigMap of a revision was not written by this operator.",
+        "Find out who has rights on ConfigMaps here; the operator has written its own again.",
+    )
     ROUTE_REFUSED = (
         "RouteRefused",
         "A Gateway does not accept the HTTPRoute; the pods serve.",

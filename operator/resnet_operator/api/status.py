@@ -39,6 +39,9 @@ class ModelStatus(ApiModel):
 
 class ArtifactStatus(ApiModel):
     record: str | None = Field(default=None, description="ConfigMap that describes the artifact.")
+    record_digest: str | None = Field(
+        default=None, description="Digest by which the operator knows that ConfigMap again."
+    )
     content_key: str | None = Field(default=None, description="Name of the artifact in the store.")
     sha256: str | None = Field(default=None, description="SHA-256 of the artifact.")
     size_bytes: int | None = Field(default=None, description="Size of the artifact in bytes.")
@@ -162,6 +165,9 @@ class ResNetServiceStatus(ApiModel):
         default=None, description="What the gate has measured of the artifact."
     )
     revisions: Revisions | None = Field(default=None, description="Names of revisions.")
+    revision_digests: dict[str, str] | None = Field(
+        default=None, description="Digests by which the operator knows its revisions again."
+    )
     rollout: RolloutStatus | None = Field(
         default=None, description="How the pods are brought to the revision."
     )

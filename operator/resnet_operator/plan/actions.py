@@ -99,3 +99,5 @@ class Plan:
     requeue_after: float | None = None
     again: bool = False
     urgent: int = 0
+    # Events of their own, which no change of the status stands for.
+    notices: tuple[Event, ...] = ()

@@ -68,6 +68,7 @@ class Situation:
     target: str | None = None
     wanted: int = 0
     revisions: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     rollout: dict[str, str] = field(default_factory=dict)
     note: str = ""
     pinned: bool = False

@@ -11,7 +11,7 @@ from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.observed import JobObject, Observed, Pod
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.gate_result import stop
-from resnet_operator.plan.harvest import pods_of
+from resnet_operator.plan.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.outdated import conversion_job, is_outdated_conversion
 from resnet_operator.plan.recording import (
     PUBLISH,
@@ -20,7 +20,7 @@ from resnet_operator.plan.recording import (
     harvest_left,
 )
 from resnet_operator.plan.refusal import creation_failure
-from resnet_operator.plan.repair import AGAIN, Repair, plan_repair
+from resnet_operator.plan.repair import AGAIN, Repair, begin_anew, plan_repair
 from resnet_operator.plan.sidecars import left_behind
 from resnet_operator.plan.stages import stage_of
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
@@ -49,7 +49,9 @@ def plan_artifact(
     data = record.data() if record else {}
     join = _join(observed, resolved)
     if artifact := Artifact.from_record(data):
-        return _have_artifact(observed, resolved, artifact, join, settings=settings, now=now)
+        if observed.record_believed:
+            return _have_artifact(observed, resolved, artifact, join, settings=settings, now=now)
+        return _unproven(observed, resolved, artifact, join, settings=settings, now=now)
     plan = _make(observed, resolved, Failure.from_record(data), join, settings=settings, now=now)
     if plan.doing and Repair.from_record(record):
         return replace(plan, doing=f"{plan.doing}: the store has lost the artifact")
@@ -65,10 +67,7 @@ def _make(
     settings: Settings,
     now: datetime,
 ) -> ArtifactPlan:
-    record = observed.record
-    # Jobs of an earlier record of this name told of an artifact that the store has lost.
-    jobs = [item for item in observed.jobs if record and item.meta.controller == record.meta.uid]
-    newest = max(jobs, key=lambda item: item.attempt, default=None)
+    newest = max(jobs_of(observed), key=lambda item: item.attempt, default=None)
     if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
         return harvest(observed, resolved, newest, join, now=now)
     if newest and not newest.finished and not newest.meta.deleting:
@@ -82,6 +81,47 @@ def _make(
     if failure:
         return _after_failure(observed, resolved, failure, join, settings=settings, now=now)
     return _start(observed, resolved, 1, join, settings=settings)
+
+
+def _unproven(
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    """Hold a record that nobody vouches for against the Job that made it; else make it again.
+
+    The operator may have ended between the record and the status; or somebody has written it who
+    has rights on ConfigMaps. The conversion is not done twice: the store knows what it made.
+    """
+    record = observed.record
+    if record is None:
+        raise AssertionError("there is no record to prove")
+    newest = max(jobs_of(observed), key=lambda item: item.attempt, default=None)
+    if newest and not newest.finished and not newest.meta.deleting:
+        return _make(observed, resolved, None, join, settings=settings, now=now)
+    if newest and newest.complete:
+        pods = pods_of(newest, observed)
+        if are_ending(pods):
+            return harvest(observed, resolved, newest, join, now=now)
+        if result_of(newest, pods, resolved, now=now) == artifact:
+            return ArtifactPlan(artifact=artifact, actions=join)
+    if resolved.suspended:
+        return ArtifactPlan(actions=join)
+    return ArtifactPlan(
+        actions=begin_anew(observed, resolved, record, {}),
+        doing=f'ConfigMap "{record.meta.name}" cannot be proven to be ours; it is made again',
+        requeue_after=1,
+    )
+
+
+def jobs_of(observed: Observed) -> list[JobObject]:
+    """Return the Jobs of this very record: those of an earlier one of its name tell of another."""
+    record = observed.record
+    return [item for item in observed.jobs if record and item.meta.controller == record.meta.uid]
 
 
 def _join(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:

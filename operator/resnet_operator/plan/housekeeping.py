@@ -39,7 +39,8 @@ def plan_housekeeping(
 def _old_revisions(
     observed: Observed, resolved: Resolved, keep: set[str], previous: str | None
 ) -> tuple[Action, ...]:
-    unused = [view for name, view in observed.revisions.items() if name not in keep]
+    there = {**observed.strange_revisions, **observed.revisions}
+    unused = [view for name, view in there.items() if name not in keep]
     unused.sort(
         key=lambda view: (view.meta.name == previous, view.meta.created, int(view.meta.version)),
         reverse=True,

@@ -9,7 +9,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.observed import Observed
-from resnet_operator.plan.actions import Plan, Problem
+from resnet_operator.plan.actions import Event, Plan, Problem
 from resnet_operator.plan.conditions import Situation
 from resnet_operator.plan.contract import labels_problem, settle
 from resnet_operator.plan.conversion import plan_artifact
@@ -17,9 +17,10 @@ from resnet_operator.plan.deadline import seconds_left
 from resnet_operator.plan.housekeeping import plan_housekeeping
 from resnet_operator.plan.network import with_network
 from resnet_operator.plan.recording import ArtifactPlan
-from resnet_operator.plan.revision import desired_revision, wanted_replicas
+from resnet_operator.plan.revision import Revision, desired_revision, wanted_replicas
 from resnet_operator.plan.serving import ServingPlan, plan_serving
 from resnet_operator.plan.status import status_of, transitions
+from resnet_operator.plan.trust import with_believed
 from resnet_operator.plan.validation import GatePlan, plan_gate
 from resnet_operator.resolve import Resolved
 from resnet_operator.settings import Settings
@@ -32,6 +33,7 @@ def make_plan(
     observed: Observed, *, settings: Settings, now: datetime, problem: Problem | None = None
 ) -> Plan:
     """Return what to do and to say. `problem` is what kept the last try from being executed."""
+    observed = with_believed(observed, settings)
     resolved = observed.service.resolved
     if resolved is None:
         refused = Problem(
@@ -101,6 +103,7 @@ def make_plan(
         events=plan.events,
         requeue_after=plan.requeue_after,
         urgent=urgent,
+        notices=_notices(desired),
     )
 
 
@@ -116,6 +119,13 @@ def _misfit(observed: Observed) -> Problem | None:
                 detail=found.misfit,
             )
     return None
+
+
+def _notices(desired: Revision | None) -> tuple[Event, ...]:
+    if desired is None or not desired.replaces:
+        return ()
+    reason = Reason.REVISION_REPLACED.value
+    return (Event(type="Warning", reason=reason, message=desired.replaces),)
 
 
 def _with(observed: Observed, resolved: Resolved) -> Observed:
@@ -134,12 +144,12 @@ def _stuck(
     artifact: Artifact | None = None,
 ) -> Situation:
     """Describe an object of which nothing can be written; what it has stays as it is."""
-    record = observed.record
+    known = observed.record if observed.record_believed else None
     deadline = resolved.progress_deadline_seconds
     left = seconds_left(problem, observed.service, deadline=deadline, now=now)
     return Situation(
         observed=observed,
-        artifact=artifact or (Artifact.from_record(record.data()) if record else None),
+        artifact=artifact or (Artifact.from_record(known.data()) if known else None),
         problem=problem,
         stalled=problem.permanent or not left,
         wanted=wanted_replicas(resolved),
@@ -179,6 +189,7 @@ def _situation(
         target=serving.target,
         wanted=serving.wanted,
         revisions=serving.revisions,
+        digests=serving.digests,
         rollout=serving.rollout,
         note=serving.note,
         pinned=serving.pinned,

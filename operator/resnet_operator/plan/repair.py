@@ -110,7 +110,8 @@ def plan_repair(
         problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
         return RepairStep(problem=problem, requeue_after=left)
     begun = Repair(count=count + 1, time=to_text(now))
-    return RepairStep(actions=_begin_anew(observed, resolved, record, begun), requeue_after=1)
+    actions = begin_anew(observed, resolved, record, begun.to_record())
+    return RepairStep(actions=actions, requeue_after=1)
 
 
 def _is_of(pod: Pod, artifact: Artifact, observed: Observed) -> bool:
@@ -129,15 +130,13 @@ def _tells_of_loss(pod: Pod, since: str) -> bool:
     )
 
 
-def _begin_anew(
-    observed: Observed, resolved: Resolved, record: ConfigMapObject, repair: Repair
+def begin_anew(
+    observed: Observed, resolved: Resolved, record: ConfigMapObject, data: dict[str, str]
 ) -> tuple[Action, ...]:
     """Replace the record, which is immutable; the first of several owners to do so is enough."""
     service, key = observed.service.meta, resolved.source_key
     forget = Delete.of("v1", "ConfigMap", record.meta)
-    content = record_content(
-        key=key, namespace=service.namespace, data=repair.to_record(), immutable=False
-    )
+    content = record_content(key=key, namespace=service.namespace, data=data, immutable=False)
     owner = owner_reference(service, controller=False)
     join = record_owner(key=key, service=service, owner=owner)
     manager = names.owner_manager(service.uid)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from resnet_operator import names
 from resnet_operator.artifact import Artifact
 from resnet_operator.observed import ConfigMapObject, Observed
-from resnet_operator.plan.actions import Create
+from resnet_operator.plan.actions import Create, Delete
+from resnet_operator.plan.trust import revision_digest
 from resnet_operator.render.serving import (
     TEMPLATE_KEY,
     pod_template,
@@ -26,6 +27,8 @@ from resnet_operator.settings import Settings
 class Revision:
     """A revision by name; `made` is what has to be created for it to be there.
 
+    `digest` is that of its content; `replaces` says what stood in its place and is not ours.
+
     `template` and `candidate` are pod templates as JSON: the one that serves, kept word for word,
     and the one that is measured. They differ only when another version of the operator wrote the
     first, whose launcher may know nothing of measuring.
@@ -33,7 +36,9 @@ class Revision:
 
     name: str
     template: str
-    made: tuple[Create, ...] = ()
+    digest: str
+    made: tuple[Create | Delete, ...] = ()
+    replaces: str = ""
     candidate: str = ""
     made_for_candidate: tuple[Create, ...] = ()
 
@@ -64,9 +69,23 @@ def desired_revision(
         labels=observed.labels,
         settings=settings,
     )
-    template = body["data"][TEMPLATE_KEY]
-    made = (*_runtime(observed), Create(body=body))
-    return Revision(name=name, template=template, made=made, candidate=template)
+    template, digest = body["data"][TEMPLATE_KEY], revision_digest(body["data"])
+    strange = observed.strange_revisions.get(name)
+    made: tuple[Create | Delete, ...] = (*_runtime(observed), Create(body=body))
+    replaces = ""
+    if strange is not None and strange.digest == digest:
+        made = _runtime(observed)  # what we would make is there, only nobody runs it yet
+    elif strange is not None:
+        made = (Delete.of("v1", "ConfigMap", strange.meta), *made)
+        replaces = f'ConfigMap "{name}" was not written by this operator; it was replaced'
+    return Revision(
+        name=name,
+        template=template,
+        digest=digest,
+        made=made,
+        candidate=template,
+        replaces=replaces,
+    )
 
 
 def live_revision(observed: Observed) -> Revision | None:
@@ -82,7 +101,7 @@ def stored_revision(observed: Observed, name: str) -> Revision | None:
         return None
     template = known.data()[TEMPLATE_KEY]
     made = _runtime(observed) if _is_of_this_version(known) else ()
-    return Revision(name=known.meta.name, template=template, made=made)
+    return Revision(name=known.meta.name, template=template, digest=known.digest, made=made)
 
 
 def _known(
@@ -95,9 +114,15 @@ def _known(
 ) -> Revision:
     name, template = known.meta.name, known.data()[TEMPLATE_KEY]
     if _is_of_this_version(known):
-        return Revision(name=name, template=template, made=_runtime(observed), candidate=template)
+        return Revision(
+            name=name,
+            template=template,
+            digest=known.digest,
+            made=_runtime(observed),
+            candidate=template,
+        )
     if resolved.spec.validation is None:
-        return Revision(name=name, template=template)
+        return Revision(name=name, template=template, digest=known.digest)
     anew = pod_template(
         service=observed.service.meta,
         resolved=resolved,
@@ -109,6 +134,7 @@ def _known(
     return Revision(
         name=name,
         template=template,
+        digest=known.digest,
         candidate=names.canonical_json(anew),
         made_for_candidate=_runtime(observed),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.observed import DeploymentObject, Observed, Pod
-from resnet_operator.plan.actions import Action, Apply, Problem
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.loading import Loading, loading_of
 from resnet_operator.plan.memory import Memory, good_after, is_complete, said_revisions
 from resnet_operator.plan.refusal import creation_failure
@@ -17,6 +17,7 @@ from resnet_operator.plan.rollout import DEADLINE, Choice, choose, pods_of, roll
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.strategy import Way, find_way
 from resnet_operator.plan.trouble import next_look, pod_trouble
+from resnet_operator.plan.trust import digests_said
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.network import network_service
 from resnet_operator.render.serving import deployment
@@ -47,6 +48,7 @@ class ServingPlan:
     requeue_after: float | None = None
     urgent: int = 0
     revisions: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     rollout: dict[str, str] = field(default_factory=dict)
     note: str = ""
     pinned: bool = False
@@ -104,6 +106,7 @@ def plan_serving(
         requeue_after=None if complete else _soonest(observed, way, choice, loading, now=now),
         urgent=len(pods),
         revisions=said_revisions(observed, memory, name),
+        digests=digests_said(observed, **_digests(desired, target)),
         rollout=way.said(),
         note=way.note,
         pinned=choice.pinned,
@@ -126,7 +129,12 @@ def _without_pods(
         problem=choice.problem,
         stalled=choice.problem is not None,
         revisions=said_revisions(observed, choice.memory, name),
+        digests=digests_said(observed, **_digests(desired)),
     )
+
+
+def _digests(*revisions: Revision | None) -> dict[str, str]:
+    return {one.name: one.digest for one in revisions if one}
 
 
 def _is_done(live: DeploymentObject | None, choice: Choice, gate: GatePlan, wanted: int) -> bool:
@@ -171,8 +179,13 @@ def _soonest(
 
 def _made(*revisions: Revision | None) -> tuple[Action, ...]:
     """Return what makes the revisions, each thing once: two of them may need one runtime."""
-    found = {item.body["metadata"]["name"]: item for one in revisions if one for item in one.made}
+    made = (item for one in revisions if one for item in one.made)
+    found = {(type(item), _name_of(item)): item for item in made}
     return tuple(found.values())
+
+
+def _name_of(item: Create | Delete) -> str:
+    return item.name if isinstance(item, Delete) else str(item.body["metadata"]["name"])
 
 
 def _replicas(

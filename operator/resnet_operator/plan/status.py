@@ -11,6 +11,7 @@ from resnet_operator.artifact import Artifact
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.conditions import Situation, conditions_of
 from resnet_operator.plan.times import seconds_since, to_text
+from resnet_operator.plan.trust import digest_of_record
 from resnet_operator.plan.validation import GatePlan
 from resnet_operator.render.model_contract import CONTRACT_KEY, model_contract
 from resnet_operator.render.serving import selector
@@ -32,7 +33,7 @@ SKEW_SECONDS = 60.0
 WAITS = {Reason.WAITING_FOR_CHIP}
 
 # What stays true of pods that run while nothing new can be said of them.
-SERVING_KEYS = ("revisions", "rollout", "repositoryConfigMap", "endpoints")
+SERVING_KEYS = ("revisions", "revisionDigests", "rollout", "repositoryConfigMap", "endpoints")
 
 
 def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def _artifact_status(situation: Situation, artifact: Artifact) -> dict[str, Any]
             "chip": artifact.chip,
             "origin": artifact.origin,
             "durationSeconds": round(artifact.duration_seconds),
+            "recordDigest": digest_of_record(situation.observed, artifact),
             **known,
         },
     }
@@ -187,6 +189,7 @@ def _serving_status(situation: Situation) -> dict[str, Any]:
     host = f"{service.name}.{service.namespace}.svc"
     return {
         "revisions": situation.revisions,
+        "revisionDigests": situation.digests,
         "rollout": situation.rollout,
         "repositoryConfigMap": situation.target,
         "endpoints": _endpoints(situation, host),

@@ -201,7 +201,9 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
     """Say where the candidate stands and what it waits for, and borrow a chip for it."""
     pods = pods_of(running, gate.there.pods)
     if not has_begun(pods) and is_outdated_candidate(
-        running, _job(gate, running.attempt), revisions=gate.observed.revisions
+        running,
+        _job(gate, running.attempt),
+        revisions={*gate.observed.revisions, *gate.observed.strange_revisions},
     ):
         plan = _start(gate, running.attempt + 1)
         return replace(plan, actions=(stop(running), *plan.actions))

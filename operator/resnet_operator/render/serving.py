@@ -33,7 +33,7 @@ from resnet_operator.settings import Settings
 
 CONFIG_KEY = "config.pbtxt"
 LABELS_KEY = "labels.txt"
-TEMPLATE_KEY = "pod-template.json"
+TEMPLATE_KEY = names.TEMPLATE_KEY
 
 # Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
 DRAIN_SECONDS = 15

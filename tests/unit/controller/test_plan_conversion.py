@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.unit.controller.builders import (
+    ARTIFACT_SHA256,
     CHIP,
     CPU_MESSAGES,
     MESSAGES,
@@ -28,6 +29,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.artifact import Artifact, Failure
 from resnet_operator.plan import Apply, Create
 from resnet_operator.plan.times import to_text
+from resnet_operator.plan.trust import record_digest
 
 STORE = [
     "apply ConfigMap resnet-store",
@@ -834,6 +836,9 @@ def shared(world: World) -> None:
 def test_a_known_artifact_costs_four_writes_and_no_job() -> None:
     world = World({"model": {"sha256": "0" * 64}})
     shared(world)
+    record = world.body("ConfigMap", world.record)
+    said = {"record": world.record, "sha256": ARTIFACT_SHA256}
+    world.vouching.append({"artifact": said | {"recordDigest": record_digest(record["data"])}})
     actions = world.reconcile()
     assert described(actions) == [
         f"create ConfigMap {world.revision}",

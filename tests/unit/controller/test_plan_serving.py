@@ -22,6 +22,7 @@ from tests.unit.controller.world import World, described
 
 from resnet_operator import names
 from resnet_operator.plan import Apply
+from resnet_operator.plan.trust import revision_digest
 
 ROLLOUT = {"serving": {"batching": {"maxQueueDelayMicroseconds": 5}}}
 
@@ -86,12 +87,14 @@ def test_a_stored_template_is_applied_word_for_word() -> None:
     data = world.body("ConfigMap", revision)["data"]
     template = json.loads(data["pod-template.json"])
     template["spec"]["containers"][0]["image"] = "registry.example/serving:old"
-    template["spec"]["fieldOfAnOldVersion"] = {"a": 1}
+    template["spec"]["terminationGracePeriodSeconds"] = 7
     world.edit("ConfigMap", revision, {"data": {"pod-template.json": json.dumps(template)}})
     world.edit("Deployment", NAME, {"spec": {"template": template}})
     world.delete("ConfigMap", runtime_name(world))
     world.seen["runtime"] = None
     world.edit("ConfigMap", revision, {"metadata": {"labels": {names.RUNTIME: "older"}}})
+    data = world.body("ConfigMap", revision)["data"]
+    world.status["revisionDigests"] = {revision: revision_digest(data)}
     assert world.reconcile() == [], "the runtime of another version is not ours to make"
     world.edit("Deployment", NAME, {"spec": {"template": {"spec": {"containers": []}}}})
     assert described(world.reconcile()) == [f"apply Deployment {NAME}"]

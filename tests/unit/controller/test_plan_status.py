@@ -24,6 +24,7 @@ from resnet_operator.api.status import as_status
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.status import transitions
 from resnet_operator.plan.times import from_text, seconds_since, to_text
+from resnet_operator.plan.trust import record_digest, revision_digest
 
 
 def test_the_whole_status_of_an_object_that_serves() -> None:
@@ -52,6 +53,7 @@ def test_the_whole_status_of_an_object_that_serves() -> None:
         },
         "artifact": {
             "record": world.record,
+            "recordDigest": record_digest(world.body("ConfigMap", world.record)["data"]),
             "contentKey": "ef" * 32,
             "sha256": ARTIFACT_SHA256,
             "sizeBytes": 51_000_000,
@@ -62,6 +64,9 @@ def test_the_whole_status_of_an_object_that_serves() -> None:
             "command": list(MESSAGES["convert"]["argv"]),
         },
         "revisions": {"desired": world.revision, "serving": world.revision},
+        "revisionDigests": {
+            world.revision: revision_digest(world.body("ConfigMap", world.revision)["data"])
+        },
         "rollout": {"mode": "Surge"},
         "repositoryConfigMap": world.revision,
         "endpoints": {"http": "resnet50.models.svc:8000", "grpc": "resnet50.models.svc:8001"},

@@ -14,6 +14,7 @@ from tests.unit.controller.fake_api import FakeApi, Life
 
 from resnet_operator import names
 from resnet_operator.api import KIND
+from resnet_operator.plan.trust import record_digest
 from resnet_operator.render.conversion import record_content
 
 MAY_LIE_SECONDS = 2.0
@@ -42,6 +43,15 @@ def known_artifact(life: Life) -> None:
     )
     if ("ConfigMap", body["metadata"]["name"]) not in life.api.objects:
         life.api.put(body)
+        said = {
+            "record": body["metadata"]["name"],
+            "sha256": ARTIFACT.sha256,
+            "recordDigest": record_digest(body["data"]),
+        }
+        # Another object uses it too: its status is why anybody believes it.
+        mine = life.api.objects[KIND, NAME]
+        meta = {"name": "another", "namespace": NAMESPACE}
+        life.api.put({**mine, "metadata": meta, "status": {"artifact": said}})
 
 
 def revision(life: Life) -> str:

@@ -48,6 +48,7 @@ from resnet_operator.observed import (
 from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
 from resnet_operator.plan.actions import MakeSecret, Problem
 from resnet_operator.plan.times import to_text
+from resnet_operator.plan.trust import is_believed
 from resnet_operator.plan.validation import key_of, wanted_validation
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.settings import Settings
@@ -67,6 +68,8 @@ class World:
         self.generation = 1
         self.retry = ""
         self.status: Body = {}
+        # Statuses of other objects with the same artifact.
+        self.vouching: list[Body] = []
         self.now: datetime = NOW
         self.seen: Body = {}
         self.gate_facts: Body = {}
@@ -228,6 +231,7 @@ class World:
                 if self._is_watched(kind)
             },
             record=record,
+            record_believed=is_believed(record, [*self.vouching, service.status]),
             owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
             revisions={m.meta.name: m for m in maps if self._is(m, names.REVISION_COMPONENT)},
             runtime=next((m for m in runtimes if runtime_digest() in m.meta.name), None),
