@@ -148,6 +148,14 @@ def test_test_is_a_hook_and_no_part_of_the_release(chart: Chart) -> None:
     assert not matches(service["spec"]["selector"], pod["metadata"]["labels"])
 
 
+def test_test_opts_out_of_meshes_as_all_pods_that_end(chart: Chart) -> None:
+    helpers = {"labels": {"mesh": "no"}, "annotations": {"example.com/inject": "false"}}
+    metadata = only(chart.render({"helperPods": helpers}), "Pod")["metadata"]
+    assert helpers["labels"].items() <= metadata["labels"].items()
+    assert helpers["annotations"].items() <= metadata["annotations"].items()
+    assert metadata["annotations"]["helm.sh/hook"] == "test"
+
+
 def test_test_is_admitted_where_pod_security_is_restricted(chart: Chart, namespace: str) -> None:
     label = "pod-security.kubernetes.io/enforce=restricted"
     chart.server.kubectl("label", "namespace", namespace, label)
