@@ -173,12 +173,15 @@ def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:
 
 
 def _stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]:
-    """Return runtimes of other versions that no revision names any more."""
+    """Return runtimes of other versions that no revision names, or that are not what they say."""
     return tuple(
         view
         for view in views.config_maps.some(("runtime", namespace, ""))
         if (digest := view.meta.labels.get(names.RUNTIME, "")) != runtime_digest()
-        and not views.config_maps.some(("uses-runtime", namespace, digest))
+        and (
+            view.meta.name != names.runtime_name(view.digest)
+            or not views.config_maps.some(("uses-runtime", namespace, digest))
+        )
     )
 
 

@@ -226,7 +226,7 @@ class ConfigMapObject:
     artifact: Named
     # What of the data cannot be read, and is therefore left out of it.
     misfit: str = ""
-    digest: str = ""  # of a revision: by this a status vouches for it
+    digest: str = ""  # of a revision, as a status vouches for it, and of a runtime
 
     @classmethod
     def from_body(cls, body: Body) -> ConfigMapObject:
@@ -240,7 +240,7 @@ class ConfigMapObject:
             packed=zlib.compress(orjson.dumps(data), 1),
             immutable=bool(body.get("immutable")),
             artifact=named_by(data),
-            digest=names.digest(data, 32) if names.TEMPLATE_KEY in data else "",
+            digest=names.digest(data, 32) if keep else names.digest(body.get("data"), 10),
         )
 
     def data(self) -> dict[str, str]:

@@ -62,7 +62,7 @@ def _config_map_keys(change: Change[ConfigMapObject], views: Views) -> Iterable[
     component = meta.labels.get(names.COMPONENT)
     if component == names.HOLDER:
         return _all_of_namespace(meta.namespace, views)
-    if component == names.RUNTIME_COMPONENT and after is None:
+    if component == names.RUNTIME_COMPONENT:
         runtime = meta.labels.get(names.RUNTIME, "")
         found = views.config_maps.some(("uses-runtime", meta.namespace, runtime))
         return {(meta.namespace, item.meta.labels.get(names.INSTANCE, "")) for item in found}

@@ -40,7 +40,7 @@ class Revision:
     made: tuple[Create | Delete, ...] = ()
     replaces: str = ""
     candidate: str = ""
-    made_for_candidate: tuple[Create, ...] = ()
+    made_for_candidate: tuple[Create | Delete, ...] = ()
 
 
 def wanted_replicas(resolved: Resolved) -> int:
@@ -140,10 +140,13 @@ def _known(
     )
 
 
-def _runtime(observed: Observed) -> tuple[Create, ...]:
-    if observed.runtime is not None:
+def _runtime(observed: Observed) -> tuple[Create | Delete, ...]:
+    """Return what makes the runtime's files be there as they are in this version."""
+    there = observed.runtime
+    if there is not None and there.digest == runtime_digest():
         return ()
-    return (Create(body=runtime_config_map(observed.service.meta.namespace)),)
+    forged = (Delete.of("v1", "ConfigMap", there.meta),) if there else ()
+    return (*forged, Create(body=runtime_config_map(observed.service.meta.namespace)))
 
 
 def _is_of_this_version(revision: ConfigMapObject) -> bool:

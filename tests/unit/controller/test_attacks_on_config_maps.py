@@ -139,6 +139,18 @@ def test_a_template_that_is_not_of_our_shape_is_rendered_again_whoever_vouches_f
     assert "hostPID" not in world.body("Deployment")["spec"]["template"]["spec"]
 
 
+@pytest.mark.parametrize("key", ["launch.py", "ascend_om.py", "evil.py"])
+def test_replaced_files_of_the_runtime_are_replaced_again(key: str) -> None:
+    world = World().serve()
+    name = next(n for n in world.names_of("ConfigMap") if n.startswith("rns-runtime-"))
+    good = world.body("ConfigMap", name)
+    assert world.reconcile() == []
+    world.edit("ConfigMap", name, {"data": {key: "import os"}})
+    assert described(world.reconcile()) == [f"delete ConfigMap {name}", f"create ConfigMap {name}"]
+    assert world.body("ConfigMap", name)["data"] == good["data"]
+    assert world.reconcile() == []
+
+
 # What version 0.1.0 has left: a status without digests.
 
 
