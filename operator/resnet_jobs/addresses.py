@@ -30,21 +30,49 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Names of this machine and of metadata services, for when a proxy does the resolving.
-REFUSED_NAMES = ("localhost", "metadata", "metadata.google.internal", "instance-data")
-# What the standard library's properties do not cover: metadata services of clouds outside
-# 169.254.0.0/16 (AWS on IPv6, Alibaba, Oracle), "this network", which Linux takes for itself, and
-# everybody.
-REFUSED_NETWORKS: tuple[IPNetwork, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "fd00:ec2::/32",
-        "100.100.100.200/32",
-        "192.0.0.192/32",
-        "0.0.0.0/8",
-        "255.255.255.255/32",
-    )
+REFUSED_NAMES = (
+    "localhost",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost6",
+    "localhost4.localdomain4",
+    "localhost6.localdomain6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata.google.com",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+    "metadata.packet.net",
+    "metadata.udhcpc.com",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "kubernetes.docker.internal",
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "host.containers.internal",
+    "host.minikube.internal",
 )
+REFUSED_SUFFIXES = (".localhost", ".metadata.google.internal", ".instance-data.ec2.internal")
+# What the standard library's properties do not cover, each with the document that names it.
+REFUSED: dict[str, str] = {
+    "fd00:ec2::/32": "AWS, EC2 user guide: instance metadata, DNS and time by IPv6",
+    "100.100.100.200/32": "Alibaba Cloud, ECS user guide: instance metadata",
+    "192.0.0.192/32": "Oracle Cloud (classic), instance metadata; RFC 6890 keeps 192.0.0.0/24",
+    "168.63.129.16/32": "Azure, what is IP address 168.63.129.16: the node's WireServer",
+    "fd20:ce::254/128": "Google Cloud, metadata server by IPv6",
+    "fd00:c1::a9fe:a9fe/128": "Oracle Cloud, instance metadata by IPv6",
+    "fd00:42::42/128": "Scaleway, instance metadata by IPv6",
+    "0.0.0.0/8": "RFC 1122: this network, which Linux takes for itself",
+    "255.255.255.255/32": "RFC 919: everybody",
+    "::ffff:0:0:0/96": "RFC 2765: IPv4 translated, which no route leads to",
+}
+REFUSED_NETWORKS: tuple[IPNetwork, ...] = tuple(ipaddress.ip_network(text) for text in REFUSED)
+# RFC 6052 and, for a network's own translator, RFC 8215.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 
 @dataclass(frozen=True)
@@ -71,7 +99,7 @@ class AddressGuard:
     def check_name(self, host: str) -> None:
         """What can be told without resolving: for requests that a proxy resolves and sends."""
         name = host.strip("[]").rstrip(".").lower()
-        if name in REFUSED_NAMES or name.endswith(".localhost"):
+        if name in REFUSED_NAMES or name.endswith(REFUSED_SUFFIXES):
             raise _refused(host, "a name of the machine itself or of its metadata service")
         address = _literal(name)
         if address is not None:
@@ -90,6 +118,8 @@ def refused_kind(address: IPAddress) -> str | None:
         inner = _embedded(address)
         if inner is not None:
             return refused_kind(inner)
+    if address in LOCAL_NAT64:
+        return "an address that a translator of this network turns into another"
     if address.is_loopback:
         return "a loopback address"
     if address.is_link_local:

@@ -27,6 +27,7 @@ CSC_MATRIX = ((256, 0, 359), (256, -88, -183), (256, 454, 0))
 CSC_INPUT_BIAS = (0, 128, 128)
 CHANNELS = {"RGB888": 3, "XRGB8888": 3, "YUV420SP": 3, "YUV400": 1}  # what the network gets
 LONGEST = 100  # sides; a strip beyond that would be resized to gigabytes
+MOST_RESIZED = 25_000_000  # pixels in between, or four times what is wanted
 
 
 class PictureError(ValueError):
@@ -69,6 +70,10 @@ def to_source(picture: Pixels, preprocessing: Preprocessing) -> Pixels:
         size = (want[0], want[0] * width // height)
     else:
         size = (want[1] * height // width, want[1])
+    if size[0] * size[1] > max(MOST_RESIZED, 4 * want[0] * want[1]):
+        raise PictureError(
+            f"{width}x{height} pixels would become {size[1]}x{size[0]} before the middle is cut out"
+        )
     resized = np.asarray(
         Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
     )

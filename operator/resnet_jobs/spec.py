@@ -145,7 +145,7 @@ def parse_job(text: str | None) -> JobSpec:
         timeout_seconds=_seconds(job.get("timeoutSeconds")),
         store=_store(job.get("store")),
         dataset=parse_dataset(Fields(job, "spec.validation").child("dataset")),
-        loops=(benchmark.whole("loops", maximum=100_000) if benchmark else None) or DEFAULT_LOOPS,
+        loops=(benchmark.whole("loops", maximum=10_000) if benchmark else None) or DEFAULT_LOOPS,
         validation_key=Fields(job, "RESNET_JOB").matching(
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),

@@ -152,7 +152,7 @@ def parse_quantization(fields: Fields | None) -> Quantization | None:
             f"{fields.name('calibration')} is missing; write where pictures like those served lie, "
             "for example {uri: pvc://data/pictures.tar, format: Images, batches: 5}"
         )
-    batches = calibration.whole("batches", maximum=10_000)
+    batches = calibration.whole("batches", maximum=1_000)
     return Quantization(
         calibration=Calibration(
             source=parse_source(calibration.values.get("uri"), field=calibration.name("uri")),

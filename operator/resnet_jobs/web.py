@@ -70,6 +70,9 @@ class Web:
                 response = self.send("GET", url, {**headers, **kept})
             location = response.headers.get("Location")
             if response.status not in REDIRECTS or location is None:
+                if _origin(url) != first:
+                    # Who is asked for a login is the first server; others may not name a realm.
+                    response.headers.discard("WWW-Authenticate")
                 break
             response.close()
             url = urljoin(url, location)

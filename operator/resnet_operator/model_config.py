@@ -41,10 +41,13 @@ REFUSED: Mapping[str, str] = {
     "sequence_batching": "the model keeps no state between requests",
     "model_transaction_policy": "the runtime answers each request once",
     "model_repository_agents": "the artifact's digest is checked before Triton starts",
+    "model_operations": "no library can be put beside the model",
+    "response_cache": "Triton is started without a cache, and would leave it off without a word",
 }
 # Of the one instance group: what other fields of the spec say, and what the runtime cannot do.
 REFUSED_OF_GROUP: Mapping[str, str] = {
     "name": RUNTIMES,
+    "passive": "a passive group answers no request",
     "count": "write serving.instancesPerChip",
     "gpus": "instances are spread over the pod's chips by their number",
     "secondary_devices": "instances are spread over the pod's chips by their number",
@@ -61,6 +64,10 @@ PARAMETERS = {
     "soc_version",
     "xrt",
 }
+# What else Triton's backends read are names in capitals, EXECUTION_ENV_PATH for example, which runs
+# another Python. Names in lower case are the user's own notes.
+ALLOWED_PARAMETERS = {"FORCE_CPU_ONLY_INPUT_TENSORS"}
+NOTE = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
 BEGUN = re.compile(r"([A-Za-z_]\w*)\s*[:{<]", re.ASCII)
 NO_FIELD = re.compile(r'Message type "inference\.(\w+)" has no field named "([^"]*)"')
 
@@ -74,6 +81,13 @@ def check_overrides(text: str, *, max_batch_size: int, kind: str = "KIND_CPU") -
     for key in sorted(config.parameters):
         if key in PARAMETERS:
             raise _refused(f"parameters {key}", RUNTIMES)
+        if key not in ALLOWED_PARAMETERS and not NOTE.fullmatch(key):
+            raise _refused(
+                f"parameters {key[:64]}",
+                "only FORCE_CPU_ONLY_INPUT_TENSORS and notes of your own in lower case may stand "
+                "there",
+            )
+    _check_priorities(config.dynamic_batching)
     _check_groups(config, kind)
     for size in config.dynamic_batching.preferred_batch_size:
         if not 0 < size <= max_batch_size:
@@ -112,6 +126,26 @@ def merge_overrides(config: str, overrides: str) -> str:
     _merge(message, _parse(overrides))
     merged: str = text_format.MessageToString(message, as_utf8=True)
     return merged
+
+
+def _check_priorities(batching: Any) -> None:
+    """Triton ends at its start where a level is named that there is not."""
+    levels = batching.priority_levels
+    named = {
+        "default_priority_level": batching.default_priority_level,
+        "priority_queue_policy": max(batching.priority_queue_policy, default=0),
+    }
+    for field, level in named.items():
+        if level > levels:
+            raise _refused(
+                f"{level} from dynamic_batching.{field}",
+                f"dynamic_batching.priority_levels is {levels}",
+            )
+    if levels and not batching.default_priority_level:
+        raise InvalidSpec(
+            f"{FIELD}: write dynamic_batching.default_priority_level from 1 to {levels}; Triton "
+            "needs it beside priority_levels"
+        )
 
 
 def _check_groups(config: Any, kind: str) -> None:

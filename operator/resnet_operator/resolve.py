@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.runtime import Runtime
+from resnet_operator.api.source import broken_rule
 from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
 from resnet_operator.batches import declared_batches
 from resnet_operator.devices import device_request
@@ -251,6 +252,8 @@ def _check_uri(spec: ResNetServiceSpec) -> None:
     if spec.validation:
         uris["validation.dataset.uri"] = spec.validation.dataset.uri
     for field, uri in uris.items():
+        if broken := broken_rule(uri):
+            raise InvalidSpec(f"spec.{field}: {broken}")
         try:
             urlsplit(uri)
         except ValueError as error:

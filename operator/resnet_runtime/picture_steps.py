@@ -25,6 +25,7 @@ KINDS: Dict[str, Tuple[str, ...]] = {
 MOST_SCANS = 100
 SCAN = b"\xff\xda"  # the marker; in a scan's own data a 0 stands behind every 0xff
 LONGEST = 100  # sides; a strip beyond that would be resized to gigabytes
+MOST_RESIZED = 25000000  # pixels in between, or four times what is wanted
 # RGB to YUV, full-range BT.601, as AIPP turns it back; in 1/256.
 CSC_MATRIX = ((256, 0, 359), (256, -88, -183), (256, 454, 0))
 CSC_BIAS = (0, 128, 128)
@@ -110,6 +111,13 @@ class Steps:
                 "{}x{} pixels are a strip: it has no middle to show".format(width, height)
             )
         new_width, new_height = self._size(width, height)
+        wanted = max(self.short_side or 0, self.height) * max(self.short_side or 0, self.width)
+        if new_width * new_height > max(MOST_RESIZED, 4 * wanted):
+            raise PictureError(
+                "{}x{} pixels would become {}x{} before the middle is cut out".format(
+                    width, height, new_width, new_height
+                )
+            )
         if (new_width, new_height) != (width, height):
             picture = picture.resize((new_width, new_height), Image.Resampling.BILINEAR)
         left = round((new_width - self.width) / 2)

@@ -20,6 +20,7 @@ OCI = "write registry, repository and tag or digest"
 FILES = "write pvc://<claim>/<folder or archive>, for example pvc://data/cifar100.tar"
 SIZE = {"height": 256, "width": 256}
 OPTION = "remove from conversion what is not batchSizes or inputShapes; chip CPU"
+COLOURS = "write one number for all colours or one for each of the three (YUV400 has one)"
 
 
 def picture(**fields: Any) -> dict[str, Any]:
@@ -199,7 +200,36 @@ CONVERSION_RULES = [
         "these look like 0..1: multiply by 255",
         {"mean": [0, 0, 0]},
     ),
-    pictures("a division by nothing", {"std": [0]}, "above 0", {"std": [0.5]}),
+    pictures(
+        "deviations of another scale, without a mean",
+        {"std": [0.229, 0.224, 0.225]},
+        "these look like 0..1: multiply by 255",
+        {"std": [58.395, 57.12, 57.375]},
+    ),
+    pictures("two numbers for three colours", {"mean": [1, 2]}, COLOURS, {"mean": [78]}),
+    pictures("four numbers for three colours", {"std": [1, 2, 3, 4]}, COLOURS, {"std": [70]}),
+    pictures(
+        "three numbers for grey",
+        {"pixelFormat": "YUV400", "mean": [1, 2, 3]},
+        COLOURS,
+        {"pixelFormat": "YUV400", "mean": [2]},
+    ),
+    pictures(
+        "colours of grey exchanged",
+        {"pixelFormat": "YUV400", "swapRedBlue": True},
+        "remove swapRedBlue; YUV400 has no colours",
+        {"pixelFormat": "YUV400", "swapRedBlue": False},
+    ),
+    *(
+        pictures(
+            f"an odd {side} of YUV420SP",
+            {"pixelFormat": "YUV420SP", "crop": {side: 3, "height": 8, "width": 8}},
+            "write an even crop.top and crop.left",
+            {"pixelFormat": "YUV420SP", "crop": {side: 2, "height": 7, "width": 7}},
+        )
+        for side in ("top", "left")
+    ),
+    pictures("a division by nothing", {"std": [0]}, "above 0", {"std": [0.5, 1, 1]}),
     pictures(
         "half a colour",
         {"pixelFormat": "YUV420SP", "source": {"height": 31, "width": 32}},

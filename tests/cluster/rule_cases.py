@@ -21,6 +21,10 @@ KEY_127, KEY_253 = "i" * 127, "a" * 63 + "." + "b" * 189
 KEY_317 = "a" * 253 + "/" + "b" * 63
 SCHEMES = "write pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key>"
 USERINFO = "remove the user and password from the URI"
+DOTS = "write the name of the file behind the last '/'; dots alone are none"
+PORT = "write the host as a name or address and the port as a number to 65535"
+OCI_FORM = "write registry, repository and tag or digest"
+HUB_FORM = "write the owner, the repository and the path of the file"
 PVC = "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx"
 CONFIGMAP = "write configmap://<name>/<key>, for example configmap://models/digits.onnx"
 HTTP = "write the host and the path of the file, without spaces"
@@ -76,6 +80,26 @@ RULES = [
     uri("an absolute path in a claim", "pvc://models//a.onnx", PVC, "pvc://models/b/a.onnx"),
     uri("a ConfigMap without a key", "configmap://models", CONFIGMAP, "configmap://models/a.onnx"),
     uri("a key is no path", "configmap://m/a/b.onnx", CONFIGMAP, "configmap://m/a_b.onnx"),
+    uri("dots for a file", "pvc://models/.", DOTS, "pvc://models/.a"),
+    uri("dots for a folder and a file", "pvc://models/.../", DOTS, "pvc://models/.../a"),
+    uri("dots for an object", "s3://bucket/./", DOTS, "s3://bucket/./a"),
+    uri("dots in OBS", "obs://bucket/.", DOTS, "obs://bucket/.a.om"),
+    uri("dots for a key of a ConfigMap", "configmap://m/.", DOTS, "configmap://m/.a"),
+    uri("a port in letters", "https://h:port/a.onnx", PORT, "https://h:8443/a.onnx"),
+    uri("a port too high", "https://h:65536/a.onnx", PORT, "https://h:65535/a.onnx"),
+    uri("two ports", "https://h:1:2/a.onnx", PORT, "https://[fd00::1]:2/a.onnx"),
+    uri("an open bracket", "https://[fd00::1/a.onnx", PORT, "https://[fd00::1]/a.onnx"),
+    uri(
+        "a repository that begins with a dash",
+        "oci://r/-a:v1#a.onnx",
+        OCI_FORM,
+        "oci://r/a:v1#a.onnx",
+    ),
+    uri("a repository that ends with a dash", "oci://r/a-:v1", OCI_FORM, "oci://r/a-b:v1"),
+    uri("a registry's name with a line below", "oci://r_x/a:v1", OCI_FORM, "oci://r-x:5000/a:v1"),
+    uri("a hub's file of dots", "hf://a/b/.", HUB_FORM, "hf://a/b/.c"),
+    uri("an owner of dots", "modelscope://./b/c", HUB_FORM, "modelscope://a.b/b/c"),
+    uri("two lines", "https://h/a\nb", "write the address in one line", "https://h/ab"),
     uri("out of the claim", "pvc://m/a/../../b.onnx", "remove '..'", "pvc://m/a/..b/c...onnx"),
     uri("out of the claim at the end", "pvc://m/a/..", "remove '..'", "pvc://m/a/b.."),
     uri("a host without a path", "https://h", HTTP, "https://h/a"),

@@ -94,7 +94,6 @@ model_warmup {
   name: "noise" batch_size: 2 count: 0
   inputs { key: "input" value { data_type: TYPE_FP32 dims: [ 3, 32, 32 ] random_data: true } }
 }
-response_cache { enable: true }
 metric_tags { key: "tier" value: "gold" }
 parameters { key: "team" value { string_value: "vision" } }
 """

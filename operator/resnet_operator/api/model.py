@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
 from resnet_operator.api.oneflow import oneflow_model_rules
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
-from resnet_operator.api.source import FORMS, uri
+from resnet_operator.api.source import FORMS, MODEL_RULE, uri
 
 
 class ModelFormat(StrEnum):
@@ -127,11 +127,7 @@ class Model(ApiModel):
     uri: str = uri(
         f"Where the model lies: {FORMS}. ONNX weights in other files are fetched from beside it, "
         "but for configmap.",
-        rule(
-            "!self.startsWith('pvc://') || "
-            "self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$')",
-            "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx",
-        ),
+        MODEL_RULE.cel,
     )
     sha256: Sha256 | None = Field(
         default=None,

@@ -97,6 +97,30 @@ class Preprocessing(ApiModel):
                 "write standard deviations above 0",
             ),
             rule(
+                "!has(self.std) || self.std.exists(s, s >= 1.0)",
+                "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",
+            ),
+            *(
+                rule(
+                    f"!has(self.{name}) || !has(self.pixelFormat) || self.{name}.size() in "
+                    "(self.pixelFormat == 'YUV400' ? [1] : [1, 3])",
+                    "write one number for all colours or one for each of the three (YUV400 has "
+                    "one), in mean and in std",
+                )
+                for name in ("mean", "std")
+            ),
+            rule(
+                "!has(self.swapRedBlue) || !self.swapRedBlue || !has(self.pixelFormat) || "
+                "self.pixelFormat != 'YUV400'",
+                "remove swapRedBlue; YUV400 has no colours",
+            ),
+            rule(
+                "!has(self.pixelFormat) || self.pixelFormat != 'YUV420SP' || !has(self.crop) || "
+                "((!has(self.crop.top) || self.crop.top % 2 == 0) && "
+                "(!has(self.crop.left) || self.crop.left % 2 == 0))",
+                "write an even crop.top and crop.left; YUV420SP has one colour for four pixels",
+            ),
+            rule(
                 "!has(self.pixelFormat) || self.pixelFormat != 'YUV420SP' || !has(self.source) || "
                 "(self.source.height % 2 == 0 && self.source.width % 2 == 0)",
                 "write an even height and width; YUV420SP has one colour for four pixels",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,45 +16,119 @@ FORMS = (
     "obs://<bucket>/<key>, hf://<owner>/<repository>/<path>@<revision>, modelscope://… or "
     "oci://<registry>/<repository>:<tag>"
 )
-KNOWN_SCHEME = rule(f"self.matches('^({'|'.join(SCHEMES)})://')", f"write {FORMS}")
-COMMON_RULES = (
+PORT = (
+    r"(:(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?)?"
+)
+REGISTRY = r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?"
+REPOSITORY = "[a-z0-9]+([._/-]+[a-z0-9]+)*"
+IMAGE_VERSION = r"(:\w[-.\w]{0,127})?(@sha256:[0-9a-f]{64})?"
+NAME_OR_IPV6 = r"([^/?#:@\[\]\s]+|\[[0-9a-fA-F:.]+\])"
+
+
+@dataclass(frozen=True)
+class UriRule:
+    """One row: of URIs that `of` matches, all of `must` match and none of `never`.
+
+    Both the CRD's CEL and the operator's own check of older objects come from it.
+    """
+
+    message: str
+    of: str = ""
+    must: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+    @property
+    def cel(self) -> dict[str, str]:
+        parts = [f"self.matches(r'{pattern}')" for pattern in self.must]
+        parts += [f"!self.matches(r'{pattern}')" for pattern in self.never]
+        text = " && ".join(parts)
+        return rule(f"!self.matches('{self.of}') || ({text})" if self.of else text, self.message)
+
+    def is_broken_by(self, uri: str) -> bool:
+        if self.of and not re.search(self.of, uri, re.ASCII):
+            return False
+        found = [re.search(pattern, uri, re.ASCII) for pattern in (*self.must, *self.never)]
+        return not (all(found[: len(self.must)]) and not any(found[len(self.must) :]))
+
+
+KNOWN_SCHEME = UriRule(f"write {FORMS}", must=(f"^({'|'.join(SCHEMES)})://",))
+URI_RULES = (
     KNOWN_SCHEME,
-    rule(
-        "!self.matches('^[a-z0-9]+://[^/]*@')",
+    UriRule("write the address in one line", never=(r"[\x00-\x1f\x7f]",)),
+    UriRule(
         "remove the user and password from the URI; anyone who may read the object could read them",
+        never=("^[a-z0-9]+://[^/]*@",),
     ),
-    rule(
-        "!self.startsWith('configmap://') || "
-        "self.matches('^configmap://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+$')",
+    UriRule(
         "write configmap://<name>/<key>, for example configmap://models/digits.onnx",
+        of="^configmap://",
+        must=("^configmap://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-._a-zA-Z0-9]+$",),
     ),
-    rule("!self.contains('/../') && !self.endsWith('/..')", "remove '..' from the path"),
-    rule(
-        r"!self.matches('^https?://') || self.matches(r'^https?://[^/?#\s]+/\S+$')",
+    UriRule("remove '..' from the path", never=("/[.][.](/|$)",)),
+    UriRule(
+        "write the name of the file behind the last '/'; dots alone are none",
+        of="^(pvc|configmap|s3|obs)://",
+        never=("^[a-z0-9]+://[^/]*/[/.]*$",),
+    ),
+    UriRule(
         "write the host and the path of the file, without spaces, for example "
         "https://models.example.com/resnet50.onnx",
+        of="^https?://",
+        must=(r"^https?://[^/?#\s]+/\S+$",),
     ),
-    rule(
-        r"!self.matches('^(s3|obs)://') || "
-        r"self.matches(r'^(s3|obs)://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/.+$')",
+    UriRule(
+        "write the host as a name or address and the port as a number to 65535, for example "
+        "https://models.example.com:8443/resnet50.onnx",
+        of=r"^https?://[^/]",
+        must=(f"^https?://{NAME_OR_IPV6}{PORT}([/?#]|$)",),
+    ),
+    UriRule(
         "write the bucket and the key, for example s3://models/resnet50.onnx",
+        of="^(s3|obs)://",
+        must=(r"^(s3|obs)://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/.+$",),
     ),
     # The revision may stand after the path or, as the hub's own library writes it, before.
-    rule(
-        r"!self.matches('^(hf|modelscope)://') || (self.matches("
-        r"r'^(hf|modelscope)://[-.\w]+/[-.\w]+(@[^/@\s]+)?/[^/@][^@]*(@\S+)?$') && "
-        r"!self.matches('^hf://(datasets|spaces)/[^/]+/[^/]+$'))",
+    UriRule(
         "write the owner, the repository and the path of the file, for example "
         "hf://microsoft/resnet-50/model.onnx@main",
+        of="^(hf|modelscope)://",
+        must=(r"^(hf|modelscope)://[-.\w]+/[-.\w]+(@[^/@\s]+)?/[^/@][^@]*(@\S+)?$",),
+        never=(
+            "^hf://(datasets|spaces)/[^/]+/[^/]+$",
+            "^[a-z]+://([^/]+/)?[.]+(@[^/]*)?/",
+            "^[a-z]+://[^/]+/[^/]+/[/.]*(@.*)?$",
+            "^hf://(datasets|spaces)/[^/]+/[^/]+/[/.]*(@.*)?$",
+            "^hf://(datasets|spaces)/[^/]+/[.]*/",
+        ),
     ),
-    rule(
-        r"!self.startsWith('oci://') || self.matches("
-        r"r'^oci://[^/@#\s]+/[-._/a-z0-9]+(:\w[-.\w]{0,127})?(@sha256:[0-9a-f]{64})?(#\S+)?$') && "
-        r"self.matches(r'^oci://[^/]+/[^:@#]+[:@]')",
+    UriRule(
         "write registry, repository and tag or digest, and with several files the file, for "
         "example oci://registry.example.com/models/resnet50:v1#resnet50.onnx",
+        of="^oci://",
+        must=(
+            f"^oci://{REGISTRY}/{REPOSITORY}{IMAGE_VERSION}(#\\S+)?$",
+            r"^oci://[^/]+/[^:@#]+[:@]",
+        ),
     ),
 )
+COMMON_RULES = tuple(row.cel for row in URI_RULES)
+PVC = "^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$"
+MODEL_RULE = UriRule(
+    "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx",
+    of="^pvc://",
+    must=(PVC,),
+)
+FILE_SET_RULE = UriRule(
+    "write pvc://<claim>/<folder or archive>, for example pvc://data/cifar100.tar",
+    of="^pvc://",
+    must=(PVC,),
+)
+
+
+def broken_rule(uri: str) -> str | None:
+    """Return the sentence of the first rule that an address breaks."""
+    rows = (MODEL_RULE, *URI_RULES)
+    return next((row.message for row in rows if row.is_broken_by(uri)), None)
 
 
 def uri(description: str, *rules: dict[str, str]) -> Any:
@@ -71,10 +147,6 @@ FileSetUri = Annotated[
     uri(
         "Where the files lie: a folder, an archive (.tar, .tar.gz, .tgz, .zip) or one file; "
         "the same schemes as spec.model.uri.",
-        rule(
-            "!self.startsWith('pvc://') || "
-            "self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$')",
-            "write pvc://<claim>/<folder or archive>, for example pvc://data/cifar100.tar",
-        ),
+        FILE_SET_RULE.cel,
     ),
 ]

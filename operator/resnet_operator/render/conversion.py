@@ -72,6 +72,16 @@ def record_content(
     return content | ({"immutable": True} if immutable else {})
 
 
+def _spread(preprocessing: dict[str, Any]) -> None:
+    """Write one number for all colours once for each: AIPP wants as many as there are channels."""
+    if preprocessing.get("pixelFormat") in {None, "YUV400"}:
+        return
+    for name in ("mean", "std"):
+        values = preprocessing.get(name)
+        if values and len(values) == 1:
+            preprocessing[name] = values * 3
+
+
 def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[str, Any]:
     """Return what the Job's containers are told, as `resnet_jobs.spec` reads it."""
     model, conversion = resolved.spec.model, resolved.spec.conversion
@@ -102,6 +112,7 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
         order |= conversion.model_dump(
             mode="json", by_alias=True, exclude_none=True, include=PASSED_ON
         )
+        _spread(order.get("preprocessing") or {})
         if quantization := order.get("quantization"):
             quantization.pop("image", None)
             quantization["calibration"] = CALIBRATION_DEFAULTS | quantization["calibration"]

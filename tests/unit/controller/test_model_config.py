@@ -111,6 +111,50 @@ class Refusal:
 
 
 REFUSALS = (
+    *(
+        Refusal(
+            f"a parameter of a backend: {key}",
+            f'parameters {{ key: "{key}" value {{ string_value: "/tmp/env.tar.gz" }} }}',
+            f"remove parameters {key}; only FORCE_CPU_ONLY_INPUT_TENSORS and notes of your own",
+        )
+        for key in ("EXECUTION_ENV_PATH", "TRITON_ENABLE_GPU", "ENABLE_STATS", "a b", "../a")
+    ),
+    Refusal(
+        "a level above the highest",
+        "dynamic_batching { priority_levels: 2 default_priority_level: 7 }",
+        "remove 7 from dynamic_batching.default_priority_level; dynamic_batching.priority_levels",
+    ),
+    Refusal(
+        "a level where there are none",
+        "dynamic_batching { default_priority_level: 1 }",
+        "remove 1 from dynamic_batching.default_priority_level",
+    ),
+    Refusal(
+        "a queue of a level above the highest",
+        "dynamic_batching { priority_levels: 2 default_priority_level: 1 "
+        "priority_queue_policy { key: 3 value {} } }",
+        "remove 3 from dynamic_batching.priority_queue_policy",
+    ),
+    Refusal(
+        "levels without a default",
+        "dynamic_batching { priority_levels: 2 }",
+        "write dynamic_batching.default_priority_level from 1 to 2",
+    ),
+    Refusal(
+        "a cache that is switched off",
+        "response_cache { enable: true }",
+        "remove response_cache; Triton is started without a cache",
+    ),
+    Refusal(
+        "a library",
+        'model_operations { op_library_filename: "x.so" }',
+        "remove model_operations; no library can be put beside the model",
+    ),
+    Refusal(
+        "instances that answer nobody",
+        "instance_group { passive: true }",
+        "remove instance_group.passive; a passive group answers no request",
+    ),
     Refusal(
         "an unknown field",
         "dynamic_batching {}\n  dynamic_batch {}",

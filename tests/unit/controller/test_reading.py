@@ -266,6 +266,25 @@ def test_a_message_that_cannot_be_read_is_tried_again_then_told() -> None:
     assert "cannot be read" in ready["message"]
 
 
+INJECTIONS = [
+    ("dataType", 'FP32 } } parameters { key: "EXECUTION_ENV_PATH"'),
+    ("dataType", "TYPE_FP32"),
+    ("dataType", "fp32"),
+    ("layout", "NCHW } reshape { shape: [1]"),
+    ("layout", "nchw"),
+]
+
+
+@pytest.mark.parametrize(("field", "text"), INJECTIONS)
+def test_types_and_layouts_are_of_a_closed_list(field: str, text: str) -> None:
+    """They stand in config.pbtxt without quotes, and come from images of others."""
+    tensor = {"name": "a", "dataType": "FP32", "dims": [3, 8, 8]} | {field: text}
+    with pytest.raises(Misfit, match=field):
+        Artifact.from_messages(
+            MESSAGES | {"prepare": MESSAGES["prepare"] | {"inputs": [tensor]}}, chip="CPU"
+        )
+
+
 # Size and depth.
 
 LARGE = [

@@ -402,8 +402,9 @@ REFUSED = (
     ),
     Refused(
         "a URI that Python cannot take apart, though it has a host and a path",
-        {"model": {"uri": "http://[models/resnet50.onnx"}},
-        "spec.model.uri cannot be read (Invalid IPv6 URL); correct it",
+        {"model": {"uri": "http://[1:2]/resnet50.onnx"}},
+        "spec.model.uri cannot be read ('1:2' does not appear to be an IPv4 or IPv6 address); "
+        "correct it",
     ),
 )
 

@@ -21,6 +21,7 @@ from resnet_jobs.workspace import Workspace
 Order = Callable[..., JobSpec]
 DATA = b"a model" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
+TRANSLATED = "an address that a translator of this network turns into another"
 METADATA = "an address of the machine itself or of a metadata service"
 
 ADDRESSES: list[tuple[str, str, str | None]] = [
@@ -41,6 +42,16 @@ ADDRESSES: list[tuple[str, str, str | None]] = [
     ("metadata of AWS by IPv6", "fd00:ec2::254", METADATA),
     ("metadata of Alibaba", "100.100.100.200", METADATA),
     ("metadata of Oracle", "192.0.0.192", METADATA),
+    ("the node's server of Azure", "168.63.129.16", METADATA),
+    ("the same in IPv6's clothes", "::ffff:168.63.129.16", METADATA),
+    ("its neighbour is nobody's", "168.63.129.17", None),
+    ("metadata of Google by IPv6", "fd20:ce::254", METADATA),
+    ("metadata of Oracle by IPv6", "fd00:c1::a9fe:a9fe", METADATA),
+    ("metadata of Scaleway by IPv6", "fd00:42::42", METADATA),
+    ("a translator of the network", "64:ff9b:1::a9fe:a9fe", TRANSLATED),
+    ("the translator's last address", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", TRANSLATED),
+    ("the node's server of Azure behind NAT64", "64:ff9b::a83f:8110", METADATA),
+    ("IPv4 translated", "::ffff:0:7f00:1", METADATA),
     ("Linux takes it for itself", "0.0.0.0", "no address of a server"),
     ("this network", "0.1.2.3", METADATA),
     ("IPv6 for no address", "::", "no address of a server"),
@@ -68,6 +79,18 @@ NAMES: list[tuple[str, str, bool]] = [
     ("with the dot of the root", "LocalHost.", True),
     ("below it", "a.localhost", True),
     ("Google's metadata", "metadata.google.internal", True),
+    ("Google's metadata, the short way", "metadata.goog", True),
+    ("below Google's metadata", "a.metadata.google.internal", True),
+    ("Tencent's metadata", "metadata.tencentyun.com", True),
+    ("with the dot of the root too", "Metadata.TencentYun.com.", True),
+    ("Debian's name of this machine", "ip6-localhost", True),
+    ("and its other", "ip6-loopback", True),
+    ("Red Hat's name of this machine", "localhost.localdomain", True),
+    ("and by IPv6", "localhost6.localdomain6", True),
+    ("the machine around a container", "host.docker.internal", True),
+    ("a name that only ends like one", "notmetadata.tencentyun.com.example", False),
+    ("Azure's server by number", "168.63.129.16", True),
+    ("the same as one number", "2822734096", True),
     ("one number", "2130706433", True),
     ("hexadecimal", "0x7f000001", True),
     ("octal", "0177.0.0.1", True),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from resnet_jobs import pictures
 from resnet_jobs.spec import Crop, Preprocessing
+from resnet_runtime import picture_steps
 from resnet_runtime.picture_steps import PictureError, Steps
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -131,6 +132,21 @@ def test_what_is_refused(reason: str, data: bytes, said: str) -> None:
     with pytest.raises(PictureError) as caught:
         steps.apply(data)
     assert said in str(caught.value), reason
+
+
+@pytest.mark.parametrize("size", [(100, 1), (700, 7), (1, 100), (1000, 100)])
+@pytest.mark.parametrize("short_side", [None, 4096])
+def test_a_strip_is_not_resized_to_gigabytes(
+    size: tuple[int, int], short_side: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image.Image, "resize", lambda *_: pytest.fail("it was resized"))
+    with pytest.raises(PictureError, match="before the middle is cut out"):
+        Steps(height=2048, width=2048, short_side=short_side).apply(saved(Image.new("RGB", size)))
+
+
+def test_the_largest_picture_in_between_is_the_same_for_the_gate_and_the_server() -> None:
+    assert picture_steps.MOST_RESIZED == pictures.MOST_RESIZED
+    assert picture_steps.LONGEST == pictures.LONGEST
 
 
 def test_only_what_was_asked_for() -> None:
