@@ -13,7 +13,7 @@ Height = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=2, le=4096)]
 Offset = Annotated[int, Field(ge=0, le=4095)]
 PerChannel = Field(
-    min_length=1, max_length=4, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "atomic"}
 )
 FIELDS = ("pixelFormat", "source", "crop", "mean", "std", "swapRedBlue")
 
