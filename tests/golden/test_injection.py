@@ -116,9 +116,11 @@ def job_of(text: str) -> dict[str, Any]:
         "tolerations": [{"key": text}],
     }
     uri = f"https://models.example.com/{text}"
-    found = replace(
-        resolved({"model": {"uri": uri}, "conversion": conversion}), source_key="0123456789abcdef"
-    )
+    # Put in behind the check: what a template is given must not matter to it.
+    good = resolved({"model": {"uri": "https://h/a"}, "conversion": conversion})
+    model = good.spec.model.model_copy(update={"uri": uri})
+    spec = good.spec.model_copy(update={"model": model})
+    found = replace(good, spec=spec, source_key="0123456789abcdef")
     made = job(
         service=a_meta(),
         resolved=found,
