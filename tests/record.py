@@ -32,7 +32,7 @@ def suite_of(nodeid: str) -> str | None:
     return parts[1] if len(parts) > 2 and parts[0] == "tests" and parts[1] in SUITES else None
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in sets
 class Recorder:
     """Counts outcomes by suite; writes the record when the session ends."""
 

@@ -15,7 +15,10 @@ CHANGING = ("lastTransitionTime", "phaseStartTime", "message", "time")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Objects by name; pods by UID with their restarts; names of Jobs."""
+    """Objects by name; serving pods by UID with their restarts; names of Jobs.
+
+    Not the store's pod: no pod that runs needs it, and a release may have to configure it again.
+    """
 
     specs: dict[str, Any]
     statuses: dict[str, Any]
@@ -30,6 +33,7 @@ class Snapshot:
             pod
             for pod in story.items("pods", "app.kubernetes.io/managed-by=resnet-operator")
             if "batch.kubernetes.io/job-name" not in pod["metadata"]["labels"]
+            and pod["metadata"]["labels"].get("app.kubernetes.io/component") != "store"
         ]
         return cls(
             specs={name: item["spec"] for name, item in objects.items()},

@@ -121,6 +121,10 @@ def test_a_part_of_a_suite_is_not_recorded() -> None:
     assert recorder.entries(KUBERNETES) == []
 
 
+def test_pytest_can_keep_it_among_its_plugins() -> None:
+    assert len({Recorder(), Recorder()}) == 2
+
+
 def test_two_clusters_in_one_session_are_not_mixed() -> None:
     recorder = Recorder()
     run(recorder, chart_files())
