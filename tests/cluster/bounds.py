@@ -64,7 +64,7 @@ ITEMS = {
 }
 FILL = {"validation.thresholds": "5"}
 LONGEST_QUANTITY = "+0000000000000001.000000000e+10"
-DIGITS = ("resourceFieldRef.divisor", "resources.requests.*", "resources.limits.*")
+DIGITS = ("resourceFieldRef.divisor", ".requests.*", ".limits.*")
 # A digest has exactly 64 digits: nothing at the length's bound can be accepted.
 ONLY_REFUSED = {
     ("model.sha256", "maxLength"),
