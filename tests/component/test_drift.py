@@ -58,7 +58,7 @@ EDITS = (
         "Deployment",
         {
             "op": "replace",
-            "path": f"{TEMPLATE}/env/2",
+            "path": f"{TEMPLATE}/env/3",  # after ours
             "value": {"name": "LEVEL", "value": "0"},
         },
         lambda b: {e["name"]: e["value"] for e in container(b)["env"]}["LEVEL"],
