@@ -67,6 +67,7 @@ def _fewer(old: dict[str, Any], new: dict[str, Any], key: str) -> list[Any]:
 # What was accepted and never worked, because no pod could be made with it; by what is lost.
 NEVER_WORKED: dict[str, str] = {
     r"\.resources\.(requests|limits)\[\]: (minimum|maximum|maxLength) ": "no quantity of a pod",
+    r"\.(mean|std): maxItems 4 became 3": "a picture has three channels at most",
     r"\.tolerationSeconds: (minimum|maximum) ": "beyond what a toleration of a pod holds",
     r"\.topologySpreadConstraints\[\]: \w+ is required now": "a pod without it is refused",
 }

@@ -162,7 +162,12 @@ def _served_model(situation: Situation) -> dict[str, Any] | None:
     records = (Artifact.from_record(record.data()) for record in observed.owned_records)
     resolved, sha256 = observed.service.resolved, kept.artifact.sha256
     artifact = next((one for one in records if one and one.sha256 == sha256), None)
-    return model_contract(resolved, artifact) if artifact and resolved else None
+    if artifact and resolved:
+        return model_contract(resolved, artifact)
+    # Nobody vouches for that record any more: what the status said while it served stays said.
+    said = observed.service.status
+    served = (said.get("revisions") or {}).get("serving") == target
+    return dict(said.get("model") or {}) if served else None
 
 
 def _sizes_of(artifact: Artifact | None) -> tuple[int, ...]:

@@ -56,8 +56,14 @@ def test_what_was_rolled_back_shows_the_good_ones_outputs() -> None:
 
 
 def test_a_revision_of_an_older_operator_is_known_by_its_record() -> None:
-    world, first = with_another_model()
+    """0.1.0 wrote neither a contract into a revision nor its digest into the status."""
+    world = World().serve()
+    first = world.revision
     world.edit("ConfigMap", first, {"data": {"contract.json": None}})
-    world.change({"rollout": {"pinRevision": first}})
+    world.status.pop("revisionDigests")
+    world.change({"model": {"uri": "pvc://models/another.onnx"}, "rollout": {"pinRevision": first}})
     world.reconcile()
+    world.job_succeeds(OTHER)
+    world.reconcile()
+    assert world.revision == first
     assert outputs(world) == {"output1": [1000]}
