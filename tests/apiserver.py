@@ -159,6 +159,13 @@ def eventually(claim: Callable[[], bool], *, what: str, seconds: float = 20) -> 
 
 
 def wait_established(kubectl: Callable[..., str], crd: str) -> None:
-    """Wait until a CRD is served; `kubectl wait` fails at once when it has no conditions yet."""
-    path = '-o=jsonpath={.status.conditions[?(@.type=="Established")].status}'
-    eventually(lambda: kubectl("get", "crd", crd, path) == "True", what=f"the CRD {crd}")
+    """Wait until a CRD is served; `kubectl wait` and jsonpath's filters fail while it has no
+    conditions yet.
+    """
+
+    def is_established() -> bool:
+        status = json.loads(kubectl("get", "crd", crd, "-o=json")).get("status") or {}
+        conditions = status.get("conditions") or ()
+        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+    eventually(is_established, what=f"the CRD {crd}")

@@ -158,7 +158,7 @@ async def test_an_om_tells_its_own_contract(world: World) -> None:
     job = await world.job(manifest)
     containers = job["spec"]["template"]["spec"]["initContainers"]
     (convert,) = [entry for entry in containers if entry["name"] == "convert"]
-    assert convert["command"] == ["python3", "/scratch/driver/om.py"]
+    assert convert["command"] == ["python3", "-s", "/scratch/driver/om.py"]
     said = messages_of(manifest)
     said["prepare"] = {"ok": True, "notes": []}
     said["convert"] = {"ok": True, "compiler": None, "arch": None, **OM_FACTS}
