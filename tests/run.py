@@ -45,9 +45,9 @@ class Part:
     def argv(self, report: Path) -> list[str]:
         if self.command:
             return list(self.command)
-        workers = ["-n", str(self.workers), *self.options] if self.workers else []
+        workers = ["-n", str(self.workers)] if self.workers else []
         quiet = ("-q", "--no-header", "--junitxml", str(report))
-        return [sys.executable, "-m", "pytest", *quiet, *workers, *self.paths]
+        return [sys.executable, "-m", "pytest", *quiet, *workers, *self.options, *self.paths]
 
 
 PARTS: dict[str, Part] = {
@@ -60,7 +60,16 @@ PARTS: dict[str, Part] = {
         2,
         BY_FILE,
     ),
-    "e2e": Part("stories on a whole cluster", ("tests/e2e",), 4, BY_STORY),
+    "e2e": Part(
+        "stories on a whole cluster",
+        ("tests/e2e",),
+        3,
+        (*BY_STORY, "-m", "not own_cluster"),
+    ),
+    # Each boots a cluster, and builds an installation: side by side they would starve each other.
+    "installs": Part(
+        "installations on clusters of their own", ("tests/e2e",), 0, ("-m", "own_cluster")
+    ),
 }
 
 

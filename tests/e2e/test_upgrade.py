@@ -220,6 +220,7 @@ def operators_image(story: Story) -> str:
     return found.rpartition(":")[2]
 
 
+@pytest.mark.own_cluster
 def test_an_upgrade_and_the_way_back_change_nothing_that_serves(
     story: Story, release: earlier.Earlier, tmp_path: Path
 ) -> None:

@@ -26,8 +26,7 @@ from tests.servers import PASSWORD, USER, htpasswd, make_certificate, registry_s
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# One cluster and one registry for all tests of this file.
-pytestmark = pytest.mark.xdist_group("your-cluster")
+pytestmark = pytest.mark.own_cluster
 EXAMPLE = "registry.example.com"
 # What the nodes ask docker.io for; there the open registry below answers.
 STORE = "nginxinc/nginx-unprivileged:1.28"
