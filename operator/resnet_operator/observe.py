@@ -90,7 +90,8 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         in_use=_in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
         wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
-        gate=await _gate(service, resolved, record if believed else None, views, kube, now=now),
+        # What is there of it, whoever vouches for the record: the plan decides on the artifact.
+        gate=await _gate(service, resolved, record, views, kube, now=now),
         unwanted_jobs=unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
 
