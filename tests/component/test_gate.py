@@ -24,11 +24,10 @@ from tests.component.gate import (
     runs,
     waits_for_chip,
 )
-from tests.component.objects import artifact_of, key_of, service, sha256_of
+from tests.component.objects import key_of, messages_of, service, sha256_of
 from tests.component.world import condition_of, ended, until
 
 from resnet_operator import names
-from resnet_operator.render.conversion import record_content
 
 if TYPE_CHECKING:
     from tests.component.world import World
@@ -191,13 +190,10 @@ async def test_the_same_file_from_another_place_is_not_measured_again(world: Wor
     (job,) = await gate_jobs(world)
     moved = gated(OTHER)
     moved["spec"]["model"]["uri"] = "https://elsewhere.example.com/resnet50.onnx"
-    data = artifact_of(gated()).to_record()
     key = key_of(moved)
     assert key != key_of(gated())
-    await world.create(
-        record_content(key=key, namespace=world.namespace, data=data, immutable=True)
-    )
     await world.create(moved)
+    await world.finish_job(moved, messages_of(gated()))
     status = (await world.is_ready(OTHER))["status"]
     assert status["validation"]["top1"] == "0.785"
     assert key in status["validation"]["record"]

@@ -137,7 +137,8 @@ def is_ready(status: Mapping[str, Any]) -> bool:
 def shorten(text: str, limit: int) -> str:
     """Return at most `limit` characters; of a line that is too long, the part that says what to do.
 
-    Messages are "what is wrong; what to do": the last clause stays whole and the rest is cut.
+    Messages are "what is wrong; what to do": the last clause stays whole and the rest is cut. Where
+    it is longer than a line, both are cut.
     """
     line = " ".join(text.split()) if limit == SHORT else text
     if len(line) <= limit:
@@ -145,11 +146,16 @@ def shorten(text: str, limit: int) -> str:
     if limit != SHORT:
         return _cut(line, limit)
     rest, separator, fix = line.rpartition("; ")
+    if not _says_what_to_do(fix):
+        return _cut(line, limit)
     if separator and len(fix) + len(separator) + LEAST_HEAD <= limit:
         return f"{_cut(rest, limit - len(fix) - len(separator))}{separator}{fix}"
-    if separator and not _says_what_to_do(rest):
-        return _cut(fix, limit)
-    return _cut(line, limit)
+    if not separator or _says_what_to_do(rest):
+        return _cut(line, limit)
+    if len(fix) <= limit:
+        return fix
+    head = _cut(rest, limit // 2)
+    return f"{head}{separator}{_cut(fix, limit - len(head) - len(separator))}"
 
 
 def _says_what_to_do(text: str) -> bool:

@@ -480,7 +480,16 @@ WRONG = "the model has a fixed batch of one, and that is not what the chip is as
 SIZES = (
     "write inputShapes: {input: [3, 224, 224], mask: [1, 224, 224]} under conversion, or export it"
 )
+LONG_FIX = (
+    "no-such-host.invalid: the host name cannot be resolved; check the address, and that pods "
+    "of this namespace may reach that host (cannot download http://no-such-host.invalid/m.onnx)"
+)
+NO_FIX = (
+    "the serving image has no pyACL for its Python (No module named 'acl'); AscendOM needs an "
+    "image with CANN, whose folder is on PYTHONPATH"
+)
 LINES = (
+    ("no advice at the end: the cause stays", NO_FIX, "the serving image", "'acl')…"),
     (
         "what to do stands last and stays",
         f"{WRONG * 2}; set batchSizes to [1]",
@@ -488,6 +497,12 @@ LINES = (
         "to [1]",
     ),
     ("it is nearly a line: it alone", f"{WRONG}; {SIZES}", "write inputShapes", "or export it"),
+    (
+        "longer than a line: half a line for what is wrong",
+        LONG_FIX,
+        "no-such-host.invalid: the host name cannot be resolved; check the address, and that pods",
+        "…",
+    ),
     ("it stands first: cut behind it", f"remove a.b; {WRONG * 2}", "remove a.b; the model", "…"),
     ("a line breaks at its sentence", f"{WRONG[:70]}. {WRONG}", "the model", f"{WRONG[60:70]}…"),
     ("or at its clause", f"remove a; {WRONG[:70]}: {WRONG}", "remove a; the", f"{WRONG[60:70]}…"),
