@@ -204,7 +204,7 @@ async def edit_deployment(walk: Walk) -> str | None:
         (
             {"replicas": 7},
             {"template": {"spec": {"hostNetwork": True}}},
-            {"template": {"metadata": {"labels": {"who": "me"}}}},
+            {"strategy": {"type": "Recreate", "rollingUpdate": None}},
         )
     )
     if name is None:
@@ -323,8 +323,8 @@ async def _faults_of_one(walk: Walk, name: str, body: Body) -> list[str]:
         wrong.append(f"{spec['replicas']} replicas, asked for {asked.get('replicas', 1)}")
     if pod.get("hostNetwork"):
         wrong.append("the pods use the host's network")
-    if "who" in spec["template"]["metadata"]["labels"]:
-        wrong.append("the pods have a stranger's label")
+    if spec["strategy"]["type"] != "RollingUpdate":
+        wrong.append("pods are replaced in another way than the one asked for")
     env = {one["name"]: one.get("value") for one in pod["containers"][0].get("env") or ()}
     missing = [one for one in asked.get("env") or () if env.get(one["name"]) != one["value"]]
     return wrong + [
