@@ -203,7 +203,7 @@ async def edit_deployment(walk: Walk) -> str | None:
     change = walk.rng.choice(
         (
             {"replicas": 7},
-            {"template": {"spec": {"hostNetwork": True}}},
+            {"template": {"spec": {"terminationGracePeriodSeconds": 1}}},
             {"strategy": {"type": "Recreate", "rollingUpdate": None}},
         )
     )
@@ -321,8 +321,8 @@ async def _faults_of_one(walk: Walk, name: str, body: Body) -> list[str]:
     asked = walk.wanted.get(name, body)["spec"].get("serving", {})
     if spec["replicas"] != asked.get("replicas", 1):
         wrong.append(f"{spec['replicas']} replicas, asked for {asked.get('replicas', 1)}")
-    if pod.get("hostNetwork"):
-        wrong.append("the pods use the host's network")
+    if pod["terminationGracePeriodSeconds"] == 1:
+        wrong.append("the pods are not given the time that they need to drain")
     if spec["strategy"]["type"] != "RollingUpdate":
         wrong.append("pods are replaced in another way than the one asked for")
     env = {one["name"]: one.get("value") for one in pod["containers"][0].get("env") or ()}
