@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from tests.needs import SYSTEM_PYTHON
 from tests.runtime.image_python import image_path
 from tests.runtime.rendered import rendered
 from tests.runtime.server import ROOT, Pod, pod
 from tests.unit.controller.builders import an_artifact, merged
-from tests.unit.jobs.conftest import PYTHON
 
 from resnet_operator.artifact import TensorInfo
 
@@ -69,7 +69,7 @@ AS_SCRIPT: dict[str, Any] = {"model": {"uri": "pvc://models/r.torchscript", "pyt
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("torch")
     done = subprocess.run(
-        [PYTHON, "-B", "-c", MAKE, str(folder), str(ROOT / "operator/resnet_jobs")],
+        [SYSTEM_PYTHON, "-B", "-c", MAKE, str(folder), str(ROOT / "operator/resnet_jobs")],
         capture_output=True,
         text=True,
     )
