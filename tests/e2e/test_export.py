@@ -89,4 +89,5 @@ def test_a_pickled_module_is_not_loaded(story: Story, files: FileServer, network
     story.apply(story.service(model=model))
     condition = story.wait_reason("UnsupportedModel", seconds=120)
     assert "holds more than weights" in condition["message"]
-    assert "torch.save(model.state_dict(), path)" in condition["message"]
+    long = story.condition("ArtifactReady")["message"]
+    assert "torch.save(model.state_dict(), path)" in long
