@@ -115,7 +115,7 @@ class OneFlowPod(Pod):
         shutil.copy(DIGITS / "digits-resnet.onnx", saved / "stand-in.onnx")
         (saved / "model.mlir").write_text("a stand-in has no graph of OneFlow's\n")
         pack(saved, self.folder / "model.tar")
-        unpack_artifact(self.folder / "model.tar", model / "1/model", remove=True)
+        unpack_artifact(self.folder / "model.tar", model / "1/model")
         backends = self.folder / "backends"
         (backends / "oneflow").mkdir(parents=True)
         shutil.copy(STAND_IN / "model.py", backends / "oneflow")
