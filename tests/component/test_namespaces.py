@@ -42,6 +42,7 @@ async def test_only_the_namespaces_of_the_list(
         async with open_world(
             proxy=proxy, api=world.api, namespace=world.namespace, folder=folder
         ) as scoped:
+            scoped.vouch(MANIFEST)
             operator = await scoped.start(RESNET_NAMESPACES=json.dumps(watched))
             await scoped.has("Service", NAME)
             there = World(api=world.api, proxy=proxy, namespace=second, folder=folder)

@@ -78,7 +78,7 @@ def test_delete_leaves_nothing_behind(story: Story) -> None:
     story.kubectl("delete", "resnetservice", "digits", "--timeout=10s")
     selector = (
         "app.kubernetes.io/managed-by=resnet-operator,"
-        "app.kubernetes.io/component notin (store,runtime)"
+        "app.kubernetes.io/component notin (store,runtime,holder)"
     )
 
     def left() -> list[str]:

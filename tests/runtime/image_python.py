@@ -7,6 +7,7 @@ a virtual environment in the cache does, made once.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -38,6 +39,14 @@ def _made() -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / ".image-python.lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)  # another worker makes it, and then it is there
+        if not folder.is_dir():
+            _make(folder)
+    return folder
+
+
+def _make(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
         new = Path(work) / "made"
         _run("venv", "--without-pip", str(new))
@@ -46,7 +55,6 @@ def _made() -> Path:
         for lock in LOCKS:
             _run("pip", "install", "--quiet", *exactly, "--target", str(target), "-r", str(lock))
         new.rename(folder)
-    return folder
 
 
 def _run(module: str, *arguments: str) -> None:
