@@ -58,6 +58,7 @@ async def test_only_the_namespaces_of_the_list(
 async def test_all_namespaces(world: World, installed_crd: ApiServer) -> None:
     """The default: one watch for each kind, whatever the number of namespaces."""
     with fresh_namespace(installed_crd) as second:
+        world.vouch(MANIFEST)
         operator = await world.start(RESNET_NAMESPACES="[]")
         for namespace in (world.namespace, second):
             await world.api.request(
