@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from tests.component.conftest import rights
 from tests.component.objects import service
 from tests.component.world import RunningOperator, World, until
 
-from resnet_operator import names, watch
+from resnet_operator import names
+from resnet_operator.cluster.stream import LIMITS
 
 Body = dict[str, Any]
 NAME = "resnet50"
@@ -125,13 +127,11 @@ async def test_a_strangers_ingress_is_not_taken_over(world: World) -> None:
     assert await world.get("Ingress", NAME) == before
 
 
-async def test_a_cluster_without_the_gateway_api(
-    installed_crd: ApiServer, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cluster_without_the_gateway_api(installed_crd: ApiServer, world: World) -> None:
     """Said clearly, nothing watched; and made as soon as the kind is there."""
     if not installed_crd.embedded:
         pytest.skip("would install a CRD into somebody's cluster")
-    monkeypatch.setattr(watch, "ABSENT_SECONDS", 0.5)
+    world.limits = replace(LIMITS, absent_seconds=0.5)
     allowed = rights(installed_crd, "gatewayAPI=true")
     installed_crd.kubectl("apply", "--server-side", "-f", "-", input=allowed)
     try:

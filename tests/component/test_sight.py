@@ -270,6 +270,7 @@ async def test_an_api_server_of_another_history(
         there = World(api=api, proxy=world.proxy, namespace=world.namespace, folder=tmp_path)
         restored = service("restored")
         await there.known_artifact(restored)
+        world.vouch(restored)
         await there.create(restored)
         async with upstream(world.proxy, access):
             world.proxy.cut_watches()

@@ -56,7 +56,7 @@ async def test_weights_are_checked_stored_and_mounted(world: World) -> None:
     (triton,) = pod["containers"]
     assert (triton["image"], triton["startupProbe"]["failureThreshold"]) == (IMAGE, 1800)
     assert triton["resources"]["limits"]["huawei.com/Ascend310P"] == "2"
-    assert "--output /artifact/model.pth" in " ".join(pod["initContainers"][0]["command"])
+    assert "--file model.pth" in " ".join(pod["initContainers"][0]["command"])
     (runtime,) = await world.ours("ConfigMap", names.RUNTIME_COMPONENT)
     items = next(
         source["configMap"]["items"]
