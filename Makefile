@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resnet-operator
 VENV = $(CACHE)/venv
 PY = PYTHONPATH=operator:. $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test installs chaos chaos-nodes unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -20,6 +20,9 @@ test: test-tools ## all tests but the measuring ones; installs what they need
 
 unit: venv ## the quick tests alone: unit and golden; what is not installed is skipped
 	@ORT_DISABLE_TELEMETRY=1 $(PY) -m tests.run unit
+
+installs: test-tools ## install on clusters of their own: a registry with a login, an upgrade and back
+	@ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m tests.run installs
 
 test-tools: venv
 	@devkit/cluster/install.sh

@@ -1,6 +1,6 @@
 """`make test`: the parts one after the other, all of them whatever fails, and one sum at the end.
 
-    python -m tests.run            every part
+    python -m tests.run            every part but those on demand
     python -m tests.run unit       those named
 
 Each part is a run of pytest of its own, with as many workers as it stands. It says which one of
@@ -41,6 +41,7 @@ class Part:
     workers: int = 0
     options: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    on_demand: bool = False
 
     def argv(self, report: Path) -> list[str]:
         if self.command:
@@ -68,7 +69,11 @@ PARTS: dict[str, Part] = {
     ),
     # Each boots a cluster, and builds an installation: side by side they would starve each other.
     "installs": Part(
-        "installations on clusters of their own", ("tests/e2e",), 0, ("-m", "own_cluster")
+        "installations on clusters of their own",
+        ("tests/e2e",),
+        0,
+        ("-m", "own_cluster"),
+        on_demand=True,
     ),
 }
 
@@ -137,7 +142,8 @@ def main(names: Sequence[str]) -> int:
     if unknown := [name for name in names if name not in PARTS]:
         print(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
         return 2
-    chosen = {name: PARTS[name] for name in names or PARTS}
+    usual = [name for name, part in PARTS.items() if not part.on_demand]
+    chosen = {name: PARTS[name] for name in names or usual}
     durations = Durations(cache_root() / "durations")
     results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory(prefix="resnet-run-") as folder:
