@@ -207,6 +207,12 @@ class Story:
         )
         return seen
 
+    def store_login(self) -> dict[str, str]:
+        """Return the header that the namespace's store wants, as who may read its Secret knows."""
+        secret = self.get("secret", "resnet-store")["data"]
+        login = b"resnet:" + base64.b64decode(secret["password"])
+        return {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+
     def printed_message(self, name: str = "digits") -> str:
         """Return the MESSAGE column that `kubectl get resnetservices` prints."""
         heads, line = self.kubectl("get", "resnetservices", name).splitlines()

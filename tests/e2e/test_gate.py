@@ -114,10 +114,8 @@ def stored_result(story: Story, record: str) -> dict[str, Any]:
     kept = json.loads(story.get("configmap", record)["data"]["result.json"])
     address = story.get("service", "resnet-store")["spec"]["clusterIP"]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    secret = story.get("secret", "resnet-store")["data"]
-    login = base64.b64encode(b"resnet:" + base64.b64decode(secret["password"])).decode()
     asked = urllib.request.Request(
-        f"http://{address}:8080/{kept['resultKey']}", headers={"Authorization": f"Basic {login}"}
+        f"http://{address}:8080/{kept['resultKey']}", headers=story.store_login()
     )
     with opener.open(asked, timeout=20) as answer:
         result: dict[str, Any] = json.loads(answer.read())

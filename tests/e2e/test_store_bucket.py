@@ -82,10 +82,11 @@ def damage(story: Story, sha256: str) -> None:
     with opener.open(f"{store}{blob}", timeout=20) as answer:
         content = bytearray(answer.read())
     content[len(content) // 2] ^= 1
-    upload = f"{store}/uploads/damaged"
+    upload, login = f"{store}/uploads/damaged", story.store_login()
+    moved = {"Destination": blob, **login}
     for request in (
-        urllib.request.Request(upload, data=bytes(content), method="PUT"),
-        urllib.request.Request(upload, method="MOVE", headers={"Destination": blob}),
+        urllib.request.Request(upload, data=bytes(content), method="PUT", headers=login),
+        urllib.request.Request(upload, method="MOVE", headers=moved),
     ):
         opener.open(request, timeout=20).close()
 
