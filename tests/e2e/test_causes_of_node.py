@@ -49,19 +49,17 @@ def test_a_driver_that_pod_security_forbids(story: Story) -> None:
 
 def test_a_pod_that_its_node_evicts(story: Story, files: FileServer) -> None:
     """The download stays half done until the kubelet has seen how much it has written."""
-    files.content["digits.onnx"] = MODEL.read_bytes()
+    files.content["digits.onnx"] = MODEL.read_bytes() * 20
     files.held["digits.onnx"] = held = threading.Event()
-    resources = {
-        "requests": {"cpu": "50m", "memory": "64Mi"},
-        "limits": {"ephemeral-storage": "64Ki"},
-    }
     uri = f"{files.url}/digits.onnx"
     try:
-        story.apply(story.service(model={"uri": uri}, conversion={"resources": resources}))
+        story.operator.upgrade({"scratchSize": "1Mi"})
+        story.apply(story.service(model={"uri": uri}))
         condition = story.wait_reason("Evicted", seconds=120)
         assert "it used more local storage than its limit" in condition["message"]
     finally:
         held.set()
+        story.operator.upgrade({})
 
 
 @contextmanager
