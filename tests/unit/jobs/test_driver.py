@@ -378,7 +378,8 @@ def gone(pid: int) -> bool:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                 return True
-            if b"atc" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"cann/bin/atc" not in command and b"sleep" not in command:
                 return True
         except (FileNotFoundError, ProcessLookupError):
             return True
