@@ -102,7 +102,7 @@ async def test_the_second_one_takes_over(how: signal.Signals, shared: World) -> 
     proxies = [Proxy(access, account=ACCOUNT), Proxy(access, account=ACCOUNT)]
     objects = [service(f"object-{number}") for number in range(12)]
     for manifest in objects:
-        await world.known_artifact(manifest)
+        await world.used_artifact(manifest)
     async with (
         process(world, proxies[0], "first") as (first, port),
         process(world, proxies[1], "second") as (second, other_port),
@@ -134,6 +134,7 @@ async def test_the_second_one_takes_over(how: signal.Signals, shared: World) -> 
             assert (await world.get("Deployment", name))["metadata"]["generation"] == 1
             revisions = await world.all("ConfigMap", **{names.INSTANCE.replace("/", "%2F"): name})
             assert len(revisions) == 1
+        assert await world.ours("Job") == [], "every record was believed"
         if how is signal.SIGTERM:
             assert took < TAKEOVER_SECONDS / 2, "it was given back"
 

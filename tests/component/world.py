@@ -31,6 +31,7 @@ from tests.component.proxy import Proxy
 from tests.patience import patient
 
 from resnet_operator import names, observe
+from resnet_operator.api import KIND
 from resnet_operator.app import App
 from resnet_operator.cluster.stream import LIMITS, Limits
 from resnet_operator.metrics import RECONCILES
@@ -300,13 +301,31 @@ class World:
 
     def vouch(self, manifest: Body) -> None:
         """Have the operators of this world believe the record, in whichever namespace it is."""
+        self.vouching.append(self._said_of(manifest))
+
+    async def used_artifact(self, manifest: Body) -> Body:
+        """Leave the record of a conversion and a suspended object that uses it.
+
+        That is for operators in processes of their own, which see nothing but the cluster.
+        """
+        name = f"elder-of-{manifest['metadata']['name']}"
+        elder = manifest | {
+            "metadata": {"name": name},
+            "spec": manifest["spec"] | {"suspend": True},
+        }
+        await self.create(elder)
+        await self.patch(KIND, name, {"status": self._said_of(manifest)}, status=True)
+        return await self.create(record_of(manifest, self.namespace))
+
+    def _said_of(self, manifest: Body) -> Body:
+        """Return what the status of an object that uses the record says about it."""
         record = record_of(manifest, self.namespace)
         said = {
             "record": record["metadata"]["name"],
             "sha256": artifact_of(manifest).sha256,
             "recordDigest": record_digest(record["data"]),
         }
-        self.vouching.append({"artifact": said})
+        return {"artifact": said}
 
     # The kubelet.
 

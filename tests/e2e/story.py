@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import time
 import urllib.parse
 from contextlib import contextmanager
@@ -241,9 +242,28 @@ class Story:
 
     # -- the endpoint ----------------------------------------------------------------------
 
+    def address(self, name: str = "digits") -> str:
+        """Return the address of a Service when the node routes its first port.
+
+        Each try is a connection of its own: one that was begun before the rules of the node knew
+        the Service goes nowhere for as long as it is repeated.
+        """
+        found = self.get("service", name)["spec"]
+        address: str = found["clusterIP"]
+
+        def is_routed() -> bool:
+            try:
+                socket.create_connection((address, found["ports"][0]["port"]), timeout=2).close()
+            except OSError:
+                return False
+            return True
+
+        self.eventually(is_routed, lambda: f"Service {name} at {address} is not routed", 30)
+        return address
+
     def client(self, name: str = "digits") -> triton.InferenceServerClient:
         """Return a Triton client of the Service, by its address."""
-        address = self.get("service", name)["spec"]["clusterIP"]
+        address = self.address(name)
         return triton.InferenceServerClient(f"{address}:8000", connection_timeout=patient(10))
 
     def logits(self, batch: np.ndarray, name: str = "digits", model: str = "") -> np.ndarray:

@@ -97,7 +97,7 @@ def metrics(story: Story, tmp_path: Path) -> Iterator[MetricsApi]:
 @contextmanager
 def load(story: Story) -> Iterator[None]:
     """Have each of the clients ask for a whole batch, again as soon as it has its answer."""
-    address = story.get("service", "digits")["spec"]["clusterIP"]
+    address = story.address()
     batch = digits_batch((PICTURES * 8)[:8])
     asked = triton.InferInput("input", list(batch.shape), "FP32")
     asked.set_data_from_numpy(batch)

@@ -112,7 +112,7 @@ def wait_phase(story: Story, phase: str, *, seconds: float = 120) -> dict[str, A
 def stored_result(story: Story, record: str) -> dict[str, Any]:
     """Return result.json from the namespace's store, by the key in the result's ConfigMap."""
     kept = json.loads(story.get("configmap", record)["data"]["result.json"])
-    address = story.get("service", "resnet-store")["spec"]["clusterIP"]
+    address = story.address("resnet-store")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     asked = urllib.request.Request(
         f"http://{address}:8080/{kept['resultKey']}", headers=story.store_login()

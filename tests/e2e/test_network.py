@@ -68,14 +68,14 @@ def test_grpc_with_the_certificate_of_a_secret(story: Story, tmp_path: Path) -> 
     asked = tritonclient.grpc.InferInput("input", list(batch.shape), "FP32")
     asked.set_data_from_numpy(batch)
     with tritonclient.grpc.InferenceServerClient(
-        f"{service['spec']['clusterIP']}:8001",
+        f"{story.address()}:8001",
         ssl=True,
         root_certificates=str(made.authority),
         channel_args=[("grpc.ssl_target_name_override", host)],
     ) as client:
         assert client.infer("digits", [asked]).as_numpy("logits").shape == (1, 10)
     with (
-        tritonclient.grpc.InferenceServerClient(f"{service['spec']['clusterIP']}:8001") as plain,
+        tritonclient.grpc.InferenceServerClient(f"{story.address()}:8001") as plain,
         pytest.raises(Exception, match="UNAVAILABLE"),
     ):
         plain.is_server_live()

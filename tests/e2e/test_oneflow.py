@@ -94,7 +94,7 @@ def test_r3(story: Story, files: FileServer) -> None:
     (container,) = pod["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "--model-store=/models" in container["args"]
-    address = story.get("service", "digits")["spec"]["clusterIP"]
+    address = story.address()
     with urllib.request.urlopen(f"http://{address}:8000/v2/health/ready", timeout=5) as answer:
         assert answer.status == 200
     config = story.client().get_model_config(NAME)

@@ -67,7 +67,7 @@ def test_a_jpeg_is_named(
         named(story, b"no picture")
     assert named(story, jpeg(PICTURES[0]))[0] == PICTURES[0].stem, "nobody else is harmed"
 
-    address = story.get("service", "digits")["spec"]["clusterIP"]
+    address = story.address()
     request = urllib.request.Request(
         f"http://{address}:8000/v2/models/digits-pipeline/infer",
         data=jpeg(PICTURES[0]),

@@ -30,7 +30,7 @@ SAME_IMAGE = "localhost/resnet-serving-cpu:same"
 
 def load(story: Story) -> Load:
     batch = digits_batch(PICTURES[:1])
-    address = story.get("service", "digits")["spec"]["clusterIP"]
+    address = story.address()
     return Load(
         http=f"{address}:8000",
         grpc=f"{address}:8001",

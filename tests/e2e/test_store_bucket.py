@@ -76,7 +76,7 @@ def keepers(pod: dict[str, Any]) -> set[str]:
 
 def damage(story: Story, sha256: str) -> None:
     """Put other bytes of the same size in the place of an artifact, as a failing disk might."""
-    address = story.get("service", "resnet-store")["spec"]["clusterIP"]
+    address = story.address("resnet-store")
     store, blob = f"http://{address}:8080", f"/blobs/sha256/{sha256}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{store}{blob}", timeout=20) as answer:

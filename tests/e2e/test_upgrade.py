@@ -175,7 +175,7 @@ def going(story: Story) -> list[str]:
 
 def load(story: Story, name: str) -> Load:
     batch = digits_batch(PICTURES[:1])
-    address = story.get("service", name)["spec"]["clusterIP"]
+    address = story.address(name)
     return Load(
         http=f"{address}:8000",
         grpc=f"{address}:8001",

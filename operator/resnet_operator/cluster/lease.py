@@ -74,6 +74,7 @@ class Leadership:
         if not self.name:
             self._begin()
             await asyncio.get_running_loop().create_future()
+        LEADING.set(0)
         while True:
             try:
                 async with asyncio.timeout(self._patience()):
