@@ -16,7 +16,7 @@ LOCKS = {
     "jobs": ["jobs"],
     "serving": ["serving"],
     "serving-cpu": ["serving-cpu"],
-    "dev": ["", "jobs", "dev"],
+    "dev": ["", "jobs", "cli", "dev"],
     "tools": ["tools"],
     "docs": ["docs"],
 }
