@@ -1,0 +1,1 @@
+"""What the publisher of a model says about it: labels, size, scale and framing of pictures."""
