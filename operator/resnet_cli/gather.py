@@ -1,0 +1,198 @@
+"""Reads the facts about one object: a fixed number of small requests, whatever else is there.
+
+What the rights do not cover is left out and named; `view` covers all but pods of other namespaces
+and nodes, which are asked for only when no chip is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from resnet_cli.exits import CliError, Exit
+from resnet_cli.facts import Facts, Holder
+from resnet_cli.kube import Body, Cluster, find, get, items
+from resnet_cli.parts import (
+    is_deleting,
+    label_of,
+    name_of,
+    owner_of,
+    requests_of,
+    service_of,
+)
+from resnet_cli.paths import path
+from resnet_operator import names
+
+T = TypeVar("T")
+TAIL_LINES = "40"
+LIMITED = {"QuotaExceeded": ("ResourceQuota", "LimitRange")}
+ENDED = {"Succeeded", "Failed"}
+
+
+class Reading:
+    """Reads what it may, and remembers what it may not."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.denied: list[str] = []
+
+    def attempt(self, what: str, read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except CliError as error:
+            if error.exit_code is not Exit.FORBIDDEN:
+                raise
+            self.denied.append(what)
+            return default
+
+    def list(self, kind: str, namespace: str | None, **query: str) -> list[Body]:
+        where = kind if namespace else f"{kind} of all namespaces"
+        return self.attempt(where, lambda: items(self.cluster, kind, namespace, **query), [])
+
+    def find(self, kind: str, namespace: str | None, name: str) -> Body | None:
+        return self.attempt(kind, lambda: find(self.cluster, kind, namespace, name), None)
+
+
+def gather(cluster: Cluster, namespace: str, name: str, *, now: datetime) -> Facts:
+    """Return the facts; raises CliError when the object itself cannot be read."""
+    service = get(cluster, "ResNetService", namespace, name)
+    reading = Reading(cluster)
+    record = _record(reading, service)
+    key = label_of(record, names.ARTIFACT) if record else ""
+    made_of = f"{names.ARTIFACT}={key}"
+    instance = f"{names.INSTANCE}={name}"
+    jobs = reading.list("Job", namespace, labelSelector=made_of) if key else []
+    job_pods = reading.list("Pod", namespace, labelSelector=made_of) if jobs else []
+    serving = reading.list("Pod", namespace, labelSelector=instance)
+    pods = {pod["metadata"]["uid"]: pod for pod in (*job_pods, *serving)}
+    facts = Facts(
+        namespace=namespace,
+        name=name,
+        now=now,
+        service=service,
+        record=record,
+        jobs=tuple(sorted(jobs, key=lambda job: job["metadata"].get("creationTimestamp") or "")),
+        pods=tuple(pod for pod in pods.values() if service_of(pod) in {"", name}),
+        deployment=reading.find("Deployment", namespace, name),
+        claims=tuple(reading.list("PersistentVolumeClaim", namespace)),
+        holder=reading.find("ConfigMap", namespace, names.HOLDER_NAME),
+    )
+    events = _events(reading, facts)
+    reason = facts.ready.get("reason") or ""
+    limits = [one for kind in LIMITED.get(reason, ()) for one in _of_kind(reading, kind, namespace)]
+    facts = replace(facts, events=tuple(events), limits=tuple(limits))
+    facts = _with_logs(reading, _with_holders(reading, facts))
+    return replace(facts, denied=tuple(dict.fromkeys(reading.denied)))
+
+
+def _record(reading: Reading, service: Body) -> Body | None:
+    """Return the record: the status names it, or else its owner reference names the object."""
+    meta, status = service["metadata"], service.get("status") or {}
+    artifact = status.get("artifact") or {}
+    named = artifact.get("job", "").rpartition("-")[0] or artifact.get("record")
+    if named and (found := reading.find("ConfigMap", meta["namespace"], named)):
+        return found
+    selector = f"{names.COMPONENT}={names.RECORD}"
+    records = reading.list("ConfigMap", meta["namespace"], labelSelector=selector)
+    mine = [
+        one
+        for one in records
+        if any(o["uid"] == meta["uid"] for o in one["metadata"].get("ownerReferences") or ())
+    ]
+    return max(mine, key=lambda one: one["metadata"].get("creationTimestamp") or "", default=None)
+
+
+def _events(reading: Reading, facts: Facts) -> list[Body]:
+    """Return the object's own events and the warnings about its children, oldest first."""
+    own = reading.list("Event", facts.namespace, fieldSelector=f"involvedObject.name={facts.name}")
+    warnings = reading.list("Event", facts.namespace, fieldSelector="type=Warning")
+    ours = {name_of(one) for one in (*facts.jobs, *facts.pods)} | {facts.name}
+    sets = {owner_of(pod, "ReplicaSet") for pod in facts.pods} - {""}
+    found = {
+        event["metadata"]["uid"]: event
+        for event in (*own, *warnings)
+        if (about := event["involvedObject"].get("name", "")) in ours | sets
+        or (event["involvedObject"].get("kind") == "ReplicaSet" and _is_set_of(about, facts.name))
+    }
+    return sorted(found.values(), key=when)
+
+
+def _is_set_of(replica_set: str, deployment: str) -> bool:
+    return replica_set.rpartition("-")[0] == deployment
+
+
+def when(event: Body) -> str:
+    """Return when an event was last seen."""
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return str(next((one for one in times if one), ""))
+
+
+def _of_kind(reading: Reading, kind: str, namespace: str) -> list[Body]:
+    # The items of a list do not say their kind.
+    return [{**one, "kind": kind} for one in reading.list(kind, namespace)]
+
+
+def _with_logs(reading: Reading, facts: Facts) -> Facts:
+    """Read the end of the log of the container that failed."""
+    found = facts.troubled()
+    if found is None or found[1].state != "failed":
+        return facts
+    pod, container = found
+    query = {"container": container.name, "tailLines": TAIL_LINES}
+    if container.restarts:
+        query["previous"] = "true"
+    where = path("Pod", facts.namespace, name_of(pod), "log")
+    try:
+        text = reading.attempt("pods/log", lambda: reading.cluster.read(where, query), "")
+    except CliError:
+        return facts  # the node or the container's log is gone
+    return replace(facts, logs={(name_of(pod), container.name): text})
+
+
+def _with_holders(reading: Reading, facts: Facts) -> Facts:
+    """Find who holds the chips, when the scheduler finds none free."""
+    resource = wanted_device(facts)
+    if not resource:
+        return facts
+    before = len(reading.denied)
+    pods = reading.list("Pod", None)
+    if len(reading.denied) > before:
+        pods = reading.list("Pod", facts.namespace)
+    holders = [
+        Holder(
+            namespace=pod["metadata"]["namespace"],
+            pod=name_of(pod),
+            service=service_of(pod),
+            count=count,
+            node=pod["spec"]["nodeName"],
+        )
+        for pod in pods
+        if (count := requests_of(pod, resource))
+        and (pod.get("spec") or {}).get("nodeName")
+        and (pod.get("status") or {}).get("phase") not in ENDED
+    ]
+    holders.sort(key=lambda one: (-one.count, one.namespace, one.pod))
+    nodes = reading.list("Node", None)
+    capacity = {
+        name_of(node): int(((node.get("status") or {}).get("allocatable") or {}).get(resource, 0))
+        for node in nodes
+    }
+    return replace(
+        facts, holders=tuple(holders), capacity=capacity if nodes else None, resource=resource
+    )
+
+
+def wanted_device(facts: Facts) -> str:
+    """Return the device that a pending pod waits for; "" when none does."""
+    for pod in facts.pods:
+        status = pod.get("status") or {}
+        if is_deleting(pod) or status.get("phase") != "Pending" or pod["spec"].get("nodeName"):
+            continue
+        for container in pod["spec"].get("containers") or ():
+            for name in (container.get("resources") or {}).get("limits") or {}:
+                if "/" in name:
+                    return str(name)
+    return ""

@@ -1,0 +1,174 @@
+"""The rim: every request to the API server, with the kubeconfig as kubectl reads it.
+
+No Secret is ever asked for. What the server answers other than 2xx becomes a CliError here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from resnet_cli.exits import CliError, Exit
+from resnet_cli.paths import path
+
+Body = dict[str, Any]
+ANSWER_SECONDS = 30
+DEFAULT_NAMESPACE = "default"
+IN_CLUSTER_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+
+class Cluster(Protocol):
+    """What commands ask of a cluster; tests answer from a recorded one."""
+
+    namespace: str
+
+    def read(self, where: str, query: Mapping[str, str]) -> str: ...
+
+    def follow(self, where: str, query: Mapping[str, str]) -> Iterator[str]: ...
+
+    def write(self, method: str, where: str, body: object, *, content_type: str) -> Body: ...
+
+
+def get(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body:
+    """Return one object; a CliError says that there is none."""
+    found: Body = json.loads(cluster.read(path(kind, namespace, name), {}))
+    return found
+
+
+def find(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body | None:
+    try:
+        return get(cluster, kind, namespace, name)
+    except CliError as error:
+        if error.exit_code is Exit.NOT_FOUND:
+            return None
+        raise
+
+
+def items(cluster: Cluster, kind: str, namespace: str | None, **query: str) -> list[Body]:
+    """Return the objects of a kind; None is all namespaces."""
+    found = json.loads(cluster.read(path(kind, namespace), query))
+    listed: list[Body] = found.get("items") or []
+    return listed
+
+
+class LiveCluster:
+    """The cluster of a kubeconfig's context."""
+
+    def __init__(self, *, kubeconfig: str | None, context: str | None, namespace: str | None):
+        from kubernetes import client, config
+
+        where = kubeconfig or os.environ.get("KUBECONFIG") or None
+        try:
+            if where is None and _is_in_cluster():
+                config.load_incluster_config()
+                self.api = client.ApiClient()
+                own = _own_namespace()
+            else:
+                self.api = config.new_client_from_config(where, context)
+                own = _context_namespace(config.list_kube_config_contexts(where), context)
+        except (config.ConfigException, OSError) as error:
+            raise CliError(
+                f"the kubeconfig cannot be used: {error}; check KUBECONFIG, --kubeconfig and "
+                "--context",
+                Exit.UNREACHABLE,
+            ) from error
+        self.namespace = namespace or own
+
+    def read(self, where: str, query: Mapping[str, str]) -> str:
+        answer = self._ask("GET", where, query)
+        return str(answer.data.decode("utf-8", "replace"))
+
+    def follow(self, where: str, query: Mapping[str, str]) -> Iterator[str]:
+        """Yield lines as they come."""
+        answer, rest = self._ask("GET", where, query, wait=None), b""
+        try:
+            for chunk in answer.stream(4096, decode_content=False):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in lines)
+            if rest:
+                yield rest.decode("utf-8", "replace")
+        finally:
+            answer.close()
+
+    def write(self, method: str, where: str, body: object, *, content_type: str) -> Body:
+        answer = self._ask(method, where, {}, body=body, content_type=content_type)
+        found: Body = json.loads(answer.data)
+        return found
+
+    def _ask(
+        self,
+        method: str,
+        where: str,
+        query: Mapping[str, str],
+        *,
+        body: object = None,
+        content_type: str = "application/json",
+        wait: int | None = ANSWER_SECONDS,
+    ) -> Any:
+        from kubernetes.client.rest import ApiException
+        from urllib3.exceptions import HTTPError
+
+        host = self.api.configuration.host
+        headers = {"Accept": "application/json, */*", "Content-Type": content_type}
+        url = f"{host}{where}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            self.api.update_params_for_auth(headers, [], ["BearerToken"], where, method, body)
+            answer = self.api.call_api(
+                method, url, headers, body, _request_timeout=(ANSWER_SECONDS, wait)
+            ).response
+        except (ApiException, HTTPError, OSError) as error:
+            raise CliError(
+                f"the API server at {host} does not answer ({_first_line(error)}); check the "
+                "context and the network",
+                Exit.UNREACHABLE,
+            ) from error
+        if answer.status >= 300:
+            raise refusal(answer.status, answer.data, where)
+        return answer
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "reason", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def refusal(status: int, body: object, where: str) -> CliError:
+    """Return what the server's answer comes to."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        said = json.loads(text).get("message") or text
+    except (ValueError, AttributeError):
+        said = text
+    said = " ".join(str(said).split())[:500] or f"status {status}"
+    if status == 404:
+        return CliError(f"{said} ({where})" if "not found" not in said else said, Exit.NOT_FOUND)
+    if status == 401:
+        return CliError(f"{said}: log in again, or choose another --context", Exit.FORBIDDEN)
+    if status == 403:
+        return CliError(f"{said}; ask for that right", Exit.FORBIDDEN)
+    return CliError(f"the API server refuses {where}: {said}", Exit.UNREACHABLE)
+
+
+def _is_in_cluster() -> bool:
+    from pathlib import Path
+
+    home = Path("~/.kube/config").expanduser()
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and not home.exists()
+
+
+def _own_namespace() -> str:
+    from pathlib import Path
+
+    try:
+        return Path(IN_CLUSTER_NAMESPACE).read_text().strip() or DEFAULT_NAMESPACE
+    except OSError:
+        return DEFAULT_NAMESPACE
+
+
+def _context_namespace(found: tuple[list[Body], Body], context: str | None) -> str:
+    contexts, active = found
+    chosen = next((one for one in contexts if one["name"] == context), active)
+    return str((chosen.get("context") or {}).get("namespace") or DEFAULT_NAMESPACE)

@@ -1,0 +1,169 @@
+"""Small views of the cluster's objects, as the API writes them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from resnet_operator import names
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An object of the cluster; `part` is a container of a pod, or a field of a spec."""
+
+    kind: str
+    name: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        shown = f"{self.kind} {self.name}" if self.name else self.kind
+        return f"{shown}, {self.part}" if self.part else shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerFact:
+    """One container; `said` is the JSON it left behind, `text` what else it left."""
+
+    name: str
+    image: str
+    init: bool
+    state: str  # waiting, running, done or failed; absent while the kubelet says nothing
+    reason: str = ""
+    words: str = ""
+    exit_code: int | None = None
+    restarts: int = 0
+    ready: bool = False
+    began: str = ""
+    ended: str = ""
+    said: Mapping[str, Any] | None = None
+    text: str = ""
+
+
+def name_of(body: Body) -> str:
+    return str(body["metadata"]["name"])
+
+
+def label_of(body: Body, key: str) -> str:
+    return str((body["metadata"].get("labels") or {}).get(key, ""))
+
+
+def condition(body: Body | None, kind: str) -> Body:
+    """Return a condition of an object; {} when it has none of the kind."""
+    conditions = ((body or {}).get("status") or {}).get("conditions") or ()
+    return next((c for c in conditions if c.get("type") == kind), {})
+
+
+def owner_of(body: Body, kind: str) -> str:
+    """Return the name of the owner of a kind; "" without one."""
+    owners = body["metadata"].get("ownerReferences") or ()
+    return next((str(one["name"]) for one in owners if one.get("kind") == kind), "")
+
+
+def is_deleting(body: Body) -> bool:
+    return bool(body["metadata"].get("deletionTimestamp"))
+
+
+def containers(pod: Body) -> list[ContainerFact]:
+    """Return the containers in the order in which they begin."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    found: list[ContainerFact] = []
+    for group, init in (("initContainers", True), ("containers", False)):
+        key = "initContainerStatuses" if init else "containerStatuses"
+        known = {one["name"]: one for one in status.get(key) or ()}
+        found += (
+            _container(declared, known.get(declared["name"]) or {}, init=init)
+            for declared in spec.get(group) or ()
+        )
+    return found
+
+
+def _container(declared: Body, status: Body, *, init: bool) -> ContainerFact:
+    state = status.get("state") or {}
+    waiting, running = state.get("waiting") or {}, state.get("running") or {}
+    ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    said, text = _left(ended.get("message") or "")
+    return ContainerFact(
+        name=declared["name"],
+        image=declared.get("image", ""),
+        init=init,
+        state=_state_of(state, ended),
+        reason=waiting.get("reason") or ended.get("reason") or "",
+        words=waiting.get("message") or "",
+        exit_code=ended.get("exitCode"),
+        restarts=status.get("restartCount") or 0,
+        ready=bool(status.get("ready")),
+        began=running.get("startedAt") or ended.get("startedAt") or "",
+        ended=ended.get("finishedAt") or "",
+        said=said,
+        text=text,
+    )
+
+
+def _state_of(state: Body, ended: Body) -> str:
+    if "running" in state:
+        return "running"
+    if "terminated" in state:
+        return "done" if ended.get("exitCode") == 0 else "failed"
+    # A container that waits to be started again has failed before.
+    if ended and ended.get("exitCode") != 0:
+        return "failed"
+    return "waiting" if state else "absent"
+
+
+def _left(message: str) -> tuple[Mapping[str, Any] | None, str]:
+    """Part a termination message into the JSON of our own containers and the text of others."""
+    try:
+        found = json.loads(message)
+    except ValueError:
+        return None, message.strip()
+    return (found, "") if isinstance(found, dict) else (None, message.strip())
+
+
+def requests_of(pod: Body, resource: str) -> int:
+    """Return how many of a device a pod holds, by its requests; containers run together."""
+    wanted = (
+        ((one.get("resources") or {}).get("limits") or {}).get(resource)
+        or ((one.get("resources") or {}).get("requests") or {}).get(resource)
+        for one in (pod.get("spec") or {}).get("containers") or ()
+    )
+    return sum(int(text) for number in wanted if (text := str(number or "")).isdigit())
+
+
+def service_of(pod: Body) -> str:
+    """Return the name of the ResNetService of a pod of ours; "" of others."""
+    ours = label_of(pod, names.MANAGED_BY) == names.MANAGER
+    return label_of(pod, names.INSTANCE) if ours else ""
+
+
+def moment(text: str) -> datetime | None:
+    """Read a time of the API; None when there is none."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def span(seconds: float) -> str:
+    """Write a duration as kubectl does: 45s, 12m, 3h, 5d."""
+    count = max(int(seconds), 0)
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "m"), (172_800, 3600, "h")):
+        if count < limit:
+            return f"{count // size}{unit}"
+    return f"{count // 86_400}d"
+
+
+def since(text: str, now: datetime) -> str:
+    """Return how long ago that was; "" when there is no time."""
+    found = moment(text)
+    return span((now - found).total_seconds()) if found else ""
+
+
+def between(first: str, last: str) -> str:
+    begin, end = moment(first), moment(last)
+    return span((end - begin).total_seconds()) if begin and end else ""

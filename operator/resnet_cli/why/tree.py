@@ -1,0 +1,259 @@
+"""The tree that `why` prints: object, record, Job, revision, Deployment, pods, claims, chips."""
+
+from __future__ import annotations
+
+from resnet_cli.facts import Facts
+from resnet_cli.gather import when
+from resnet_cli.parts import (
+    Body,
+    ContainerFact,
+    between,
+    condition,
+    containers,
+    is_deleting,
+    label_of,
+    name_of,
+    since,
+)
+from resnet_cli.picture import Node, Tone
+from resnet_operator import names
+from resnet_operator.artifact import ARTIFACT_KEY, FAILURE_KEY
+
+SHOWN_EVENTS = 3
+POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+
+
+def tree_of(facts: Facts) -> Node:
+    """Return the whole picture, the object at the root."""
+    children = [
+        *_conditions(facts),
+        *_record(facts),
+        *(_job(facts, job) for job in facts.jobs if _is_worth(facts, job)),
+        *_revisions(facts),
+        *_deployment(facts),
+        *_limits(facts),
+        *_claims(facts),
+        *_chips(facts),
+        *_events(facts, {facts.name}, "ResNetService"),
+    ]
+    phase = facts.status.get("phase") or "unknown"
+    age = since(facts.status.get("phaseStartTime") or "", facts.now)
+    tone = Tone.GOOD if facts.ready.get("status") == "True" else Tone.WAITS
+    if facts.ready.get("status") == "False" and condition(facts.service, "Stalled"):
+        tone = Tone.BAD
+    text = f"ResNetService {facts.namespace}/{facts.name}: {phase}" + (f" for {age}" if age else "")
+    return Node(text, tone, tuple(children))
+
+
+def _conditions(facts: Facts) -> list[Node]:
+    found = facts.status.get("conditions") or ()
+    shown = []
+    for one in found:
+        # Reconciling repeats Ready, unless it has more of its message.
+        if one["type"] in {"Reconciling", "Stalled"} and one.get("message") == facts.ready.get(
+            "message"
+        ):
+            continue
+        good = (one.get("status") == "True") != (one["type"] in NEGATIVE)
+        text = f"{one['type']}={one.get('status')} {one.get('reason')}: {one.get('message')}"
+        shown.append(Node(text, Tone.GOOD if good else Tone.BAD))
+    return [Node("conditions", Tone.PLAIN, tuple(shown))] if shown else []
+
+
+NEGATIVE = {"Reconciling", "Stalled", "Contested"}
+
+
+def _record(facts: Facts) -> list[Node]:
+    if facts.record is None:
+        return [] if facts.jobs else [Node("record: none yet", Tone.PLAIN)]
+    data = facts.record.get("data") or {}
+    made = facts.status.get("artifact") or {}
+    name = name_of(facts.record)
+    if ARTIFACT_KEY in data:
+        parts = [made.get("origin"), made.get("compiler") and f"by {made['compiler']}"]
+        size, seconds = made.get("sizeBytes"), made.get("durationSeconds")
+        parts += [size and f"{size / 2**20:.1f} MiB", seconds and f"in {seconds}s"]
+        text = " ".join(str(part) for part in parts if part) or "an artifact"
+        return [Node(f"record ConfigMap {name}: {text}", Tone.GOOD)]
+    tone = Tone.BAD if FAILURE_KEY in data else Tone.WAITS
+    text = "the last attempt failed" if FAILURE_KEY in data else "no artifact yet"
+    return [Node(f"record ConfigMap {name}: {text}", tone)]
+
+
+def _is_worth(facts: Facts, job: Body) -> bool:
+    component = label_of(job, names.COMPONENT)
+    return facts.current_job(component) is job
+
+
+def _job(facts: Facts, job: Body) -> Node:
+    state, tone = "running", Tone.WAITS
+    if condition(job, "Complete").get("status") == "True":
+        state, tone = "complete", Tone.GOOD
+    elif condition(job, "Failed").get("status") == "True":
+        failed = condition(job, "Failed")
+        state, tone = f"failed ({failed.get('reason')})", Tone.BAD
+    pods = [_pod(facts, pod) for pod in facts.pods_of_job(job)]
+    kind = "gate Job" if label_of(job, names.COMPONENT) == names.VALIDATION else "Job"
+    events = _events(facts, {name_of(job)}, "Job")
+    return Node(f"{kind} {name_of(job)}: {state}", tone, (*pods, *events))
+
+
+def _revisions(facts: Facts) -> list[Node]:
+    found = facts.status.get("revisions") or {}
+    lines = [f"{key} {found[key]}" for key in ("desired", "serving", "previous") if found.get(key)]
+    nodes = [Node(f"revisions: {', '.join(lines)}", Tone.PLAIN)] if lines else []
+    failed = found.get("failed") or {}
+    if failed.get("name"):
+        text = f"failed revision {failed['name']}: {failed.get('reason')}: {failed.get('message')}"
+        nodes.append(Node(text, Tone.BAD))
+    return nodes
+
+
+def _deployment(facts: Facts) -> list[Node]:
+    if facts.deployment is None:
+        return [] if facts.record is None else [Node("Deployment: none yet", Tone.PLAIN)]
+    status = facts.deployment.get("status") or {}
+    wanted = (facts.deployment.get("spec") or {}).get("replicas", 1)
+    ready = status.get("readyReplicas") or 0
+    pods = [_pod(facts, pod) for pod in facts.serving_pods()]
+    failure = condition(facts.deployment, "ReplicaFailure")
+    refused = (
+        [Node(f"{failure.get('reason')}: {failure.get('message')}", Tone.BAD)]
+        if failure.get("status") == "True"
+        else []
+    )
+    sets = {
+        name
+        for event in facts.events
+        if (about := event["involvedObject"]).get("kind") == "ReplicaSet"
+        and (name := about.get("name"))
+    }
+    events = [] if refused else _events(facts, sets, "ReplicaSet")
+    text = f"Deployment {name_of(facts.deployment)}: {ready}/{wanted} ready"
+    tone = Tone.GOOD if ready >= wanted else Tone.WAITS
+    return [Node(text, Tone.BAD if refused else tone, (*refused, *pods, *events))]
+
+
+def _pod(facts: Facts, pod: Body) -> Node:
+    status = pod.get("status") or {}
+    node = (pod.get("spec") or {}).get("nodeName")
+    phase = "being deleted" if is_deleting(pod) else status.get("phase") or "Pending"
+    text = f"Pod {name_of(pod)}: {phase}" + (f" on Node {node}" if node else ", on no node yet")
+    if status.get("reason"):
+        text += f" ({status['reason']}: {status.get('message') or ''})"
+    scheduled = condition(pod, "PodScheduled")
+    children = []
+    if scheduled.get("status") == "False":
+        said = f"{scheduled.get('reason')}: {scheduled.get('message')}"
+        children.append(Node(said, Tone.BAD))
+    children += [_container(facts, pod, one) for one in containers(pod) if one.state != "absent"]
+    children += _events(facts, {name_of(pod)}, "Pod", without={"FailedScheduling"})
+    return Node(text, _tone_of_pod(pod), tuple(children))
+
+
+def _tone_of_pod(pod: Body) -> Tone:
+    status = pod.get("status") or {}
+    if status.get("phase") == "Failed":
+        return Tone.BAD
+    done = status.get("phase") == "Succeeded"
+    return Tone.GOOD if done or condition(pod, "Ready").get("status") == "True" else Tone.WAITS
+
+
+def _container(facts: Facts, pod: Body, one: ContainerFact) -> Node:
+    tones = {"done": Tone.GOOD, "failed": Tone.BAD, "running": Tone.GOOD}
+    tone = tones.get(one.state, Tone.WAITS)
+    if one.state == "running" and not one.init and not one.ready:
+        tone = Tone.WAITS
+    parts = [one.state]
+    if one.state == "failed":
+        parts = [f"failed with status {one.exit_code}" + (f" ({one.reason})" if one.reason else "")]
+    elif one.state == "waiting":
+        parts = [f"waits: {one.reason or 'for the containers before it'}"]
+    elif one.state == "running" and one.began:
+        parts = [f"running for {since(one.began, facts.now)}"]
+    elif one.state == "done" and (took := between(one.began, one.ended)):
+        parts = [f"done in {took}"]
+    if one.restarts:
+        parts.append(f"{one.restarts} restarts")
+    children = _last_words(facts, pod, one)
+    return Node(f"container {one.name}: {', '.join(parts)}", tone, tuple(children))
+
+
+def _last_words(facts: Facts, pod: Body, one: ContainerFact) -> list[Node]:
+    found = []
+    if one.words:
+        found.append(Node(one.words, Tone.BAD))
+    if one.state == "failed" and one.said and one.said.get("message"):
+        said = f"{one.said.get('reason')}: {one.said['message']}"
+        found.append(Node(said, Tone.BAD))
+    text = facts.logs.get((name_of(pod), one.name)) or (one.text if one.state == "failed" else "")
+    tail = [line for line in text.splitlines() if line.strip()][-SHOWN_EVENTS:]
+    return found + [Node(f"log: {line.strip()}", Tone.PLAIN) for line in tail]
+
+
+def _limits(facts: Facts) -> list[Node]:
+    nodes = []
+    for one in facts.limits:
+        status, kind = one.get("status") or {}, one.get("kind", "")
+        hard, used = status.get("hard") or {}, status.get("used") or {}
+        shown = [f"{name} {used.get(name, '?')} of {hard[name]}" for name in sorted(hard)]
+        nodes.append(Node(f"{kind} {name_of(one)}: {', '.join(shown) or 'limits'}", Tone.PLAIN))
+    return nodes
+
+
+def _claims(facts: Facts) -> list[Node]:
+    used = {
+        (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        for pod in facts.pods
+        for volume in (pod.get("spec") or {}).get("volumes") or ()
+    }
+    wanted = used | {names.STORE_NAME}
+    nodes = []
+    for one in facts.claims:
+        if name_of(one) in wanted:
+            phase = (one.get("status") or {}).get("phase") or "Pending"
+            tone = Tone.GOOD if phase == "Bound" else Tone.BAD
+            nodes.append(Node(f"PersistentVolumeClaim {name_of(one)}: {phase}", tone))
+    return nodes
+
+
+def _chips(facts: Facts) -> list[Node]:
+    if facts.holders is None:
+        return []
+    taken = sum(one.count for one in facts.holders)
+    total = sum(facts.capacity.values()) if facts.capacity is not None else None
+    of = f" of {total}" if total is not None else ""
+    children = [
+        Node(
+            f"{one.count} held by {one.namespace}/{one.pod}"
+            + (f" of ResNetService {one.service}" if one.service else "")
+            + f" on Node {one.node}",
+            Tone.PLAIN,
+        )
+        for one in facts.holders
+    ]
+    text = f"chips: {taken}{of} {facts.resource} held"
+    return [Node(text, Tone.WAITS, tuple(children))]
+
+
+def _events(
+    facts: Facts,
+    about: set[str],
+    kind: str,
+    without: set[str] = frozenset(),  # type: ignore[assignment]
+) -> list[Node]:
+    found = [
+        event
+        for event in facts.events
+        if event["involvedObject"].get("name") in about
+        and event["involvedObject"].get("kind") == kind
+        and event.get("reason") not in without
+    ]
+    return [
+        Node(
+            f"event {since(when(event), facts.now)} ago, {event.get('reason')}: "
+            f"{' '.join((event.get('message') or '').split())}",
+            Tone.BAD if event.get("type") == "Warning" else Tone.PLAIN,
+        )
+        for event in found[-SHOWN_EVENTS:]
+    ]
