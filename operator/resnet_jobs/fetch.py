@@ -14,6 +14,7 @@ from resnet_jobs.archive import SUFFIXES
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.external_data import combined_digest, external_files
 from resnet_jobs.progress import say
+from resnet_jobs.publisher.handover import write_facts
 from resnet_jobs.sources import Order, fetch_file, source_patience
 from resnet_jobs.workspace import install_driver
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from resnet_jobs.clock import Clock
     from resnet_jobs.files import Digest
+    from resnet_jobs.hub.model import HubModel
     from resnet_jobs.source_spec import SourceSpec
     from resnet_jobs.spec import JobSpec
     from resnet_jobs.workspace import Workspace
@@ -43,8 +45,8 @@ def fetch(
     """Success message with the digests of what came; `ChecksumMismatch` when it is another."""
     install_driver(workspace)
     with _Fetch(spec, workspace, clock, access or Access.from_environment(os.environ)) as job:
-        digest = job.model()
-        message = {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size}
+        digest, provenance = job.model()
+        message = {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size, **provenance}
         if spec.quantization:
             calibration = spec.quantization.calibration
             message["calibrationSha256"] = job.file_set(
@@ -78,23 +80,41 @@ class _Fetch:
     def __exit__(self, *_: object) -> None:
         self.access.web.close()
 
-    def model(self) -> Digest:
-        """ONNX goes where `prepare` reads it; what is still to be exported, beside."""
+    def model(self) -> tuple[Digest, dict[str, str]]:
+        """ONNX goes where `prepare` reads it; what is still to be exported, beside. With it comes
+        which file of a hub it is.
+        """
         spec, is_onnx = self.spec, self.spec.format == "ONNX"
         if spec.format == "OneFlow":
-            return self._folder()
+            return self._folder(), {}
         target = self.workspace.model if is_onnx else self.workspace.fetched
         say(f"fetching {spec.source.label}")
         order = self._order(
             spec.source, mount=self.workspace.source, suffixes=MODEL_SUFFIXES[spec.format]
         )
+        found = self._in_hub(order)
+        if found is not None:
+            order = order.of(found.source)
         digest, name = fetch_file(order, target, access=self.access)
         beside = external_files(target) if is_onnx else ()
         if beside:
             digest = self._beside(order, beside, name=name, model=digest)
         _check(spec, digest, name=name, beside=beside)
         say(f"sha256 {digest.sha256}")
-        return digest
+        return digest, found.provenance if found else {}
+
+    def _in_hub(self, order: Order) -> HubModel | None:
+        """The file and the commit of a hub's address, and what the publisher says of it."""
+        if not order.source.is_hub:
+            return None
+        from resnet_jobs.hub.model import fetch_facts, find_model
+
+        access, patience = self.access, order.patience
+        found = find_model(order.source, wanted=self.spec.format, access=access, patience=patience)
+        if self.spec.validation_key is None:  # the gate is told by the operator
+            facts, notes = fetch_facts(found, access=access, patience=patience)
+            write_facts(self.workspace.publisher, facts, notes)
+        return found
 
     def _folder(self) -> Digest:
         from resnet_jobs.file_sets import SetOrder, fetch_set

@@ -12,7 +12,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from resnet_jobs.errors import JobError, Reason
 from resnet_jobs.source_web import unreachable
-from resnet_jobs.transfer import HttpStatusError, Patience, UnreachableError, download_by
+from resnet_jobs.transfer import (
+    HttpStatusError,
+    Patience,
+    UnreachableError,
+    download_by,
+    with_patience,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,15 +31,17 @@ if TYPE_CHECKING:
     from resnet_jobs.files import Digest
     from resnet_jobs.source_spec import SourceSpec
 
-HF_ENDPOINT = "https://huggingface.co"
-MODELSCOPE_ENDPOINT = "https://modelscope.cn"
+# By scheme: the operator's setting for a mirror, and the hub itself.
+ENDPOINTS = {
+    "hf": ("HF_ENDPOINT", "https://huggingface.co"),
+    "modelscope": ("MODELSCOPE_ENDPOINT", "https://modelscope.cn"),
+}
 TOKENS = {"hf": "HF_TOKEN", "modelscope": "MODELSCOPE_API_TOKEN"}
 
 
 def fetch_hub(source: SourceSpec, target: Path, *, access: Access, patience: Patience) -> Digest:
     """Downloads one file; failures say whether repository, revision or file is missing."""
-    token = access.credentials.get(TOKENS[source.scheme])
-    url, secrets = _request(source, access, token)
+    url, secrets = address_of(source, access), secrets_of(source, access)
 
     def opened(headers: Mapping[str, str]) -> AbstractContextManager[urllib3.BaseHTTPResponse]:
         return access.web.open(url, headers, secrets=secrets)
@@ -41,35 +49,73 @@ def fetch_hub(source: SourceSpec, target: Path, *, access: Access, patience: Pat
     try:
         return download_by(opened, target, patience=patience)
     except HttpStatusError as error:
-        raise _refused(source, error, has_token=token is not None) from error
+        raise refused(source, error, has_token=bool(secrets)) from error
     except UnreachableError as error:
         raise unreachable(source, urlsplit(url).hostname or "", error) from error
 
 
-def _request(source: SourceSpec, access: Access, token: str | None) -> tuple[str, dict[str, str]]:
-    """(address, headers with the token)."""
-    revision = source.revision or ""
+def read_small(
+    url: str, source: SourceSpec, *, most: int, access: Access, patience: Patience
+) -> bytes:
+    """A short answer of the hub, of at most `most` + 1 bytes; raises `TransferError`."""
+    secrets = secrets_of(source, access)
+
+    def call() -> bytes:
+        with access.web.open(url, {}, secrets=secrets) as response:
+            if response.status != 200:
+                raise HttpStatusError(response.status, response.headers)
+            data: bytes = response.read(most + 1, decode_content=True)
+            return data
+
+    return with_patience(call, patience)
+
+
+def read_file(source: SourceSpec, *, most: int, access: Access, patience: Patience) -> bytes | None:
+    """A small file; None where the repository has none of that name."""
+    url = address_of(source, access)
+    try:
+        return read_small(url, source, most=most, access=access, patience=patience)
+    except HttpStatusError as error:
+        failure = refused(source, error, has_token=bool(secrets_of(source, access)))
+        if failure.reason == Reason.MODEL_NOT_FOUND:
+            return None
+        raise failure from error
+    except UnreachableError as error:
+        raise unreachable(source, urlsplit(url).hostname or "", error) from error
+
+
+def endpoint(source: SourceSpec, access: Access) -> str:
+    """The hub, or the mirror of it that the operator's settings name."""
+    setting, usual = ENDPOINTS[source.scheme]
+    return (access.settings.get(setting) or usual).rstrip("/")
+
+
+def secrets_of(source: SourceSpec, access: Access) -> dict[str, str]:
+    """The headers with the token, empty without one. ModelScope knows its users by a cookie; its
+    newer interfaces take the token as a bearer.
+    """
+    token = access.credentials.get(TOKENS[source.scheme])
+    if token is None:
+        return {}
+    cookie = {"Cookie": f"m_session_id={token}"} if source.scheme == "modelscope" else {}
+    return {"Authorization": f"Bearer {token}", **cookie}
+
+
+def address_of(source: SourceSpec, access: Access) -> str:
+    base, revision = endpoint(source, access), source.revision or ""
     if source.scheme == "hf":
-        endpoint = (access.settings.get("HF_ENDPOINT") or HF_ENDPOINT).rstrip("/")
-        path = f"{source.host}/resolve/{quote(revision, safe='')}/{quote(source.path)}"
-        return f"{endpoint}/{path}", {"Authorization": f"Bearer {token}"} if token else {}
-    endpoint = (access.settings.get("MODELSCOPE_ENDPOINT") or MODELSCOPE_ENDPOINT).rstrip("/")
+        return f"{base}/{source.host}/resolve/{quote(revision, safe='')}/{quote(source.path)}"
     query = urlencode({"Revision": revision, "FilePath": source.path})
-    url = f"{endpoint}/api/v1/models/{source.host}/repo?{query}"
-    # ModelScope knows its users by a cookie; its newer interfaces take the token as a bearer.
-    return url, (
-        {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"} if token else {}
-    )
+    return f"{base}/api/v1/models/{source.host}/repo?{query}"
 
 
-def _refused(source: SourceSpec, error: HttpStatusError, *, has_token: bool) -> JobError:
+def refused(source: SourceSpec, error: HttpStatusError, *, has_token: bool) -> JobError:
     token = TOKENS[source.scheme]
     code = error.headers.get("X-Error-Code", "")
     if code == "GatedRepo":
         return JobError(
             Reason.ACCESS_DENIED,
-            f"{source.host} is gated: accept its terms on the hub, and put the {token} of that "
-            "account into the Secret that spec.model.credentialsSecretRef names",
+            _gated(source, token, has_token=has_token),
         )
     if error.status == 401 and has_token:
         return JobError(
@@ -89,6 +135,18 @@ def _refused(source: SourceSpec, error: HttpStatusError, *, has_token: bool) -> 
         Reason.DOWNLOAD_FAILED,
         f"{source.label} answers HTTP {error.status}: the hub cannot give the file now; it is "
         "tried again later",
+    )
+
+
+def _gated(source: SourceSpec, token: str, *, has_token: bool) -> str:
+    if has_token:
+        return (
+            f"{source.host} is gated, and the account of {token} may not read it: accept its terms "
+            "on the hub with that account, then ask for another attempt"
+        )
+    return (
+        f"{source.host} is gated: accept its terms on the hub, and put the {token} of that "
+        "account into the Secret that spec.model.credentialsSecretRef names"
     )
 
 

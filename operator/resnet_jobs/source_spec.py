@@ -31,13 +31,15 @@ WEB_SCHEMES = ("http", "https")
 BUCKET_SCHEMES = ("s3", "obs")
 HUB_REVISIONS = {"hf": "main", "modelscope": "master"}
 HF_REPOSITORY_KINDS = ("datasets", "spaces")
+MODEL_FIELD = "spec.model.uri"
 
 
 @dataclass(frozen=True)
 class SourceSpec:
     """`host` is the claim, ConfigMap, host, bucket, hub repository (org/name) or registry; `path`
-    the file in it, for oci the repository. `revision` is a hub's branch, tag or commit, or an
-    image's tag or digest; `title` the file of an image with several (`oci://…#model.onnx`).
+    the file in it, empty for a hub's whole repository, for oci the repository. `revision` is a
+    hub's branch, tag or commit, or an image's tag or digest; `title` the file of an image with
+    several (`oci://…#model.onnx`).
     """
 
     scheme: str
@@ -58,6 +60,10 @@ class SourceSpec:
         if self.scheme == "oci":
             return PurePosixPath(self.title or "").name
         return PurePosixPath(unquote(self.path) if self.is_web else self.path).name
+
+    @property
+    def is_hub(self) -> bool:
+        return self.scheme in HUB_REVISIONS
 
     @property
     def is_mounted(self) -> bool:
@@ -87,7 +93,7 @@ def shortened(address: str) -> str:
     return address if len(address) <= 100 else f"{address[:48]}…{address[-48:]}"
 
 
-def parse_source(uri: object, *, field: str = "spec.model.uri") -> SourceSpec:
+def parse_source(uri: object, *, field: str = MODEL_FIELD) -> SourceSpec:
     """`InvalidSpec` for an unknown scheme, a user name or password, or a way out of a volume."""
     if not isinstance(uri, str) or not uri:
         raise _invalid(f"{field} is missing; write for example pvc://models/resnet50.onnx")
@@ -103,7 +109,7 @@ def parse_source(uri: object, *, field: str = "spec.model.uri") -> SourceSpec:
     if scheme in WEB_SCHEMES:
         return _web_source(uri, scheme, field)
     if scheme in HUB_REVISIONS:
-        return _hub_source(uri, scheme, field)
+        return _hub_source(uri, scheme, field, may_be_whole=field == MODEL_FIELD)
     if scheme == "oci":
         return _oci_source(uri, field)
     return _volume_source(uri, scheme, field)
@@ -144,24 +150,27 @@ def _web_source(uri: str, scheme: str, field: str) -> SourceSpec:
     return SourceSpec(scheme=scheme, uri=uri, host=host, path=parts.path)
 
 
-def _hub_source(uri: str, scheme: str, field: str) -> SourceSpec:
+def _hub_source(uri: str, scheme: str, field: str, *, may_be_whole: bool) -> SourceSpec:
     """`org/name/path@revision`; `org/name@revision/path` is understood too, as the hub's own
-    library writes it. `hf://datasets/org/name/path` is a repository of data.
+    library writes it. `hf://datasets/org/name/path` is a repository of data. A repository of a
+    model may be named alone.
     """
     segments = _inside(uri.partition("://")[2], uri, field).split("/")
     if "@" in segments[0]:
         raise _invalid(f"{field} must not hold a user name or password: {scheme}://…")
     size = 3 if scheme == "hf" and segments[0] in HF_REPOSITORY_KINDS else 2
-    if len(segments) <= size:
-        raise _invalid(f'{field} "{shortened(uri)}" must have the form {FORMS[scheme]}')
+    may_be_whole = may_be_whole and size == 2
+    form = FORMS[scheme].replace("/<path>", "[/<path>]") if may_be_whole else FORMS[scheme]
+    if len(segments) < size + (not may_be_whole):
+        raise _invalid(f'{field} "{shortened(uri)}" must have the form {form}')
     repository, _, revision = "/".join(segments[:size]).partition("@")
     path = "/".join(segments[size:])
     if revision:
         revision = unquote(revision)
     elif "@" in path:
         path, _, revision = path.rpartition("@")
-    if not re.fullmatch(r"[\w./-]+", repository) or not path:
-        raise _invalid(f'{field} "{shortened(uri)}" must have the form {FORMS[scheme]}')
+    if not re.fullmatch(r"[\w./-]+", repository) or not (path or may_be_whole):
+        raise _invalid(f'{field} "{shortened(uri)}" must have the form {form}')
     return SourceSpec(
         scheme=scheme,
         uri=uri,

@@ -106,6 +106,11 @@ class Workspace:
         return self.scratch / "conf" / "prepared.json"
 
     @property
+    def publisher(self) -> Path:
+        """What the publisher of the model says of it."""
+        return self.scratch / "conf" / "publisher.json"
+
+    @property
     def convert_plan(self) -> Path:
         return self.scratch / "conf" / "convert.json"
 

@@ -6,9 +6,11 @@ Pure.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from resnet_operator.api.model import Model, ModelFormat
+from resnet_operator.api.source import REPOSITORY
 from resnet_operator.errors import InvalidSpec
 
 SUFFIXES = {
@@ -24,17 +26,21 @@ AMBIGUOUS = ".pt"
 def format_of(model: Model) -> ModelFormat:
     """Return the format; raises InvalidSpec where the rest of the model does not fit it."""
     path = _file_of(model.uri).lower()
-    if model.format is None and path.endswith(AMBIGUOUS):
+    is_repository = re.search(REPOSITORY, model.uri) is not None
+    if model.format is None and path.endswith(AMBIGUOUS) and not is_repository:
         raise InvalidSpec(
             "write model.format: PyTorch or TorchScript; files of both are called .pt"
         )
-    found = model.format or next(
-        (kind for suffix, kind in SUFFIXES.items() if path.endswith(suffix)), ModelFormat.ONNX
-    )
+    usual = ModelFormat.PYTORCH if is_repository else _by_suffix(path)
+    found = model.format or usual
     if found is ModelFormat.PYTORCH and model.pytorch is None:
         raise InvalidSpec(
             "a PyTorch file holds weights only; write model.pytorch.architecture, for example "
             "resnet50, or format: TorchScript"
+        )
+    if found is ModelFormat.ONEFLOW and is_repository:
+        raise InvalidSpec(
+            "write the path of the archive behind the repository; a OneFlow graph is a folder"
         )
     if found is not ModelFormat.PYTORCH and model.pytorch is not None:
         raise InvalidSpec(f"remove model.pytorch, or write model.format: PyTorch; it is {found}")
@@ -51,6 +57,12 @@ def format_of(model: Model) -> ModelFormat:
             "conversion.inputShapes closes their open dimensions"
         )
     return found
+
+
+def _by_suffix(path: str) -> ModelFormat:
+    return next(
+        (kind for suffix, kind in SUFFIXES.items() if path.endswith(suffix)), ModelFormat.ONNX
+    )
 
 
 def _file_of(uri: str) -> str:

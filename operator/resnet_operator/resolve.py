@@ -252,7 +252,7 @@ def _check_uri(spec: ResNetServiceSpec) -> None:
     if spec.validation:
         uris["validation.dataset.uri"] = spec.validation.dataset.uri
     for field, uri in uris.items():
-        if broken := broken_rule(uri):
+        if broken := broken_rule(uri, is_model=field == "model.uri"):
             raise InvalidSpec(f"spec.{field}: {broken}")
         try:
             urlsplit(uri)

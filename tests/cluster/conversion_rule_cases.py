@@ -42,6 +42,33 @@ def model(reason: str, refused: dict[str, Any], message: str, accepted: dict[str
 FORMAT_RULES = [
     *[
         model(
+            f"a graph of OneFlow is no file of {address}",
+            {"uri": address, "format": "OneFlow"},
+            "write the path of the archive behind the repository",
+            {"uri": address, "pytorch": NETWORK},
+        )
+        for address in (
+            "hf://timm/resnet50.a1_in1k",
+            "hf://timm/resnet50.a1_in1k@main",
+            "modelscope://org/net.pt@refs%2Fpr%2F1",
+            "hf://org/net.om",
+            "hf://org/net.torchscript",
+        )
+    ],
+    model(
+        "a hub's repository alone means weights",
+        {"uri": "hf://org/resnet50.onnx", "format": "ONNX", "pytorch": NETWORK},
+        "remove pytorch, or write format: PyTorch",
+        {"uri": "hf://org/resnet50.onnx", "pytorch": NETWORK},
+    ),
+    model(
+        "a hub's repository with an ONNX",
+        {"uri": "hf://org/net", "format": "TorchScript"},
+        "write inputs, for example",
+        {"uri": "hf://org/net", "format": "ONNX"},
+    ),
+    *[
+        model(
             f"the suffix in {address}",
             {"uri": address},
             "write pytorch.architecture",
@@ -116,7 +143,7 @@ CONVERSION_RULES = [
         "remove the user and password from the URI",
         "s3://models/a@b",
     ),
-    uri("a repository alone", "hf://org/net", HUB, "hf://org/net/m.onnx"),
+    uri("an owner alone", "hf://org", HUB, "hf://org/net/m.onnx"),
     uri("a repository that ends in a slash", "hf://org/net/", HUB, "modelscope://org/net/a/m.onnx"),
     uri("no owner", "modelscope://net@v1", HUB, "modelscope://org/net@v1/m.onnx"),
     uri("a revision without a name", "hf://org/net/m.onnx@", HUB, "hf://org/net/m.onnx@refs/pr/1"),
@@ -346,6 +373,20 @@ CONVERSION_RULES = [
             ("1.", "1"),
         ]
     ],
+    one(
+        "a data set is a file of a repository",
+        f"{GATE}.dataset.uri",
+        "hf://datasets/o/n",
+        HUB,
+        "hf://datasets/o/n/a.tar",
+    ),
+    one(
+        "a data set has no file that we could find",
+        f"{GATE}.dataset.uri",
+        "modelscope://o/n@v1",
+        "write the path of the file behind the repository",
+        "modelscope://o/n/a.tar@v1",
+    ),
     one("labels from elsewhere", f"{GATE}.dataset.labels", "/etc/passwd", INSIDE, "etc/passwd"),
     one("labels above the set", f"{GATE}.dataset.labels", "a/../../b", INSIDE, "a/..b"),
     one(

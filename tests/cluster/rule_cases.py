@@ -98,6 +98,7 @@ RULES = [
     uri("a repository that ends with a dash", "oci://r/a-:v1", OCI_FORM, "oci://r/a-b:v1"),
     uri("a registry's name with a line below", "oci://r_x/a:v1", OCI_FORM, "oci://r-x:5000/a:v1"),
     uri("a hub's file of dots", "hf://a/b/.", HUB_FORM, "hf://a/b/.c"),
+    uri("a repository of dots", "modelscope://a/..@v1", HUB_FORM, "hf://a/b..c/d.onnx"),
     uri("an owner of dots", "modelscope://./b/c", HUB_FORM, "modelscope://a.b/b/c"),
     uri("two lines", "https://h/a\nb", "write the address in one line", "https://h/ab"),
     uri("out of the claim", "pvc://m/a/../../b.onnx", "remove '..'", "pvc://m/a/..b/c...onnx"),

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
 from resnet_operator.api.oneflow import oneflow_model_rules
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
-from resnet_operator.api.source import FORMS, MODEL_RULE, uri
+from resnet_operator.api.source import FORMS, MODEL_RULE, REPOSITORY, uri
 
 
 class ModelFormat(StrEnum):
@@ -113,9 +113,10 @@ def _has_suffix(suffix: str) -> str:
     return f"self.uri.matches('(?i)^({ends})')"
 
 
+IS_REPOSITORY = f"self.uri.matches('{REPOSITORY}')"
 # As `model_format.format_of` decides it, for the rules.
 FORMAT = (
-    "(has(self.format) ? self.format : "
+    f"(has(self.format) ? self.format : {IS_REPOSITORY} ? 'PyTorch' : "
     f"{_has_suffix('pth')} ? 'PyTorch' : {_has_suffix('torchscript')} ? 'TorchScript' : "
     f"{_has_suffix('om')} ? 'OM' : 'ONNX')"
 )
@@ -145,7 +146,8 @@ class Model(ApiModel):
         default=None,
         description=(
             "Format of the file; default by its suffix: .onnx, .om, .pth or .torchscript, else "
-            "ONNX. OneFlow is a folder, or an archive of one."
+            "ONNX; of a hub's repository without a path PyTorch. OneFlow is a folder, or an "
+            "archive of one."
         ),
     )
     pytorch: PyTorch | None = Field(
@@ -200,7 +202,7 @@ class Model(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=cel(
             rule(
-                f"has(self.format) || !{_has_suffix('pt')}",
+                f"has(self.format) || {IS_REPOSITORY} || !{_has_suffix('pt')}",
                 "write format: PyTorch or TorchScript; files of both are called .pt",
             ),
             rule(
@@ -225,6 +227,10 @@ class Model(ApiModel):
                 f"!has(self.inputs) || {FORMAT} != 'ONNX'",
                 "remove inputs; an ONNX model names them itself, and conversion.inputShapes closes "
                 "their open dimensions",
+            ),
+            rule(
+                f"!{IS_REPOSITORY} || {FORMAT} != 'OneFlow'",
+                "write the path of the archive behind the repository; a OneFlow graph is a folder",
             ),
             *oneflow_model_rules(),
         )

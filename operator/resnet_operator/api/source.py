@@ -13,14 +13,14 @@ from resnet_operator.api.base import cel, rule
 SCHEMES = ("pvc", "configmap", "http", "https", "s3", "obs", "hf", "modelscope", "oci")
 FORMS = (
     "pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key>, "
-    "obs://<bucket>/<key>, hf://<owner>/<repository>/<path>@<revision>, modelscope://… or "
+    "obs://<bucket>/<key>, hf://<owner>/<repository>[/<path>][@<revision>], modelscope://… or "
     "oci://<registry>/<repository>:<tag>"
 )
 PORT = (
     r"(:(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?)?"
 )
 REGISTRY = r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?"
-REPOSITORY = "[a-z0-9]+([._/-]+[a-z0-9]+)*"
+IMAGE_REPOSITORY = "[a-z0-9]+([._/-]+[a-z0-9]+)*"
 IMAGE_VERSION = r"(:\w[-.\w]{0,127})?(@sha256:[0-9a-f]{64})?"
 NAME_OR_IPV6 = r"([^/?#:@\[\]\s]+|\[[0-9a-fA-F:.]+\])"
 
@@ -90,12 +90,12 @@ URI_RULES = (
     # The revision may stand after the path or, as the hub's own library writes it, before.
     UriRule(
         "write the owner, the repository and the path of the file, for example "
-        "hf://microsoft/resnet-50/model.onnx@main",
+        "hf://microsoft/resnet-50/model.onnx@main, or of a model's repository no path",
         of="^(hf|modelscope)://",
-        must=(r"^(hf|modelscope)://[-.\w]+/[-.\w]+(@[^/@\s]+)?/[^/@][^@]*(@\S+)?$",),
+        must=(r"^(hf|modelscope)://[-.\w]+/[-.\w]+(@[^/@\s]+)?(/[^/@][^@]*(@\S+)?)?$",),
         never=(
-            "^hf://(datasets|spaces)/[^/]+/[^/]+$",
-            "^[a-z]+://([^/]+/)?[.]+(@[^/]*)?/",
+            "^hf://(datasets|spaces)/[^/]+(/[^/]+)?$",
+            "^[a-z]+://([^/]+/)?[.]+(@[^/]*)?(/|$)",
             "^[a-z]+://[^/]+/[^/]+/[/.]*(@.*)?$",
             "^hf://(datasets|spaces)/[^/]+/[^/]+/[/.]*(@.*)?$",
             "^hf://(datasets|spaces)/[^/]+/[.]*/",
@@ -106,11 +106,13 @@ URI_RULES = (
         "example oci://registry.example.com/models/resnet50:v1#resnet50.onnx",
         of="^oci://",
         must=(
-            f"^oci://{REGISTRY}/{REPOSITORY}{IMAGE_VERSION}(#\\S+)?$",
+            f"^oci://{REGISTRY}/{IMAGE_REPOSITORY}{IMAGE_VERSION}(#\\S+)?$",
             r"^oci://[^/]+/[^:@#]+[:@]",
         ),
     ),
 )
+# A hub's repository without a path: the Job finds the model in it.
+REPOSITORY = "^(hf|modelscope)://[^/]+/[^/]+$"
 COMMON_RULES = tuple(row.cel for row in URI_RULES)
 PVC = "^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$"
 MODEL_RULE = UriRule(
@@ -124,10 +126,17 @@ FILE_SET_RULE = UriRule(
     must=(PVC,),
 )
 
+WHOLE_REPOSITORY_RULE = UriRule(
+    "write the path of the file behind the repository, for example hf://datasets/o/n/set.tar; "
+    "only a model may be named by its repository alone",
+    never=(REPOSITORY,),
+)
 
-def broken_rule(uri: str) -> str | None:
+
+def broken_rule(uri: str, *, is_model: bool = True) -> str | None:
     """Return the sentence of the first rule that an address breaks."""
-    rows = (MODEL_RULE, *URI_RULES)
+    own = (MODEL_RULE,) if is_model else (FILE_SET_RULE, WHOLE_REPOSITORY_RULE)
+    rows = (*own, *URI_RULES)
     return next((row.message for row in rows if row.is_broken_by(uri)), None)
 
 
@@ -148,5 +157,6 @@ FileSetUri = Annotated[
         "Where the files lie: a folder, an archive (.tar, .tar.gz, .tgz, .zip) or one file; "
         "the same schemes as spec.model.uri.",
         FILE_SET_RULE.cel,
+        WHOLE_REPOSITORY_RULE.cel,
     ),
 ]

@@ -18,32 +18,54 @@ from tests.unit.jobs.webserver import Handler, serving
 
 TOKEN = "hf_test"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-REVISIONS = ("main", "master", "v1", "refs/pr/1", COMMIT)
+NEXT_COMMIT = "fedcba9876543210fedcba9876543210fedcba98"
+REVISIONS = ("main", "master", "v1", "refs/pr/1")
 LARGE = 1024  # bytes from which on a file lies in the storage server, as with Git LFS
 
 
 @dataclass
 class Hub:
-    """`files` of repositories at every revision; `private` and `gated` ones want the token."""
+    """`files` of repositories at the newest commit; `private` and `gated` ones want the token, and
+    `unwelcome` are those whose terms that token's account has not accepted.
+    """
 
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     gated: set[str] = field(default_factory=set)
+    unwelcome: set[str] = field(default_factory=set)
+    commit: str = COMMIT
+    older: dict[str, dict[tuple[str, str], bytes]] = field(default_factory=dict)
+    has_listings: bool = True  # some mirrors have none
     url: str = ""
     storage_url: str = ""
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     stored: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     cut: list[int] = field(default_factory=list)  # where the storage server hangs up, once each
     signatures: int = 0
+    blobs: dict[str, bytes] = field(default_factory=dict)  # of the storage server, by digest
+
+    def push(self, changed: dict[tuple[str, str], bytes]) -> None:
+        """Branches and tags move on to another commit; the one before stays."""
+        self.older[self.commit] = dict(self.files)
+        self.files.update(changed)
+        self.commit = NEXT_COMMIT
+
+    @property
+    def downloads(self) -> list[tuple[str, dict[str, str]]]:
+        """What was asked for but lists of files."""
+        return [(path, headers) for path, headers in self.seen if not is_listing(path)]
 
     def hugging_face(self, handler: Handler) -> None:
         """`/<repository>/resolve/<revision>/<path>`; small files are served by the hub itself."""
         path = urlsplit(handler.path).path
+        if is_listing(path):
+            self._list_siblings(path, handler)
+            return
         cached = path.removeprefix("/api/resolve-cache/models/")
         found = re.fullmatch(r"/((?:datasets/|spaces/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         if cached != path:
             owner, name, revision, file = cached.split("/", 3)
-            data = self.files[f"{owner}/{name}", unquote(file)]
+            data = self._at(revision)[f"{owner}/{name}", unquote(file)]
             _send(handler, 200, data, ETag='"small"', X_Repo_Commit=revision)
             return
         assert found, path
@@ -53,14 +75,15 @@ class Hub:
             text = "Invalid username or password." if status == 401 else "told"
             _send(handler, status, b"", X_Error_Code=code, X_Error_Message=text)
             return
-        data = self.files[repository, file]
-        place = f"/api/resolve-cache/models/{repository}/{COMMIT}/{quote(file)}"
+        data = self._at(revision)[repository, file]
+        commit = revision if revision in self.older else self.commit
+        place = f"/api/resolve-cache/models/{repository}/{commit}/{quote(file)}"
         _send(
             handler,
             302 if len(data) >= LARGE else 307,
             b"",
-            Location=self._signed(repository, file) if len(data) >= LARGE else place,
-            X_Repo_Commit=COMMIT,
+            Location=self._signed(data) if len(data) >= LARGE else place,
+            X_Repo_Commit=commit,
             X_Linked_Size=str(len(data)),
             X_Linked_Etag=f'"{hashlib.sha256(data).hexdigest()}"',
         )
@@ -68,6 +91,9 @@ class Hub:
     def model_scope(self, handler: Handler) -> None:
         """`/api/v1/models/<repository>/repo?Revision=&FilePath=`; errors are JSON."""
         parts = urlsplit(handler.path)
+        if is_listing(parts.path):
+            self._list_blobs(handler)
+            return
         found = re.fullmatch(r"/api/v1/models/([^/]+/[^/]+)/repo", parts.path)
         assert found, handler.path
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -76,9 +102,9 @@ class Hub:
             text = json.dumps({"Code": 10010205001, "Message": problem[1], "Success": False})
             _send(handler, problem[0], text.encode(), Content_Type="application/json")
             return
-        data = self.files[repository, file]
+        data = self._at(query["Revision"])[repository, file]
         if len(data) >= LARGE:
-            _send(handler, 302, b"", Location=self._signed(repository, file))
+            _send(handler, 302, b"", Location=self._signed(data))
         else:
             _send(handler, 200, data)
 
@@ -90,8 +116,7 @@ class Hub:
         if "Authorization" in handler.headers or "Cookie" in handler.headers or not fresh:
             _send(handler, 403, b"SignatureDoesNotMatch")
             return
-        place = unquote(parts.path).lstrip("/")
-        data = next(data for key, data in self.files.items() if "/".join(key) == place)
+        data = self.blobs[parts.path.lstrip("/")]
         tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         begin = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
         if begin and handler.headers.get("If-Range") == f'"{tag}"':
@@ -114,15 +139,84 @@ class Hub:
             return (404 if given else 401), "RepoNotFound"
         if repository in self.gated and given is None:
             return 401, "GatedRepo"
-        if revision not in REVISIONS:
+        if repository in self.unwelcome:
+            return 403, "GatedRepo"
+        if not self._has_revision(revision):
             return 404, "RevisionNotFound"
-        if (repository, file) not in self.files:
+        if (repository, file) not in self._at(revision):
             return 404, "EntryNotFound"
         return None
 
-    def _signed(self, repository: str, file: str) -> str:
+    def _has_revision(self, revision: str) -> bool:
+        return revision in (*REVISIONS, self.commit, *self.older)
+
+    def _at(self, revision: str) -> dict[tuple[str, str], bytes]:
+        return self.older.get(revision, self.files)
+
+    def _list_siblings(self, path: str, handler: Handler) -> None:
+        """`/api/models/<repository>/revision/<revision>`: gated repositories may be listed."""
+        found = re.fullmatch(r"/api/(?:models/|(?=datasets/))(.+)/revision/([^/]+)", path)
+        if found is None or not self.has_listings:
+            _send(handler, 404, b"no such interface")
+            return
+        repository, revision = found[1], unquote(found[2])
+        names = self._names(repository, revision)
+        problem = self._problem(repository, revision, next(iter(names), ""), handler)
+        if problem and problem[1] != "GatedRepo":
+            _send(handler, problem[0], b"{}", X_Error_Code=problem[1])
+            return
+        commit = revision if revision in self.older else self.commit
+        gated = "manual" if repository in self.gated | self.unwelcome else False
+        value = {
+            "id": repository,
+            "sha": commit,
+            "gated": gated,
+            "siblings": [{"rfilename": name} for name in (".gitattributes", *names)],
+        }
+        _send(handler, 200, json.dumps(value).encode(), Content_Type="application/json")
+
+    def _list_blobs(self, handler: Handler) -> None:
+        """`/api/v1/models/<repository>/repo/files`: no files, and no error, of a revision that is
+        none; the commit by its first digits, and whole at the files that it changed.
+        """
+        parts = urlsplit(handler.path)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        repository = parts.path.removeprefix("/api/v1/models/").removesuffix("/repo/files")
+        revision = query["Revision"]
+        names = self._names(repository, revision)
+        problem = self._problem(repository, revision, next(iter(names), ""), handler)
+        if not self.has_listings or (
+            problem and problem[1] not in ("GatedRepo", "RevisionNotFound")
+        ):
+            text = json.dumps({"Code": 10010205001, "Message": "not exists", "Success": False})
+            _send(handler, problem[0] if problem else 404, text.encode())
+            return
+        data: dict[str, object] = {"Files": None, "LatestCommitter": None}
+        if problem is None or problem[1] == "GatedRepo":
+            commit = revision if revision in self.older else self.commit
+            blobs = [
+                {"Path": name, "Name": name, "Type": "blob", "Size": 1, "Revision": commit}
+                for name in names
+            ]
+            folders = {name.split("/")[0] for name in names if "/" in name}
+            trees = [{"Path": name, "Type": "tree", "Size": 0} for name in folders]
+            data = {"Files": [*trees, *blobs], "LatestCommitter": {"Id": "", "ShortId": commit[:8]}}
+        value = {"Code": 200, "Success": True, "Data": data}
+        _send(handler, 200, json.dumps(value).encode(), Content_Type="application/json")
+
+    def _names(self, repository: str, revision: str) -> list[str]:
+        return [file for name, file in self._at(revision) if name == repository]
+
+    def _signed(self, data: bytes) -> str:
         self.signatures += 1
-        return f"{self.storage_url}/{repository}/{quote(file)}?signature={self.signatures}"
+        digest = hashlib.sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return f"{self.storage_url}/{digest}?signature={self.signatures}"
+
+
+def is_listing(path: str) -> bool:
+    place = path.partition("?")[0]
+    return "/revision/" in place or place.endswith("/repo/files")
 
 
 def _send(

@@ -80,9 +80,17 @@ def test_a_large_file_comes_from_storage(
 ) -> None:
     spec = order(uri=f"{scheme}://{place}", sha256=SHA256)
     result = fetch(spec, workspace, clock=fake_time.clock)
-    assert result == {"ok": True, "sha256": SHA256, "sizeBytes": len(DATA)}, why
-    [(request, headers)] = hub.seen
-    assert quote(revision, safe="") in request
+    assert result == {
+        "ok": True,
+        "sha256": SHA256,
+        "sizeBytes": len(DATA),
+        "file": "onnx/model 1.onnx",
+        "revision": COMMIT,
+    }, why
+    *listings, (request, headers) = [one for one in hub.seen if "config.json" not in one[0]]
+    assert COMMIT in request
+    assert all(quote(revision, safe="") in listing for listing, _ in listings)
+    assert len(listings) == (revision != COMMIT), "a commit needs no question"
     assert "Authorization" not in headers
     output = capsys.readouterr().out
     assert "downloaded 4.9 MiB" in output
@@ -114,7 +122,7 @@ def test_the_token_stays_with_the_hub(
     secret({TOKENS[scheme]: TOKEN})
     spec = order(uri=f"{scheme}://org/private/onnx/model 1.onnx", sha256=SHA256)
     fetch(spec, workspace, clock=fake_time.clock)
-    [(_, asked)], [(_, stored)] = hub.seen, hub.stored
+    [(_, asked)], [(_, stored)] = hub.downloads, hub.stored
     assert asked["Authorization"] == f"Bearer {TOKEN}"
     assert "Authorization" not in stored
     assert "Cookie" not in stored
@@ -130,7 +138,7 @@ def test_a_broken_download_asks_the_hub_again(
     hub.cut = [2 * 1024 * 1024]
     spec = order(uri=f"{scheme}://org/net/onnx/model 1.onnx", sha256=SHA256)
     fetch(spec, workspace, clock=fake_time.clock)
-    assert len(hub.seen) == 2
+    assert len(hub.downloads) == 2
     ranges = [headers.get("Range") for _, headers in hub.stored]
     assert ranges == [None, f"bytes={2 * 1024 * 1024}-"]
 
@@ -190,7 +198,7 @@ REFUSED: list[tuple[str, str, str, str | None, Reason, str]] = [
         "org/net/none.onnx",
         None,
         Reason.MODEL_NOT_FOUND,
-        "org/net has no file none.onnx at revision main",
+        "org/net has no file none.onnx at revision main; it has .gitattributes, onnx/model 1.onnx",
     ),
     (
         "ModelScope tells no code",
@@ -198,7 +206,7 @@ REFUSED: list[tuple[str, str, str, str | None, Reason, str]] = [
         "org/net/none.onnx",
         None,
         Reason.MODEL_NOT_FOUND,
-        "org/net has no file none.onnx at revision master",
+        "org/net has no file none.onnx at revision master; it has onnx/model 1.onnx, small.onnx",
     ),
 ]
 
@@ -280,4 +288,6 @@ def test_weights_beside_the_model(
     fetch(spec, workspace, clock=fake_time.clock)
     onnx.load(workspace.model)
     asked = [request for request, _ in hub.seen if "resolve-cache" not in request]
-    assert ["v1" in request for request in asked] == [True, True]
+    assert "v1" in asked[0]
+    assert all(COMMIT in request for request in asked[1:])
+    assert len(asked) == 3, "the list, then both files at its commit"
