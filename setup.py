@@ -7,5 +7,5 @@ TEMPLATES = "resnet_operator.templates"
 setup(
     packages=[*find_packages("operator"), TEMPLATES],
     package_dir={"": "operator", TEMPLATES: "templates"},
-    package_data={"resnet_operator": ["*.json"], TEMPLATES: ["*"]},
+    package_data={"resnet_operator.resolve": ["*.json"], TEMPLATES: ["*"]},
 )

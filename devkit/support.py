@@ -1,7 +1,7 @@
 """docs/support-matrix.md: what ran, from docs/support.json, and which CANN fits which Triton.
 
 `make generate` writes the page and `make check` compares it. Test sessions with --record-support
-write the JSON (tests/record.py); nobody writes either by hand.
+write the JSON (tests/support/record.py); nobody writes either by hand.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/bin/bash
-# torch.sh: Debian's PyTorch for the system's Python, which tests/unit/jobs/test_export.py uses as the
+# torch.sh: Debian's PyTorch for the system's Python, which tests/unit/resnet_jobs/driver/test_export.py uses as the
 # image `export` does. Does nothing when it is there; about 250 MB to download otherwise.
 set -euo pipefail
 # shellcheck source=apt.sh

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from devkit.cluster.cluster import Cluster, build
-from tests import needs, record, shared
-from tests.apiserver import ROOT, ApiServer, fresh_namespace, proxied
+from tests.support import needs, record, shared
+from tests.support.apiserver import ROOT, ApiServer, fresh_namespace, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
-# Stories mostly wait, so there are more of them than cores; what they share is in tests/shared.py.
+# Stories mostly wait, so there are more of them than cores; what they share is in
+# tests/support/shared.py.
 BY_STORY = ("--dist", "loadgroup", "--no-loadscope-reorder")
 
 
@@ -54,7 +55,7 @@ class Part:
 PARTS: dict[str, Part] = {
     "check": Part("format, lint, types, layers", command=("make", "--no-print-directory", "check")),
     "unit": Part("unit and golden tests", ("tests/unit", "tests/golden"), max(2, CORES), BY_FILE),
-    "runtime": Part("the runtimes on a real Triton", ("tests/runtime",), 2, BY_FILE),
+    "runtime": Part("the runtimes on a real Triton", ("tests/triton",), 2, BY_FILE),
     "cluster": Part(
         "chart, cluster and component tests on real API servers",
         ("tests/chart", "tests/cluster", "tests/component"),

@@ -16,15 +16,15 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from resnet_jobs.artifact_name import FILE_NAMES, artifact_folder
-from resnet_jobs.clock import SYSTEM_CLOCK
-from resnet_jobs.errors import EXIT_UNEXPECTED, JobError, Reason
-from resnet_jobs.evaluate_place import Place, end_triton
-from resnet_jobs.progress import say
-from resnet_jobs.report import termination_log, write_message
-from resnet_jobs.spec import JobSpec, parse_job
-from resnet_jobs.store_spec import StoreSpec, parse_store
-from resnet_jobs.workspace import Workspace
+from resnet_jobs.base.clock import SYSTEM_CLOCK
+from resnet_jobs.base.errors import EXIT_UNEXPECTED, JobError, Reason
+from resnet_jobs.base.progress import say
+from resnet_jobs.base.report import termination_log, write_message
+from resnet_jobs.base.workspace import Workspace
+from resnet_jobs.evaluation.place import Place, end_triton
+from resnet_jobs.order.job import JobSpec, parse_job
+from resnet_jobs.order.store import StoreSpec, parse_store
+from resnet_jobs.store.artifact_name import FILE_NAMES, artifact_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> dict[st
 
 def _artifact(options: argparse.Namespace) -> dict[str, Any]:
     """What the init container of a serving pod does."""
-    from resnet_jobs.download import (
+    from resnet_jobs.commands.download import (
         copy_from_claim,
         download,
         download_from_bucket,
@@ -114,26 +114,26 @@ def _artifact(options: argparse.Namespace) -> dict[str, Any]:
 def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     """A container of the Job. Each imports what it needs: ONNX Runtime takes a second to load."""
     if command == "fetch":
-        from resnet_jobs.fetch import fetch
+        from resnet_jobs.commands.fetch import fetch
 
         return fetch(spec, workspace, clock=SYSTEM_CLOCK)
     if command == "prepare":
-        from resnet_jobs.known import note_known
-        from resnet_jobs.prepare import prepare
+        from resnet_jobs.commands.prepare import prepare
+        from resnet_jobs.store.known import note_known
 
         result = prepare(spec, workspace)
         note_known(spec, workspace)
         return result
-    from resnet_jobs.open_store import open_store
+    from resnet_jobs.store.open import open_store
 
     if command == "evaluate":
-        from resnet_jobs.evaluate import evaluate
+        from resnet_jobs.commands.evaluate import evaluate
 
         place = Place.from_environment(os.environ)
         store = open_store(spec.store, os.environ, believes=False)
         return evaluate(spec, workspace, place, store=store, clock=SYSTEM_CLOCK)
-    from resnet_jobs.publish import publish
-    from resnet_jobs.sweep import parse_keep
+    from resnet_jobs.commands.publish import publish
+    from resnet_jobs.store.sweep import parse_keep
 
     keep = parse_keep(os.environ.get("RESNET_KEEP"))
     return publish(spec, workspace, store=open_store(spec.store, os.environ), keep=keep)

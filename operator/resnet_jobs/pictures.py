@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from resnet_jobs.spec import Preprocessing
+    from resnet_jobs.order.job import Preprocessing
 
     Pixels = NDArray[np.uint8]
 

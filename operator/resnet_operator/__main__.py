@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uvloop
 
-from resnet_operator import logs
 from resnet_operator.app import App
-from resnet_operator.settings import Settings
+from resnet_operator.settings.operator import Settings
+from resnet_operator.telemetry import logs
 
 
 def main() -> None:

@@ -17,23 +17,24 @@ from typing import Any, cast
 
 import kopf
 
-from resnet_operator import health, names
+from resnet_operator import names
 from resnet_operator.cluster.connection import Connection
 from resnet_operator.cluster.families import own_families
-from resnet_operator.cluster.holding import Holding
-from resnet_operator.cluster.lease import TIMES, Leadership, Times
+from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.login import read_login
-from resnet_operator.cluster.rounds import Rounds
-from resnet_operator.cluster.stream import LIMITS, Limits
 from resnet_operator.errors import LoginFailed
-from resnet_operator.kube import Kube
-from resnet_operator.metrics import CONTESTED, SERVICES, UNHEALTHY_CHIPS
-from resnet_operator.observed import ServiceObject
-from resnet_operator.queue import WorkQueue
+from resnet_operator.leadership.holding import Holding
+from resnet_operator.leadership.lease import TIMES, Leadership, Times
 from resnet_operator.reconcile import Reconciler
-from resnet_operator.settings import Settings
-from resnet_operator.views import Views
-from resnet_operator.watch import Watches
+from resnet_operator.seen.service import ServiceObject
+from resnet_operator.settings.operator import Settings
+from resnet_operator.telemetry import health
+from resnet_operator.telemetry.metrics import CONTESTED, SERVICES, UNHEALTHY_CHIPS
+from resnet_operator.watch.stream import LIMITS, Limits
+from resnet_operator.watch.views import Views
+from resnet_operator.watch.watch import Watches
+from resnet_operator.work.queue import WorkQueue
+from resnet_operator.work.rounds import Rounds
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
-from resnet_operator.observed import Meta
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.times import to_text
+from resnet_operator.seen.meta import Meta
 
 
 def event_body(service: Meta, event: Event, *, now: datetime) -> dict[str, Any]:

@@ -11,32 +11,26 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from resnet_operator import names
-from resnet_operator.class_labels import LabelsError, Source, labels_of
-from resnet_operator.cluster.store import HasMeta
+from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import KubeError
-from resnet_operator.in_use import Named, vouched
-from resnet_operator.kube import Kube
 from resnet_operator.observe_wanted import artifact_of, unwanted_jobs, wanted_means
-from resnet_operator.observed import (
-    ConfigMapObject,
-    GateObserved,
-    JobObject,
-    NetworkServiceObject,
-    Observed,
-    Pod,
-    ServiceObject,
-    StoreObserved,
-)
-from resnet_operator.plan.conversion import POD_EXPECTED_SECONDS
-from resnet_operator.plan.outdated import has_begun
-from resnet_operator.plan.scheduling import missing_claim
+from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS
+from resnet_operator.plan.artifact.outdated import has_begun
+from resnet_operator.plan.gate.gate import key_of
 from resnet_operator.plan.times import left_of
+from resnet_operator.plan.trouble.scheduling import missing_claim
 from resnet_operator.plan.trust import is_believed
-from resnet_operator.plan.validation import key_of
+from resnet_operator.record.class_labels import LabelsError, Source, labels_of
+from resnet_operator.record.in_use import Named, vouched
+from resnet_operator.render.pods.sources import source_reference
 from resnet_operator.render.serving import runtime_digest
-from resnet_operator.render.sources import source_reference
-from resnet_operator.resolve import Resolved
-from resnet_operator.views import NETWORK_KINDS, Views
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
+from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
+from resnet_operator.seen.service import ServiceObject
+from resnet_operator.seen.workload import JobObject, Pod
+from resnet_operator.watch.store import HasMeta
+from resnet_operator.watch.views import NETWORK_KINDS, Views
 
 T = TypeVar("T", bound=HasMeta)
 

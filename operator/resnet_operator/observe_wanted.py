@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resnet_operator import names
-from resnet_operator.artifact import Artifact
-from resnet_operator.observed import ConfigMapObject, JobObject
-from resnet_operator.plan.validation import wanted_validation
-from resnet_operator.source_key import means_key
-from resnet_operator.views import Views
+from resnet_operator.plan.gate.gate import wanted_validation
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.resolve.source_key import means_key
+from resnet_operator.seen.others import ConfigMapObject
+from resnet_operator.seen.workload import JobObject
+from resnet_operator.watch.views import Views
 
 
 def unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[JobObject, ...]:

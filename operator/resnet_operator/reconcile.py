@@ -17,22 +17,28 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
-from resnet_operator.cluster.holding import Holding
+from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import Gone, OperatorError, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
-from resnet_operator.kube import Kube
-from resnet_operator.metrics import INTERNAL_ERRORS, RECONCILE_SECONDS, RECONCILES, SLOW_PLANS
+from resnet_operator.leadership.holding import Holding
 from resnet_operator.observe import observe
-from resnet_operator.observed import Observed, ServiceObject
 from resnet_operator.plan import Plan, make_plan
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.conditions import CONDITIONS, is_ready
-from resnet_operator.plan.failed import failed_plan
-from resnet_operator.queue import WHEN_QUIET, Key
+from resnet_operator.plan.status.conditions import CONDITIONS, is_ready
+from resnet_operator.plan.status.failed import failed_plan
 from resnet_operator.reading.failures import internal_error
-from resnet_operator.settings import Settings
-from resnet_operator.views import Views
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.service import ServiceObject
+from resnet_operator.settings.operator import Settings
+from resnet_operator.telemetry.metrics import (
+    INTERNAL_ERRORS,
+    RECONCILE_SECONDS,
+    RECONCILES,
+    SLOW_PLANS,
+)
+from resnet_operator.watch.views import Views
+from resnet_operator.work.queue import WHEN_QUIET, Key
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from devkit.cluster.cluster import build
-from tests.apiserver import ROOT, ApiServer
+from tests.support.apiserver import ROOT, ApiServer
 
 HERE = Path(__file__).parent
 CHART = ROOT / "charts" / "resnet-operator"

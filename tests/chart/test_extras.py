@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from tests.apiserver import ApiServer
 from tests.chart.conftest import CHART, Chart, Manifest, only
+from tests.support.apiserver import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.apiserver import CRD_FILE, fresh_namespace, wait_established
 from tests.chart.conftest import CHART, Chart, Manifest, only
+from tests.support.apiserver import CRD_FILE, fresh_namespace, wait_established
 
 from resnet_operator import __version__
-from resnet_operator.device_settings import DeviceSettings, Dialect, Driver
-from resnet_operator.pod_settings import Maker
-from resnet_operator.settings import Settings, StoreType, by_longest_prefix
+from resnet_operator.settings.devices import DeviceSettings, Dialect, Driver
+from resnet_operator.settings.operator import Settings, StoreType, by_longest_prefix
+from resnet_operator.settings.pods import Maker
 
 if TYPE_CHECKING:
     pass

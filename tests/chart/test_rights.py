@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.apiserver import ApiServer, eventually, fresh_namespace
 from tests.chart.conftest import Chart, Manifest, only
+from tests.support.apiserver import ApiServer, eventually, fresh_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import yaml
-from tests.apiserver import CRD_FILE
+from tests.support.apiserver import CRD_FILE
 
 Schema = dict[str, Any]
 

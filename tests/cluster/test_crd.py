@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.apiserver import RESOURCE_PATH
 from tests.cluster.bounds import nodes, root_schema
 from tests.cluster.manifests import SMALLEST, service
+from tests.support.apiserver import RESOURCE_PATH
 
 if TYPE_CHECKING:
-    from tests.apiserver import Answer, ApiServer
+    from tests.support.apiserver import Answer, ApiServer
 
 CRD = "resnetservices.serving.resnet-operator.io"
 READY_STATUS = {

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.apiserver import ROOT
 from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes, root_schema
 from tests.cluster.conversion_rule_cases import CONVERSION_RULES, FORMAT_RULES
 from tests.cluster.kubernetes_rule_cases import KUBERNETES_RULES
@@ -19,9 +18,10 @@ from tests.cluster.rule_cases import NAMES, RuleCase
 from tests.cluster.rule_cases import RULES as GENERAL_RULES
 from tests.cluster.runtime_rule_cases import RUNTIME_RULES
 from tests.cluster.torch_aie_rule_cases import TORCH_AIE_RULES
+from tests.support.apiserver import ROOT
 
 if TYPE_CHECKING:
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 BOUNDS = bounds()
 RULES = (

@@ -12,7 +12,7 @@ from tests.golden.rendering import CASE_NAMES, CASES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 # The Gateway API is no part of Kubernetes.
 FOREIGN = {"httproute.yaml"}

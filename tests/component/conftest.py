@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from tests.apiserver import ROOT, ApiServer
 from tests.component.client import Access, Api
 from tests.component.proxy import Proxy
 from tests.component.world import World, open_world
+from tests.support.apiserver import ROOT, ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,9 +8,9 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.spec import ResNetServiceSpec
-from resnet_operator.artifact import Artifact, TensorInfo
+from resnet_operator.record.artifact import Artifact, TensorInfo
 from resnet_operator.render.conversion import record_content
-from resnet_operator.source_key import source_key
+from resnet_operator.resolve.source_key import source_key
 
 CHIP = "Ascend310P3"
 COMPILER = "ATC 8.2.RC1 (simulator)"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from devkit.cluster.cluster import Cluster
-from tests.apiserver import ApiServer
 from tests.component.client import MERGE, Access, Api
 from tests.component.conftest import ACCOUNT, rights
 from tests.component.gate import NAME, gate_jobs, gated, is_measured, runs
@@ -29,6 +28,7 @@ from tests.component.world import (
     reconciles,
     until,
 )
+from tests.support.apiserver import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from tests.apiserver import ROOT
 from tests.component.conftest import ACCOUNT
 from tests.component.objects import ENVIRONMENT, service
 from tests.component.proxy import Fault, Proxy
 from tests.component.test_health import free_port, get
 from tests.component.world import World, until
+from tests.support.apiserver import ROOT
 
 from resnet_operator import names
-from resnet_operator.metrics import LEADING
+from resnet_operator.telemetry.metrics import LEADING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 NAME = "resnet50"
 MANIFEST = service(NAME)

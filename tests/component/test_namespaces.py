@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.apiserver import fresh_namespace
 from tests.component.client import Access
 from tests.component.conftest import rights
 from tests.component.objects import path, record_of, service
 from tests.component.proxy import Proxy
 from tests.component.world import World, open_world
+from tests.support.apiserver import fresh_namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 NAME = "resnet50"
 MANIFEST = service(NAME)

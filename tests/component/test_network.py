@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.apiserver import ApiServer
 from tests.component.client import MERGE
 from tests.component.conftest import rights
 from tests.component.objects import service
 from tests.component.world import RunningOperator, World, until
+from tests.support.apiserver import ApiServer
 
 from resnet_operator import names
-from resnet_operator.cluster.stream import LIMITS
+from resnet_operator.watch.stream import LIMITS
 
 Body = dict[str, Any]
 NAME = "resnet50"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.apiserver import ROOT
 from tests.component.objects import ENVIRONMENT, key_of, service
 from tests.component.proxy import Fault
 from tests.component.world import until
+from tests.support.apiserver import ROOT
 
 from resnet_operator import names
 from resnet_operator.render import engine

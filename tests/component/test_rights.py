@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.apiserver import ROOT, fresh_namespace
 from tests.component.client import Access, Api
 from tests.component.gate import VALIDATION, gate_jobs
 from tests.component.objects import key_of, path, service
 from tests.component.proxy import Call, Proxy
 from tests.component.world import World, open_world, until
+from tests.support.apiserver import ROOT, fresh_namespace
 
 from resnet_operator import names, observe
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import aiohttp
     from aiohttp import web
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 Body = dict[str, Any]
 Right = tuple[str, str]  # verb, group/resource[/subresource]

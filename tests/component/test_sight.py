@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from devkit.cluster.cluster import Cluster
-from tests.apiserver import ApiServer
 from tests.component.client import Access, Api
 from tests.component.conftest import rights
 from tests.component.objects import service
 from tests.component.proxy import Fault, Proxy
 from tests.component.test_health import free_port, get
 from tests.component.world import World, until
+from tests.support.apiserver import ApiServer
 
-from resnet_operator.cluster.stream import LIMITS
+from resnet_operator.watch.stream import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

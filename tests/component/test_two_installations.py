@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.apiserver import ROOT
 from tests.component.objects import service
 from tests.component.world import World, condition_of, until
+from tests.support.apiserver import ROOT
 
 from resnet_operator import names
-from resnet_operator.cluster import holding
+from resnet_operator.leadership import holding
 
 if TYPE_CHECKING:
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 RELEASE = "component"
 NAME = "resnet50"

@@ -28,15 +28,15 @@ from tests.component.objects import (
     record_of,
 )
 from tests.component.proxy import Proxy
-from tests.patience import patient
+from tests.support.patience import patient
 
 from resnet_operator import names, observe
 from resnet_operator.api import KIND
 from resnet_operator.app import App
-from resnet_operator.cluster.stream import LIMITS, Limits
-from resnet_operator.metrics import RECONCILES
 from resnet_operator.plan.trust import record_digest
-from resnet_operator.settings import Settings
+from resnet_operator.settings.operator import Settings
+from resnet_operator.telemetry.metrics import RECONCILES
+from resnet_operator.watch.stream import LIMITS, Limits
 
 Body = dict[str, Any]
 PATIENCE_SECONDS = 20.0

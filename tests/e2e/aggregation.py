@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.apiserver import eventually
 from tests.e2e.metrics_api import RESOURCES, MetricsApi
-from tests.servers import Certificate, make_certificate
+from tests.support.apiserver import eventually
+from tests.support.servers import Certificate, make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.apiserver import ApiServer
     from tests.e2e.story import Story
+    from tests.support.apiserver import ApiServer
 
 SERVICE = "metrics-api"
 

@@ -12,10 +12,10 @@ import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster, build
 from devkit.images.targets import DEMO
-from tests import shared
-from tests.apiserver import ROOT, ApiServer, proxied
 from tests.e2e.files import FileServer
 from tests.e2e.story import FOUR_CHIPS, Story, new_story
+from tests.support import shared
+from tests.support.apiserver import ROOT, ApiServer, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.apiserver import ROOT
+from tests.support.apiserver import ROOT
 
 # Run by the Python of the machine within the release's own tree, and with its own builder.
 BUILD = """

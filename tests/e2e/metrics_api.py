@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 QUEUE = "triton_queue_microseconds"
 RESOURCE = "metrics.k8s.io/v1beta1"

@@ -16,9 +16,9 @@ import numpy as np
 import onnxruntime
 import tritonclient.http as triton
 from PIL import Image
-from tests.apiserver import ROOT, ApiServer, fresh_namespace
-from tests.patience import patient
-from tests.record import note
+from tests.support.apiserver import ROOT, ApiServer, fresh_namespace
+from tests.support.patience import patient
+from tests.support.record import note
 
 from resnet_client import PRESETS, preprocess
 

@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from devkit import demo
-from tests.apiserver import ROOT
+from tests.support.apiserver import ROOT
 
 if TYPE_CHECKING:
     import pytest
     from devkit.cluster.cluster import Cluster
     from devkit.deploy import Operator
-    from tests.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
 
 
 def masked(line: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.http
-from tests.apiserver import ROOT
 from tests.e2e.story import MODEL, Story
 from tests.e2e.test_quantized import CALIBRATION, PREPROCESSING, put_calibration
+from tests.support.apiserver import ROOT
 
 pytestmark = pytest.mark.images("amct")
 DIGITS = ROOT / "samples" / "digits"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from tests.e2e.story import PICTURES, Story, digits_batch
-from tests.record import note
+from tests.support.record import note
 
 
 def test_scale_suspend_and_back(story: Story) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import tritonclient.grpc
 from tests.e2e.story import PICTURES, Story, digits_batch
-from tests.servers import Certificate, make_certificate
+from tests.support.servers import Certificate, make_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path

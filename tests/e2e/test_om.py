@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.apiserver import ROOT
 from tests.e2e.story import FP16_TOLERANCE, MODEL, PICTURES, Story, digits_batch, expected_logits
+from tests.support.apiserver import ROOT
 
 CANN = ROOT / "devkit" / "cann"
 OM = {"uri": "pvc://models/digits.om"}

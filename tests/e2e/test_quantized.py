@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import pytest
 import tritonclient.http
-from tests.apiserver import ROOT
 from tests.e2e.story import Story
+from tests.support.apiserver import ROOT
 
 pytestmark = pytest.mark.images("amct")
 DIGITS = ROOT / "samples" / "digits"

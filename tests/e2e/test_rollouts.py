@@ -7,7 +7,6 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.clients import Load
 from tests.e2e.story import (
     FOUR_CHIPS,
     FP16_TOLERANCE,
@@ -16,6 +15,7 @@ from tests.e2e.story import (
     digits_batch,
     expected_logits,
 )
+from tests.support.clients import Load
 
 from resnet_operator import names
 

@@ -21,7 +21,7 @@ import onnx
 import pytest
 from onnx import external_data_helper
 from tests.e2e.story import FP16_TOLERANCE, MODEL, PICTURES, Story, digits_batch, expected_logits
-from tests.servers import (
+from tests.support.servers import (
     PASSWORD,
     USER,
     Certificate,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from tests.e2e.story import FP16_TOLERANCE, PICTURES, Story, digits_batch, expected_logits
-from tests.unit.jobs import buckets
+from tests.support.loopback import buckets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

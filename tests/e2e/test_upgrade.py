@@ -19,16 +19,16 @@ import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster
 from devkit.images.targets import DEMO
-from tests import needs
-from tests.apiserver import ROOT, ApiServer, proxied
-from tests.clients import Load
 from tests.e2e import earlier
 from tests.e2e.snapshot import Snapshot, differences
 from tests.e2e.story import FP16_TOLERANCE, PICTURES, Story, digits_batch, expected_logits
 from tests.e2e.test_gate import PASSES, gate, pinned_model, put_all, recipe
 from tests.e2e.test_om import compile_om
 from tests.e2e.test_oneflow import archive, oneflow
-from tests.pages import commands
+from tests.support import needs
+from tests.support.apiserver import ROOT, ApiServer, proxied
+from tests.support.clients import Load
+from tests.support.pages import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

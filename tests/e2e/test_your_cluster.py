@@ -20,8 +20,8 @@ from devkit import demo, deploy
 from devkit.cluster.cluster import Cluster
 from devkit.images import build as image_build
 from devkit.images.targets import IMAGES
-from tests.apiserver import ROOT
-from tests.servers import PASSWORD, USER, htpasswd, make_certificate, registry_server
+from tests.support.apiserver import ROOT
+from tests.support.servers import PASSWORD, USER, htpasswd, make_certificate, registry_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.unit.controller.builders import MEASURED, an_artifact
+from tests.support.builders import MEASURED, an_artifact
 
 from resnet_operator import names
 from resnet_operator.api.spec import ResNetServiceSpec
-from resnet_operator.artifact import Artifact, TensorInfo
-from resnet_operator.measurement import Measurement, validation_key
-from resnet_operator.observed import Meta
-from resnet_operator.plan.contract import settle
+from resnet_operator.plan.artifact.contract import settle
+from resnet_operator.record.artifact import Artifact, TensorInfo
+from resnet_operator.record.measurement import Measurement, validation_key
 from resnet_operator.render.conversion import job, record_owner
 from resnet_operator.render.network import network_children, network_service
 from resnet_operator.render.serving import (
@@ -29,8 +28,11 @@ from resnet_operator.render.serving import (
 )
 from resnet_operator.render.store import store_children, store_digest
 from resnet_operator.render.validation import result_content, validation_job
-from resnet_operator.resolve import Resolved, declared_digest, resolve
-from resnet_operator.settings import Settings, StoreType
+from resnet_operator.resolve.declared import declared_digest
+from resnet_operator.resolve.resolve import resolve
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.operator import Settings, StoreType
 
 CASES = Path(__file__).parent / "cases"
 VECTORS = Path(__file__).parent / "vectors"

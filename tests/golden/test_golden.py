@@ -15,8 +15,8 @@ from google.protobuf import text_format
 from tests.golden.rendering import CASE_NAMES, CASES, VECTORS, Case
 from tritonclient.grpc import model_config_pb2
 
-from resnet_operator.compare import is_subset
-from resnet_operator.device_settings import Driver
+from resnet_operator.seen.compare import is_subset
+from resnet_operator.settings.devices import Driver
 
 
 @pytest.fixture(params=CASE_NAMES)

@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.golden.rendering import SETTINGS, Case
-from tests.unit.controller.builders import a_meta, an_artifact, deterministic, resolved, tensor
+from tests.support.builders import a_meta, an_artifact, deterministic, resolved, tensor
 from tritonclient.grpc import model_config_pb2
 
 from resnet_operator import names
@@ -21,8 +21,8 @@ from resnet_operator.render.engine import render_one
 from resnet_operator.render.network import network_service
 from resnet_operator.render.serving import pod_template
 from resnet_operator.render.store import store_children
-from resnet_operator.render.triton import config_pbtxt
-from resnet_operator.settings import Settings
+from resnet_operator.render.triton.config import config_pbtxt
+from resnet_operator.settings.operator import Settings
 
 NASTY = (
     '"',

@@ -34,13 +34,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
 import tritonclient.grpc  # noqa: E402
 from samples.light_resnet50 import light_resnet50  # noqa: E402
 from tests.perf.triton_ratio import cpu_seconds  # noqa: E402
-from tests.runtime.image_python import image_path  # noqa: E402
-from tests.runtime.rendered import rendered  # noqa: E402
-from tests.runtime.server import DIGITS, Pod, pod  # noqa: E402
-from tests.unit.controller.builders import an_artifact, tensor  # noqa: E402
+from tests.support.builders import an_artifact, tensor  # noqa: E402
+from tests.triton.image_python import image_path  # noqa: E402
+from tests.triton.rendered import rendered  # noqa: E402
+from tests.triton.server import DIGITS, Pod, pod  # noqa: E402
 
+from resnet_jobs.order.job import Crop, Preprocessing  # noqa: E402
 from resnet_jobs.pictures import decode, normalise, to_source  # noqa: E402
-from resnet_jobs.spec import Crop, Preprocessing  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

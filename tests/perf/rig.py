@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO
 
 from devkit.cluster.cluster import Cluster
-from tests.apiserver import wait_established
 from tests.component.client import Access, Api
 from tests.component.objects import ENVIRONMENT
+from tests.support.apiserver import wait_established
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD_FILE = ROOT / "crds" / "resnetservices.yaml"

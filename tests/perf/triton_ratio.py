@@ -32,7 +32,7 @@ import onnxruntime  # noqa: E402
 import tritonclient.grpc  # noqa: E402
 import tritonclient.http  # noqa: E402
 from samples.light_resnet50 import light_resnet50  # noqa: E402
-from tests.runtime.server import RUNTIME, Model, Pod, pod  # noqa: E402
+from tests.triton.server import RUNTIME, Model, Pod, pod  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.apiserver import ROOT
+from tests.support.apiserver import ROOT
 
 OPERATOR = ROOT / "operator"
 MODULES = sorted(OPERATOR.rglob("*.py"))
 MAX_LINES = 300
 # Longer, each for a reason; the number is a ceiling, not a target.
-LONGER = {
-    "resnet_operator/observed.py": (460, "a flat list of small views, one for each kind"),
+LONGER: dict[str, tuple[int, str]] = {}
+# A folder is a room: a newcomer who reads the names of its modules knows where a change goes.
+MAX_MODULES = 12
+FULLER = {
+    "resnet_runtime": (24, "mounted from one ConfigMap, whose keys are the names of files"),
+    "resnet_jobs/driver": (16, "copied as one folder, and run by the Python of foreign images"),
 }
+UNIT = ROOT / "tests" / "unit"
+PACKAGES = tuple(sorted(path.parent.name for path in OPERATOR.glob("*/__init__.py")))
 # Prints are how a Job and a pod speak; the controller logs.
 SPEAKS = ("resnet_client/cli", "resnet_jobs/", "resnet_runtime/", "resnet_operator/crdgen/")
 # No clock, no environment, no randomness, no I/O in what decides: all is an argument.
 PURE = tuple(
     f"resnet_operator/{name}"
-    for name in ("plan/", "render/", "compare", "resolve", "artifact", "observed", "names")
+    for name in ("api/", "plan/", "render/", "seen/", "resolve/", "record/", "names")
 )
 IMPURE = {"datetime.now", "time.time", "time.monotonic", "os.getenv", "uuid.uuid4"}
 
@@ -76,6 +83,59 @@ def test_a_module_is_short_enough_to_read(module: Path) -> None:
 def test_exceptions_are_still_needed() -> None:
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
     assert [name for name in LONGER if lengths.get(name, 0) <= MAX_LINES] == []
+
+
+def rooms(root: Path) -> list[Path]:
+    """Return all folders with Python files below one, itself included."""
+    folders = {path.parent for path in root.rglob("*.py")}
+    return sorted(folders | {root})
+
+
+def modules_in(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize(
+    "room", [room for name in PACKAGES for room in rooms(OPERATOR / name)], ids=name_of
+)
+def test_a_room_has_few_enough_modules_to_know_them(room: Path) -> None:
+    limit, _ = FULLER.get(name_of(room), (MAX_MODULES, ""))
+    held = modules_in(room)
+    assert len(held) <= limit, f"{name_of(room)} has {len(held)} modules: give some their own room"
+    assert (room / "__init__.py").is_file(), "setuptools would leave it out of the wheel"
+
+
+def test_fuller_rooms_are_still_full() -> None:
+    full = [name for name in FULLER if len(modules_in(OPERATOR / name)) > MAX_MODULES]
+    assert full == list(FULLER)
+
+
+@pytest.mark.parametrize(
+    "folder", [folder for name in PACKAGES for folder in rooms(UNIT / name)], ids=str
+)
+def test_tests_are_laid_out_as_the_packages_are(folder: Path) -> None:
+    mirrored = OPERATOR / folder.relative_to(UNIT)
+    assert mirrored.is_dir(), f"tests of no room: {folder.relative_to(ROOT)}"
+
+
+def test_every_room_has_tests() -> None:
+    """Of its own, or of rooms inside it."""
+    bare = [
+        name_of(room)
+        for name in PACKAGES
+        for room in rooms(OPERATOR / name)
+        if modules_in(room) and not [*(UNIT / name_of(room)).rglob("test_*.py")]
+    ]
+    assert bare == [], "rooms without a test in the folder of their name"
+
+
+def test_the_map_for_contributors_names_what_is_there() -> None:
+    """Each path of the table "Where does a change go", from the root or from operator/."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text[text.index("| change |") : text.index("## Rules")]
+    named = [name for name in re.findall(r"`([^`]+)`", table) if " " not in name]
+    assert len(named) > 30
+    assert [n for n in named if not ((ROOT / n).exists() or (OPERATOR / n).exists())] == []
 
 
 @every_module

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from devkit.images import materials
 from requirements.lock import LOCKS
-from tests.apiserver import ROOT
-from tests.unit.install_lines import Line, install_lines, lock_files, repository_files
+from tests.support.apiserver import ROOT
+from tests.unit.docs.install_lines import Line, install_lines, lock_files, repository_files
 from tests.unit.wheels import later_day, pins
 
 LINES = [line for path in repository_files() for line in install_lines(path)]

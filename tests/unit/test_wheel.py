@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.apiserver import ROOT
+from tests.support.apiserver import ROOT
 
 SOURCES = ("operator", "templates", "pyproject.toml", "setup.py", "README.md")
 TEMPLATES = "resnet_operator/templates"
@@ -25,7 +25,7 @@ for path in (engine.TEMPLATES, engine.RUNTIME_FILES, engine.DRIVER_FILES):
 environment = engine._environment()
 for name in environment.list_templates(extensions=["j2"]):
     environment.get_template(name)
-import resnet_operator.model_config
+import resnet_operator.resolve.config_overrides
 """
 
 

@@ -17,7 +17,7 @@ from resnet_cli.parts import (
 )
 from resnet_cli.picture import Node, Tone
 from resnet_operator import names
-from resnet_operator.artifact import ARTIFACT_KEY, FAILURE_KEY
+from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY
 
 SHOWN_EVENTS = 3
 POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")

@@ -12,9 +12,9 @@ from resnet_cli.parts import Ref, moment, name_of, span
 from resnet_cli.why.rules import fault_of, stage_of
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.artifact import FAILURE_KEY
-from resnet_operator.plan.conditions import IMPERATIVES
-from resnet_operator.plan.last_words import telling_line
+from resnet_operator.plan.status.conditions import IMPERATIVES
+from resnet_operator.plan.trouble.last_words import telling_line
+from resnet_operator.record.artifact import FAILURE_KEY
 
 # On the way: nothing is wrong, and there is something to wait for.
 UNDER_WAY = {

@@ -1,6 +1,6 @@
 """How a container in a foreign image ends: its errors, its termination message, its exit status.
 
-Used by every script of this folder, and by `resnet_jobs.report` for the containers of our own
+Used by every script of this folder, and by `resnet_jobs.base.report` for the containers of our own
 image: both sides must cut a message the same way.
 """
 

@@ -1,6 +1,6 @@
 """Explains how a run of ATC ended, and names what it made.
 
-Called by `convert`; `resnet_jobs.publish` needs `content_key` too, and both sides must agree.
+Called by `convert`; `resnet_jobs.commands.publish` needs `content_key` too; both sides must agree.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether the store has an artifact already, before ATC takes minutes to make it again.
 
 Called by `convert`. This container of a foreign image gets neither the store's login nor its key:
-`resnet_jobs.known` has asked before, in `prepare`, and left a list. `publish` looks again.
+`resnet_jobs.store.known` has asked before, in `prepare`, and left a list. `publish` looks again.
 """
 
 from __future__ import annotations

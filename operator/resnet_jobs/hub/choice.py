@@ -10,11 +10,11 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason
 
 if TYPE_CHECKING:
     from resnet_jobs.hub.listing import Snapshot
-    from resnet_jobs.source_spec import SourceSpec
+    from resnet_jobs.order.source import SourceSpec
 
 # By format: suffixes, the best first.
 SUFFIXES = {

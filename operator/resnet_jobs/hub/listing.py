@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from resnet_jobs.errors import JobError, Reason
-from resnet_jobs.source_hub import endpoint, read_small, refused, secrets_of
-from resnet_jobs.source_spec import HF_REPOSITORY_KINDS
-from resnet_jobs.source_web import unreachable
-from resnet_jobs.transfer import HttpStatusError, Patience, UnreachableError
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.net.transfer import HttpStatusError, Patience, UnreachableError
+from resnet_jobs.order.source import HF_REPOSITORY_KINDS
+from resnet_jobs.sources.http import unreachable
+from resnet_jobs.sources.hub import endpoint, read_small, refused, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_jobs.access import Access
-    from resnet_jobs.source_spec import SourceSpec
+    from resnet_jobs.order.source import SourceSpec
+    from resnet_jobs.sources.access import Access
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MOST_BYTES = 32 * 2**20

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from resnet_jobs.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.progress import say
 from resnet_jobs.hub.choice import choose
 from resnet_jobs.hub.listing import Snapshot, at_commit, find_snapshot, is_commit
-from resnet_jobs.progress import say
 from resnet_jobs.publisher.config_files import FILES, MOST_BYTES, read_config_file
 from resnet_jobs.publisher.facts import NOTHING, PublisherFacts, merge
-from resnet_jobs.source_hub import read_file
+from resnet_jobs.sources.hub import read_file
 
 if TYPE_CHECKING:
-    from resnet_jobs.access import Access
-    from resnet_jobs.source_spec import SourceSpec
-    from resnet_jobs.transfer import Patience
+    from resnet_jobs.net.transfer import Patience
+    from resnet_jobs.order.source import SourceSpec
+    from resnet_jobs.sources.access import Access
 
 
 @dataclass(frozen=True)

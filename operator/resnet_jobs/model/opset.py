@@ -14,7 +14,7 @@ from resnet_jobs.model.runtime_error import read_failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from resnet_jobs.inspect_model import ModelInput
+    from resnet_jobs.model.inspect import ModelInput
 
 # What ATC's documentation shows most, and exporters write by default.
 TARGET = 13

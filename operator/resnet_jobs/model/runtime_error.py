@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from resnet_jobs.errors import clip
+from resnet_jobs.base.errors import clip
 
 CODE = re.compile(r"^\s*\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 WHILE = re.compile(

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.left_files import read_bounded
+from resnet_jobs.base.left_files import read_bounded
+from resnet_jobs.base.workspace import write_json
 from resnet_jobs.publisher.facts import NOTHING, PublisherFacts, parse_facts
-from resnet_jobs.workspace import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -71,7 +71,7 @@ class OutputType(StrEnum):
 
 
 # What ATC takes beside the fields here, and nothing that the operator sets itself or that would
-# leave the OM incomplete. `resnet_jobs.atc` knows what each may hold; a test compares the two.
+# leave the OM incomplete. `resnet_jobs.tools.atc` knows what each may hold; a test compares both.
 EXTRA_ARGS = (
     "--ac_parallel_enable",
     "--aicore_num",

@@ -13,13 +13,13 @@ from pydantic import ConfigDict, Field
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.model import FORMAT, Model, ModelFormat
-from resnet_operator.api.oneflow import IS_ONEFLOW, ONEFLOW_RULES
-from resnet_operator.api.pipeline import PIPELINE_RULES
 from resnet_operator.api.pod import ContainerResources
 from resnet_operator.api.rollout import Rollout
-from resnet_operator.api.runtime import RUNTIME_RULES
-from resnet_operator.api.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
-from resnet_operator.api.torch_aie import torch_aie_rules
+from resnet_operator.api.serving.oneflow import IS_ONEFLOW, ONEFLOW_RULES
+from resnet_operator.api.serving.pipeline import PIPELINE_RULES
+from resnet_operator.api.serving.runtime import RUNTIME_RULES
+from resnet_operator.api.serving.serving import Batching, BatchingMode, ServiceType, Serving, Warmup
+from resnet_operator.api.serving.torch_aie import torch_aie_rules
 from resnet_operator.api.validation import Validation
 
 __all__ = [

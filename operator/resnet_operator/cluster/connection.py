@@ -20,7 +20,7 @@ import orjson
 
 from resnet_operator.cluster.login import Login, read_login
 from resnet_operator.errors import Conflict, Gone, KubeError, LoginFailed, Rejected, Transient
-from resnet_operator.metrics import LOGIN_ERRORS
+from resnet_operator.telemetry.metrics import LOGIN_ERRORS
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 # Whoever still has an answer of a former session to read has done so by then.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resnet_operator.api.reasons import Reason
+from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import Conflict, Gone, Rejected, Transient
 from resnet_operator.execute.ownership import (
     Owner,
@@ -20,11 +21,10 @@ from resnet_operator.execute.ownership import (
     owner_of,
 )
 from resnet_operator.execute.store_secret import make_secret
-from resnet_operator.kube import Kube
-from resnet_operator.observed import Meta
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, MakeSecret, Problem
-from resnet_operator.plan.refusal import own_words
-from resnet_operator.views import Views
+from resnet_operator.plan.trouble.refusal import own_words
+from resnet_operator.seen.meta import Meta
+from resnet_operator.watch.views import Views
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import contextlib
 import logging
 import secrets
 
+from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import Conflict
-from resnet_operator.kube import Kube
 from resnet_operator.plan.actions import MakeSecret
 from resnet_operator.render.store_secret import RANDOM_BYTES, store_secret
-from resnet_operator.views import Views
+from resnet_operator.watch.views import Views
 
 log = logging.getLogger(__name__)
 

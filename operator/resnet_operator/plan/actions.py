@@ -7,7 +7,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.observed import Meta
+from resnet_operator.seen.meta import Meta
 
 
 @dataclass(frozen=True, kw_only=True)

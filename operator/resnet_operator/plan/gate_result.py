@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.measurement import RESULT_KEY, VALIDATION_KEY
-from resnet_operator.observed import GateObserved, JobObject, Meta
 from resnet_operator.plan.actions import Action, Apply, Delete
+from resnet_operator.record.measurement import RESULT_KEY, VALIDATION_KEY
 from resnet_operator.render.validation import result_content
+from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.observed import GateObserved
+from resnet_operator.seen.workload import JobObject
 
 
 def data_on_record(there: GateObserved, record: Meta) -> dict[str, str]:

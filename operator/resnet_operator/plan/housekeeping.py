@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from resnet_operator import names
-from resnet_operator.observed import ConfigMapObject, Observed
 from resnet_operator.plan.actions import Action, Apply, Delete
 from resnet_operator.plan.gate_result import stop
 from resnet_operator.render.conversion import record_owner
-from resnet_operator.resolve import Resolved
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.others import ConfigMapObject
 
 
 def plan_housekeeping(

@@ -6,24 +6,24 @@ from dataclasses import replace
 from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.artifact import Artifact
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Event, Plan, Problem
-from resnet_operator.plan.conditions import Situation
-from resnet_operator.plan.contract import labels_problem, settle
-from resnet_operator.plan.conversion import plan_artifact
-from resnet_operator.plan.deadline import seconds_left
+from resnet_operator.plan.artifact.contract import labels_problem, settle
+from resnet_operator.plan.artifact.conversion import plan_artifact
+from resnet_operator.plan.artifact.recording import ArtifactPlan
+from resnet_operator.plan.gate.gate import GatePlan, plan_gate
 from resnet_operator.plan.housekeeping import plan_housekeeping
-from resnet_operator.plan.network import with_network
-from resnet_operator.plan.recording import ArtifactPlan
 from resnet_operator.plan.revision import Revision, desired_revision, wanted_replicas
-from resnet_operator.plan.serving import ServingPlan, plan_serving
-from resnet_operator.plan.status import status_of, transitions
+from resnet_operator.plan.serving.network import with_network
+from resnet_operator.plan.serving.serving import ServingPlan, plan_serving
+from resnet_operator.plan.status.conditions import Situation
+from resnet_operator.plan.status.status import status_of, transitions
+from resnet_operator.plan.trouble.deadline import seconds_left
 from resnet_operator.plan.trust import with_believed
-from resnet_operator.plan.validation import GatePlan, plan_gate
-from resnet_operator.resolve import Resolved
-from resnet_operator.settings import Settings
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import Observed
+from resnet_operator.settings.operator import Settings
 
 # Nobody tells when a stranger's object goes, or a policy changes: what was refused is tried again.
 REFUSED_SECONDS = 60.0

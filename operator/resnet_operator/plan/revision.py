@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resnet_operator import names
-from resnet_operator.artifact import Artifact
-from resnet_operator.observed import ConfigMapObject, Observed
 from resnet_operator.plan.actions import Create, Delete
 from resnet_operator.plan.trust import revision_digest
+from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import (
     TEMPLATE_KEY,
     pod_template,
@@ -19,8 +18,11 @@ from resnet_operator.render.serving import (
     runtime_config_map,
     runtime_digest,
 )
-from resnet_operator.resolve import Resolved, declared_digest
-from resnet_operator.settings import Settings
+from resnet_operator.resolve.declared import declared_digest
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.others import ConfigMapObject
+from resnet_operator.settings.operator import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from resnet_operator import names
-from resnet_operator.observed import Observed
 from resnet_operator.plan.actions import Action, Apply, Create, MakeSecret
 from resnet_operator.render.store import store_children, store_digest
-from resnet_operator.settings import Settings, StoreType
+from resnet_operator.seen.observed import Observed
+from resnet_operator.settings.operator import Settings, StoreType
 
 MISSING = re.compile(rf'secrets? "{names.STORE_NAME}" not found')
 

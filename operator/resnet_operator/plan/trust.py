@@ -14,13 +14,15 @@ from dataclasses import replace
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.artifact import ARTIFACT_KEY, Artifact
-from resnet_operator.compare import has_stated
-from resnet_operator.observed import ConfigMapObject, DeploymentObject, Observed
+from resnet_operator.record.artifact import ARTIFACT_KEY, Artifact
+from resnet_operator.render.pods.shape import misfit
 from resnet_operator.render.serving import TEMPLATE_KEY
-from resnet_operator.render.shape import misfit
-from resnet_operator.render.triton import output_types
-from resnet_operator.settings import Settings
+from resnet_operator.render.triton.config import output_types
+from resnet_operator.seen.compare import has_stated
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.others import ConfigMapObject
+from resnet_operator.seen.workload import DeploymentObject
+from resnet_operator.settings.operator import Settings
 
 DIGITS = 32
 

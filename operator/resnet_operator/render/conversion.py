@@ -7,23 +7,23 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.model import ModelFormat
-from resnet_operator.api.runtime import Runtime
-from resnet_operator.images import fetch_image, pull_secrets
-from resnet_operator.in_use import Named, keep_list
-from resnet_operator.observed import Meta
-from resnet_operator.pod_settings import Maker
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.record.in_use import Named, keep_list
 from resnet_operator.render.engine import render_one
-from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
-from resnet_operator.render.pod_policy import fit_helper, shape_digest
-from resnet_operator.render.resources import with_defaults, with_local_storage
-from resnet_operator.render.sources import source_access
+from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
+from resnet_operator.render.pods.policy import fit_helper, shape_digest
+from resnet_operator.render.pods.resources import with_defaults, with_local_storage
+from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import (
     store_access,
     store_order,
 )
-from resnet_operator.resolve import Resolved
-from resnet_operator.settings import Settings
-from resnet_operator.source_key import means_key
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.images import fetch_image, pull_secrets
+from resnet_operator.resolve.source_key import means_key
+from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.operator import Settings
+from resnet_operator.settings.pods import Maker
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
 PYTORCH_DEFAULTS = {"classes": 1000}
@@ -83,7 +83,7 @@ def _spread(preprocessing: dict[str, Any]) -> None:
 
 
 def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[str, Any]:
-    """Return what the Job's containers are told, as `resnet_jobs.spec` reads it."""
+    """Return what the Job's containers are told, as `resnet_jobs.order.job` reads it."""
     model, conversion = resolved.spec.model, resolved.spec.conversion
     order: dict[str, Any] = {
         "uri": model.uri,

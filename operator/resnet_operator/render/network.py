@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.api.network import DisruptionBudget, ServiceOptions
-from resnet_operator.observed import Meta
+from resnet_operator.api.serving.network import DisruptionBudget, ServiceOptions
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.serving import owner_reference, selector
-from resnet_operator.resolve import Resolved
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.meta import Meta
 
 # Every kind that `network_children` can return, and its API version.
 KINDS = {

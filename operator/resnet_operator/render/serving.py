@@ -9,27 +9,27 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.rollout import Strategy
-from resnet_operator.api.runtime import Runtime
-from resnet_operator.artifact import Artifact
-from resnet_operator.class_labels import labelled_name
-from resnet_operator.images import fetch_image, pull_secrets
-from resnet_operator.observed import Meta
-from resnet_operator.pod_settings import Maker
-from resnet_operator.render import oneflow
-from resnet_operator.render.devices import DeviceParts, device_parts
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.class_labels import labelled_name
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
-from resnet_operator.render.local_disk import TMP_SIZE, serving_bytes
-from resnet_operator.render.model_contract import CONTRACT_KEY, model_contract
-from resnet_operator.render.model_files import driver_data, is_driver, model_items
-from resnet_operator.render.pipeline import pipeline_configs, pipeline_parts
-from resnet_operator.render.pod_parts import environment, spread_constraints, tls_parts
-from resnet_operator.render.pod_policy import fit
-from resnet_operator.render.resources import serving_resources
+from resnet_operator.render.pods.devices import DeviceParts, device_parts
+from resnet_operator.render.pods.local_disk import TMP_SIZE, serving_bytes
+from resnet_operator.render.pods.parts import environment, spread_constraints, tls_parts
+from resnet_operator.render.pods.policy import fit
+from resnet_operator.render.pods.resources import serving_resources
 from resnet_operator.render.store import artifact_access
 from resnet_operator.render.strategies import STRATEGIES
-from resnet_operator.render.triton import config_pbtxt, shared_memory_bytes
-from resnet_operator.resolve import Resolved
-from resnet_operator.settings import Settings
+from resnet_operator.render.triton import oneflow
+from resnet_operator.render.triton.config import config_pbtxt, shared_memory_bytes
+from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
+from resnet_operator.render.triton.files import driver_data, is_driver, model_items
+from resnet_operator.render.triton.pipeline import pipeline_configs, pipeline_parts
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.images import fetch_image, pull_secrets
+from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.operator import Settings
+from resnet_operator.settings.pods import Maker
 
 CONFIG_KEY = "config.pbtxt"
 LABELS_KEY = "labels.txt"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.artifact import Artifact
-from resnet_operator.pod_settings import Maker
+from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.engine import read_template, render_all
-from resnet_operator.render.local_disk import artifact_bytes, empty_volume
-from resnet_operator.render.pod_policy import fit_helper
-from resnet_operator.settings import S3Settings, Settings, StoreType
+from resnet_operator.render.pods.local_disk import artifact_bytes, empty_volume
+from resnet_operator.render.pods.policy import fit_helper
+from resnet_operator.settings.operator import S3Settings, Settings, StoreType
+from resnet_operator.settings.pods import Maker
 
 STORE_PORT = 8080
 STORE_PATH = "/store"

@@ -11,21 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.api.runtime import Runtime
+from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.validation import Validation
-from resnet_operator.artifact import Artifact
-from resnet_operator.images import fetch_image
-from resnet_operator.measurement import VALIDATION_KEY, loops_of
-from resnet_operator.observed import Meta
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
 from resnet_operator.render.engine import render_one
-from resnet_operator.render.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
-from resnet_operator.render.pod_policy import fit_helper, shape_digest
-from resnet_operator.render.sources import source_access
+from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
+from resnet_operator.render.pods.policy import fit_helper, shape_digest
+from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import store_access
-from resnet_operator.render.triton import output_types
-from resnet_operator.resolve import Resolved
-from resnet_operator.settings import Settings
+from resnet_operator.render.triton.config import output_types
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.images import fetch_image
+from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.operator import Settings
 
 TRITON = "triton"
 EVALUATE = "evaluate"

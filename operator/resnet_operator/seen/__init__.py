@@ -1,1 +1,1 @@
-"""What is read out of a pod beyond its containers' states. Called by `observed`."""
+"""Objects of the cluster as the operator keeps them: frozen, and small."""

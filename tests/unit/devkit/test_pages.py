@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.snapshot import Snapshot, differences
-from tests.pages import blocks, commands
+from tests.support.pages import blocks, commands
 
 if TYPE_CHECKING:
     from pathlib import Path

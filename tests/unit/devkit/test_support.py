@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from devkit import support
-from tests import record
-from tests.record import Recorder
+from tests.support import record
+from tests.support.record import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path

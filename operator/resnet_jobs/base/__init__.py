@@ -1,0 +1,1 @@
+"""What every room uses: errors, files, archives, clocks, the pod's folders."""

@@ -1,0 +1,1 @@
+"""What `python -m resnet_jobs NAME` runs: one module for each container."""

@@ -1,0 +1,172 @@
+"""`python3 -m resnet_jobs evaluate`: measure the candidate through the Triton that will serve it.
+
+Runs beside Triton in the gate's pod. It sends the whole data set in batches of the largest profile,
+compares with the labels and with the source model in ONNX Runtime, then keeps Triton busy for some
+seconds to see how many images a second a client gets. It measures and does not judge.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
+from resnet_jobs.base.progress import INTERVAL_SECONDS, say
+from resnet_jobs.evaluation.measures import Measures, first_not_finite
+from resnet_jobs.evaluation.plan import make_plan
+from resnet_jobs.evaluation.result import about, finish, read_benchmark, speeds
+from resnet_jobs.evaluation.triton_client import Triton, failed, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from resnet_jobs.base.clock import Clock
+    from resnet_jobs.base.workspace import Workspace
+    from resnet_jobs.evaluation.place import Place
+    from resnet_jobs.evaluation.plan import Plan
+    from resnet_jobs.order.job import JobSpec
+    from resnet_jobs.store.base import Store
+
+WAITING_SECONDS = 30.0  # between two lines about a Triton that is not ready
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples from `start` on; `seen` is what the reference gets, None without one."""
+
+    start: int
+    sent: Any
+    seen: Any | None
+    labels: tuple[int, ...]
+
+
+def evaluate(
+    spec: JobSpec, workspace: Workspace, place: Place, *, store: Store, clock: Clock
+) -> dict[str, Any]:
+    """Success message: the essentials; raises JobError when nothing could be measured."""
+    started = now()
+    plan = make_plan(spec, workspace)
+    say(f"{len(plan.dataset)} samples of {plan.classes} classes")
+    triton = Triton(
+        place.address,
+        plan.served,
+        tensor=plan.feed.tensor,
+        output=plan.output,
+        clock=clock,
+        ended=place.done.exists,
+    )
+    wait_ready(triton, float(spec.timeout_seconds))
+    in_flight = triton.requests_in_flight(rows=plan.batch, sample_bytes=plan.feed.sample_bytes)
+    with workers(in_flight) as pool:
+        measures, seconds = run_dataset(plan, triton, pool, in_flight=in_flight, clock=clock)
+        say(f"measuring the speed for {place.load_seconds:g} s")
+        full = [full_batch(plan, number) for number in range(in_flight)]
+        load = triton.saturate(pool, full, seconds=place.load_seconds)
+    benchmark = read_benchmark(place.benchmark)
+    result = {
+        **about(spec, workspace, plan, triton=triton.version(), benchmark=benchmark),
+        **measures.as_json(),
+        **speeds(load, seconds, measures.samples),
+        "benchmark": benchmark,
+        "started": started,
+        "ended": now(),
+    }
+    return finish(result, store=store)
+
+
+def wait_ready(triton: Triton, seconds: float) -> None:
+    """With a line now and then: Triton's container measures the bare speed first."""
+    printed = 0.0
+
+    def tell(waited: float) -> None:
+        nonlocal printed
+        if waited - printed >= WAITING_SECONDS:
+            printed = waited
+            say(f"waiting for Triton: {waited:.0f} s")
+
+    triton.wait_ready(seconds, progress=tell)
+
+
+def run_dataset(
+    plan: Plan, triton: Triton, pool: ThreadPoolExecutor, *, in_flight: int, clock: Clock
+) -> tuple[Measures, float]:
+    """Send every sample once; the reference is computed while Triton works on later batches."""
+    measures = Measures(plan.classes)
+    started = printed = clock.monotonic()
+    pending: deque[tuple[Batch, Future[Any], Any | None]] = deque()
+
+    def collect() -> None:
+        batch, answer, reference = pending.popleft()
+        if reference is not None:
+            check_finite(plan, batch, reference, of_source=True)
+        scores = answer.result()
+        check_finite(plan, batch, scores, of_source=False)
+        measures.add(scores, batch.labels, reference)
+
+    for batch in batches(plan):
+        answer = pool.submit(triton.infer, batch.sent)
+        pending.append((batch, answer, plan.expected(batch.seen)))
+        if len(pending) >= in_flight:
+            collect()
+        if clock.monotonic() - printed >= INTERVAL_SECONDS:
+            printed = clock.monotonic()
+            say(progress_line(measures.samples, len(plan.dataset)))
+    while pending:
+        collect()
+    seconds = clock.monotonic() - started
+    say(progress_line(measures.samples, len(plan.dataset)) + f" in {seconds:.1f} s")
+    return measures, seconds
+
+
+def check_finite(plan: Plan, batch: Batch, scores: Any, *, of_source: bool) -> None:
+    """No number means anything with NaN among the scores, and none gets better by another try."""
+    row = first_not_finite(scores)
+    if row is None:
+        return
+    name = plan.dataset.names[batch.start + row]
+    if of_source:
+        raise JobError(
+            Reason.UNSUPPORTED_MODEL,
+            f"the source model itself answers {name} with NaN or infinity in ONNX Runtime: export "
+            "it anew",
+        )
+    raise failed(
+        f"the served model answers {name} with NaN or infinity: in half precision numbers end at "
+        "65504; try spec.conversion.precisionMode MustKeepOriginDtype",
+        exit_code=EXIT_NOT_FINITE,
+    )
+
+
+def progress_line(done: int, total: int) -> str:
+    return f"measured {done} of {total} samples ({100 * done // total} %)"
+
+
+def batches(plan: Plan) -> Iterator[Batch]:
+    """The whole set in its order. The last one is sent as small as it is: serving fills it up."""
+    total = len(plan.dataset)
+    for start in range(0, total, plan.batch):
+        indexes = range(start, min(start + plan.batch, total))
+        rows = [plan.feed.rows(plan.dataset, index) for index in indexes]
+        seen = [row for _, row in rows if row is not None]
+        yield Batch(
+            start=start,
+            sent=np.stack([row for row, _ in rows]),
+            seen=np.stack(seen) if plan.reference is not None and seen else None,
+            labels=tuple(plan.dataset.labels[index] for index in indexes),
+        )
+
+
+def full_batch(plan: Plan, number: int) -> Any:
+    """One of several different batches for the load; a small set is repeated."""
+    total, start = len(plan.dataset), number * plan.batch
+    indexes = [(start + row) % total for row in range(plan.batch)]
+    return np.stack([plan.feed.rows(plan.dataset, index)[0] for index in indexes])
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,210 @@
+"""`python3 -m resnet_jobs publish`: the artifact into the store, its manifest last."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.files import digest_file
+from resnet_jobs.base.left_files import is_regular
+from resnet_jobs.base.progress import say
+from resnet_jobs.base.workspace import read_json
+from resnet_jobs.driver.outcome import content_key, host_part
+from resnet_jobs.formats.pytorch import file_name
+from resnet_jobs.store.base import Manifest, Store, blob_path, from_document, parse_manifest
+from resnet_jobs.store.known import NAME as KNOWN
+from resnet_jobs.store.known import index
+from resnet_jobs.store.sweep import Keep, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from resnet_jobs.base.workspace import Workspace
+    from resnet_jobs.order.job import JobSpec
+
+NO_COMPILER = "none"
+VERSION = re.compile(r"[\x20-\x7e]{1,200}")
+ARCHITECTURES = ("x86_64", "aarch64")
+CONTRACT = ("opset", "inputs", "outputs", "batchSizes")  # an OM tells no opset
+
+
+def publish(
+    spec: JobSpec, workspace: Workspace, *, store: Store, keep: Keep | None = None
+) -> dict[str, Any]:
+    """Success message; `origin` tells whether this Job made what the store now holds.
+
+    Without room in the store, what nobody uses is removed at once; else once a day.
+    """
+    prepared = read_json(workspace.prepared)
+    job_seconds = float(spec.timeout_seconds)
+    try:
+        result = _publish(spec, workspace, prepared, store=store)
+    except JobError as error:
+        if error.reason != Reason.STORE_FULL or keep is None:
+            raise
+        say(f"{error.message}; looking for what nobody uses")
+        tidy(store, keep, job_seconds=job_seconds, urgent=True)
+        result = _publish(spec, workspace, prepared, store=store)
+    with _tolerated():
+        store.touch(result["contentKey"])
+        index(prepared["contentInputs"], result["contentKey"], store=store)
+    tidy(store, keep, job_seconds=job_seconds)
+    return result
+
+
+@contextlib.contextmanager
+def _tolerated() -> Iterator[None]:
+    """A note that cannot be made fails no Job: the artifact is there, and that is what counts."""
+    try:
+        yield
+    except JobError as error:
+        say(f"the use of the artifact could not be noted: {error.message}")
+
+
+def _publish(
+    spec: JobSpec, workspace: Workspace, prepared: Mapping[str, Any], *, store: Store
+) -> dict[str, Any]:
+    content = prepared["contentInputs"]
+    build: dict[str, Any]
+    if not spec.is_compiled:
+        # Served as it came: nothing compiles it here. Of an OM the driver has read the contract.
+        told = read_json(workspace.convert_result) if spec.format == "OM" else prepared
+        source, file = _as_it_came(spec, workspace)
+        build = {
+            "contentKey": content_key(content, NO_COMPILER),
+            "compiler": NO_COMPILER,
+            "argv": [],
+            "arch": architecture(told.get("arch")),
+            "file": file,
+            "origin": "Copied",
+        }
+        return _store(source, build, told, content, store=store, chip=spec.chip)
+    told = read_json(workspace.convert_result)
+    compiled = workspace.compiled_model
+    build = {
+        "contentKey": compiled_key(spec, workspace, content, told),
+        "compiler": version(told.get("compiler")),
+        "argv": read_json(workspace.convert_plan)["argv"],
+        "arch": architecture(told.get("arch")),
+        "file": compiled.name,
+        "origin": "Converted",
+    }
+    if told.get("hit") is True:
+        return _reuse(build["contentKey"], workspace, store=store)
+    return _store(compiled, build, prepared, content, store=store, chip=spec.chip)
+
+
+def compiled_key(
+    spec: JobSpec, workspace: Workspace, content: Mapping[str, Any], told: Mapping[str, Any]
+) -> str:
+    """The content key, from what `prepare` found out; the driver says no more than versions.
+
+    An image of the object's own is a part of `content`: whatever version it claims, its artifacts
+    have keys of their own.
+    """
+    inputs = dict(content)
+    if spec.quantization:
+        tool = read_json(workspace.scratch / "quant" / "quantize.json").get("tool")
+        inputs["quantizer"] = version(tool)
+    inputs |= host_part(spec.host_architecture, platform.machine())
+    return content_key(inputs, version(told.get("compiler")))
+
+
+def version(value: object) -> str:
+    if isinstance(value, str) and VERSION.fullmatch(value):
+        return value
+    raise JobError(
+        Reason.CONVERSION_FAILED,
+        "the conversion image does not say which version of its tools it has in 1 to 200 printable "
+        "characters: use a CANN toolkit image",
+    )
+
+
+def architecture(value: object) -> str | None:
+    return value if isinstance(value, str) and value in ARCHITECTURES else None
+
+
+def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
+    """The file to store, and what serving pods call it."""
+    if spec.format == "OneFlow":
+        return workspace.packed_folder, workspace.packed_folder.name
+    if spec.format == "OM":
+        return workspace.fetched, workspace.compiled_model.name
+    if spec.compiles_at_load:
+        return workspace.fetched, file_name(spec)
+    return workspace.model, workspace.model.name
+
+
+def _reuse(key: str, workspace: Workspace, *, store: Store) -> dict[str, Any]:
+    """Takes what `prepare` has found. A sweep may have taken the manifest since, not the blob."""
+    found = parse_manifest(json.dumps(read_json(workspace.conf / KNOWN).get(key)).encode(), key)
+    with _tolerated():
+        store.touch(key)  # before the look: what is used from now on is kept
+    there = store.named(key)
+    if there is not None:
+        return _result(store.confirm(there), origin="Reused")
+    if found is None or store.size(blob_path(found.sha256)) != found.size:
+        raise JobError(
+            Reason.RESULT_LOST,
+            "the store has lost the artifact since it was found: the Job has to run again",
+        )
+    return _result(store.commit(found), origin="Reused")
+
+
+def _store(
+    artifact: Path,
+    build: Mapping[str, Any],
+    prepared: Mapping[str, Any],
+    content: Mapping[str, Any],
+    *,
+    store: Store,
+    chip: str,
+) -> dict[str, Any]:
+    key = build["contentKey"]
+    there = store.find(key)
+    if there is not None:
+        say("the store has this artifact already")
+        return _result(store.confirm(there), origin="Reused")
+    if not is_regular(artifact):
+        raise JobError(
+            Reason.RESULT_LOST,
+            f"the step before left no {artifact.name}: the Job has to run again",
+        )
+    digest = digest_file(artifact)
+    mine = from_document(
+        {
+            "contentKey": key,
+            "sha256": digest.sha256,
+            "sizeBytes": digest.size,
+            "file": build["file"],
+            "chip": chip,
+            "model": content["model"],
+            "compiler": build["compiler"],
+            "argv": build["argv"],
+            "arch": build["arch"],
+            **{name: prepared[name] for name in CONTRACT if name in prepared},
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    )
+    store.put_blob(artifact, digest)
+    winner = store.commit(mine)
+    made_here = winner.sha256 == mine.sha256
+    return _result(winner, origin=build["origin"] if made_here else "Reused")
+
+
+def _result(manifest: Manifest, *, origin: str) -> dict[str, Any]:
+    say(f"{origin}: sha256 {manifest.sha256}")
+    return {
+        "ok": True,
+        "contentKey": manifest.content_key,
+        "sha256": manifest.sha256,
+        "sizeBytes": manifest.size,
+        "file": manifest.file,
+        "origin": origin,
+    }

@@ -1,0 +1,1 @@
+"""Labelled pictures for the evaluator, in five formats."""

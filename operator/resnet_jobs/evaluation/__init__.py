@@ -1,0 +1,1 @@
+"""The gate's measurement: what is sent to Triton, compared and reported."""

@@ -1,0 +1,1 @@
+"""Files of models as people bring them: ONNX, PyTorch, OM, OneFlow."""

@@ -1,0 +1,278 @@
+"""The batch dimension: opened where the file fixes it, and proven by running the model.
+
+Called by `prepare`. Every ModelZoo export has N = 1 in its graph inputs. Setting N open there is
+easy, but a Reshape deeper in the graph may have the 1 baked in; ATC would convert such a model
+and it would answer wrongly. So ONNX Runtime runs pictures in the declared batch sizes: alone,
+and in company, which must not change the answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.model.baked_batch import OPEN_NAME, open_operators
+from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, graph_inputs
+from resnet_jobs.model.runtime_error import read_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    Values = dict[str, np.ndarray[Any, Any]]
+    Read = Callable[[Any], Sequence[ModelInput]]
+
+EXPORT_HINT = 'export it with an open batch, torch.onnx.export(…, dynamic_axes={"input": {0: "N"}})'
+HINT = f"{EXPORT_HINT}, or set spec.conversion.batchSizes to the one number it was exported with"
+NO_BATCH_HINT = "run it with ONNX Runtime to see whether the file is sound, and export it again"
+NUMPY_KINDS = {
+    "FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool",
+    "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
+    "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
+}  # fmt: skip
+TRAINING_HINT = "export it in evaluation mode, model.eval()"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A model that answers in the declared batch sizes; `outputs` without the batch."""
+
+    model: Any
+    inputs: Sequence[ModelInput]
+    outputs: list[Tensor]
+    notes: list[str]
+
+
+def settle_batch(model: Any, *, batch_sizes: Sequence[int], cpu: bool, read: Read) -> Proven:
+    """Opens what has to be open, and runs the model; `read` reads the inputs of a model.
+
+    A file that is changed is changed in a copy: where the opened one does not answer and only the
+    size that the file has is wanted, it is served as it came.
+    """
+    inputs = read(model)
+    fixed = fixed_batch(inputs)
+    if not needs_opening(inputs, batch_sizes=batch_sizes, cpu=cpu):
+        return _settle_as_it_is(model, inputs, batch_sizes=batch_sizes, cpu=cpu, read=read)
+    opened = copy.deepcopy(model)
+    notes = open_batch(opened, fixed=fixed or 1)
+    try:
+        inputs = read(opened)
+        outputs = prove(opened, inputs, batch_sizes=batch_sizes, cpu=cpu, was_fixed=True)
+        return Proven(opened, inputs, outputs, notes)
+    except JobError:
+        if tuple(batch_sizes) != (fixed,):
+            raise
+        inputs = read(model)
+        return Proven(model, inputs, prove(model, inputs), [])
+
+
+def _settle_as_it_is(
+    model: Any, inputs: Sequence[ModelInput], *, batch_sizes: Sequence[int], cpu: bool, read: Read
+) -> Proven:
+    """A file whose inputs are open may have the export's single picture baked in further down."""
+    try:
+        return Proven(model, inputs, prove(model, inputs, batch_sizes=batch_sizes, cpu=cpu), [])
+    except JobError as error:
+        opened = copy.deepcopy(model)
+        changed = [] if fixed_batch(inputs) else open_operators(opened, 1)
+        if not changed or error.reason != Reason.UNSUPPORTED_MODEL:
+            raise
+        inputs = read(opened)
+        outputs = prove(opened, inputs, batch_sizes=batch_sizes, cpu=cpu)
+        return Proven(opened, inputs, outputs, [_opened_note(changed)])
+
+
+def fixed_batch(inputs: Sequence[ModelInput]) -> int | None:
+    """The one number in dimension 0 of the inputs, None where all leave it open."""
+    numbers = sorted({entry.batch for entry in inputs if entry.batch is not None})
+    if len(numbers) > 1:
+        raise _unsupported(
+            f"the inputs have different first dimensions ({', '.join(map(str, numbers))}): "
+            "the first dimension of each must be the batch"
+        )
+    return numbers[0] if numbers else None
+
+
+def needs_opening(inputs: Sequence[ModelInput], *, batch_sizes: Sequence[int], cpu: bool) -> bool:
+    """Whether the file's fixed N must go. A chip's static batch may be what the file has already;
+    ONNX Runtime on a CPU takes every size, so there N is always open.
+    """
+    fixed = fixed_batch(inputs)
+    return fixed is not None and (cpu or tuple(batch_sizes) != (fixed,))
+
+
+def open_batch(model: Any, *, fixed: int) -> list[str]:
+    """Makes N symbolic in inputs, outputs and operators that have it baked in, in place."""
+    notes = [f"opened the batch dimension, fixed to {fixed} in the file"]
+    changed = open_operators(model, fixed)
+    if changed:
+        notes.append(_opened_note(changed))
+    for value in [*graph_inputs(model), *model.graph.output]:
+        shape = value.type.tensor_type.shape
+        if shape.dim and (shape.dim[0].dim_value in (fixed, 0)):
+            shape.dim[0].dim_param = OPEN_NAME
+    del model.graph.value_info[:]
+    return notes
+
+
+def _opened_note(changed: Sequence[str]) -> str:
+    return f"opened the batch in {len(changed)} operator(s): {', '.join(changed[:3])}"
+
+
+def prove(
+    model: Any,
+    inputs: Sequence[ModelInput],
+    *,
+    batch_sizes: Sequence[int] = (1, 2),
+    cpu: bool = False,
+    was_fixed: bool = False,
+) -> list[Tensor]:
+    """The outputs as they really come out, without the batch, from running the model.
+
+    With an open batch: in the smallest of the declared sizes above one, a picture must get the
+    answer that it gets alone, or in other company where one is no declared size. A fixed batch
+    needs no proof, and may be large, so it runs only where the file leaves an output open.
+    """
+    session = _session(model)
+    fixed = fixed_batch(inputs)
+    if fixed is not None:
+        shapes = {output.name: output.shape for output in session.get_outputs()}
+        if not all(_is_known(shape, fixed) for shape in shapes.values()):
+            answers = _run(session, _pictures(inputs, fixed, seed=0), batch=fixed, first=True)
+            shapes = {name: list(answer.shape) for name, answer in answers.items()}
+    else:
+        sizes = {1, *batch_sizes} if cpu else set(batch_sizes)  # a CPU runs what has come
+        shapes = _prove_open(session, inputs, sorted(sizes or {1, 2}), was_fixed=was_fixed)
+    return [
+        Tensor(value.name, element_type(value), tuple(shapes[value.name][1:]))
+        for value in model.graph.output
+    ]
+
+
+def answers(model: Any, inputs: Sequence[ModelInput]) -> Values:
+    """What the model says to noise: for comparing two forms of one model."""
+    batch = fixed_batch(inputs) or 1
+    return _run(_session(model), _pictures(inputs, batch, seed=0), batch=batch, first=True)
+
+
+def _is_known(shape: Sequence[Any], batch: int) -> bool:
+    return all(isinstance(dim, int) for dim in shape) and list(shape[:1]) == [batch]
+
+
+def _prove_open(
+    session: Any, inputs: Sequence[ModelInput], sizes: Sequence[int], *, was_fixed: bool
+) -> dict[str, list[int]]:
+    """`sizes` in order; in each company the same picture stands once in front and once behind."""
+    import numpy as np
+
+    picture = _pictures(inputs, 1, seed=0)
+    many = next((size for size in sizes if size > 1), None)
+    seen: list[Values] = []
+    if sizes[0] == 1:
+        seen.append(_run(session, picture, batch=1, first=not was_fixed))
+    if many is not None:
+        others = [_pictures(inputs, many - 1, seed=seed) for seed in (1, 2)]
+        orders = ((picture, others[0]), (others[1], picture))
+        for number, (front, behind) in enumerate(orders):
+            both = {name: np.concatenate([front[name], behind[name]]) for name in picture}
+            got = _run(session, both, batch=many, first=sizes[0] > 1)
+            row = slice(0, 1) if number == 0 else slice(-1, None)
+            seen.append({name: rows[row] for name, rows in got.items()})
+    for company in seen[1:]:
+        _compare(company, seen[0])
+    return {name: list(answer.shape) for name, answer in seen[0].items()}
+
+
+def _session(model: Any) -> Any:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        failure = read_failure(str(error))
+        raise JobError(
+            Reason.UNSUPPORTED_MODEL,
+            f"ONNX Runtime {onnxruntime.__version__} cannot load the model{failure.place}: "
+            f"{failure.reason}; {NO_BATCH_HINT}",
+            detail=str(error),
+        ) from error
+
+
+def _pictures(inputs: Sequence[ModelInput], count: int, *, seed: int) -> Values:
+    """Noise, the same in every run: a refusal must be repeatable."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    return {
+        entry.tensor.name: _noise(rng, (count, *entry.tensor.dims), entry.tensor.data_type)
+        for entry in inputs
+    }
+
+
+def _noise(rng: Any, shape: tuple[int, ...], data_type: str) -> Any:
+    """Bytes are brightness; other whole numbers are often indices, of which 0 and 1 are safe."""
+    kind = NUMPY_KINDS[data_type]
+    if data_type in ("FP16", "FP32", "FP64"):
+        return rng.standard_normal(shape).astype(kind)
+    return rng.integers(0, 256 if data_type == "UINT8" else 2, shape).astype(kind)
+
+
+def _run(session: Any, feed: Values, *, batch: int, first: bool = False) -> Values:
+    """The outputs by name. `UnsupportedModel` when the model cannot take that many pictures.
+
+    `first`: no other size has worked before, so that it may not be for the batch.
+    """
+    import numpy as np
+
+    names = [output.name for output in session.get_outputs()]
+    hint = NO_BATCH_HINT if first and batch == 1 else HINT
+    pictures = f"{batch} picture{'s' * (batch > 1)}"
+    try:
+        answers = session.run(names, feed)
+    except Exception as error:
+        failure = read_failure(str(error))
+        text = f"the model fails with {pictures}{failure.place}: {failure.reason}"
+        raise JobError(Reason.UNSUPPORTED_MODEL, f"{text}; {hint}", detail=str(error)) from error
+    for name, answer in zip(names, answers, strict=True):
+        if not isinstance(answer, np.ndarray):
+            raise _unsupported(f'output "{name}" is not a tensor: export the model with tensors')
+        if answer.shape[:1] != (batch,):
+            raise _unsupported(
+                f'output "{name}" has shape {list(answer.shape)} for {pictures}: its '
+                f"first dimension must be the batch; {EXPORT_HINT if batch == 1 else HINT}"
+            )
+    return dict(zip(names, answers, strict=True))
+
+
+def _compare(company: Values, alone: Values) -> None:
+    """A picture's answer in a batch must be what it is otherwise, within rounding."""
+    import numpy as np
+
+    for name, got in company.items():
+        want = alone[name]
+        if want.dtype.kind == "f":
+            loose = 2e-2 if want.dtype.itemsize == 2 else 1e-3
+            finite = np.abs(want[np.isfinite(want)])
+            scale = float(finite.max()) if finite.size else 0.0
+            same = np.allclose(got, want, rtol=loose, atol=loose * scale, equal_nan=True)
+        else:
+            same = bool(np.array_equal(got, want))
+        if not same:
+            raise _unsupported(
+                f'output "{name}" of a picture changes with the other pictures in its batch: '
+                f"{TRAINING_HINT}; {HINT}"
+            )
+
+
+def _unsupported(message: str) -> JobError:
+    return JobError(Reason.UNSUPPORTED_MODEL, message)

@@ -1,0 +1,1 @@
+"""Guarded connections: which addresses may be reached, how bytes are moved."""

@@ -1,0 +1,1 @@
+"""The order of a Job, RESNET_JOB, as it is read."""

@@ -1,0 +1,268 @@
+"""The Job's order, parsed once from RESNET_JOB into frozen data.
+
+The CRD's schema refuses most of this earlier. It is checked again here because the record of an
+older operator, or a Job made by hand, passes no schema; and a bad order must end as a sentence.
+The optional blocks are in `spec_options`, the address of a source in `source_spec`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from resnet_jobs.order.fields import Fields, invalid, is_positive, sha256
+from resnet_jobs.order.options import (
+    parse_config_files,
+    parse_dataset,
+    parse_extra_args,
+    parse_preprocessing,
+    parse_pytorch,
+    parse_quantization,
+    parse_served,
+    parse_tensors,
+)
+from resnet_jobs.order.source import SourceSpec, parse_source, shortened
+from resnet_jobs.order.store import StoreSpec, parse_store
+from resnet_jobs.order.types import (
+    Calibration,
+    Crop,
+    Dataset,
+    DeclaredTensor,
+    Preprocessing,
+    PyTorch,
+    Quantization,
+    ServedModel,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Calibration", "Crop", "Dataset", "DeclaredTensor", "JobSpec", "Preprocessing", "PyTorch",
+    "Quantization", "ServedModel", "SourceSpec", "StoreSpec", "parse_job", "parse_source",
+    "shortened",
+]  # fmt: skip
+
+DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
+DEFAULT_TIMEOUT_SECONDS = 3600
+DEFAULT_LOOPS = 100
+FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript", "OneFlow")
+EXPORTED = ("PyTorch", "TorchScript")
+RUNTIMES = ("TorchAIE",)
+HOST_ARCHITECTURES = ("amd64", "arm64")
+OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8")
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One order: which model, for which chip, how, and where the result goes."""
+
+    source: SourceSpec
+    sha256: str | None
+    format: str
+    pytorch: PyTorch | None
+    quantized: bool
+    declared_inputs: tuple[DeclaredTensor, ...]
+    declared_outputs: tuple[DeclaredTensor, ...]
+    chip: str
+    batch_sizes: tuple[int, ...]
+    input_shapes: Mapping[str, tuple[int, ...]]
+    preprocessing: Preprocessing | None
+    quantization: Quantization | None
+    precision_mode: str | None
+    op_select_impl_mode: str | None
+    small_channel: bool
+    virtual_device: bool
+    host_architecture: str | None
+    output_type: str | None
+    first_layer_quantization: bool
+    config_files: Mapping[str, str]
+    op_compiler_cache: bool
+    extra_args: Mapping[str, str]
+    timeout_seconds: int
+    store: StoreSpec
+    dataset: Dataset | None
+    loops: int
+    validation_key: str | None
+    served: ServedModel | None
+    runtime: str | None = None  # only one that is served without a conversion
+    # What the object brings itself and what decides the artifact: a part of the content key.
+    own_means: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.chip == "CPU"
+
+    @property
+    def has_export(self) -> bool:
+        """Whether a container with torch turns the source into ONNX first."""
+        return self.format in EXPORTED and self.runtime is None
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether ATC makes the artifact; else the source is served as it came."""
+        if self.compiles_at_load:
+            return False
+        return not self.is_cpu and self.format not in ("OM", "OneFlow")
+
+    @property
+    def compiles_at_load(self) -> bool:
+        """Whether the serving pod compiles PyTorch files itself, and wants them as they came."""
+        return self.runtime == "TorchAIE"
+
+
+def parse_job(text: str | None) -> JobSpec:
+    """The order in the environment variable; `InvalidSpec` names the field at fault."""
+    job = _object(text)
+    model, conversion = Fields(job, "spec.model"), Fields(job, "spec.conversion")
+    benchmark = Fields(job, "spec.validation").child("benchmark")
+    spec = JobSpec(
+        source=parse_source(job.get("uri")),
+        sha256=sha256(model),
+        format=model.choice("format", FORMATS) or "ONNX",
+        pytorch=parse_pytorch(model.child("pytorch")),
+        quantized=model.flag("quantized"),
+        declared_inputs=parse_tensors(job.get("declaredInputs"), field="spec.model.inputs"),
+        declared_outputs=parse_tensors(job.get("declaredOutputs"), field="spec.model.outputs"),
+        chip=_chip(job.get("chip")),
+        batch_sizes=_batch_sizes(job),
+        input_shapes=_input_shapes(job.get("inputShapes")),
+        preprocessing=parse_preprocessing(conversion.child("preprocessing")),
+        quantization=parse_quantization(conversion.child("quantization")),
+        precision_mode=conversion.text("precisionMode"),
+        op_select_impl_mode=conversion.text("opSelectImplMode"),
+        small_channel=conversion.flag("smallChannel"),
+        virtual_device=conversion.flag("virtualDevice"),
+        host_architecture=conversion.choice("hostArchitecture", HOST_ARCHITECTURES),
+        output_type=conversion.choice("outputType", OUTPUT_TYPES),
+        first_layer_quantization=conversion.flag("firstLayerQuantization"),
+        config_files=parse_config_files(conversion.child("configFiles")),
+        op_compiler_cache=conversion.flag("opCompilerCache"),
+        extra_args=parse_extra_args(conversion.child("extraArgs")),
+        timeout_seconds=_seconds(job.get("timeoutSeconds")),
+        store=_store(job.get("store")),
+        dataset=parse_dataset(Fields(job, "spec.validation").child("dataset")),
+        loops=(benchmark.whole("loops", maximum=10_000) if benchmark else None) or DEFAULT_LOOPS,
+        validation_key=Fields(job, "RESNET_JOB").matching(
+            "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
+        ),
+        served=parse_served(Fields(job, "RESNET_JOB").child("model")),
+        runtime=Fields(job, "spec.serving").choice("runtime", RUNTIMES),
+        own_means=_own_means(job.get("ownMeans")),
+    )
+    _check_format(spec)
+    return spec
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    if not text:
+        raise invalid("the environment variable RESNET_JOB is not set: the operator sets it")
+    try:
+        job = json.loads(text)
+    except ValueError as error:
+        raise invalid(f"RESNET_JOB is not JSON: {error}") from error
+    if not isinstance(job, dict):
+        raise invalid("RESNET_JOB must be a JSON object")
+    return job
+
+
+def _check_format(spec: JobSpec) -> None:
+    """What a format needs beside it, and what it makes pointless."""
+    if spec.format == "PyTorch" and spec.pytorch is None:
+        raise invalid(
+            "spec.model.pytorch is missing: a .pth holds weights without their network; write for "
+            "example {architecture: resnet50, classes: 1000}"
+        )
+    if spec.format == "OM" and spec.is_cpu:
+        raise invalid(
+            "spec.model.format OM: an OM runs on the chip it was made for, not on the CPU; write "
+            "an Ascend chip into spec.accelerator.chip"
+        )
+    chips = ("GPU", "CPU") if spec.format == "OneFlow" else ()
+    if (spec.chip not in chips) if chips else spec.chip == "GPU":
+        raise invalid(
+            f"spec.accelerator.chip {spec.chip} cannot run format {spec.format}: OneFlow runs on a "
+            "GPU, or on the CPU with OpenVINO, and a GPU runs OneFlow only"
+        )
+    if spec.compiles_at_load and (spec.format not in EXPORTED or spec.chip in ("CPU", "GPU")):
+        raise invalid(
+            "spec.serving.runtime TorchAIE compiles PyTorch and TorchScript for Ascend chips, and "
+            f"this is {spec.format} for {spec.chip}: remove it"
+        )
+    if spec.pytorch is not None and spec.format != "PyTorch":
+        raise invalid(
+            f"spec.model.pytorch belongs to format PyTorch, and this is {spec.format}: remove it"
+        )
+    if spec.quantized and spec.format != "ONNX":
+        raise invalid(
+            f"spec.model.quantized tells of an ONNX that AMCT has quantized, and this is "
+            f"{spec.format}: remove it"
+        )
+
+
+def _chip(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"CPU|GPU|Ascend[0-9A-Za-z_-]+", value):
+        raise invalid(f'spec.accelerator.chip "{value}" is not known; write Ascend310P3 or CPU')
+    return value
+
+
+def most_profiles(chip: str) -> int:
+    """How many batch sizes one OM may have."""
+    return 256 if chip.startswith("Ascend950") else 100
+
+
+def _batch_sizes(job: Mapping[str, Any]) -> tuple[int, ...]:
+    """Empty for an OM that nothing is declared of: the file tells them."""
+    value, limit = job.get("batchSizes"), most_profiles(_chip(job.get("chip")))
+    if value is None:
+        return () if job.get("format") == "OM" else DEFAULT_BATCH_SIZES
+    whole = isinstance(value, list) and all(is_positive(number) for number in value)
+    if not isinstance(value, list) or not whole or not 1 <= len(value) <= limit:
+        raise invalid(f"spec.conversion.batchSizes must be 1 to {limit} positive whole numbers")
+    if sorted(set(value)) != value:
+        raise invalid(
+            f"spec.conversion.batchSizes must ascend without repetition; write {sorted(set(value))}"
+        )
+    return tuple(value)
+
+
+def _input_shapes(value: object) -> Mapping[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    if value is not None and not isinstance(value, dict):
+        raise invalid("spec.conversion.inputShapes must map an input's name to its dimensions")
+    for name, dims in (value or {}).items():
+        if not isinstance(dims, list) or not all(is_positive(number) for number in dims):
+            raise invalid(
+                f'spec.conversion.inputShapes "{name}" must be positive whole numbers without '
+                "the batch; write for example [3, 224, 224]"
+            )
+        shapes[name] = tuple(dims)
+    return MappingProxyType(shapes)
+
+
+def _seconds(value: object) -> int:
+    if value is None:
+        return DEFAULT_TIMEOUT_SECONDS
+    if not isinstance(value, int) or not is_positive(value):
+        raise invalid("spec.conversion.timeoutSeconds must be a positive whole number")
+    return value
+
+
+def _own_means(value: object) -> Mapping[str, str]:
+    means = value if isinstance(value, dict) else {}
+    if value is not None and not (means and all(isinstance(v, str) for v in means.values())):
+        raise invalid("RESNET_JOB's ownMeans must map what it is to its name: the operator sets it")
+    return MappingProxyType(means)
+
+
+def _store(value: object) -> StoreSpec:
+    store = parse_store(value)
+    if store is None:
+        raise invalid(
+            "the operator's store setting must be a Server with a url, a SharedClaim, or an S3 "
+            "with an endpoint and a bucket"
+        )
+    return store

@@ -1,0 +1,100 @@
+"""The data of the order's optional blocks; `spec_options` fills it, every command reads it.
+
+Apart from the parsing so that a module can name a type without pulling in the checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resnet_jobs.order.source import SourceSpec
+
+
+@dataclass(frozen=True)
+class DeclaredTensor:
+    """An input or output as its author declares it: `dims` without the batch dimension."""
+
+    name: str
+    data_type: str
+    dims: tuple[int, ...]
+    layout: str | None = None
+
+
+@dataclass(frozen=True)
+class PyTorch:
+    """How to build the network that a `.pth` holds only the weights of."""
+
+    architecture: str
+    classes: int
+    checkpoint_key: str | None
+    strip_prefix: str | None
+
+
+@dataclass(frozen=True)
+class Crop:
+    """`top` and `left` are None where the window is centred."""
+
+    top: int | None
+    left: int | None
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What AIPP does to a picture on the chip. With `raw_aipp` nothing else is set."""
+
+    pixel_format: str
+    source_height: int
+    source_width: int
+    crop: Crop | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    swap_red_blue: bool
+    raw_aipp: str | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The pictures that quantization measures its ranges with."""
+
+    source: SourceSpec
+    sha256: str | None
+    format: str
+    batches: int
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What AMCT does. With `raw_config` nothing but the calibration is set."""
+
+    calibration: Calibration
+    skip_layers: tuple[str, ...]
+    joint_quantization: bool
+    raw_config: str | None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The labelled pictures the gate measures with; `labels` is a path inside them."""
+
+    source: SourceSpec
+    sha256: str | None
+    format: str
+    labels: str | None
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What Triton offers: names, types and shapes as a client sees them.
+
+    `artifact` is the SHA-256 of the file it serves, None from an operator that does not tell.
+    """
+
+    name: str
+    inputs: tuple[DeclaredTensor, ...]
+    outputs: tuple[DeclaredTensor, ...]
+    max_batch_size: int
+    artifact: str | None = None

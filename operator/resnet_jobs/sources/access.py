@@ -1,0 +1,54 @@
+"""All that fetch needs to reach a source: credentials, connections, endpoints.
+
+Made once by `fetch` from the container's environment; handed to each kind of source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resnet_jobs.net.addresses import AddressGuard
+from resnet_jobs.net.guarded import Web
+from resnet_jobs.net.proxies import Proxies
+from resnet_jobs.sources.credentials import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CREDENTIALS_FOLDER = "/credentials"
+CA_FILE = "/ca/ca.crt"
+
+
+@dataclass(frozen=True)
+class Access:
+    """`settings` is the environment: endpoints and regions that the operator set."""
+
+    credentials: Credentials
+    web: Web
+    settings: Mapping[str, str]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Access:
+        """RESNET_CREDENTIALS, RESNET_CA_FILE and RESNET_ALLOWED_ADDRESSES are for tests."""
+        ca_file = Path(environment.get("RESNET_CA_FILE") or CA_FILE)
+        return cls(
+            credentials=Credentials.read(
+                Path(environment.get("RESNET_CREDENTIALS") or CREDENTIALS_FOLDER)
+            ),
+            web=Web(
+                guard=AddressGuard.from_text(environment.get("RESNET_ALLOWED_ADDRESSES", "")),
+                proxies=Proxies.from_environment(environment),
+                ca_file=ca_file if ca_file.exists() else None,
+            ),
+            settings=environment,
+        )
+
+    def setting(self, *names: str) -> str | None:
+        """The first that is set: in the Secret, or else by the operator."""
+        for name in names:
+            value = self.credentials.get(name) or self.settings.get(name)
+            if value:
+                return value.strip()
+        return None

@@ -1,0 +1,1 @@
+"""Command lines and files of ATC and AMCT."""

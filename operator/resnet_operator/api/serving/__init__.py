@@ -1,0 +1,1 @@
+"""How a model is served: `spec.serving` and what runtimes add."""

@@ -1,0 +1,96 @@
+"""`spec.serving.pipeline`: clients send a JPEG, and the server does what was the client's part."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, cel, rule
+from resnet_operator.api.serving.oneflow import IS_ONEFLOW
+
+# What Pillow unpacks without a warning of its own.
+MOST_PIXELS = 89_478_485
+OfThree = Field(min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+
+
+class Decode(StrEnum):
+    AUTO = "Auto"
+    JPEG = "JPEG"
+    PNG = "PNG"
+
+
+class Pipeline(ApiModel):
+    """A second model <name>-pipeline: picture file, resize, middle cut out, model, softmax."""
+
+    decode: Decode | None = Field(
+        default=None, description="Kind of picture that is taken; default Auto, JPEG and PNG."
+    )
+    resize_short_side: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        default=None,
+        description=(
+            "Short side in pixels before the middle is cut out; default just covers the input."
+        ),
+    )
+    mean: Annotated[list[Annotated[float, Field(ge=0, le=255)]], OfThree] | None = Field(
+        default=None,
+        description="Mean of each colour, or of all, for a float input, from 0 to 255; default 0.",
+    )
+    std: Annotated[list[Annotated[float, Field(ge=0, le=65504)]], OfThree] | None = Field(
+        default=None,
+        description="Standard deviation of each colour, or of all, on the same scale; default 1.",
+    )
+    swap_red_blue: bool | None = Field(
+        default=None, description="True for a float input that wants BGR; default false."
+    )
+    softmax: bool | None = Field(
+        default=None,
+        description="True answers probabilities instead of the first output's scores; default no.",
+    )
+    max_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)] | None = Field(
+        default=None, description="Largest picture that is unpacked; default 25000000 pixels."
+    )
+    max_bytes: Annotated[int, Field(ge=1024, le=2**26)] | None = Field(
+        default=None, description="Largest picture file that is taken; default 16777216 bytes."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.mean) || self.mean.all(m, m == 0.0) || self.mean.exists(m, m > 1.0)",
+                "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",
+            ),
+            rule(
+                "!has(self.std) || self.std.all(s, s > 0.0)",
+                "write standard deviations above 0",
+            ),
+            rule(
+                "(!has(self.mean) || self.mean.size() != 2) && "
+                "(!has(self.std) || self.std.size() != 2)",
+                "write one number for all colours or one for each of the three, in mean and in std",
+            ),
+        )
+    )
+
+
+HAS = "has(self.serving) && has(self.serving.pipeline)"
+PREPROCESSED = "has(self.conversion) && has(self.conversion.preprocessing)"
+# Rules of the whole spec: what the chip does already, the server must not do again.
+PIPELINE_RULES = (
+    rule(
+        f"!({HAS} && {PREPROCESSED}) || !(has(self.serving.pipeline.mean) || "
+        "has(self.serving.pipeline.std) || has(self.serving.pipeline.swapRedBlue))",
+        "remove mean, std and swapRedBlue from serving.pipeline; conversion.preprocessing does "
+        "that on the chip",
+    ),
+    rule(
+        f"!({HAS} && {PREPROCESSED}) || !has(self.conversion.preprocessing.rawAIPP)",
+        "write conversion.preprocessing by its fields, or remove serving.pipeline; rawAIPP does "
+        "not tell what is to be sent",
+    ),
+    rule(
+        f"!({HAS} && {IS_ONEFLOW})",
+        "remove serving.pipeline; OneFlow's image is not made for its Python steps",
+    ),
+)

@@ -1,0 +1,197 @@
+"""`spec.serving`: how Triton serves the artifact, and the pods it runs in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
+from resnet_operator.api.conversion import Batch
+from resnet_operator.api.kubernetes.affinity import Affinity, SpreadConstraints
+from resnet_operator.api.kubernetes.pods import Env, Tolerations
+from resnet_operator.api.pod import LabelMap, LocalObjectReference, PodAnnotations, Resources
+from resnet_operator.api.serving.network import (
+    DisruptionBudget,
+    HTTPRouteOptions,
+    IngressOptions,
+    NetworkPolicyOptions,
+    ServiceOptions,
+    ServiceType,
+    ServingTLS,
+)
+from resnet_operator.api.serving.oneflow import OneFlow
+from resnet_operator.api.serving.pipeline import Pipeline
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.serving.torch_aie import PrecisionPolicy
+
+__all__ = ["Batching", "BatchingMode", "ServiceType", "Serving", "Warmup"]
+
+
+class BatchingMode(StrEnum):
+    DYNAMIC = "Dynamic"
+    DISABLED = "Disabled"
+
+
+class Warmup(StrEnum):
+    AUTO = "Auto"
+    DISABLED = "Disabled"
+
+
+class Batching(ApiModel):
+    mode: BatchingMode | None = Field(
+        default=None, description="Dynamic gathers requests into batches; default Dynamic."
+    )
+    max_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=2048,
+        description="Triton's max_batch_size; default the largest of conversion.batchSizes.",
+    )
+    preferred_batch_sizes: (
+        Annotated[
+            list[Batch],
+            Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = Field(
+        default=None, description="Sizes to wait for; default the two largest batch sizes above 1."
+    )
+    max_queue_delay_microseconds: int | None = Field(
+        default=None, ge=0, le=60_000_000, description="Longest wait for a batch; default 1000."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.mode) || self.mode != 'Disabled' || "
+                "(!has(self.preferredBatchSizes) && !has(self.maxQueueDelayMicroseconds))",
+                "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic",
+            ),
+        )
+    )
+
+
+class Serving(ApiModel):
+    """How Triton serves the artifact."""
+
+    runtime: Runtime | None = Field(
+        default=None, description="What runs the model in Triton; default Auto, by chip and format."
+    )
+    image: Image | None = Field(
+        default=None,
+        description="Triton image with the runtime; default from the operator's settings.",
+    )
+    precision_policy: PrecisionPolicy | None = Field(
+        default=None,
+        description="How TorchAIE computes: FP32, FP16 or PREF_FP32 (FP16 where there is no FP32); "
+        "default FP32.",
+    )
+    replicas: int = Field(
+        default=1, ge=0, le=1000, description="Number of serving pods, 0 stops serving; default 1."
+    )
+    instances_per_chip: int | None = Field(
+        default=None, ge=1, le=32, description="Triton model instances for each chip; default 1."
+    )
+    batching: Batching | None = Field(default=None, description="Triton's dynamic batching.")
+    pipeline: Pipeline | None = Field(
+        default=None,
+        description="A model <name>-pipeline that takes picture files, also if {}; default none.",
+    )
+    oneflow: OneFlow | None = Field(
+        default=None, description="How OneFlow's backend runs the graph; format OneFlow only."
+    )
+    warmup: Warmup | None = Field(
+        default=None, description="Auto runs each batch size once before ready; default Auto."
+    )
+    load_timeout_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        le=7200,
+        description="Longest time to load the model; default 300, and 1800 where loading compiles.",
+    )
+    config_overrides: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
+        default=None,
+        description="Protobuf text of Triton's ModelConfig, merged last into config.pbtxt.",
+    )
+    resources: Resources | None = Field(
+        default=None,
+        description="CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi.",
+    )
+    env: Env | None = Field(default=None, description="Environment of Triton, as in a pod.")
+    node_selector: LabelMap | None = Field(default=None, description="Nodes that may serve.")
+    tolerations: Tolerations | None = Field(
+        default=None, description="Taints that the serving pods tolerate."
+    )
+    affinity: Affinity | None = Field(
+        default=None, description="Affinity of the serving pods, as in a pod."
+    )
+    topology_spread_constraints: SpreadConstraints | None = Field(
+        default=None,
+        description="Spreading of the pods, as in a pod; labelSelector defaults to these pods.",
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None, description="Priority class of the serving pods."
+    )
+    service_account_name: ObjectName | None = Field(
+        default=None, description="Service account of the serving pods; its token is not mounted."
+    )
+    image_pull_secrets: (
+        Annotated[
+            list[LocalObjectReference],
+            Field(
+                max_length=16,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Pull secrets of the serving pods and of the conversion.")
+    pod_labels: (
+        Annotated[
+            LabelMap,
+            Field(
+                json_schema_extra=cel(
+                    rule(
+                        "!self.exists(k, k.startsWith('app.kubernetes.io/') || "
+                        "k.startsWith('serving.resnet-operator.io/'))",
+                        "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…; "
+                        "the operator sets them",
+                    )
+                )
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Further labels of the serving pods.")
+    pod_annotations: PodAnnotations | None = Field(
+        default=None, description="Further annotations of the serving pods."
+    )
+    service: ServiceOptions | None = Field(
+        default=None, description="The Service in front of the pods."
+    )
+    tls: ServingTLS | None = Field(
+        default=None,
+        description="TLS of the gRPC port; Triton has none for HTTP, which the Service then hides.",
+    )
+    ingress: IngressOptions | None = Field(
+        default=None, description="An Ingress that leads to the HTTP port."
+    )
+    http_route: HTTPRouteOptions | None = Field(
+        default=None, description="A Gateway API HTTPRoute that leads to the HTTP port."
+    )
+    pod_disruption_budget: DisruptionBudget | None = Field(
+        default=None,
+        description="Auto lets evictions take one pod at a time if replicas is above 1; "
+        "default Auto.",
+    )
+    network_policy: NetworkPolicyOptions | None = Field(
+        default=None, description="A NetworkPolicy for the pods, also if empty; default none."
+    )
+
+    @property
+    def publishes_http(self) -> bool:
+        """Tell whether the Service has the HTTP port: not where all is to be encrypted."""
+        return self.tls is None or self.ingress is not None or self.http_route is not None

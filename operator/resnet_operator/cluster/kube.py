@@ -1,0 +1,122 @@
+"""The API server: plain dicts in and out, over the connection that the watches use too.
+
+No typed models: importing and parsing them costs more than all else the operator does. Every call
+is counted, for the metrics and for the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from resnet_operator import names
+from resnet_operator.cluster.connection import Connection
+from resnet_operator.errors import NotLeading, Transient
+from resnet_operator.telemetry.metrics import API_REQUESTS
+
+APPLY_TYPE = "application/apply-patch+yaml"
+# No object has this version. An apply that states it is refused where there is an object of the
+# name, and creates one where there is none; without it, an apply that happens to contradict
+# nothing would take over a stranger's object.
+NOBODYS_VERSION = "1"
+
+# The plural of every kind that we write.
+PLURALS: Mapping[str, str] = {
+    "ConfigMap": "configmaps",
+    "Deployment": "deployments",
+    "Event": "events",
+    "HTTPRoute": "httproutes",
+    "Ingress": "ingresses",
+    "Job": "jobs",
+    "NetworkPolicy": "networkpolicies",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "ResNetService": "resnetservices",
+    "Secret": "secrets",
+    "Service": "services",
+}
+
+
+class Kube:
+    """What we write, and the few reads beside the watches; raises KubeError's children."""
+
+    def __init__(
+        self, connection: Connection, *, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.connection = connection
+        self.may_write = may_write
+
+    async def apply(
+        self, body: dict[str, Any], *, manager: str, subresource: str = ""
+    ) -> dict[str, Any]:
+        """Server-side apply by force: what we state is so afterwards."""
+        query = {"fieldManager": manager, "force": "true"}
+        path = _path(body) + (f"/{subresource}" if subresource else "")
+        resource = PLURALS[body["kind"]] + (f"/{subresource}" if subresource else "")
+        API_REQUESTS.labels(method="PATCH", resource=resource).inc()
+        return await self._call("PATCH", path, query, body=body, content_type=APPLY_TYPE)
+
+    async def apply_new(self, body: dict[str, Any], *, manager: str) -> dict[str, Any]:
+        """Server-side apply of an object that must not be there yet; Conflict when it is."""
+        metadata = body["metadata"] | {"resourceVersion": NOBODYS_VERSION}
+        return await self.apply(body | {"metadata": metadata}, manager=manager)
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        """POST; Conflict when an object of the name is there."""
+        path = _path(body).rsplit("/", 1)[0]
+        API_REQUESTS.labels(method="POST", resource=PLURALS[body["kind"]]).inc()
+        return await self._call("POST", path, {"fieldManager": names.MANAGER}, body=body)
+
+    async def delete(self, body: dict[str, Any], *, uid: str, version: str | None = None) -> None:
+        """Delete the very object that was seen; Gone when it is not there any more."""
+        preconditions = {"uid": uid} | ({"resourceVersion": version} if version else {})
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": preconditions,
+        }
+        API_REQUESTS.labels(method="DELETE", resource=PLURALS[body["kind"]]).inc()
+        await self._call("DELETE", _path(body), {}, body=options)
+
+    async def list_one(
+        self, api_version: str, kind: str, namespace: str, *, field_selector: str
+    ) -> list[dict[str, Any]]:
+        """List what fits a field selector: a read that needs no right to `get`."""
+        path = _path({"apiVersion": api_version, "kind": kind}, namespace=namespace)
+        API_REQUESTS.labels(method="LIST", resource=PLURALS[kind]).inc()
+        found = await self._call("GET", path, {"fieldSelector": field_selector}, body=None)
+        items: list[dict[str, Any]] = found.get("items") or []
+        return items
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        body: dict[str, Any] | None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        if method != "GET" and not self.may_write():
+            raise NotLeading
+        response = await self.connection.open(
+            method, path, query, body=body, content_type=content_type
+        )
+        try:
+            async with response:
+                value: dict[str, Any] = orjson.loads(await response.read())
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise Transient(0, f"the API server's answer broke off: {error}") from error
+        return value
+
+
+def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:
+    """Return the path of an object, or of all of its kind in `namespace`."""
+    version, meta = body["apiVersion"], body.get("metadata") or {}
+    prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    where = f"{prefix}/namespaces/{namespace or meta['namespace']}/{PLURALS[body['kind']]}"
+    return where if namespace else f"{where}/{meta['name']}"

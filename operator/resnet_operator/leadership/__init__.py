@@ -1,0 +1,1 @@
+"""Which process, and which installation, may act."""

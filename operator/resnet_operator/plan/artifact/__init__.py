@@ -1,0 +1,1 @@
+"""The artifact: converted, harvested, recorded, repaired."""

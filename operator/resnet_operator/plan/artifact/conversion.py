@@ -1,0 +1,278 @@
+"""The artifact: whether it is there, a Job makes it, it failed, or may be tried again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from resnet_operator import names
+from resnet_operator.api.reasons import Reason
+from resnet_operator.plan.actions import Action, Apply, Create, Problem
+from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
+from resnet_operator.plan.artifact.outdated import conversion_job, is_outdated_conversion
+from resnet_operator.plan.artifact.recording import PUBLISH, ArtifactPlan, harvest, harvest_left
+from resnet_operator.plan.artifact.repair import AGAIN, Repair, begin_anew, plan_repair
+from resnet_operator.plan.artifact.stages import stage_of
+from resnet_operator.plan.gate_result import stop
+from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
+from resnet_operator.plan.times import left_of, seconds_since
+from resnet_operator.plan.trouble.pod import (
+    EXPECTED_SECONDS,
+    LOST,
+    next_look,
+    pod_trouble,
+    to_reason,
+)
+from resnet_operator.plan.trouble.refusal import creation_failure
+from resnet_operator.plan.trouble.sidecars import left_behind
+from resnet_operator.record.artifact import Artifact, Failure
+from resnet_operator.render.conversion import record_owner
+from resnet_operator.render.serving import owner_reference
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.source_key import means_key
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.workload import JobObject, Pod
+from resnet_operator.settings.operator import Settings
+
+POD_EXPECTED_SECONDS = EXPECTED_SECONDS
+
+
+def plan_artifact(
+    observed: Observed, resolved: Resolved, *, settings: Settings, now: datetime
+) -> ArtifactPlan:
+    """Decide the next step towards the artifact."""
+    record = observed.record
+    data = record.data() if record else {}
+    join = _join(observed, resolved)
+    if artifact := Artifact.from_record(data):
+        if observed.record_believed:
+            return _have_artifact(observed, resolved, artifact, join, settings=settings, now=now)
+        return _unproven(observed, resolved, artifact, join, settings=settings, now=now)
+    plan = _make(observed, resolved, Failure.from_record(data), join, settings=settings, now=now)
+    if plan.doing and Repair.from_record(record):
+        return replace(plan, doing=f"{plan.doing}: the store has lost the artifact")
+    return plan
+
+
+def _make(
+    observed: Observed,
+    resolved: Resolved,
+    failure: Failure | None,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    newest = max(jobs_of(observed), key=lambda item: item.attempt, default=None)
+    if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
+        return harvest(observed, resolved, newest, join, now=now)
+    if newest and not newest.finished and not newest.meta.deleting:
+        if is_outdated_conversion(observed, resolved, newest, settings=settings):
+            plan = _start(observed, resolved, newest.attempt + 1, join, settings=settings)
+            return replace(plan, actions=(stop(newest), *plan.actions))
+        left = left_behind(pods_of(newest, observed), PUBLISH, now)
+        if left is not None and not left.seconds_left:
+            return harvest_left(observed, resolved, newest, left, join, now=now)
+        return _watch(observed, resolved, newest, join, now=now)
+    if failure:
+        return _after_failure(observed, resolved, failure, join, settings=settings, now=now)
+    return _start(observed, resolved, 1, join, settings=settings)
+
+
+def _unproven(
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    """Hold a record that nobody vouches for against the Job that made it; else make it again.
+
+    The operator may have ended between the record and the status; or somebody has written it who
+    has rights on ConfigMaps. The conversion is not done twice: the store knows what it made.
+    """
+    record = observed.record
+    if record is None:
+        raise AssertionError("there is no record to prove")
+    newest = max(jobs_of(observed), key=lambda item: item.attempt, default=None)
+    if newest and not newest.finished and not newest.meta.deleting:
+        return _make(observed, resolved, None, join, settings=settings, now=now)
+    if newest and newest.complete:
+        pods = pods_of(newest, observed)
+        if are_ending(pods):
+            return harvest(observed, resolved, newest, join, now=now)
+        if result_of(newest, pods, resolved, now=now) == artifact:
+            return ArtifactPlan(artifact=artifact, actions=join)
+    if resolved.suspended:
+        return ArtifactPlan(actions=join)
+    return ArtifactPlan(
+        actions=begin_anew(observed, resolved, record, {}),
+        doing=f'ConfigMap "{record.meta.name}" cannot be proven to be ours; it is made again',
+        requeue_after=1,
+    )
+
+
+def jobs_of(observed: Observed) -> list[JobObject]:
+    """Return the Jobs of this very record: those of an earlier one of its name tell of another."""
+    record = observed.record
+    return [item for item in observed.jobs if record and item.meta.controller == record.meta.uid]
+
+
+def _join(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
+    """Own the record, by a field manager of our own."""
+    service, record = observed.service.meta, observed.record
+    if record and service.uid in record.meta.owners:
+        return ()
+    body = record_owner(
+        key=resolved.source_key,
+        service=service,
+        owner=owner_reference(service, controller=False),
+    )
+    return (Apply(body=body, manager=names.owner_manager(service.uid)),)
+
+
+def _have_artifact(
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    asked = retry_asked(observed)
+    step = plan_repair(observed, resolved, artifact, asked=asked, settings=settings, now=now)
+    if step is None:
+        return ArtifactPlan(artifact=artifact, actions=join, retry_handled=asked)
+    if step.actions:
+        return ArtifactPlan(
+            actions=step.actions,
+            doing=AGAIN,
+            requeue_after=step.requeue_after,
+            retry_handled=asked,
+        )
+    return ArtifactPlan(
+        artifact=artifact,
+        actions=join,
+        problem=step.problem,
+        stalled=step.stalled,
+        requeue_after=step.requeue_after,
+    )
+
+
+def retry_asked(observed: Observed) -> bool:
+    """Tell whether the retry annotation holds a value that was not acted on yet."""
+    service = observed.service
+    return bool(service.retry) and service.retry != service.status.get("lastHandledRetry", "")
+
+
+def _watch(
+    observed: Observed,
+    resolved: Resolved,
+    running: JobObject,
+    join: tuple[Action, ...],
+    *,
+    now: datetime,
+) -> ArtifactPlan:
+    """Say where a running Job stands and what it waits for."""
+    pods = pods_of(running, observed)
+    age = max(seconds_since(running.meta.created, now), 0.0)
+    expected = left_of(POD_EXPECTED_SECONDS, running.meta.created, now)
+    if not pods and not expected and observed.complaints:
+        problem: Problem | None = creation_failure(observed.complaints[-1])
+    else:
+        problem = next((found for pod in pods if (found := _pending_trouble(pod, observed))), None)
+    stage, doing = stage_of(pods, resolved)
+    left = resolved.progress_deadline_seconds - age
+    wait = next_look(pods, now=now)
+    if over := left_behind(pods, PUBLISH, now):
+        return ArtifactPlan(
+            actions=join,
+            problem=over.problem(),
+            stage=stage,
+            doing=doing,
+            requeue_after=max(over.seconds_left, 1.0),
+        )
+    if not pods:
+        wait = expected or POD_EXPECTED_SECONDS
+    return ArtifactPlan(
+        actions=(*join, *plan_missing_secret(observed, observed.complaints)),
+        problem=problem,
+        stalled=problem is not None and left <= 0,
+        stage=stage,
+        doing=doing,
+        requeue_after=max(left, 1) if problem and left > 0 else wait,
+        retry_handled=retry_asked(observed),
+    )
+
+
+def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
+    # A container that failed is told by the Job's own end; here only what keeps it from starting.
+    if any(container.exit_code for container in pod.containers):
+        return None
+    return pod_trouble(pod, complaints=observed.complaints)
+
+
+def _after_failure(
+    observed: Observed,
+    resolved: Resolved,
+    failure: Failure,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ArtifactPlan:
+    """Try again at once when asked, later when that can help, else stay failed."""
+    attempt = failure.attempt + 1
+    lost = failure.reason in LOST and failure.attempt <= resolved.retries
+    untried = bool(failure.tried) and means_key(resolved.spec) not in failure.tried
+    if retry_asked(observed) or lost or untried:
+        return _start(observed, resolved, attempt, join, settings=settings)
+    problem = Problem(
+        reason=to_reason(failure.reason, Reason.CONVERSION_FAILED),
+        message=failure.message,
+        detail=failure.detail,
+        permanent=failure.permanent,
+    )
+    if failure.permanent or failure.attempt > resolved.retries:
+        return ArtifactPlan(actions=join, problem=problem, stalled=True)
+    pauses = settings.retry_seconds
+    pause = pauses[min(failure.attempt, len(pauses)) - 1]
+    left = left_of(pause, failure.time, now)
+    if not left:
+        return _start(observed, resolved, attempt, join, settings=settings)
+    return ArtifactPlan(actions=join, problem=problem, requeue_after=left)
+
+
+def _start(
+    observed: Observed,
+    resolved: Resolved,
+    attempt: int,
+    join: tuple[Action, ...],
+    *,
+    settings: Settings,
+) -> ArtifactPlan:
+    """Make the Job of one attempt, once everything it needs is there."""
+    if resolved.suspended:
+        return ArtifactPlan(actions=join)
+    if observed.source_problem:
+        problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=observed.source_problem)
+        return ArtifactPlan(actions=join, problem=problem, requeue_after=60)
+    if observed.record is None:
+        # The Job is owned by the record, so its uid is needed first.
+        return ArtifactPlan(actions=join, again=True)
+    wanted = conversion_job(observed, resolved, observed.record.meta, attempt, settings=settings)
+    return ArtifactPlan(
+        actions=(
+            *join,
+            *plan_store(observed, settings=settings),
+            *plan_secret(observed),
+            Create(body=wanted),
+        ),
+        stage="Pending",
+        doing="the conversion's pod is starting",
+        requeue_after=POD_EXPECTED_SECONDS,
+        retry_handled=retry_asked(observed),
+    )

@@ -1,0 +1,1 @@
+"""The gate: a candidate is measured before it serves."""

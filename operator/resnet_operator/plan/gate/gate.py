@@ -1,0 +1,296 @@
+"""The gate: whether an artifact may get traffic, and the next step towards knowing it.
+
+Numbers are in the result's ConfigMap, bars in the spec; they meet here and nowhere else. Called by
+`make` before `serving`, which deploys nothing that the gate holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.api.reasons import Reason
+from resnet_operator.api.validation import OnNoFreeChip, Validation
+from resnet_operator.plan.actions import Action, Apply, Create, Problem
+from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS, retry_asked
+from resnet_operator.plan.artifact.outdated import has_begun, is_outdated_candidate
+from resnet_operator.plan.artifact.recording import (
+    FAILED_TTL_SECONDS,
+    SUCCEEDED_TTL_SECONDS,
+    job_ttl,
+)
+from resnet_operator.plan.gate.candidate import (
+    failure_of,
+    measurement_of,
+    pending_trouble,
+    pods_of,
+    seconds_until_told,
+    step_of,
+)
+from resnet_operator.plan.gate_result import data_on_record, measured_elsewhere, put_result, stop
+from resnet_operator.plan.revision import Revision, wanted_replicas
+from resnet_operator.plan.store import plan_missing_secret, plan_secret
+from resnet_operator.plan.times import left_of
+from resnet_operator.plan.trouble.pod import LOST, next_look, to_reason
+from resnet_operator.record.artifact import Artifact, Failure
+from resnet_operator.record.measurement import Measurement, shortfalls, validation_key
+from resnet_operator.render.validation import validation_job
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.observed import GateObserved, Observed
+from resnet_operator.seen.service import ServiceObject
+from resnet_operator.seen.workload import JobObject
+from resnet_operator.settings.operator import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatePlan:
+    """Where the gate stands. It `holds` what is not known to be good enough.
+
+    `borrows` is the name of the result for which one replica less is to run.
+    """
+
+    asked: bool = False
+    holds: bool = False
+    actions: tuple[Action, ...] = ()
+    measurement: Measurement | None = None
+    shortfalls: tuple[str, ...] = ()
+    problem: Problem | None = None
+    stalled: bool = False
+    doing: str = ""
+    result: str = ""
+    borrows: str = ""
+    requeue_after: float | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """All that the steps below look at."""
+
+    observed: Observed
+    there: GateObserved
+    resolved: Resolved
+    artifact: Artifact
+    asked: Validation
+    record: Meta
+    revision: Revision
+    key: str
+    settings: Settings
+    now: datetime
+
+    @property
+    def name(self) -> str:
+        return names.validation_name(self.resolved.source_key, self.key)
+
+    def holding(self, **facts: Any) -> GatePlan:
+        return GatePlan(asked=True, holds=True, result=self.name, **facts)
+
+
+def wanted_validation(service: ServiceObject, artifact: Artifact) -> str | None:
+    """Return the key of the validation that an object asks for now; None without pods to be."""
+    resolved = service.resolved
+    if resolved is None or resolved.spec.validation is None or not wanted_replicas(resolved):
+        return None
+    return key_of(service, artifact)
+
+
+def key_of(service: ServiceObject, artifact: Artifact) -> str | None:
+    """Return the key of the validation that an object declares."""
+    resolved = service.resolved
+    if resolved is None or resolved.spec.validation is None:
+        return None
+    return validation_key(
+        validation=resolved.spec.validation,
+        artifact=artifact,
+        uid=service.meta.uid,
+        refetch=resolved.spec.model.refetch,
+    )
+
+
+def plan_gate(
+    observed: Observed,
+    resolved: Resolved,
+    artifact: Artifact | None,
+    revision: Revision | None,
+    *,
+    settings: Settings,
+    now: datetime,
+) -> GatePlan:
+    """Decide whether the artifact may serve; `revision` is the one that the spec asks for."""
+    asked, record = resolved.spec.validation, observed.record
+    if asked is None:
+        return GatePlan()
+    key = key_of(observed.service, artifact) if artifact else None
+    if artifact is None or revision is None or record is None or key is None:
+        return GatePlan(asked=True, holds=True, doing="there is no artifact to validate yet")
+    if observed.gate is None:
+        # The artifact is put on record in this round: what is known of it is seen in the next.
+        return GatePlan(asked=True, holds=True, again=True)
+    gate = Gate(
+        observed=observed,
+        there=observed.gate,
+        resolved=resolved,
+        artifact=artifact,
+        asked=asked,
+        record=record.meta,
+        revision=revision,
+        key=key,
+        settings=settings,
+        now=now,
+    )
+    return _decide(gate)
+
+
+def _decide(gate: Gate) -> GatePlan:
+    """Take the first of: bring in a result, take one over, open, wait, tell, start."""
+    data = data_on_record(gate.there, gate.record)
+    measured, failure = Measurement.from_record(data), Failure.from_record(data)
+    told = measured.attempt if measured else failure.attempt if failure else 0
+    jobs = [job for job in gate.there.jobs if job.meta.controller == gate.record.uid]
+    newest = max(jobs, key=lambda job: job.attempt, default=None)
+    running = newest if newest and newest.attempt > told and not newest.meta.deleting else None
+    if (
+        running
+        and seconds_until_told(running, pods_of(running, gate.there.pods), now=gate.now) == 0
+    ):
+        return _harvest(gate, running)
+    if not data and not running and (known := measured_elsewhere(gate.there, gate.key)):
+        return gate.holding(actions=tuple(_put(gate, known, immutable=True)), again=True)
+    short = shortfalls(measured, gate.asked) if measured else ()
+    if measured and not short:
+        return GatePlan(asked=True, measurement=measured, result=gate.name)
+    if not wanted_replicas(gate.resolved):
+        doing = "validation begins when pods are wanted"
+        return gate.holding(measurement=measured, shortfalls=short, doing=doing)
+    if running:
+        return _watch(gate, running)
+    attempt = max(told, newest.attempt if newest else 0) + 1
+    if measured and not retry_asked(gate.observed):
+        return _failed(gate, measured, short)
+    if failure and not measured:
+        return _after_failure(gate, failure, attempt)
+    return _start(gate, attempt)
+
+
+def _harvest(gate: Gate, done: JobObject) -> GatePlan:
+    """Bring the numbers, or why there are none, on record; then let the Job go."""
+    pods = pods_of(done, gate.there.pods)
+    found = measurement_of(done, pods) or failure_of(done, pods, now=gate.now)
+    good = isinstance(found, Measurement)
+    actions = _put(gate, found.to_record(), immutable=good)
+    if done.finished:
+        ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
+        actions.append(Apply(body=job_ttl(done, ttl)))
+    else:
+        actions.append(stop(done))
+    return gate.holding(actions=tuple(actions), again=True)
+
+
+def _put(gate: Gate, data: dict[str, str], *, immutable: bool) -> list[Action]:
+    return put_result(
+        data,
+        there=gate.there,
+        record=gate.record,
+        validation=gate.key,
+        immutable=immutable,
+    )
+
+
+def _watch(gate: Gate, running: JobObject) -> GatePlan:
+    """Say where the candidate stands and what it waits for, and borrow a chip for it."""
+    pods = pods_of(running, gate.there.pods)
+    if not has_begun(pods) and is_outdated_candidate(
+        running,
+        _job(gate, running.attempt),
+        revisions={*gate.observed.revisions, *gate.observed.strange_revisions},
+    ):
+        plan = _start(gate, running.attempt + 1)
+        return replace(plan, actions=(stop(running), *plan.actions))
+    problem, lacks_chip = pending_trouble(
+        running, pods, complaints=gate.there.complaints, resolved=gate.resolved, now=gate.now
+    )
+    borrows = gate.name if _may_borrow(gate, lacks_chip) else ""
+    doing = step_of(pods)
+    if borrows:
+        doing = f"{doing}, borrowing one replica of {gate.observed.service.meta.name}"
+    wait = next_look(pods, now=gate.now) or seconds_until_told(running, pods, now=gate.now)
+    if not pods:
+        left = left_of(POD_EXPECTED_SECONDS, running.meta.created, gate.now)
+        wait = left or POD_EXPECTED_SECONDS
+    return gate.holding(
+        actions=plan_missing_secret(gate.observed, gate.there.complaints),
+        problem=problem,
+        doing=doing,
+        borrows=borrows,
+        requeue_after=wait,
+    )
+
+
+def _may_borrow(gate: Gate, lacks_chip: bool) -> bool:
+    """Tell whether one replica less is to run: from the first lack of a chip until the end."""
+    live = gate.observed.deployment
+    if gate.asked.on_no_free_chip is not OnNoFreeChip.BORROW_REPLICA or live is None:
+        return False
+    return live.borrowed == gate.name or (lacks_chip and live.wanted > 0)
+
+
+def _failed(gate: Gate, measured: Measurement, short: tuple[str, ...]) -> GatePlan:
+    problem = Problem(
+        reason=Reason.VALIDATION_FAILED,
+        message=f"validation failed: {'; '.join(short)}",
+        permanent=True,
+    )
+    return gate.holding(measurement=measured, shortfalls=short, problem=problem, stalled=True)
+
+
+def _after_failure(gate: Gate, failure: Failure, attempt: int) -> GatePlan:
+    """Measure again at once when asked, later when that can help, else stay failed."""
+    retries, pauses = gate.resolved.retries, gate.settings.retry_seconds
+    lost = failure.reason in LOST and failure.attempt <= retries
+    if retry_asked(gate.observed) or lost:
+        return _start(gate, attempt)
+    problem = Problem(
+        reason=to_reason(failure.reason, Reason.EVALUATION_FAILED),
+        message=failure.message,
+        detail=failure.detail,
+        permanent=failure.permanent,
+    )
+    if failure.permanent or failure.attempt > retries:
+        return gate.holding(problem=problem, stalled=True)
+    pause = pauses[min(failure.attempt, len(pauses)) - 1]
+    left = left_of(pause, failure.time, gate.now)
+    if not left:
+        return _start(gate, attempt)
+    return gate.holding(problem=problem, requeue_after=left)
+
+
+def _start(gate: Gate, attempt: int) -> GatePlan:
+    """Make the Job of one attempt, once everything it needs is there."""
+    if missing := gate.there.source_problem:
+        problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=missing)
+        return gate.holding(problem=problem, requeue_after=60)
+    wanted = _job(gate, attempt)
+    return gate.holding(
+        actions=(
+            *gate.revision.made_for_candidate,
+            *plan_secret(gate.observed),
+            Create(body=wanted),
+        ),
+        doing="the candidate's pod is starting",
+        requeue_after=POD_EXPECTED_SECONDS,
+    )
+
+
+def _job(gate: Gate, attempt: int) -> dict[str, Any]:
+    return validation_job(
+        resolved=gate.resolved,
+        artifact=gate.artifact,
+        record=gate.record,
+        validation=gate.key,
+        attempt=attempt,
+        template=gate.revision.candidate,
+        settings=gate.settings,
+    )

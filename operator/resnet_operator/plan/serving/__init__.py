@@ -1,0 +1,1 @@
+"""Deployment, rollout and network of what serves."""

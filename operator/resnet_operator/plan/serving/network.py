@@ -1,0 +1,68 @@
+"""The children between clients and pods, but the Service: what differs, what is wanted no longer.
+
+Called by `make` after `serving`. They are made for objects that ask for them; a child that is
+live, ours and not asked for is deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.plan.actions import Action, Apply, Delete, Problem
+from resnet_operator.plan.serving.serving import ServingPlan
+from resnet_operator.render.network import KINDS, network_children
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.others import NetworkServiceObject
+
+# Fields that Kubernetes 1.25 drops: if we missed them, we would write for ever.
+MAY_BE_DROPPED = {"unhealthyPodEvictionPolicy"}
+ROUTE = "HTTPRoute"
+
+
+def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -> ServingPlan:
+    """Return the plan with these children's actions at its end, and with what one of them lacks.
+
+    A route that is refused or cannot be made keeps the object from Ready, but not the pods from
+    serving; it is told when all else is done.
+    """
+    if serving.target is None:
+        return serving
+    service = observed.service.meta
+    children = network_children(service=service, resolved=resolved)
+    wanted = {body["kind"]: body for body in children}
+    actions: list[Action] = []
+    for kind, body in wanted.items():
+        if kind not in observed.absent_kinds:
+            actions += _apply(body, observed.network.get(kind), uid=service.uid)
+    for kind, live in observed.network.items():
+        if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
+            actions.append(Delete.of(KINDS[kind], kind, live.meta))
+    serving = replace(serving, actions=(*serving.actions, *actions))
+    problem = _route_problem(observed) if ROUTE in wanted and serving.complete else None
+    return replace(serving, problem=problem, complete=False) if problem else serving
+
+
+def _route_problem(observed: Observed) -> Problem | None:
+    if ROUTE in observed.absent_kinds:
+        return Problem(
+            reason=Reason.KIND_MISSING,
+            message="the cluster has no HTTPRoute; install the Gateway API, or use serving.ingress",
+        )
+    live = observed.network.get(ROUTE)
+    if live is None or not live.refusal:
+        return None
+    message = f"the HTTPRoute is refused by {live.refusal}; correct it or the Gateway"
+    return Problem(reason=Reason.ROUTE_REFUSED, message=message)
+
+
+def _apply(
+    body: dict[str, Any], live: NetworkServiceObject | None, *, uid: str
+) -> tuple[Action, ...]:
+    if live is None:
+        return (Apply(body=body, adopt=False),)
+    if live.live.states(body, without=MAY_BE_DROPPED):
+        return ()
+    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)

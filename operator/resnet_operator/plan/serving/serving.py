@@ -1,0 +1,253 @@
+"""The serving side: which revision should run, what differs, and how the pods are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.gate.gate import GatePlan
+from resnet_operator.plan.revision import Revision, wanted_replicas
+from resnet_operator.plan.serving.loading import Loading, loading_of
+from resnet_operator.plan.serving.memory import Memory, good_after, is_complete, said_revisions
+from resnet_operator.plan.serving.rollout import DEADLINE, Choice, choose, pods_of, roll_back
+from resnet_operator.plan.serving.strategy import Way, find_way
+from resnet_operator.plan.store import plan_store
+from resnet_operator.plan.trouble.pod import next_look, pod_trouble
+from resnet_operator.plan.trouble.refusal import creation_failure
+from resnet_operator.plan.trust import digests_said
+from resnet_operator.render.network import network_service
+from resnet_operator.render.serving import deployment
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.workload import DeploymentObject, Pod
+from resnet_operator.settings.operator import Settings
+
+# Nothing changes on a pod when an end of one of its containers becomes old news.
+COMPARE_AGAIN_SECONDS = 60.0
+# What a rollout without a free device says until an old pod has made room.
+LACK = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingPlan:
+    """What the pods should be and are. `desired` and `target` are names of revisions.
+
+    `revisions` and `rollout` are as the status says them; `note` is what a rollout waits for.
+    """
+
+    actions: tuple[Action, ...] = ()
+    desired: str | None = None
+    target: str | None = None
+    complete: bool = False
+    problem: Problem | None = None
+    stalled: bool = False
+    loading: str = ""
+    wanted: int = 0
+    requeue_after: float | None = None
+    urgent: int = 0
+    revisions: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    rollout: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    pinned: bool = False
+
+
+def plan_serving(
+    observed: Observed,
+    resolved: Resolved,
+    desired: Revision | None,
+    gate: GatePlan,
+    *,
+    settings: Settings,
+    now: datetime,
+) -> ServingPlan:
+    """Decide the revision, the children that differ, and what the pods say.
+
+    What the gate holds gets no pods; the revision that is live serves on.
+    """
+    choice = choose(observed, resolved, desired, gate)
+    problem, loading = _pods(observed, resolved, choice.target, now=now)
+    choice = roll_back(choice, observed, resolved, problem, now)
+    made, store = _made(desired, choice.target), plan_store(observed, settings=settings)
+    if choice.target is None:
+        actions = (*made, *store) if desired else ()
+        plan = _without_pods(observed, resolved, desired, gate, choice)
+        return replace(plan, actions=actions, urgent=len(made))
+    live, target, wanted = observed.deployment, choice.target, wanted_replicas(resolved)
+    name = desired.name if desired else None
+    way = find_way(observed, resolved, target.name, choice.memory, now)
+    memory = replace(way.memory, good=good_after(observed, way.memory, target.name))
+    body = deployment(
+        service=observed.service.meta,
+        resolved=resolved,
+        template=target.template,
+        replicas=_replicas(live, wanted, gate, is_desired=target.name == name),
+        mode=way.mode,
+        borrows=gate.borrows,
+        memory=memory.text(),
+    )
+    # The revision and the Deployment come first: pods are what takes time.
+    pods = (*made, *_apply_deployment(observed, body, gate.borrows, memory))
+    complete = _is_done(live, choice, gate, wanted)
+    over = live is not None and live.progressing == DEADLINE and not complete
+    if choice.problem is not None:
+        problem, loading = choice.problem, None
+    return ServingPlan(
+        actions=(*pods, *_apply_network_service(observed, resolved), *store),
+        desired=name,
+        target=target.name,
+        complete=complete,
+        problem=None if complete else _told(problem, way, choice, over=over),
+        stalled=choice.problem is not None or over,
+        loading=loading.message if loading else "",
+        wanted=wanted,
+        requeue_after=None if complete else _soonest(observed, way, choice, loading, now=now),
+        urgent=len(pods),
+        revisions=said_revisions(observed, memory, name),
+        digests=digests_said(observed, **_digests(desired, target)),
+        rollout=way.said(),
+        note=way.note,
+        pinned=choice.pinned,
+    )
+
+
+def _without_pods(
+    observed: Observed,
+    resolved: Resolved,
+    desired: Revision | None,
+    gate: GatePlan,
+    choice: Choice,
+) -> ServingPlan:
+    """Return what is to be said when there is no revision that may run."""
+    wanted, name = wanted_replicas(resolved), desired.name if desired else None
+    return ServingPlan(
+        wanted=wanted,
+        desired=name,
+        complete=gate.holds and not wanted and observed.deployment is None,
+        problem=choice.problem,
+        stalled=choice.problem is not None,
+        revisions=said_revisions(observed, choice.memory, name),
+        digests=digests_said(observed, **_digests(desired)),
+    )
+
+
+def _digests(*revisions: Revision | None) -> dict[str, str]:
+    return {one.name: one.digest for one in revisions if one}
+
+
+def _is_done(live: DeploymentObject | None, choice: Choice, gate: GatePlan, wanted: int) -> bool:
+    """Tell whether the pods are all that the spec asks for."""
+    target = choice.target
+    if target is None or not is_complete(live, target.name, wanted):
+        return False
+    if gate.holds:
+        return not wanted
+    return not target.made and choice.done == target.name and choice.problem is None
+
+
+def _told(problem: Problem | None, way: Way, choice: Choice, *, over: bool) -> Problem | None:
+    """Return the cause to tell, if it is one: `over` says that the rollout's time is."""
+    told = _cause(problem, way, over=over)
+    if told is None or not choice.control:
+        return told
+    short = choice.control.rsplit("-", 1)[-1]
+    held = f"it is not rolled back while pods of revision {short} fail on the same node too"
+    return replace(told, message=f"{told.message}; {held}")
+
+
+def _cause(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
+    if problem and problem.reason in LACK and way.expected and not over:
+        return None
+    if problem is None and over:
+        return Problem(
+            reason=Reason.PROGRESS_DEADLINE_EXCEEDED,
+            message="the new pods did not become ready within rollout.progressDeadlineSeconds",
+        )
+    return problem
+
+
+def _soonest(
+    observed: Observed, way: Way, choice: Choice, loading: Loading | None, *, now: datetime
+) -> float | None:
+    held = COMPARE_AGAIN_SECONDS if choice.control else None
+    more = loading.requeue_after if loading else None
+    waits = (next_look(observed.pods, now=now), way.requeue_after, held, more)
+    return min((seconds for seconds in waits if seconds), default=None)
+
+
+def _made(*revisions: Revision | None) -> tuple[Action, ...]:
+    """Return what makes the revisions, each thing once: two of them may need one runtime."""
+    made = (item for one in revisions if one for item in one.made)
+    found = {(type(item), _name_of(item)): item for item in made}
+    return tuple(found.values())
+
+
+def _name_of(item: Create | Delete) -> str:
+    return item.name if isinstance(item, Delete) else str(item.body["metadata"]["name"])
+
+
+def _replicas(
+    live: DeploymentObject | None, wanted: int, gate: GatePlan, *, is_desired: bool
+) -> int:
+    """Return how many pods may run: one less while its chip is borrowed for a candidate."""
+    if gate.borrows:
+        return max(wanted - 1, 0)
+    # Nothing of it has ever served: it was scaled to zero when it came.
+    idle = live is not None and live.wanted == 0 and not live.borrowed
+    return 0 if gate.holds and is_desired and idle else wanted
+
+
+def _apply_deployment(
+    observed: Observed, body: dict[str, Any], borrows: str, memory: Memory
+) -> tuple[Action, ...]:
+    live = observed.deployment
+    if live is None:
+        return (Apply(body=body, adopt=False),)
+    # What we state no longer is no part of the comparison.
+    is_said = live.borrowed == borrows and Memory.read(live.memory) == memory
+    if is_said and live.live.states(body):
+        return ()
+    return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
+
+
+def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
+    live = observed.network_service
+    body = network_service(service=observed.service.meta, resolved=resolved)
+    if live is None:
+        return (Apply(body=body, adopt=False),)
+    if live.live.states(body):
+        return ()
+    return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
+
+
+def _pods(
+    observed: Observed, resolved: Resolved, target: Revision | None, *, now: datetime
+) -> tuple[Problem | None, Loading | None]:
+    """Return the first cause among the pods of the target revision, or what they are loading."""
+    if target is None:
+        return None, None
+    pods = pods_of(observed, target.name)
+    live = observed.deployment
+    if live and live.failure:
+        return creation_failure(live.failure), None
+    not_ready = sorted((pod for pod in pods if not pod.ready), key=lambda pod: pod.meta.created)
+    for pod in not_ready:
+        if found := _trouble(pod, observed, resolved):
+            return found, None
+    name = observed.service.meta.name
+    return None, loading_of(not_ready, resolved, service=name, now=now)
+
+
+def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None:
+    # The ReplicaSet replaces a pod that its node ended; it is told only while none runs.
+    if pod.phase == "Failed" and any(other.phase != "Failed" for other in observed.pods):
+        return None
+    return pod_trouble(
+        pod,
+        resource=resolved.resource,
+        count=resolved.chip_count,
+        complaints=observed.complaints,
+    )

@@ -1,0 +1,201 @@
+"""What the user reads: phase, counts, contract and conditions, from one situation."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.plan.actions import Event
+from resnet_operator.plan.gate.gate import GatePlan
+from resnet_operator.plan.status.conditions import Situation, conditions_of
+from resnet_operator.plan.times import seconds_since, to_text
+from resnet_operator.plan.trust import digest_of_record
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.render.serving import selector
+from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
+
+# Transitions that are worth an Event: ends and faults, not each step on the way.
+QUIET = {
+    Reason.PENDING,
+    Reason.FETCHING,
+    Reason.CONVERTING,
+    Reason.VALIDATING,
+    Reason.ROLLING_OUT,
+    Reason.LOADING,
+}
+
+# Between the clocks of two nodes, either of which may have written the last status.
+SKEW_SECONDS = 60.0
+
+# What serves is as well as before while a candidate waits: that is what was asked for.
+WAITS = {Reason.WAITING_FOR_CHIP}
+
+# What stays true of pods that run while nothing new can be said of them.
+SERVING_KEYS = ("revisions", "revisionDigests", "rollout", "repositoryConfigMap", "endpoints")
+
+
+def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
+    """Return the whole status; what has not changed keeps its times."""
+    observed = situation.observed
+    service, old = observed.service, observed.service.status
+    resolved, live = service.resolved, observed.deployment
+    phase = phase_of(situation)
+    began = old.get("phaseStartTime") or ""
+    # A beginning in the future is of a clock that was put back since.
+    same_phase = began and old.get("phase") == phase and seconds_since(began, now) > -SKEW_SECONDS
+    ready = live.ready if live else 0
+    wanted = situation.wanted if resolved or not live else live.wanted
+    status: dict[str, Any] = {
+        "observedGeneration": service.generation,
+        "phase": phase,
+        "phaseStartTime": began if same_phase else to_text(now),
+        "ready": f"{ready}/{wanted}",
+        "replicas": live.replicas if live else 0,
+        "readyReplicas": ready,
+        "selector": ",".join(f"{k}={v}" for k, v in sorted(selector(service.meta).items())),
+        "conditions": conditions_of(situation, now=now),
+    }
+    if situation.retry_handled or old.get("lastHandledRetry"):
+        status["lastHandledRetry"] = (
+            service.retry if situation.retry_handled else old["lastHandledRetry"]
+        )
+    if resolved is not None:
+        status |= {"chip": resolved.chip, "runtime": resolved.runtime}
+        if sizes := resolved.batch_sizes or _sizes_of(situation.artifact):
+            status["batch"] = ",".join(str(size) for size in sizes)
+    if situation.artifact and resolved is not None:
+        status |= _artifact_status(situation, situation.artifact)
+    else:
+        status |= {key: old[key] for key in ("model", "artifact") if key in old}
+    if situation.gate and (result := _validation_status(situation.gate)):
+        status["validation"] = result
+    if situation.target:
+        status |= _serving_status(situation)
+    elif live:
+        status |= {key: old[key] for key in SERVING_KEYS if key in old}
+    return status
+
+
+def phase_of(situation: Situation) -> str:
+    """Return the word for people."""
+    resolved = situation.observed.service.resolved
+    available = situation.available
+    if resolved is not None and resolved.suspended and situation.problem is None:
+        return "Suspended"
+    if situation.complete:
+        return "Ready"
+    if situation.stalled:
+        return "Degraded" if available else "Failed"
+    if situation.artifact is None:
+        return situation.stage if not (situation.problem and available) else "Degraded"
+    problem = situation.problem
+    if situation.held and not (problem and available and problem.reason not in WAITS):
+        return "Validating"
+    return "Degraded" if problem and available else "Deploying"
+
+
+def transitions(old: Any, new: dict[str, Any]) -> tuple[Event, ...]:
+    """Return an Event when Ready has another cause than before, or chips have fallen ill."""
+
+    def said(status: Any, kind: str) -> tuple[str, str, str]:
+        for condition in status.get("conditions") or ():
+            if condition["type"] == kind:
+                return condition["status"], condition["reason"], condition["message"]
+        return "", "", ""
+
+    quiet = {reason.value for reason in QUIET}
+    told = [
+        (status, Event(type=_kind(status), reason=reason, message=message))
+        for kind in ("Ready", "ChipsHealthy")
+        if (found := said(new, kind)) != said(old, kind)
+        for status, reason, message in [found]
+        if reason and reason not in quiet and not (kind != "Ready" and status == "True")
+    ]
+    return tuple(event for _, event in told)
+
+
+def _kind(status: str) -> str:
+    return "Normal" if status == "True" else "Warning"
+
+
+def _artifact_status(situation: Situation, artifact: Artifact) -> dict[str, Any]:
+    resolved = situation.observed.service.resolved
+    key = resolved.source_key if resolved else ""
+    told = {
+        "compiler": artifact.compiler if artifact.compiler != "none" else None,
+        "command": list(artifact.command),
+        "quantizer": artifact.quantizer,
+        "quantizeCommand": list(artifact.quantize_command),
+    }
+    known = {key: value for key, value in told.items() if value}
+    return {
+        "model": _served_model(situation)
+        or (model_contract(resolved, artifact) if resolved else {}),
+        "artifact": {
+            "record": f"rns-{key}",
+            "contentKey": artifact.content_key,
+            "sha256": artifact.sha256,
+            "sizeBytes": artifact.size_bytes,
+            "chip": artifact.chip,
+            "origin": artifact.origin,
+            "durationSeconds": round(artifact.duration_seconds),
+            "recordDigest": digest_of_record(situation.observed, artifact),
+            **known,
+        },
+    }
+
+
+def _served_model(situation: Situation) -> dict[str, Any] | None:
+    """Return the contract of a revision that runs though the spec asks for another one."""
+    observed, target = situation.observed, situation.target
+    if target is None or target == situation.desired:
+        return None
+    kept = observed.revisions.get(target)
+    if kept is None:
+        return None
+    if text := kept.data().get(CONTRACT_KEY):
+        found: dict[str, Any] = json.loads(text)
+        return found
+    # A revision of an older version: the record of its artifact may still be there.
+    records = (Artifact.from_record(record.data()) for record in observed.owned_records)
+    resolved, sha256 = observed.service.resolved, kept.artifact.sha256
+    artifact = next((one for one in records if one and one.sha256 == sha256), None)
+    if artifact and resolved:
+        return model_contract(resolved, artifact)
+    # Nobody vouches for that record any more: what the status said while it served stays said.
+    said = observed.service.status
+    served = (said.get("revisions") or {}).get("serving") == target
+    return dict(said.get("model") or {}) if served else None
+
+
+def _sizes_of(artifact: Artifact | None) -> tuple[int, ...]:
+    return artifact.batch_sizes if artifact else ()
+
+
+def _validation_status(gate: GatePlan) -> dict[str, Any]:
+    """Return the verdict and the numbers; nothing while there is neither."""
+    if gate.measurement is None:
+        return {"result": "Failed", "record": gate.result} if gate.stalled else {}
+    failed = gate.holds and gate.shortfalls
+    verdict = "Failed" if failed else "Passed"
+    return {"result": verdict, "record": gate.result, **gate.measurement.shown()}
+
+
+def _endpoints(situation: Situation, host: str) -> dict[str, str]:
+    resolved = situation.observed.service.resolved
+    hidden = resolved is not None and not resolved.spec.serving.publishes_http
+    return ({} if hidden else {"http": f"{host}:8000"}) | {"grpc": f"{host}:8001"}
+
+
+def _serving_status(situation: Situation) -> dict[str, Any]:
+    service = situation.observed.service.meta
+    host = f"{service.name}.{service.namespace}.svc"
+    return {
+        "revisions": situation.revisions,
+        "revisionDigests": situation.digests,
+        "rollout": situation.rollout,
+        "repositoryConfigMap": situation.target,
+        "endpoints": _endpoints(situation, host),
+    }

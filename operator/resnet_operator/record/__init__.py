@@ -1,0 +1,1 @@
+"""What Jobs reported, as ConfigMaps keep it."""

@@ -1,0 +1,224 @@
+"""What the gate has measured of an artifact, and whether that is enough. Pure.
+
+Numbers are kept apart from bars: a changed bar is judged anew on the numbers that are there, and
+nothing is measured again. Read by `render` and `plan`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from resnet_operator.api.validation import Thresholds, Validation
+from resnet_operator.errors import Misfit
+from resnet_operator.names import digest
+from resnet_operator.reading.json_text import RECORD_CHARS, read_object
+from resnet_operator.record.artifact import Artifact
+
+RESULT_KEY = "result.json"
+# The whole of it; a result's name has eight digits.
+VALIDATION_KEY = "validationKey"
+DEFAULT_LOOPS = 100
+MOST_SPEEDS = 256
+SHARES = {
+    "top1": "top1",
+    "top1Reference": "top1_reference",
+    "cosineSimilarity": "cosine_similarity",
+    "top1Agreement": "top1_agreement",
+}
+# A millionth: one picture of a set of a million, and more than anybody sets a bar by.
+SHOWN = Decimal("0.000001")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """Shares from 0 to 1, speeds in images a second; None is what was not measured."""
+
+    samples: int
+    attempt: int
+    top1: Decimal | None = None
+    top1_reference: Decimal | None = None
+    cosine_similarity: Decimal | None = None
+    top1_agreement: Decimal | None = None
+    images_per_second: Decimal | None = None
+    throughput: Mapping[str, Decimal] = field(default_factory=dict)
+    result_key: str = ""
+
+    @classmethod
+    def from_message(cls, text: str, *, attempt: int) -> Measurement:
+        """Read the evaluator's message; raises Misfit when it is none."""
+        value = read_object(text, number=Decimal, constant=_no_number)
+        if value.get("ok") is not True:
+            raise Misfit("the evaluator does not say ok")
+        return cls._from_json(value, attempt=attempt)
+
+    @classmethod
+    def from_record(cls, data: Mapping[str, str]) -> Measurement | None:
+        """Read the data of a result; None when there is none in it. Raises Misfit."""
+        if RESULT_KEY not in data:
+            return None
+        value = read_object(data[RESULT_KEY], max_chars=RECORD_CHARS, number=Decimal)
+        return cls._from_json(value, attempt=_whole(value, "attempt", 1))
+
+    @classmethod
+    def _from_json(cls, value: Mapping[str, Any], *, attempt: int) -> Measurement:
+        throughput = value.get("throughput") or {}
+        if not isinstance(throughput, dict) or len(throughput) > MOST_SPEEDS:
+            raise Misfit("throughput: it is not a map of speeds")
+        key = value.get("resultKey") or ""
+        return cls(
+            samples=_whole(value, "samples"),
+            attempt=attempt,
+            images_per_second=_decimal(value, "imagesPerSecond"),
+            throughput={
+                name: speed
+                for name in sorted(throughput)
+                if (speed := _decimal(throughput, name)) is not None
+            },
+            result_key=key if isinstance(key, str) else "",
+            **{name: _decimal(value, key) for key, name in SHARES.items()},
+        )
+
+    def to_record(self) -> dict[str, str]:
+        """Return the data of a result: the numbers as they were measured, and no bars."""
+        shares = {key: getattr(self, name) for key, name in SHARES.items()}
+        value: dict[str, Any] = {
+            **shares,
+            "samples": self.samples,
+            "attempt": self.attempt,
+            "imagesPerSecond": self.images_per_second,
+            "throughput": {key: float(speed) for key, speed in self.throughput.items()} or None,
+            "resultKey": self.result_key or None,
+        }
+        kept = {
+            key: float(item) if isinstance(item, Decimal) else item
+            for key, item in value.items()
+            if item is not None
+        }
+        return {RESULT_KEY: json.dumps(kept, sort_keys=True)}
+
+    def shown(self) -> dict[str, Any]:
+        """Return the numbers as a status says them."""
+        found: dict[str, Any] = {"samples": self.samples}
+        for key, name in SHARES.items():
+            value = getattr(self, name)
+            if value is not None:
+                found[key] = in_words(value)
+        if self.images_per_second is not None:
+            found["imagesPerSecond"] = _floor(self.images_per_second)
+        if self.throughput:
+            found["throughput"] = {key: _floor(speed) for key, speed in self.throughput.items()}
+        return found
+
+
+def validation_key(
+    *, validation: Validation, artifact: Artifact, uid: str, refetch: str | None
+) -> str:
+    """Return the digest of what the numbers depend on; no bar is among it.
+
+    A data set without a digest may be another one for another object: its numbers are not shared.
+    """
+    dataset = validation.dataset
+    declared: dict[str, Any] = {
+        "artifact": artifact.sha256,
+        "chip": artifact.chip,
+        "uri": dataset.uri,
+        "sha256": dataset.sha256,
+        "format": dataset.format,
+        "labels": dataset.labels,
+        "loops": loops_of(validation),
+    }
+    if not dataset.sha256:
+        declared |= {"uid": uid, "refetch": refetch}
+    return digest(declared)
+
+
+def loops_of(validation: Validation) -> int:
+    benchmark = validation.benchmark
+    return (benchmark and benchmark.loops) or DEFAULT_LOOPS
+
+
+def shortfalls(found: Measurement, validation: Validation) -> tuple[str, ...]:
+    """Return a phrase for each bar that is not held; none means that the gate is passed."""
+    bars, speed = validation.thresholds or Thresholds(), validation.benchmark
+    least = speed.min_images_per_second if speed else None
+    checks = [
+        _below("top1", found.top1, "minTop1", bars.min_top1),
+        _drop(found, bars.max_top1_drop),
+        _below(
+            "cosineSimilarity",
+            found.cosine_similarity,
+            "minCosineSimilarity",
+            bars.min_cosine_similarity,
+        ),
+        _below(
+            "top1Agreement",
+            found.top1_agreement,
+            "minTop1Agreement",
+            bars.min_top1_agreement,
+        ),
+    ]
+    if least is not None:
+        images = found.images_per_second
+        if images is None:
+            checks.append("imagesPerSecond was not measured")
+        elif images < least:
+            checks.append(f"imagesPerSecond {_floor(images)} is below minImagesPerSecond {least}")
+    return tuple(phrase for phrase in checks if phrase)
+
+
+def in_words(value: Decimal, rounding: str = ROUND_HALF_EVEN) -> str:
+    """Return a share with at most six digits behind the point and no zeros at the end.
+
+    What misses its bar is rounded away from it: "1 is below 1" would help nobody.
+    """
+    text = f"{value.quantize(SHOWN, rounding):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _below(name: str, value: Decimal | None, bar_name: str, bar: str | None) -> str:
+    if bar is None:
+        return ""
+    if value is None:
+        return f"{name} was not measured"
+    if value >= Decimal(bar):
+        return ""
+    return f"{name} {in_words(value, ROUND_FLOOR)} is below {bar_name} {bar}"
+
+
+def _drop(found: Measurement, bar: str | None) -> str:
+    if bar is None:
+        return ""
+    if found.top1 is None or found.top1_reference is None:
+        return "the drop of top1 was not measured"
+    drop = found.top1_reference - found.top1
+    if drop <= Decimal(bar):
+        return ""
+    return f"top1 drops by {in_words(drop, ROUND_CEILING)}, more than maxTop1Drop {bar}"
+
+
+def _no_number(_: str) -> None:
+    """Read NaN and Infinity as what was not measured: they hold no bar."""
+
+
+def _decimal(values: Mapping[str, Any], name: str) -> Decimal | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Misfit(f"{name}: it is not a number")
+    return Decimal(value)
+
+
+def _whole(values: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    value = values.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Misfit(f"{name}: it is not a whole number")
+    return value
+
+
+def _floor(value: Decimal) -> int:
+    return int(value.to_integral_value(ROUND_FLOOR))

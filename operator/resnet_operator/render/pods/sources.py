@@ -1,0 +1,78 @@
+"""What the containers that fetch may see: claims, ConfigMaps, the login, certificates.
+
+Shared by the conversion's Job and the gate's. The container paths are those that
+`resnet_jobs.base.workspace` knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.settings.operator import Settings
+
+MODEL_MOUNT = "/source"
+CALIBRATION_MOUNT = "/source-calibration"
+DATASET_MOUNT = "/source-dataset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Volumes of a pod, and where its container `fetch` mounts them; its extra environment."""
+
+    volumes: tuple[dict[str, Any], ...]
+    mounts: tuple[dict[str, Any], ...]
+    environment: tuple[dict[str, str], ...]
+
+
+def source_reference(uri: str) -> tuple[str, str, str]:
+    """Return scheme, name of the object and path or key of a URI."""
+    parts = urlsplit(uri)
+    return parts.scheme, parts.netloc, parts.path.lstrip("/")
+
+
+def source_access(
+    *, resolved: Resolved, settings: Settings, dataset_uri: str | None = None
+) -> Access:
+    """Return what `fetch` needs for the model, the calibration set and the dataset."""
+    model = resolved.spec.model
+    conversion = resolved.spec.conversion
+    quantization = conversion.quantization if conversion and resolved.amct_image else None
+    wanted = [("source", MODEL_MOUNT, model.uri)]
+    if quantization:
+        wanted.append(("source-calibration", CALIBRATION_MOUNT, quantization.calibration.uri))
+    if dataset_uri:
+        wanted.append(("source-dataset", DATASET_MOUNT, dataset_uri))
+    volumes, mounts = [], []
+    for name, path, uri in wanted:
+        if volume := _volume(name, uri):
+            volumes.append(volume)
+            mounts.append({"name": name, "mountPath": path, "readOnly": True})
+    if model.credentials_secret_ref:
+        secret = {"secretName": model.credentials_secret_ref.name, "defaultMode": 0o440}
+        volumes.append({"name": "credentials", "secret": secret})
+        mounts.append({"name": "credentials", "mountPath": "/credentials", "readOnly": True})
+    if bundle := model.ca_bundle_config_map_key_ref:
+        items = [{"key": bundle.key, "path": "ca.crt"}]
+        volumes.append({"name": "ca", "configMap": {"name": bundle.name, "items": items}})
+        mounts.append({"name": "ca", "mountPath": "/ca", "readOnly": True})
+    return Access(
+        volumes=tuple(volumes),
+        mounts=tuple(mounts),
+        environment=tuple(
+            {"name": name, "value": value}
+            for name, value in sorted(settings.source_environment.items())
+        ),
+    )
+
+
+def _volume(name: str, uri: str) -> dict[str, Any] | None:
+    """Return the volume that holds a source, or None when it is downloaded."""
+    kind, thing, key = source_reference(uri)
+    if kind == "pvc":
+        return {"name": name, "persistentVolumeClaim": {"claimName": thing, "readOnly": True}}
+    if kind == "configmap":
+        return {"name": name, "configMap": {"name": thing, "items": [{"key": key, "path": key}]}}
+    return None

@@ -1,0 +1,42 @@
+"""Which of our files is a serving pod's model.py, and what lies beside it. Called by `serving`.
+
+For runtime TorchAIE that is the loader of PyTorch files too: the scripts that the Job exports with.
+One code decides in both which weights fit which network, and in the same words.
+"""
+
+from __future__ import annotations
+
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.render.engine import read_driver_file
+from resnet_operator.resolve.resolved import Resolved
+
+Items = list[dict[str, str]]
+MODEL_FILES = {
+    Runtime.ASCEND_OM: "ascend_om.py",
+    Runtime.ONNX_RUNTIME: "onnxruntime_model.py",
+    Runtime.TORCH_AIE: "torch_aie.py",
+}
+DRIVER = ("__init__.py", "checkpoint.py", "message.py", "resnet.py", "torch_source.py")
+# Of their keys in the ConfigMap: some have the name of a file of the runtime.
+PREFIX = "driver."
+
+
+def driver_data() -> dict[str, str]:
+    return {PREFIX + name: read_driver_file(name) for name in DRIVER}
+
+
+def is_driver(key: str) -> bool:
+    return key.startswith(PREFIX)
+
+
+def model_items(resolved: Resolved, *, package: Items) -> Items:
+    """Return our runtime as Triton's model.py; none where the image has a backend of its own."""
+    if resolved.runtime is Runtime.ONEFLOW:
+        return []
+    model = {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"}
+    more = DRIVER if resolved.runtime is Runtime.TORCH_AIE else ()
+    return [
+        model,
+        *package,
+        *({"key": PREFIX + name, "path": f"1/driver/{name}"} for name in more),
+    ]

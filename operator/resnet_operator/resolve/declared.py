@@ -1,0 +1,71 @@
+"""The name of a revision: a digest of what is declared about the pods and of the artifact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.names import digest
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.oneflow import GPU
+from resnet_operator.resolve.runtimes.torch_aie import declared_model
+from resnet_operator.settings.operator import AdoptNewDefaults, Settings
+
+# Parts of `serving` that change no pod.
+OUTSIDE_THE_PODS = {
+    "service",
+    "ingress",
+    "http_route",
+    "network_policy",
+    "pod_disruption_budget",
+}
+
+
+# Settings that are in every pod template: with adoptNewDefaults: Immediately a change restarts.
+OF_THE_PODS = {
+    "jobs_image",
+    "fetch_image",
+    "serving_images",
+    "chip_resources",
+    "container_resources",
+    "devices",
+    "pod_security",
+    "runtime_class_name",
+    "scheduler_name",
+}
+
+
+def declared_digest(
+    *, resolved: Resolved, artifact_sha256: str, labels: str | None, settings: Settings
+) -> str:
+    """Return the 10-digit name of a revision: the declared serving spec and the artifact."""
+    spec = resolved.spec
+    declared: dict[str, Any] = {
+        "name": resolved.model_name,
+        "labels": digest(labels) if labels is not None else None,
+        "accelerator": spec.accelerator.model_dump(mode="json", exclude_none=True),
+        "batchSizes": spec.conversion and spec.conversion.batch_sizes,
+        "serving": spec.serving.model_dump(
+            mode="json", exclude_none=True, exclude={"replicas", *OUTSIDE_THE_PODS}
+        ),
+        "artifact": artifact_sha256,
+    }
+    if spec.container_resources is not None and spec.container_resources.artifact is not None:
+        artifact_resources = spec.container_resources.artifact
+        declared["artifactResources"] = artifact_resources.model_dump(
+            mode="json", exclude_none=True
+        )
+    if spec.model.class_labels is not None and spec.model.class_labels.output is not None:
+        declared["labelledOutput"] = spec.model.class_labels.output
+    if resolved.format in {ModelFormat.ONEFLOW, ModelFormat.OM}:
+        # The same file, and so the same artifact, declared otherwise: another config.pbtxt.
+        declared |= spec.model.model_dump(mode="json", include={"inputs", "outputs"})
+    if resolved.runtime is Runtime.TORCH_AIE:
+        declared["model"] = declared_model(spec)
+    if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
+        of_gpus = {"gpu_runtime_class_name"} if resolved.chip == GPU else set()
+        declared["settings"] = settings.model_dump(mode="json", include=OF_THE_PODS | of_gpus) | {
+            "store": settings.store.place()
+        }
+    return digest(declared, 10)

@@ -1,0 +1,148 @@
+"""From spec and settings to one flat set of decided values. Pure.
+
+All defaults are resolved here, none in the schema, so that a stored object stays as the user
+wrote it. `declared_digest` and the source key are over what is *declared*: a new version of the
+operator with other defaults must not convert again or restart anybody.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
+from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.source import broken_rule
+from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
+from resnet_operator.errors import InvalidSpec
+from resnet_operator.resolve.batches import declared_batches
+from resnet_operator.resolve.model_format import format_of
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.rollout import rollout_options
+from resnet_operator.resolve.runtimes.choice import runtime_of
+from resnet_operator.resolve.runtimes.devices import device_request
+from resnet_operator.resolve.runtimes.images import (
+    amct_image,
+    converter_image,
+    export_image,
+    serving_image,
+)
+from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, check_oneflow, gpu_request
+from resnet_operator.resolve.runtimes.torch_aie import LOAD_SECONDS, check_torch_aie
+from resnet_operator.resolve.secrets import check_secrets
+from resnet_operator.resolve.source_key import DECIDING, source_key
+from resnet_operator.resolve.thresholds import check_bars
+from resnet_operator.settings.operator import Settings
+
+
+def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings) -> Resolved:
+    """Decide every value; raises InvalidSpec where spec and settings do not fit."""
+    _check_uri(spec)
+    check_secrets(spec, settings)
+    if is_reserved_name(name):
+        raise InvalidSpec(RESERVED_NAME_MESSAGE)
+    if spec.serving.http_route and not settings.gateway_api:
+        raise InvalidSpec(
+            "serving.httpRoute: the Gateway API is switched off here; set gatewayAPI in the "
+            "operator's settings, or write serving.ingress"
+        )
+    chip = spec.accelerator.chip
+    on_chip = chip not in {CPU, GPU}
+    conversion, batching = spec.conversion, spec.serving.batching
+    model_format = _format(spec)
+    runtime = runtime_of(spec, model_format)
+    check_torch_aie(spec, runtime, model_format)
+    converts = on_chip and runtime is not Runtime.TORCH_AIE
+    batches = declared_batches(spec, model_format)
+    is_oneflow = model_format is ModelFormat.ONEFLOW
+    devices = device_request(spec, settings) if on_chip else None
+    if chip == GPU:
+        devices = gpu_request(spec, settings)
+    count = spec.accelerator.count or 1
+    dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
+    delay = batching.max_queue_delay_microseconds if batching else None
+    load_timeout = spec.serving.load_timeout_seconds or LOAD_SECONDS[runtime]
+    return Resolved(
+        spec=spec,
+        model_name=spec.model.name or name,
+        chip=chip,
+        on_chip=on_chip,
+        chip_count=count,
+        resource=devices.resource if devices else None,
+        more_resources=devices.more if devices else {},
+        runtime=runtime,
+        format=model_format,
+        batch_sizes=batches.sizes,
+        small_channel=_small_channel(conversion),
+        amct_image=amct_image(conversion, settings) if converts else None,
+        export_image=export_image(model_format, settings, runtime),
+        converter_image=converter_image(spec, settings) if converts else None,
+        serving_image=serving_image(spec, settings, runtime),
+        max_batch_size=batches.largest,
+        preferred_batch_sizes=batches.preferred,
+        dynamic_batching=dynamic and not (is_oneflow and batches.largest == 1),
+        max_queue_delay_microseconds=1000 if delay is None else delay,
+        instances=count * (spec.serving.instances_per_chip or 1),
+        # Triton 21.10 cannot read the warm-up of later ones.
+        warmup=spec.serving.warmup is not Warmup.DISABLED and not is_oneflow,
+        load_timeout_seconds=load_timeout,
+        timeout_seconds=(conversion and conversion.timeout_seconds) or 3600,
+        retries=2 if conversion is None or conversion.retries is None else conversion.retries,
+        rollout=rollout_options(spec.rollout, load_timeout_seconds=load_timeout),
+        replicas=spec.serving.replicas,
+        suspended=bool(spec.suspend),
+        source_key=source_key(uid=uid, spec=spec),
+    )
+
+
+def _format(spec: ResNetServiceSpec) -> ModelFormat:
+    """Return the format, checked against all that the spec says."""
+    found = format_of(spec.model)
+    if found is ModelFormat.OM:
+        _check_om(spec)
+    check_oneflow(spec, found)
+    check_bars(spec, found)
+    return found
+
+
+def _check_om(spec: ResNetServiceSpec) -> None:
+    if spec.accelerator.chip == CPU:
+        raise InvalidSpec("an OM runs on the chip it was made for; write an Ascend chip")
+    conversion = spec.conversion
+    refused = (DECIDING | {"op_compiler_cache"}) - {"image", "batch_sizes"}
+    options = (
+        conversion.model_dump(exclude_none=True, by_alias=True, include=refused)
+        if conversion
+        else {}
+    )
+    extra = sorted(options)
+    if extra:
+        raise InvalidSpec(
+            f"remove conversion.{extra[0]}; an OM is served as it is and not converted again"
+        )
+
+
+def _small_channel(conversion: Conversion | None) -> bool:
+    """Return what is declared, else true with the fields of preprocessing."""
+    if conversion is None:
+        return False
+    if conversion.small_channel is not None:
+        return conversion.small_channel
+    return conversion.preprocessing is not None and conversion.preprocessing.raw_aipp is None
+
+
+def _check_uri(spec: ResNetServiceSpec) -> None:
+    quantization = spec.conversion and spec.conversion.quantization
+    uris = {"model.uri": spec.model.uri}
+    if quantization:
+        uris["conversion.quantization.calibration.uri"] = quantization.calibration.uri
+    if spec.validation:
+        uris["validation.dataset.uri"] = spec.validation.dataset.uri
+    for field, uri in uris.items():
+        if broken := broken_rule(uri, is_model=field == "model.uri"):
+            raise InvalidSpec(f"spec.{field}: {broken}")
+        try:
+            urlsplit(uri)
+        except ValueError as error:
+            # The CRD's rules cannot see every one, an unclosed [ of an IPv6 address for example.
+            raise InvalidSpec(f"spec.{field} cannot be read ({error}); correct it") from error

@@ -1,0 +1,1 @@
+"""What runs where: runtime, devices and images; and what only some runtimes need."""

@@ -1,0 +1,37 @@
+"""Which runtime serves a model: by chip and format, or as declared where that fits.
+
+Called by `resolve`. The CRD's rules say the same; this is for objects that are older than they.
+Pure.
+"""
+
+from __future__ import annotations
+
+from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.errors import InvalidSpec
+
+
+def runtime_of(spec: ResNetServiceSpec, model_format: ModelFormat) -> Runtime:
+    """Return the runtime, never Auto; raises InvalidSpec for one that cannot serve this."""
+    possible = _possible(spec.accelerator.chip, model_format)
+    wanted = spec.serving.runtime or Runtime.AUTO
+    if wanted is Runtime.AUTO:
+        return possible[0]
+    if wanted not in possible:
+        raise InvalidSpec(
+            f"serving.runtime {wanted} cannot serve format {model_format} on chip "
+            f"{spec.accelerator.chip}; write {' or '.join(possible)}, or remove it"
+        )
+    return wanted
+
+
+def _possible(chip: str, model_format: ModelFormat) -> tuple[Runtime, ...]:
+    """Return what can serve this, Auto's choice first."""
+    if model_format is ModelFormat.ONEFLOW:
+        return (Runtime.ONEFLOW,)
+    if chip == "CPU":
+        return (Runtime.ONNX_RUNTIME,)
+    if model_format in {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}:
+        return (Runtime.ASCEND_OM, Runtime.TORCH_AIE)
+    return (Runtime.ASCEND_OM,)

@@ -1,0 +1,54 @@
+"""Secrets that no ResNetService may name: who may make one would read them through its pods.
+
+The store's key would let its reader sign artifacts for every object of the namespace, and a
+bucket's keys are the cluster's. Called by `resolve`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from resnet_operator import names
+from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.errors import InvalidSpec
+from resnet_operator.settings.operator import Settings
+
+
+def check_secrets(spec: ResNetServiceSpec, settings: Settings) -> None:
+    """Raise InvalidSpec where a field names one of them."""
+    reserved = {names.STORE_NAME, *([settings.store.s3.secret_name] if settings.store.s3 else [])}
+    for field, name in _named(spec):
+        if name in reserved:
+            raise InvalidSpec(
+                f'{field} names the Secret "{name}", which belongs to the artifact store; '
+                "name another Secret"
+            )
+
+
+def _named(spec: ResNetServiceSpec) -> Iterator[tuple[str, str]]:
+    if reference := spec.model.credentials_secret_ref:
+        yield "model.credentialsSecretRef", reference.name
+    if tls := spec.serving.tls:
+        yield "serving.tls.secretName", tls.secret_name
+    for item in spec.serving.env or ():
+        for name in _secrets_of(_plain(item)):
+            yield "serving.env", name
+
+
+def _secrets_of(value: Any) -> Iterator[str]:
+    """Find references to Secrets wherever they stand, as Kubernetes writes them."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in {"secretKeyRef", "secretRef"} and isinstance(item, Mapping):
+                yield str(item.get("name"))
+            yield from _secrets_of(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secrets_of(item)
+
+
+def _plain(item: Any) -> Any:
+    return item.model_dump(by_alias=True) if isinstance(item, BaseModel) else item

@@ -1,0 +1,78 @@
+"""What all objects have, and an object kept whole for a comparison."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from resnet_operator.seen.compare import COMPARED, STATED_METADATA, has_stated
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What all objects have; `version` orders two sightings, but does not make them differ."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str = field(compare=False)
+    created: str
+    controller: str | None
+    owners: tuple[str, ...]
+    labels: Mapping[str, str]
+    deleting: bool
+
+    @classmethod
+    def from_body(cls, body: Body) -> Meta:
+        meta = body["metadata"]
+        owners = meta.get("ownerReferences") or ()
+        return cls(
+            namespace=meta.get("namespace", ""),
+            name=meta["name"],
+            uid=meta["uid"],
+            version=meta["resourceVersion"],
+            created=meta.get("creationTimestamp") or "",
+            controller=next((o["uid"] for o in owners if o.get("controller")), None),
+            owners=tuple(o["uid"] for o in owners),
+            labels=dict(meta.get("labels") or {}),
+            deleting=bool(meta.get("deletionTimestamp")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An object kept whole for comparison, as compressed JSON."""
+
+    packed: bytes
+
+    @classmethod
+    def from_body(cls, body: Body, *sections: str) -> Live:
+        meta = body["metadata"]
+        kept = {"metadata": {key: meta[key] for key in STATED_METADATA if key in meta}} | {
+            name: body[name] for name in sections if name in body
+        }
+        return cls(zlib.compress(orjson.dumps(kept, default=_plain), 1))
+
+    def unpack(self) -> dict[str, Any]:
+        value: dict[str, Any] = orjson.loads(zlib.decompress(self.packed))
+        return value
+
+    def states(self, body: Body, *, without: Collection[str] = ()) -> bool:
+        """Tell whether the object has all that `body` states; most looks repeat one before."""
+        stated = orjson.dumps([body, sorted(without)], option=orjson.OPT_SORT_KEYS)
+        return COMPARED.answer(
+            blake2b(self.packed + stated, digest_size=16).digest(),
+            lambda: has_stated(body, self.unpack(), without=without),
+        )
+
+
+def _plain(value: Any) -> Any:
+    # kopf hands out read-only mapping views.
+    return dict(value) if isinstance(value, Mapping) else str(value)

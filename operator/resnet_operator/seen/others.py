@@ -1,0 +1,70 @@
+"""ConfigMaps, claims and objects of the network as the operator keeps them."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import orjson
+
+from resnet_operator import names
+from resnet_operator.record.in_use import Named, named_by
+from resnet_operator.seen.meta import Body, Live, Meta
+from resnet_operator.seen.record_data import readable
+from resnet_operator.seen.route import refusal_of
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkServiceObject:
+    meta: Meta
+    live: Live
+    refusal: str = ""
+
+    @classmethod
+    def from_body(cls, body: Body) -> NetworkServiceObject:
+        live = Live.from_body(body, "spec")
+        return cls(meta=Meta.from_body(body), live=live, refusal=refusal_of(body))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMapObject:
+    """A record, revision, runtime or store ConfigMap; `packed` holds its data."""
+
+    meta: Meta
+    packed: bytes
+    immutable: bool
+    artifact: Named
+    # What of the data cannot be read, and is therefore left out of it.
+    misfit: str = ""
+    digest: str = ""  # of a revision, as a status vouches for it, and of a runtime
+
+    @classmethod
+    def from_body(cls, body: Body) -> ConfigMapObject:
+        labels = body["metadata"].get("labels") or {}
+        # The runtime's files are only ever named, never read back.
+        keep = labels.get(names.COMPONENT) != names.RUNTIME_COMPONENT
+        data, misfit = readable(body.get("data") or {}) if keep else ({}, "")
+        return cls(
+            meta=Meta.from_body(body),
+            misfit=misfit,
+            packed=zlib.compress(orjson.dumps(data), 1),
+            immutable=bool(body.get("immutable")),
+            artifact=named_by(data),
+            digest=names.digest(data, 32) if keep else names.digest(body.get("data"), 10),
+        )
+
+    def data(self) -> dict[str, str]:
+        value: dict[str, str] = orjson.loads(zlib.decompress(self.packed))
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    meta: Meta
+    phase: str
+
+    @classmethod
+    def from_body(cls, body: Body) -> Claim:
+        return cls(
+            meta=Meta.from_body(body), phase=(body.get("status") or {}).get("phase", "Pending")
+        )

@@ -1,0 +1,39 @@
+"""The settings of the cluster's chips; a part of `settings`, by the variable RESNET_DEVICES."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+from resnet_operator.settings.store import CONFIG
+
+
+class Dialect(StrEnum):
+    """Whose device plugin and scheduler hand out the chips."""
+
+    MIND_CLUSTER = "MindCluster"
+    MIND_CLUSTER_VOLCANO = "MindClusterVolcano"
+    HAMI = "HAMi"
+    CCE = "CCE"
+
+
+class Driver(StrEnum):
+    """How the driver's libraries come into a pod."""
+
+    RUNTIME = "Runtime"
+    CLAIM = "PersistentVolumeClaim"
+    HOST_PATH = "HostPath"
+
+
+class DeviceSettings(BaseModel):
+    """What describes the cluster's chips."""
+
+    model_config = CONFIG
+
+    dialect: Dialect = Dialect.MIND_CLUSTER
+    # Whether serving pods select nodes by MindCluster's label of the chip: old plugins have none.
+    select_chip: bool = False
+    driver: Driver = Driver.RUNTIME
+    driver_claim_name: str = Field(default="ascend-driver", min_length=1)
+    driver_path: str = Field(default="/usr/local/Ascend/driver", pattern=r"^/")

@@ -1,0 +1,143 @@
+"""What is known of the cluster: one store for each kind, filled by the watches and by our writes.
+
+A watch lags behind our own write by one round trip. Without the answers of our writes in here, a
+second look in that gap would write again, or believe that nothing was made.
+`watch` and `reconcile` fill the stores, `observe` reads them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from resnet_operator import names
+from resnet_operator.seen.meta import Body
+from resnet_operator.seen.others import Claim, ConfigMapObject, NetworkServiceObject
+from resnet_operator.seen.service import ServiceObject
+from resnet_operator.seen.workload import DeploymentObject, JobObject, Pod
+from resnet_operator.watch.store import IndexKey, Name, Store
+
+# What lies between clients and pods, beside the Service.
+NETWORK_KINDS = ("PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute")
+
+
+class Views:
+    """The stores of all kinds, and the sightings that have to wait."""
+
+    def __init__(
+        self,
+        project_service: Callable[[Body], ServiceObject],
+        project_again: Callable[[Body, ServiceObject], ServiceObject | None] | None = None,
+    ) -> None:
+        self.services = Store(project_service, _index_service, again=project_again)
+        self.deployments = Store(DeploymentObject.from_body)
+        self.network_services = Store(NetworkServiceObject.from_body)
+        self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
+        self.jobs = Store(JobObject.from_body, _index_job)
+        self.pods = Store(Pod.from_body, _index_pod)
+        self.claims = Store(Claim.from_body)
+        self.stores: dict[str, Store[Any]] = {
+            "ResNetService": self.services,
+            "Deployment": self.deployments,
+            "Service": self.network_services,
+            "ConfigMap": self.config_maps,
+            "Job": self.jobs,
+            "Pod": self.pods,
+            "PersistentVolumeClaim": self.claims,
+            **{kind: Store(NetworkServiceObject.from_body) for kind in NETWORK_KINDS},
+        }
+        # Where the store's Secret was made or found since this process began: it cannot be seen.
+        self.namespaces_with_secret: set[str] = set()
+        # Kinds that the cluster does not have, as the last try to list them has shown.
+        self.absent_kinds: frozenset[str] = frozenset()
+        self._held: dict[tuple[str, Name], list[Callable[[], None]]] = {}
+
+    @contextlib.contextmanager
+    def writing(self, body: Body) -> Iterator[None]:
+        """Hold back what the watch shows of an object while we write it.
+
+        Its news may overtake the answer of the write, and would then look like somebody else's.
+        """
+        place = _place(body)
+        if place in self._held:
+            yield  # two of us write at the same time: the first one lets go
+            return
+        held = self._held[place] = []
+        try:
+            yield
+        finally:
+            del self._held[place]
+            for see in held:
+                see()
+
+    def when_written(self, kind: str, name: Name, see: Callable[[], None]) -> None:
+        """Do something at once, or as soon as the object is not being written any more."""
+        held = self._held.get((kind, name))
+        if held is None:
+            see()
+        else:
+            held.append(see)
+
+    def remember(self, answer: Body) -> None:
+        """Keep what the API server answered to a write of ours."""
+        if store := self.stores.get(answer.get("kind", "")):
+            store.put(answer)
+
+    def service_names(self) -> list[Name]:
+        """Return the names of all ResNetServices."""
+        return [(view.meta.namespace, view.meta.name) for view in self.services.all()]
+
+    def users_of_artifact(self, namespace: str, key: str) -> tuple[Name, ...]:
+        """Return the names of the ResNetServices that want an artifact."""
+        found = self.services.some(("artifact", namespace, key))
+        return tuple((item.meta.namespace, item.meta.name) for item in found)
+
+
+def _place(body: Body) -> tuple[str, Name]:
+    meta = body["metadata"]
+    return body["kind"], (meta["namespace"], meta["name"])
+
+
+def _index_service(view: ServiceObject) -> tuple[IndexKey, ...]:
+    namespace = view.meta.namespace
+    keys: list[IndexKey] = [("uid", namespace, view.meta.uid), ("namespace", namespace, "")]
+    if view.resolved is not None:
+        keys.append(("artifact", namespace, view.resolved.source_key))
+        keys += [("claim", namespace, claim) for claim in view.claims]
+    return tuple(keys)
+
+
+def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
+    namespace, labels = view.meta.namespace, view.meta.labels
+    component = labels.get(names.COMPONENT, "")
+    if component == names.REVISION_COMPONENT:
+        instance, runtime = labels.get(names.INSTANCE, ""), labels.get(names.RUNTIME, "")
+        return (
+            ("revision", namespace, instance),
+            ("uses-runtime", namespace, runtime),
+            ("names-artifact", namespace, ""),
+        )
+    if component == names.RUNTIME_COMPONENT:
+        return (("runtime", namespace, ""),)
+    if component == names.VALIDATION:
+        return (("validated", namespace, labels.get(names.VALIDATED, "")),)
+    if component == names.RECORD:
+        owners = [("owner", namespace, owner) for owner in sorted(set(view.meta.owners))]
+        return (*owners, ("names-artifact", namespace, ""))
+    return ()
+
+
+def _index_job(view: JobObject) -> tuple[IndexKey, ...]:
+    labels = view.meta.labels
+    kind = "validation" if labels.get(names.COMPONENT) == names.VALIDATION else "artifact"
+    return ((kind, view.meta.namespace, labels.get(names.ARTIFACT, "")),)
+
+
+def _index_pod(view: Pod) -> tuple[IndexKey, ...]:
+    labels = view.meta.labels
+    if labels.get(names.COMPONENT) == names.CONVERSION:
+        return (("artifact", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
+    if labels.get(names.COMPONENT) == names.VALIDATION:
+        return (("validation", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
+    return (("instance", view.meta.namespace, labels.get(names.INSTANCE, "")),)

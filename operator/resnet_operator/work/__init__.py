@@ -1,0 +1,1 @@
+"""Which object's turn it is."""

@@ -1,0 +1,171 @@
+"""The real API server that the cluster, chart and component suites talk to.
+
+`tests/conftest.py` starts one for the whole pytest session; RESNET_TEST_KUBECONFIG names another.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.patience import patient
+from tests.support.record import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+CRD_FILE = ROOT / "crds" / "resnetservices.yaml"
+RESOURCE_PATH = "/apis/serving.resnet-operator.io/v1alpha1/namespaces/{namespace}/resnetservices"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answered; `message` is what kubectl would print of an error."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message", "")) if self.status >= 400 else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiServer:
+    """An API server: its kubeconfig, its command-line tools, and plain HTTP on loopback.
+
+    Has a controller-manager but need not have a node: objects live, pods do not start.
+    """
+
+    kubeconfig: Path
+    bin_dir: Path
+    proxy_port: int
+    embedded: bool  # false: somebody's cluster, where other things may run
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for programs that talk to this server."""
+        return os.environ | {
+            "KUBECONFIG": str(self.kubeconfig),
+            "PATH": f"{self.bin_dir}:{os.environ['PATH']}",
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+        }
+
+    def run(self, *command: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
+        """Run kubectl, helm or the like and return its outcome, whatever that is."""
+        return subprocess.run(
+            command, input=input, text=True, capture_output=True, env=self.environment()
+        )
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002
+        """Return what kubectl prints; fail the test with what it complained about."""
+        return self._checked("kubectl", *arguments, input=input)
+
+    def helm(self, *arguments: str) -> str:
+        """Return what helm prints; fail the test with what it complained about."""
+        return self._checked("helm", *arguments)
+
+    def _checked(self, *command: str, input: str | None = None) -> str:  # noqa: A002
+        done = self.run(*command, input=input)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """Send one request as the kubeconfig's user; for many calls, where kubectl is slow."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.proxy_port, timeout=patient(30))
+        try:
+            connection.request(
+                method,
+                path,
+                body=None if body is None else json.dumps(body),
+                headers={"Content-Type": content_type, "Accept": "application/json"},
+            )
+            response = connection.getresponse()
+            return Answer(response.status, json.loads(response.read()))
+        finally:
+            connection.close()
+
+    def create(self, namespace: str, manifest: dict[str, Any], *, dry_run: bool = False) -> Answer:
+        """POST one ResNetService; unknown fields are errors, as with kubectl."""
+        query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
+        return self.request(
+            "POST", RESOURCE_PATH.format(namespace=namespace) + query, body=manifest
+        )
+
+    def install_crd(self) -> None:
+        """Install the committed CRD and wait until it is served."""
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD_FILE))
+        wait_established(self.kubectl, "resnetservices.serving.resnet-operator.io")
+
+
+@contextmanager
+def proxied(*, kubeconfig: Path, bin_dir: Path, embedded: bool) -> Iterator[ApiServer]:
+    """Put `kubectl proxy` before the server: plain HTTP, whatever the kubeconfig's credentials."""
+    command = [str(bin_dir / "kubectl"), "--kubeconfig", str(kubeconfig), "proxy", "--port=0"]
+    environment = os.environ | {"NO_PROXY": "*", "no_proxy": "*"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as proxy:
+        try:
+            assert proxy.stdout is not None
+            line = proxy.stdout.readline()
+            match = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert match, f"kubectl proxy did not start: {line!r}"
+            server = ApiServer(
+                kubeconfig=kubeconfig,
+                bin_dir=bin_dir,
+                proxy_port=int(match.group(1)),
+                embedded=embedded,
+            )
+            note(kubernetes=server.request("GET", "/version").body["gitVersion"])
+            yield server
+        finally:
+            proxy.terminate()
+
+
+@contextmanager
+def fresh_namespace(server: ApiServer) -> Iterator[str]:
+    """Make a namespace of a name that nobody has; delete it at the end, without waiting."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    body = {"metadata": {"name": name}}
+    assert server.request("POST", "/api/v1/namespaces", body=body).status == 201
+    try:
+        yield name
+    finally:
+        server.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def eventually(claim: Callable[[], bool], *, what: str, seconds: float = 20) -> None:
+    """Wait until the claim holds; fail with `what` was waited for when it never does."""
+    end = time.monotonic() + patient(seconds)
+    while not claim():
+        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.05)
+
+
+def wait_established(kubectl: Callable[..., str], crd: str) -> None:
+    """Wait until a CRD is served; `kubectl wait` and jsonpath's filters fail while it has no
+    conditions yet.
+    """
+
+    def is_established() -> bool:
+        status = json.loads(kubectl("get", "crd", crd, "-o=json")).get("status") or {}
+        conditions = status.get("conditions") or ()
+        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+    eventually(is_established, what=f"the CRD {crd}")

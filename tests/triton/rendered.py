@@ -1,0 +1,60 @@
+"""The model repository of a rendered pod: what the kubelet would mount below /models, as files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.support.builders import a_settings, resolved
+from tests.triton.server import Model
+
+from resnet_operator.render.serving import pod_template, revision_config_map, runtime_data
+from resnet_operator.seen.meta import Meta
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from resnet_operator.record.artifact import Artifact
+
+REVISION = "digits-0123456789"
+SERVICE = Meta.from_body(
+    {"metadata": {"name": "digits", "namespace": "n", "uid": "u", "resourceVersion": "1"}}
+)
+
+
+@dataclass(frozen=True)
+class Rendered(Model):
+    """All models of a pod, with the operator's own files and in the operator's own places."""
+
+    files: tuple[tuple[str, str], ...] = ()
+
+    def lay_out(self, folder: Path) -> None:
+        for name, text in self.files:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+
+def rendered(spec: dict[str, Any], artifact: Artifact, *, file: Path, labels: str | None) -> Model:
+    """Render the pod of a spec; `file` stands for the artifact."""
+    about: dict[str, Any] = {
+        "service": SERVICE,
+        "resolved": resolved({"model": {"name": "digits"}, **spec}),
+        "artifact": artifact,
+        "revision": REVISION,
+        "settings": a_settings(),
+    }
+    revision = revision_config_map(**about, labels=labels)["data"]
+    template = pod_template(**about, has_labels=labels is not None)
+    volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+    files = {}
+    for mount in template["spec"]["containers"][0]["volumeMounts"]:
+        if "projected" not in volumes[mount["name"]]:
+            continue  # what the init container puts there
+        for source in volumes[mount["name"]]["projected"]["sources"]:
+            content = source["configMap"]
+            data = revision if content["name"] == REVISION else runtime_data()
+            for item in content["items"]:
+                name = f"{mount['mountPath'].removeprefix('/models/')}/{item['path']}"
+                files[name] = data[item["key"]].replace(f"/artifact/{artifact.file}", str(file))
+    return Rendered(source=file, file=file, files=tuple(files.items()))

@@ -1,0 +1,157 @@
+"""The containers of the gate's pod: launch.py with a real Triton, and `evaluate` beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from tests.triton.server import DIGITS, ROOT, Model, digits_on_cpu, pod
+from tests.triton.test_ascend_om import FP16_TOLERANCE, Node, convert, digits_on_npu
+
+from resnet_client import PRESETS, preprocess
+from resnet_jobs.model.inspect import Tensor
+from resnet_jobs.order.job import parse_job
+from resnet_jobs.tools.aipp import plan_aipp
+from resnet_operator.record.measurement import Measurement
+
+KEY = "ef" * 32
+HOW = PRESETS["digits"]
+PREPROCESSING = {
+    "pixelFormat": "RGB888",
+    "source": {"height": 32, "width": 32},
+    "mean": list(HOW.mean),
+    "std": list(HOW.std),
+}
+ORDER = {
+    "uri": "pvc://models/digits-resnet.onnx",
+    "batchSizes": [1, 2, 4, 8],
+    "dataset": {"uri": "pvc://sets/digits.npz", "format": "Npy"},
+    "validationKey": KEY,
+}
+
+
+class Gate:
+    """The volumes of the gate's pod: /scratch as fetch and prepare leave it, /eval, the store."""
+
+    def __init__(self, root: Path, samples: Any, labels: Any, **order: Any) -> None:
+        self.root = root
+        self.eval = root / "eval"
+        for folder in ("eval", "store", "scratch/in", "scratch/dataset"):
+            (root / folder).mkdir(parents=True)
+        model = root / "scratch/in/model.onnx"
+        model.write_bytes((DIGITS / "digits-resnet.onnx").read_bytes())
+        np.savez(root / "scratch/dataset/digits.npz", x=samples, y=labels)
+        store = {"type": "SharedClaim", "path": str(root / "store")}
+        self.order = {**ORDER, "store": store, **order}
+
+    @property
+    def launch(self) -> list[str]:
+        return [f"--until-file={self.eval / 'done'}"]
+
+    def evaluate(self, address: str, model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(message, result.json) of the container `evaluate`."""
+        order = {
+            **self.order,
+            "model": {
+                "name": model.name,
+                "inputs": [{"name": model.input, "dataType": model.type, "dims": list(model.dims)}],
+                "outputs": [{"name": model.output, "dataType": "FP32", "dims": [model.classes]}],
+                "maxBatchSize": model.max_batch,
+            },
+        }
+        message = self.root / "termination-log"
+        ended = subprocess.run(
+            [sys.executable, "-m", "resnet_jobs", "evaluate"],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT / "operator"),
+                "RESNET_JOB": json.dumps(order),
+                "RESNET_SCRATCH": str(self.root / "scratch"),
+                "RESNET_EVAL": str(self.eval),
+                "RESNET_TRITON": address,
+                "RESNET_LOAD_SECONDS": "1",
+                "RESNET_TERMINATION_LOG": str(message),
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        result = (self.root / f"store/results/{KEY}.json").read_text()
+        return json.loads(message.read_text()), json.loads(result)
+
+
+@pytest.fixture(scope="module")
+def held_out() -> tuple[Any, Any, Any, Any]:
+    """(pictures, tensors, labels, ONNX Runtime's answers)"""
+    with np.load(DIGITS / "heldout.npz") as file:
+        pictures, labels = file["pictures"], file["labels"]
+    tensors = preprocess(pictures, HOW)
+    session = onnxruntime.InferenceSession(DIGITS / "digits-resnet.onnx")
+    return pictures, tensors, labels, session.run(None, {"input": tensors})[0]
+
+
+def test_the_network_on_a_processor_is_its_own_source(
+    tmp_path: Path, held_out: tuple[Any, Any, Any, Any]
+) -> None:
+    _, tensors, labels, expected = held_out
+    labels = labels.copy()
+    labels[:30] = (labels[:30] + 1) % 10  # a set that is wrong about 30: so must the numbers be
+    gate = Gate(tmp_path, tensors, labels, chip="CPU")
+    model = digits_on_cpu(max_batch=24)
+    with pod(tmp_path / "pod", model, launch=gate.launch) as running:
+        message, result = gate.evaluate(running.http, model)
+        assert running.wait_end() == 0, "the file of the evaluator ends Triton"
+    top1 = float(np.mean(expected.argmax(axis=1) == labels))
+    assert message["samples"] == len(labels)
+    assert message["top1"] == message["top1Reference"] == pytest.approx(top1)
+    assert message["top1Agreement"] == 1.0
+    assert message["cosineSimilarity"] == pytest.approx(1.0, abs=1e-6)
+    assert message["throughput"] == {}, "nobody asked for the bare speed"
+    load = result["load"]
+    assert load["images"] % 24 == 0
+    assert message["imagesPerSecond"] == pytest.approx(load["images"] / load["seconds"], rel=0.01)
+    assert 1 <= load["seconds"] < 20
+    assert Measurement.from_message(json.dumps(message), attempt=1).samples == len(labels)
+
+
+def test_the_network_on_a_chip_takes_pictures(
+    tmp_path: Path, held_out: tuple[Any, Any, Any, Any]
+) -> None:
+    """AIPP, half precision, four batch sizes; the chip is measured alone before Triton has it."""
+    pictures, _, labels, expected = held_out
+    gate = Gate(tmp_path, pictures, labels, chip="Ascend310P3", preprocessing=PREPROCESSING)
+    how = parse_job(json.dumps(gate.order)).preprocessing
+    assert how is not None
+    aipp = plan_aipp(how, [Tensor("input", "FP32", (3, 32, 32))])
+    (tmp_path / "aipp.conf").write_text(aipp.text)
+    om = convert(
+        tmp_path,
+        *("--input_shape=input:-1,3,32,32", "--dynamic_batch_size=1,2,4,8"),
+        f"--insert_op_conf={tmp_path / 'aipp.conf'}",
+    )
+    model = Model(
+        **{**vars(digits_on_npu(om)), "dims": aipp.inputs[0].dims, "type": "UINT8",
+           "layout": "NHWC"},
+    )  # fmt: skip
+    benchmark = gate.eval / "benchmark.json"
+    flags = [f"--benchmark={benchmark}", "--benchmark-loops=5", *gate.launch]
+    environment = {**Node(tmp_path).env, "ASCEND_TOOLKIT_HOME": str(ROOT / "devkit/cann/toolkit")}
+    with pod(tmp_path / "pod", model, env=environment, launch=flags) as running:
+        message, result = gate.evaluate(running.http, model)
+        assert running.wait_end() == 0
+    top1 = float(np.mean(expected.argmax(axis=1) == labels))
+    assert message["top1Reference"] == pytest.approx(top1)
+    assert message["top1"] == pytest.approx(top1, abs=0.01)
+    assert 1 - FP16_TOLERANCE**2 < message["cosineSimilarity"] <= 1
+    assert list(message["throughput"]) == ["1", "2", "4", "8"]
+    assert result["benchmark"]["profiles"]["8"]["count"] == 5
+    assert result["versions"]["cann"] == "8.2.RC1 (simulator)", "it says what it is"
+    assert message["imagesPerSecond"] > 0

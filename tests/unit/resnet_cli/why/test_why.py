@@ -1,0 +1,225 @@
+"""`why` names the object at fault, the step, and what to do: each cause of docs/causes.md."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+from tests.support.apiserver import ROOT
+from tests.unit.resnet_cli import recorded as c
+from tests.unit.resnet_cli.causes import CAUSES, TRITON_WAITS, UNSCHEDULED, Cause
+from tests.unit.resnet_cli.recorded import NAME, NAMESPACE, NOW, Recorded
+
+from resnet_cli.commands.why import why
+from resnet_cli.exits import CliError, Exit
+from resnet_cli.gather import gather
+from resnet_cli.show import Output, Screen
+from resnet_cli.why.rules import RULES
+from resnet_cli.why.verdict import UNDER_WAY, Verdict, judge
+from resnet_operator.api.reasons import Reason
+
+MOST_REQUESTS = 12
+
+
+def verdict_of(cluster: Recorded) -> Verdict:
+    return judge(gather(cluster, NAMESPACE, NAME, now=NOW))
+
+
+def answer(cluster: Recorded) -> tuple[Exit, str]:
+    out = io.StringIO()
+    screen = Screen(file=out, width=140)
+    code = why(cluster, screen, namespace=NAMESPACE, name=NAME, now=NOW, output=Output.TEXT)
+    return code, out.getvalue()
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_the_object_at_fault_is_named(cause: Cause) -> None:
+    found = verdict_of(Recorded(cause.objects, cause.logs))
+    fault = (found.fault.kind, found.fault.name, found.fault.part)
+    assert fault == cause.fault, cause.because
+    assert found.step == cause.step
+    assert cause.says in found.fix
+    assert found.log_line == cause.log_line or not cause.log_line
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_the_last_line_says_what_to_do(cause: Cause) -> None:
+    code, text = answer(Recorded(cause.objects, cause.logs))
+    assert code is Exit.NOT_WELL
+    last = text.split("→")[-1]
+    assert last.strip()
+    assert "None" not in text
+
+
+def test_every_reason_of_a_fault_has_a_rule() -> None:
+    """A new reason comes with a place to look at."""
+    good = {"Ready", "Validated", "Suspended", "ScaledToZero", "Converted", "Reused"}
+    told_in_notices = {"RevisionReplaced"}
+    known = {reason for rule in RULES for reason in rule.reasons}
+    assert {reason.value for reason in Reason} - good - set(UNDER_WAY) - told_in_notices <= known
+
+
+def test_every_row_of_the_page_is_tried() -> None:
+    """The reasons of docs/causes.md are those of the table here."""
+    page = (ROOT / "docs" / "causes.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| ([A-Z]\w+) \|", page, re.MULTILINE)
+    assert rows
+    assert set(rows) <= {cause.objects[0]["status"]["conditions"][0]["reason"] for cause in CAUSES}
+
+
+# What is not a fault.
+
+
+def test_ready_is_well() -> None:
+    cluster = Recorded([c.service("Ready", "serving revision fe12", phase="Ready", ready="True")])
+    code, text = answer(cluster)
+    assert code is Exit.DONE
+    assert text.rstrip().endswith("→ Nothing.")
+
+
+def test_a_conversion_under_way_is_no_fault() -> None:
+    cluster = Recorded(
+        [
+            c.service("Converting", "ATC is converting for Ascend310P3", phase="Converting"),
+            c.record(),
+            c.job(),
+            c.job_pod(
+                c.container("fetch", c.ended(0)),
+                c.container("prepare", c.ended(0)),
+                c.container("convert", c.running(90)),
+            ),
+        ]
+    )
+    found = verdict_of(cluster)
+    assert found.under_way
+    assert (found.fault.kind, found.fault.name, found.step) == ("Job", c.JOB, "convert")
+    assert "Wait" in found.fix
+
+
+def test_an_object_that_no_operator_has_seen() -> None:
+    body = c.service("Ready", "", ready="True")
+    del body["status"]
+    found = verdict_of(Recorded([body]))
+    assert (found.fault.kind, found.step, found.well) == ("Operator", "operator", False)
+    assert "watchNamespaces" in found.fix
+
+
+def test_a_status_of_an_older_generation_is_not_believed() -> None:
+    body = c.service("Ready", "serving", ready="True", status={"observedGeneration": 1})
+    found = verdict_of(Recorded([body]))
+    assert not found.well
+    assert found.cause == "the operator has not looked at generation 2 yet"
+
+
+# What is tried, and who holds the chips.
+
+
+@pytest.mark.parametrize(
+    ("next_try", "says"),
+    [(c.at(seconds=-240), "; next try in 4m"), (c.at(seconds=5), "; next try now")],
+)
+def test_the_next_try_is_told(next_try: str, says: str) -> None:
+    failure = {
+        "attempt": 2,
+        "reason": "DownloadFailed",
+        "message": "reset",
+        "time": c.at(minutes=1),
+    }
+    cluster = Recorded(
+        [
+            c.service(
+                "DownloadFailed",
+                "the server broke off",
+                phase="Fetching",
+                status={"artifact": {"nextAttemptTime": next_try}},
+            ),
+            c.record(**{"failure.json": json.dumps(failure)}),
+        ]
+    )
+    found = verdict_of(cluster)
+    assert found.tries is not None
+    assert (found.tries.attempts, found.tries.allowed) == (2, 3)
+    assert found.fix.endswith(says)
+
+
+def chips(**rights: frozenset[str]) -> Recorded:
+    return Recorded(
+        [
+            c.service("Unschedulable", "0/1 nodes have 1 free huawei.com/Ascend310P; free a chip"),
+            c.deployment(),
+            c.serving_pod(TRITON_WAITS, node=None, conditions=UNSCHEDULED),
+            c.foreign_pod("big", namespace=NAMESPACE, count=2, of="mnist"),
+            c.foreign_pod("other", namespace="robots"),
+            c.foreign_pod("small", namespace=NAMESPACE, node=""),
+        ],
+        **rights,
+    )
+
+
+def test_chips_are_told_by_who_requests_them() -> None:
+    found = gather(chips(), NAMESPACE, NAME, now=NOW)
+    assert found.holders is not None
+    assert [(one.namespace, one.pod, one.service, one.count) for one in found.holders] == [
+        ("vision", "big", "mnist", 2),
+        ("robots", "other", "", 1),
+    ]
+
+
+def test_without_rights_on_other_namespaces_the_own_is_told() -> None:
+    cluster = chips(forbidden=frozenset({"Pod of all namespaces", "Node"}))
+    _, text = answer(cluster)
+    assert "2 huawei.com/Ascend310P held by vision/mnist" in text
+    assert "not readable with these rights: Pod of all namespaces, Node" in text
+
+
+# What it costs, and what it does without.
+
+
+def test_the_number_of_requests_does_not_grow_with_the_namespace() -> None:
+    crowd = []
+    for number in range(500):
+        other = c.service("Ready", "serving", ready="True")
+        other["metadata"] = c.meta(f"other-{number}", generation=1)
+        crowd.append(other)
+    for cause in CAUSES:
+        cluster = Recorded([*cause.objects, *crowd], cause.logs)
+        verdict_of(cluster)
+        assert len(cluster.asked) <= MOST_REQUESTS, cluster.asked
+        assert not any("resnetservices?" in asked for asked in cluster.asked)
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Job", "ConfigMap", "Event", "Deployment"])
+def test_what_may_not_be_read_is_left_out_and_named(kind: str) -> None:
+    told = []
+    for cause in CAUSES:
+        _, text = answer(Recorded(cause.objects, cause.logs, frozenset({kind})))
+        assert "→" in text
+        told.append(f"not readable with these rights: {kind}" in text)
+    assert any(told)
+
+
+def test_an_object_that_is_not_there() -> None:
+    with pytest.raises(CliError) as caught:
+        verdict_of(Recorded([]))
+    assert caught.value.exit_code is Exit.NOT_FOUND
+    assert str(caught.value) == 'resnetservices "digits" not found'
+
+
+def test_json_has_the_same_answer() -> None:
+    cause = next(one for one in CAUSES if one.name == "no-free-chip")
+    out = io.StringIO()
+    why(
+        Recorded(cause.objects),
+        Screen(file=out),
+        namespace=NAMESPACE,
+        name=NAME,
+        now=NOW,
+        output=Output.JSON,
+    )
+    found = json.loads(out.getvalue())
+    assert found["fault"] == {"kind": "Pod", "name": c.POD, "part": ""}
+    assert found["do"].startswith("free a chip")
+    assert found["holders"][0]["pod"] == "yolo-7f"
+    assert found["tree"]["children"]

@@ -1,0 +1,236 @@
+"""Archives of strangers: what comes out of them, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import stat
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from resnet_jobs.base.archive import Unpacked, is_archive, unpack
+from resnet_jobs.base.errors import JobError, Reason
+
+FILES = {"n01/a.png": b"a" * 5000, "n01/b.png": b"b", "n02/deep/c.png": b""}
+# As programs on Windows write it, folders as entries of their own.
+WINDOWS = {"n01\\": b"", **{name.replace("/", "\\"): data for name, data in FILES.items()}}
+Build = Callable[[Path], None]
+
+
+def tar(members: list[tuple[str, bytes | None, bytes]], *, mode: str = "w") -> Build:
+    """`members` are name, content or None, and type."""
+
+    def build(path: Path) -> None:
+        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+            for name, data, kind in members:
+                member = tarfile.TarInfo(name)
+                member.type = kind
+                member.size = len(data or b"")
+                member.linkname = "/etc/passwd"
+                archive.addfile(member, io.BytesIO(data or b""))
+
+    return build
+
+
+def plain(files: dict[str, bytes], mode: str) -> Build:
+    return tar([(name, data, tarfile.REGTYPE) for name, data in files.items()], mode=mode)
+
+
+def zipped(files: dict[str, bytes], *, attributes: int = 0) -> Build:
+    def build(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                member = zipfile.ZipInfo(name)
+                member.external_attr = attributes << 16
+                archive.writestr(member, data, zipfile.ZIP_DEFLATED)
+
+    return build
+
+
+def unpacked(tmp_path: Path, name: str, build: Build) -> tuple[Unpacked, dict[str, bytes]]:
+    path, folder = tmp_path / "arrived", tmp_path / "set"
+    build(path)
+    found = unpack(path, folder, name=name, monotonic=lambda: 0.0)
+    files = [entry for entry in folder.rglob("*") if not entry.is_dir()]
+    return found, {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+GOOD: list[tuple[str, str, Build]] = [
+    ("tar", "set.tar", plain(FILES, "w")),
+    ("tar.gz", "set.tar.gz", plain(FILES, "w:gz")),
+    ("tgz in capitals", "SET.TGZ", plain(FILES, "w:gz")),
+    ("zip", "set.zip", zipped(FILES)),
+    ("zip, made on Windows", "set.zip", zipped(WINDOWS)),
+    ("the name says gz, and it is not", "set.tar.gz", plain(FILES, "w")),
+    (
+        "as tar writes the folder it stands in",
+        "set.tar",
+        plain({f"./{name}": data for name, data in FILES.items()}, "w"),
+    ),
+    (
+        "a folder of its own is no file",
+        "set.tar",
+        tar(
+            [("n01", None, tarfile.DIRTYPE)]
+            + [(name, data, tarfile.REGTYPE) for name, data in FILES.items()]
+        ),
+    ),
+    (
+        "what the Finder adds stays out",
+        "set.zip",
+        zipped({**FILES, "__MACOSX/n01/._a.png": b"x", "n01/._a.png": b"x", ".DS_Store": b"x"}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("why", "name", "build"), GOOD, ids=[g[0] for g in GOOD])
+def test_what_comes_out(why: str, name: str, build: Build, tmp_path: Path) -> None:
+    assert is_archive(name)
+    found, files = unpacked(tmp_path, name, build)
+    assert files == FILES, why
+    assert found == Unpacked(files=3, size=5001)
+
+
+def encrypted(path: Path) -> None:
+    zipped(FILES)(path)
+    data = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + place] |= 1
+            at = data.find(signature, at + 4)
+    path.write_bytes(bytes(data))
+
+
+def cut(build: Build, left: float) -> Build:
+    def made(path: Path) -> None:
+        build(path)
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * left)])
+
+    return made
+
+
+def scratched(build: Build, place: float) -> Build:
+    def made(path: Path) -> None:
+        build(path)
+        data = bytearray(path.read_bytes())
+        data[int((len(data) - 1) * place)] ^= 0xFF
+        path.write_bytes(bytes(data))
+
+    return made
+
+
+def understated(path: Path) -> None:
+    """A zip whose directory says that the first file is small."""
+    zipped({"a": b"x" * 100_000})(path)
+    data = bytearray(path.read_bytes())
+    at = data.find(b"PK\x01\x02")
+    data[at + 24 : at + 28] = struct.pack("<I", 10)
+    path.write_bytes(bytes(data))
+
+
+def noise(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 10)
+
+
+REG = tarfile.REGTYPE
+REFUSED: list[tuple[str, str, Build, str]] = [
+    ("out of it", "s.tar", tar([("../x", b"x", REG)]), "leads out of it"),
+    ("out of it, on a detour", "s.tar", tar([("a/../../x", b"x", REG)]), "leads out of it"),
+    ("an absolute path", "s.tar.gz", tar([("/tmp/x", b"x", REG)], mode="w:gz"), "leads out of it"),
+    ("out of it by a folder", "s.tar", tar([("../x", None, tarfile.DIRTYPE)]), "leads out"),
+    ("out of it by zip", "s.zip", zipped({"../x": b"x"}), "leads out of it"),
+    ("an absolute path in a zip", "s.zip", zipped({"/tmp/x": b"x"}), "leads out of it"),
+    ("as Windows writes it", "s.zip", zipped({"..\\x": b"x"}), "leads out of it"),
+    ("deeper, as Windows writes it", "s.zip", zipped({"a\\..\\..\\x": b"x"}), "leads out of it"),
+    ("a drive of Windows", "s.zip", zipped({"C:\\x": b"x"}), "leads out of it"),
+    ("another computer's share", "s.zip", zipped({"\\\\host\\x": b"x"}), "leads out of it"),
+    ("a link", "s.tar", tar([("a", None, tarfile.SYMTYPE)]), "--dereference"),
+    ("a second name", "s.tar", tar([("a", None, tarfile.LNKTYPE)]), "--hard-dereference"),
+    ("a link in a zip", "s.zip", zipped({"a": b"/etc"}, attributes=stat.S_IFLNK), "without -y"),
+    ("a device", "s.tar", tar([("a", None, tarfile.CHRTYPE)]), "which is no file"),
+    ("a disk", "s.tar", tar([("a", None, tarfile.BLKTYPE)]), "which is no file"),
+    ("a pipe", "s.tar", tar([("a", None, tarfile.FIFOTYPE)]), "which is no file"),
+    ("nothing", "s.tar", tar([]), "holds no files"),
+    ("folders only", "s.tar", tar([("a", None, tarfile.DIRTYPE)]), "holds no files"),
+    ("an empty zip", "s.zip", zipped({}), "holds no files"),
+    ("a password", "s.zip", encrypted, "is encrypted"),
+    ("half a tar", "s.tar", cut(plain(FILES, "w"), 0.2), "is damaged or not what its name says"),
+    ("half a gz", "s.tar.gz", cut(plain(FILES, "w:gz"), 0.7), "is damaged"),
+    ("half a zip", "s.zip", cut(zipped(FILES), 0.5), "is damaged"),
+    ("a scratch in a gz", "s.tgz", scratched(plain(FILES, "w:gz"), 0.5), "is damaged"),
+    ("a gz with a wrong sum", "s.tgz", scratched(plain(FILES, "w:gz"), 0.98), "is damaged"),
+    ("a scratch in an xz", "s.tar", scratched(plain(FILES, "w:xz"), 0.5), "is damaged"),
+    ("a scratch in a zip", "s.zip", scratched(zipped(FILES), 0.1), "is damaged"),
+    ("noise", "s.tar", noise, "is damaged"),
+    ("noise as a zip", "s.zip", noise, "is damaged"),
+    ("a size that is a lie", "s.zip", understated, "is damaged"),
+    (
+        "a file that is a folder, too",
+        "s.tar",
+        tar([("a", b"x", REG), ("a/b", b"x", REG)]),
+        "a file and a folder of one name",
+    ),
+    (
+        "a folder that is a file, too",
+        "s.tar",
+        tar([("a/b", b"x", REG), ("a", b"x", REG)]),
+        "a file and a folder of one name",
+    ),
+    ("a name that no disk takes", "s.tar", tar([("a" * 300, b"x", REG)]), "a name that is too"),
+]
+
+
+@pytest.mark.parametrize(("why", "name", "build", "want"), REFUSED, ids=[r[0] for r in REFUSED])
+def test_refused(why: str, name: str, build: Build, want: str, tmp_path: Path) -> None:
+    with pytest.raises(JobError) as caught:
+        unpacked(tmp_path, name, build)
+    assert (caught.value.reason, caught.value.exit_code) == (Reason.INVALID_SPEC, 64), why
+    assert want in caught.value.message
+    assert not (tmp_path / "x").exists()
+    assert not any(entry.is_symlink() for entry in tmp_path.rglob("*"))
+
+
+def bomb(path: Path) -> None:
+    """64 MiB in 64 KiB."""
+    with gzip.open(path, "wb") as file, tarfile.open(fileobj=file, mode="w|") as archive:
+        member = tarfile.TarInfo("zeros")
+        member.size = 64 * 1024 * 1024
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+
+
+def many(path: Path) -> None:
+    """Each file has room, all of them have not."""
+    plain({str(number): bytes(300_000) for number in range(8)}, "w:gz")(path)
+
+
+BOMBS: list[tuple[str, str, Build, int]] = [
+    ("one file, by its header", "s.tar.gz", bomb, 0),
+    ("the same as a zip", "s.zip", zipped({"zeros": bytes(64 * 1024 * 1024)}), 0),
+    ("many small ones", "s.tar.gz", many, 3),
+]
+
+
+@pytest.mark.parametrize(("why", "name", "build", "written"), BOMBS, ids=[b[0] for b in BOMBS])
+def test_bombs_end_where_the_disk_does(
+    why: str, name: str, build: Build, written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk of one mebibyte, less what was unpacked already."""
+    folder = tmp_path / "set"
+
+    def usage(_: Path) -> SimpleNamespace:
+        used = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        return SimpleNamespace(free=1024 * 1024 - used)
+
+    monkeypatch.setattr("resnet_jobs.base.files.shutil.disk_usage", usage)
+    with pytest.raises(JobError) as caught:
+        unpacked(tmp_path, name, build)
+    assert (caught.value.reason, caught.value.exit_code) == (Reason.EPHEMERAL_STORAGE_EXCEEDED, 84)
+    assert len(list(folder.iterdir())) == written, why

@@ -1,0 +1,520 @@
+"""ONNX files from all kinds of exporters, through the whole of `prepare`: served, or refused in a
+sentence that names the node or the file and says what to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+from tests.unit.resnet_jobs import models
+
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.workspace import Workspace
+from resnet_jobs.commands.prepare import prepare
+from resnet_jobs.formats.onnx_file import load_model
+from resnet_jobs.model.runtime_error import read_failure
+from resnet_jobs.order.job import JobSpec
+
+Order = Callable[..., JobSpec]
+Model = onnx.ModelProto
+C = models.CHANNELS
+
+
+def flattened(
+    *target: onnx.NodeProto,
+    batch: int | str = 1,
+    opset: int = 17,
+    weights: dict[str, Any] | None = None,
+    **attributes: Any,
+) -> Model:
+    """A small network whose flattening is a Reshape to the tensor "shape", which `target` makes."""
+    nodes = [
+        *target,
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        helper.make_node("Reshape", ["p", "shape"], ["f"], name="/flatten", **attributes),
+        helper.make_node("Gemm", ["f", "fc"], ["y"], name="/fc"),
+    ]
+    fc = np.arange(C * 5, dtype=np.float32).reshape(C, 5)
+    return models.chain(
+        nodes, weights={"fc": fc, **(weights or {})}, dims=[batch, C, 8, 8], opset=opset
+    )
+
+
+def constant(name: str, *values: int) -> onnx.NodeProto:
+    value = numpy_helper.from_array(np.array(values, dtype=np.int64))
+    return helper.make_node("Constant", [], [name], value=value)
+
+
+def ints(*values: int) -> Any:
+    return np.array(values, dtype=np.int64)
+
+
+BAKED: list[tuple[str, Callable[[], Model]]] = [
+    ("torch's newer exporter", lambda: flattened(constant("shape", 1, C), allowzero=1)),
+    ("the same with -1", lambda: flattened(constant("shape", 1, -1), allowzero=1)),
+    ("allowzero written as 0", lambda: flattened(constant("shape", 1, C), allowzero=0)),
+    ("an initializer", lambda: flattened(weights={"shape": ints(1, C)}, allowzero=1)),
+    (
+        "value_ints",
+        lambda: flattened(helper.make_node("Constant", [], ["shape"], value_ints=[1, C])),
+    ),
+    (
+        "put together by Concat",
+        lambda: flattened(
+            constant("n", 1),
+            constant("c", -1),
+            helper.make_node("Concat", ["n", "c"], ["shape"], axis=0),
+        ),
+    ),
+    (
+        "numbers that become lists by Unsqueeze",
+        lambda: flattened(
+            helper.make_node("Constant", [], ["one"], value=numpy_helper.from_array(np.array(1))),
+            constant("axes", 0),
+            helper.make_node("Unsqueeze", ["one", "axes"], ["n"]),
+            helper.make_node("Concat", ["n", "c"], ["shape"], axis=0),
+            weights={"c": ints(-1)},
+        ),
+    ),
+    (
+        "cast from 32 bits",
+        lambda: flattened(
+            helper.make_node("Cast", ["small"], ["shape"], to=TensorProto.INT64),
+            weights={"small": np.array([1, C], dtype=np.int32)},
+        ),
+    ),
+    (
+        "computed from a weight's shape",
+        lambda: flattened(
+            helper.make_node("Shape", ["fc"], ["s"]),
+            helper.make_node("Gather", ["s", "first"], ["c"]),
+            helper.make_node("Concat", ["n", "c"], ["shape"], axis=0),
+            weights={"first": ints(0), "n": ints(1)},
+        ),
+    ),
+    ("an identity in between", lambda: flattened(
+        constant("s", 1, C), helper.make_node("Identity", ["s"], ["shape"]))),
+    (
+        "Squeeze without axes, before opset 13",
+        lambda: models.chain(
+            [
+                helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+                helper.make_node("Squeeze", ["p"], ["f"], name="/squeeze"),
+                helper.make_node("Flatten", ["f"], ["y"]),
+            ],
+            dims=[1, C, 8, 8],
+            opset=11,
+        ),
+    ),
+    (
+        "Squeeze without axes, since opset 13",
+        lambda: models.chain(
+            [
+                helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+                helper.make_node("Squeeze", ["p"], ["f"], name="/squeeze"),
+                helper.make_node("Flatten", ["f"], ["y"]),
+            ],
+            dims=[1, C, 8, 8],
+            opset=13,
+        ),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "build"), BAKED, ids=[row[0] for row in BAKED])
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+def test_a_baked_batch_is_opened(
+    reason: str, build: Callable[[], Model], chip: str, order: Order, workspace: Workspace
+) -> None:
+    workspace.model.write_bytes(build().SerializeToString())
+    told = prepare(order(chip=chip, batchSizes=[1, 4]), workspace)
+    assert any("opened the batch" in note for note in told["notes"]), reason
+    pictures = np.random.default_rng(3).standard_normal((4, C, 8, 8)).astype(np.float32)
+    want = [models.scores(build(), {"x": one[None]})[0].ravel() for one in pictures]
+    got = models.scores(onnx.load(workspace.model), {"x": pictures})[0]
+    np.testing.assert_allclose(got, np.stack(want), rtol=1e-5)
+
+
+OPEN_BUT_BAKED = [(reason, build) for reason, build in BAKED if "Squeeze" not in reason][:4]
+
+
+@pytest.mark.parametrize(("reason", "build"), OPEN_BUT_BAKED, ids=[r[0] for r in OPEN_BUT_BAKED])
+@pytest.mark.parametrize("sizes", [[1], [1, 2, 4, 8], [4]])
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+def test_an_open_input_with_a_baked_operator(
+    reason: str,
+    build: Callable[[], Model],
+    sizes: list[int],
+    chip: str,
+    order: Order,
+    workspace: Workspace,
+) -> None:
+    model = build()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    workspace.model.write_bytes(model.SerializeToString())
+    told = prepare(order(chip=chip, batchSizes=sizes), workspace)
+    assert told["outputs"][0]["dims"] == [5], reason
+    if sizes == [1]:
+        assert told["notes"] == [], "only the declared size is run, and it works as it is"
+
+
+def test_a_size_that_is_not_declared_is_not_run(order: Order, workspace: Workspace) -> None:
+    """A model that takes nothing but pairs is no worse for a chip that is asked for pairs."""
+    halves = [
+        helper.make_node("Reshape", ["x", "pairs"], ["p"]),
+        helper.make_node("Reshape", ["p", "back"], ["y"]),
+    ]
+    weights = {"pairs": ints(-1, 2, 3), "back": ints(-1, 3)}
+    workspace.model.write_bytes(models.chain(halves, weights=weights).SerializeToString())
+    assert prepare(order(batchSizes=[2, 4]), workspace)["outputs"][0]["dims"] == [3]
+    with pytest.raises(JobError, match="fails with 1 picture at a Reshape node"):
+        prepare(order(batchSizes=[1, 2]), workspace)
+
+
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+def test_the_one_size_of_the_file_is_served(chip: str, order: Order, workspace: Workspace) -> None:
+    """On a CPU, too: where the opened file does not answer, the one that came is served."""
+    rows = [
+        helper.make_node("Reshape", ["x", "column"], ["c"]),
+        helper.make_node("Reshape", ["c", "back"], ["y"]),
+    ]
+    model = models.chain(rows, weights={"column": ints(12, 1), "back": ints(4, 3)}, dims=[4, 3])
+    data = model.SerializeToString()
+    workspace.model.write_bytes(data)
+    assert prepare(order(chip=chip, batchSizes=[4]), workspace)["notes"] == []
+    assert workspace.model.read_bytes() == data
+    with pytest.raises(JobError, match=r"or set spec\.conversion\.batchSizes to the one number"):
+        prepare(order(chip=chip, batchSizes=[2, 4]), workspace)
+
+
+def test_no_advice_that_was_followed_already(order: Order, workspace: Workspace) -> None:
+    broken = models.chain(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"], name="/broken")],
+        weights={"shape": ints(7, 7)},
+    )
+    workspace.model.write_bytes(broken.SerializeToString())
+    with pytest.raises(JobError) as caught:
+        prepare(order(batchSizes=[1]), workspace)
+    assert 'fails with 1 picture at node "/broken" (Reshape)' in caught.value.message
+    assert "batchSizes" not in caught.value.message
+
+
+NAMES = [
+    ("TensorFlow", "input:0", "input:0"),
+    ("a signature of TensorFlow", "serving_default_input_1:0", "serving_default_input_1:0"),
+    ("a semicolon, at which ATC splits", "a;b", "a_b"),
+    ("a comma", "a,b", "a_b"),
+    ("quotes", 'a"b', "a_b"),
+    ("a blank", "input image", "input_image"),
+    ("characters that are not ASCII", "图像", "__"),
+    ("what looks like a path", "/model/input", "/model/input"),
+]
+
+
+@pytest.mark.parametrize(("reason", "name", "inside"), NAMES, ids=[row[0] for row in NAMES])
+def test_inputs_keep_their_names_for_clients(
+    reason: str, name: str, inside: str, order: Order, workspace: Workspace
+) -> None:
+    workspace.model.write_bytes(models.classifier(name=name).SerializeToString())
+    told = prepare(order(), workspace)
+    assert told["inputs"][0]["name"] == name, reason
+    argv = json.loads(workspace.convert_plan.read_text())["argv"]
+    assert f"--input_shape={inside}:-1,3,8,8" in argv
+    onnx.checker.check_model(onnx.load(workspace.model))
+    assert onnx.load(workspace.model).graph.input[0].name == inside
+
+
+def test_two_odd_names_stay_two(order: Order, workspace: Workspace) -> None:
+    model = models.two_inputs()
+    for old, new in (("a", "p;q"), ("b", "p,q")):
+        for node in model.graph.node:
+            node.input[:] = [new if name == old else name for name in node.input]
+        next(v for v in model.graph.input if v.name == old).name = new
+    workspace.model.write_bytes(model.SerializeToString())
+    told = prepare(order(), workspace)
+    assert [one["name"] for one in told["inputs"]] == ["p;q", "p,q"]
+    argv = json.loads(workspace.convert_plan.read_text())["argv"]
+    assert "--input_shape=p_q:-1,4,8,8;p_q_2:-1,4" in argv
+
+
+def typed(kind: int) -> Model:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Identity", ["f"], ["y"]),
+    ]
+    model = models.chain(nodes, dims=["N", 3, 8, 8])
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    return model
+
+
+TYPES = [
+    (TensorProto.UINT8, "UINT8"),
+    (TensorProto.INT8, "INT8"),
+    (TensorProto.INT32, "INT32"),
+    (TensorProto.INT64, "INT64"),
+    (TensorProto.DOUBLE, "FP64"),
+    (TensorProto.FLOAT16, "FP16"),
+    (TensorProto.BOOL, "BOOL"),
+    (TensorProto.UINT16, "UINT16"),
+    (TensorProto.BFLOAT16, "FP32"),
+]
+
+
+@pytest.mark.parametrize(("kind", "served"), TYPES)
+def test_a_cpu_serves_what_onnx_runtime_takes(
+    kind: int, served: str, order: Order, workspace: Workspace
+) -> None:
+    workspace.model.write_bytes(typed(kind).SerializeToString())
+    told = prepare(order(chip="CPU"), workspace)
+    assert told["inputs"][0]["dataType"] == served
+
+
+def test_bfloat16_goes_in_and_out_as_floats(order: Order, workspace: Workspace) -> None:
+    model = models.chain([helper.make_node("Identity", ["x"], ["y"])])
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.elem_type = TensorProto.BFLOAT16
+    workspace.model.write_bytes(model.SerializeToString())
+    told = prepare(order(chip="CPU"), workspace)
+    assert [told[k][0]["dataType"] for k in ("inputs", "outputs")] == ["FP32", "FP32"]
+    feed = {"x": np.array([[1.0, 0.5, -2.0]], dtype=np.float32)}
+    np.testing.assert_array_equal(models.scores(onnx.load(workspace.model), feed)[0], feed["x"])
+
+
+def test_a_chip_keeps_its_limit_and_the_sentence_says_what_else(
+    order: Order, workspace: Workspace
+) -> None:
+    workspace.model.write_bytes(typed(TensorProto.UINT8).SerializeToString())
+    with pytest.raises(JobError, match=r"only FP32 and FP16 can be served.*accelerator\.chip: CPU"):
+        prepare(order(), workspace)
+
+
+def test_text_is_no_picture(order: Order, workspace: Workspace) -> None:
+    model = typed(TensorProto.FLOAT)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    del model.graph.node[0]
+    model.graph.node[0].input[0] = "x"
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.STRING
+    workspace.model.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError, match="on a CPU only numbers can be served"):
+        prepare(order(chip="CPU"), workspace)
+
+
+SINGLE: list[tuple[str, list[Any], bool]] = [
+    ("channels first", [3, 224, 224], True),
+    ("channels first, not square", [3, 224, 160], True),
+    ("channels last", [224, 224, 3], True),
+    ("open height and width", [3, "H", "W"], True),
+    ("named channels", ["channels", 224, 224], True),
+    ("a batch of grey pictures", ["N", 224, 224], False),
+    ("a batch of one grey picture", [1, 224, 224], False),
+    ("a sequence of vectors", [1, 16, 64], False),
+    ("a batch, three long", ["batch", 128, 3], False),
+]
+
+
+@pytest.mark.parametrize(("reason", "dims", "want"), SINGLE, ids=[row[0] for row in SINGLE])
+def test_a_picture_without_a_batch(
+    reason: str, dims: list[Any], want: bool, order: Order, workspace: Workspace
+) -> None:
+    model = models.chain([helper.make_node("Relu", ["x"], ["y"])], dims=dims)
+    workspace.model.write_bytes(model.SerializeToString())
+    shapes = {"x": [64, 64]} if "H" in dims else {}
+    if not want:
+        prepare(order(inputShapes=shapes), workspace)
+        return
+    with pytest.raises(JobError) as caught:
+        prepare(order(inputShapes=shapes), workspace)
+    assert "no batch dimension" in caught.value.message, reason
+    assert "torch.zeros(1, " in caught.value.message
+
+
+def external(folder: Path, content: bytes | None) -> Path:
+    """A model whose weights lie in weights.bin, replaced by `content`; None takes it away."""
+    model = models.classifier()
+    external_data_helper.convert_model_to_external_data(
+        model, location="weights.bin", size_threshold=0
+    )
+    path = folder / "model.onnx"
+    onnx.save(model, str(path))
+    weights = folder / "weights.bin"
+    if content is None:
+        weights.unlink()
+    else:
+        weights.write_bytes(content)
+    return path
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 102\n"
+WEIGHTS = [
+    ("a Git LFS pointer", POINTER, f"a Git LFS pointer of {len(POINTER)} bytes"),
+    ("empty", b"", "which is empty"),
+    ("cut off", b"\0" * 10, "cut off: it has 10 of"),
+    ("gone", None, "which is not beside it"),
+]
+
+
+@pytest.mark.parametrize(("reason", "content", "want"), WEIGHTS, ids=[row[0] for row in WEIGHTS])
+def test_the_weights_file_is_named(
+    reason: str, content: bytes | None, want: str, tmp_path: Path
+) -> None:
+    with pytest.raises(JobError) as caught:
+        load_model(external(tmp_path, content))
+    assert caught.value.reason == Reason.UNSUPPORTED_MODEL
+    assert '"weights.bin"' in caught.value.message, reason
+    assert want in caught.value.message
+    assert "spec.model.uri" not in caught.value.message, "the model itself is fine"
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "99999999999999999999999"])
+def test_odd_places_of_weights(value: str, tmp_path: Path) -> None:
+    path = external(tmp_path, b"\0" * 4000)
+    model = onnx.load(str(path), load_external_data=False)
+    for entry in model.graph.initializer[0].external_data:
+        if entry.key == "offset":
+            entry.value = value
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError) as caught:
+        load_model(path)
+    assert "weights.bin" in caught.value.message
+
+
+HEADS = [
+    ("PNG", b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    ("JPEG", b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),
+    ("GIF", b"GIF89a", "a GIF picture"),
+    ("WebP", b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP picture"),
+    ("TIFF", b"II*\0\x08\0\0\0", "a TIFF picture"),
+    ("safetensors", (64).to_bytes(8, "little") + b'{"conv1.weight":{"dtype":"F32"', "safetensors"),
+    ("safetensors, padded", (9000).to_bytes(8, "little") + b'{  "__metadata__":{}', "safetensors"),
+    ("NumPy", b"\x93NUMPY\x01\0v\0{'descr'", "a NumPy array"),
+    ("tar", b"resnet50/model.onnx".ljust(257, b"\0") + b"ustar\x0000", "a tar archive"),
+    ("Zstandard", b"\x28\xb5\x2f\xfd\x24\0", "a Zstandard archive"),
+    ("xz", b"\xfd7zXZ\0\0\x04", "an xz archive"),
+    ("bzip2", b"BZh91AY&SY", "a bzip2 archive"),
+    ("7-Zip", b"7z\xbc\xaf\x27\x1c\0\4", "a 7-Zip archive"),
+    ("a program", b"\x7fELF\x02\x01\x01", "a program or library"),
+    ("PDF", b"%PDF-1.7\n", "a PDF document"),
+    ("GGUF", b"GGUF\x03\0\0\0", "a language model"),
+    ("OpenVINO", b'<?xml version="1.0"?>\n<net name="resnet50" version="11">', "OpenVINO"),
+    ("an OM", b"IMOD\0\0\1\0", "an Ascend OM"),
+]
+
+
+@pytest.mark.parametrize(("reason", "head", "want"), HEADS, ids=[row[0] for row in HEADS])
+def test_known_files_are_named(reason: str, head: bytes, want: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(head + b"\0" * 600)
+    with pytest.raises(JobError) as caught:
+        load_model(path)
+    assert want in caught.value.message, reason
+
+
+def test_a_model_is_not_taken_for_another_kind(tmp_path: Path) -> None:
+    """ONNX files begin with the version of their format and the producer's name."""
+    for number, producer in enumerate(("", "pytorch", '{"', "PK", "BM", "MZ" * 20)):
+        model = models.classifier()
+        model.producer_name = producer
+        path = tmp_path / f"{number}.onnx"
+        path.write_bytes(model.SerializeToString())
+        load_model(path)
+
+
+OPSETS = [
+    ("the model zoo's", 9, True),
+    ("of PyTorch 1.1", 10, True),
+    ("of MXNet", 8, True),
+    ("the oldest that is converted", 7, True),
+    ("of today's exporters", 19, True),
+    ("newer still", 21, True),
+]
+
+
+@pytest.mark.parametrize(("reason", "opset", "listed"), OPSETS, ids=[row[0] for row in OPSETS])
+def test_a_chip_gets_an_opset_that_atc_reads(
+    reason: str, opset: int, listed: bool, order: Order, workspace: Workspace
+) -> None:
+    model = models.classifier(batch=1, opset=opset, weights_as_inputs=opset < 11)
+    workspace.model.write_bytes(model.SerializeToString())
+    told = prepare(order(), workspace)
+    assert told["opset"] == (13 if opset < 13 else 18), reason
+    assert told["notes"][0] == (
+        f"converted the model from opset {opset} to {told['opset']}; "
+        "ONNX Runtime gives the same answers"
+    )
+    assert [one["name"] for one in told["inputs"]] == ["input"]
+    feed = {"input": np.random.default_rng(2).standard_normal((1, 3, 8, 8)).astype(np.float32)}
+    want = models.scores(model, feed)[0]
+    np.testing.assert_allclose(models.scores(onnx.load(workspace.model), feed)[0], want, rtol=1e-5)
+
+
+def test_a_cpu_keeps_the_opset(order: Order, workspace: Workspace) -> None:
+    workspace.model.write_bytes(models.classifier(opset=9).SerializeToString())
+    told = prepare(order(chip="CPU"), workspace)
+    assert (told["opset"], told["notes"]) == (9, [])
+
+
+def test_a_conversion_that_fails_says_why(
+    order: Order, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError("/onnx/version_converter.h:12: no adapter for Upsample, 9 to 10")
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", refuse)
+    workspace.model.write_bytes(models.classifier(opset=9).SerializeToString())
+    with pytest.raises(JobError) as caught:
+        prepare(order(), workspace)
+    assert caught.value.message.startswith("the model has opset 9, but ATC reads 11 to 18, and ")
+    assert "cannot be converted (" in caught.value.message
+    assert "no adapter for Upsample" in caught.value.message
+
+
+def test_a_conversion_is_not_believed(
+    order: Order, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = models.classifier(opset=13)
+    other.graph.initializer[0].raw_data = bytes(len(other.graph.initializer[0].raw_data))
+    monkeypatch.setattr(onnx.version_converter, "convert_version", lambda *_: other)
+    workspace.model.write_bytes(models.classifier(opset=9).SerializeToString())
+    with pytest.raises(JobError, match='output "scores" has other values afterwards'):
+        prepare(order(), workspace)
+
+
+RESHAPE = (
+    "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
+    "Reshape node. Name:'/Flatten' Status Message: /src/core/providers/cpu/tensor/reshape_helper.h"
+    ":47 onnxruntime::ReshapeHelper::ReshapeHelper(const onnxruntime::TensorShape&, "
+    "onnxruntime::TensorShapeVector&, bool) input_shape_size == size was false. The input tensor "
+    "cannot be reshaped to the requested shape. Input shape:{2,4,1,1}, requested shape:{1,4}\n"
+)
+RESHAPED = (
+    "The input tensor cannot be reshaped to the requested shape. Input shape:{2,4,1,1}, "
+    "requested shape:{1,4}"
+)
+KERNEL = "Could not find an implementation for Conv(11) node with name '/conv1/Conv'"
+TYPE = "Type Error: Type parameter (T) of Optype (Add) bound to different types"
+GEMM = (
+    "Non-zero status code returned while running Gemm node. Name:'fc' Status Message: "
+    "/src/gemm_helper.h:13 onnxruntime::GemmHelper::GemmHelper(const onnxruntime::TensorShape&, "
+    "bool) left.NumDimensions() == 2 was false. "
+)
+FAILURES = [
+    ("a reshape", RESHAPE, ("Reshape", "/Flatten", RESHAPED)),
+    ("no kernel", f"[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : {KERNEL}", ("", "", KERNEL)),
+    ("types", f"[ONNXRuntimeError] : 1 : FAIL : {TYPE}.", ("", "", TYPE)),
+    ("a condition alone", GEMM, ("Gemm", "fc", "left.NumDimensions() == 2 was false")),
+    ("empty", "", ("", "", "no reason given")),
+]
+
+
+@pytest.mark.parametrize(("reason", "text", "want"), FAILURES, ids=[row[0] for row in FAILURES])
+def test_failures_of_onnx_runtime(reason: str, text: str, want: tuple[str, str, str]) -> None:
+    found = read_failure(text)
+    assert (found.operator, found.node, found.reason) == want, reason
+    assert "onnxruntime::" not in found.reason

@@ -1,0 +1,209 @@
+"""Names of classes: what people have in ConfigMaps, and the lines that Triton then reads."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.builders import a_meta, a_settings, an_artifact, merged, resolved
+
+from resnet_operator.errors import InvalidSpec
+from resnet_operator.record.artifact import TensorInfo
+from resnet_operator.record.class_labels import (
+    MAX_BYTES,
+    LabelsError,
+    Source,
+    count_labels,
+    labelled_output,
+    labels_of,
+)
+from resnet_operator.render.serving import revision_config_map
+
+SOURCE = Source("names", "labels.txt")
+PETS = "cat\ndog\n"
+
+
+def binary(raw: bytes) -> dict[str, Any]:
+    return {"binaryData": {SOURCE.key: base64.b64encode(raw).decode()}}
+
+
+def text(value: str) -> dict[str, Any]:
+    return {"data": {SOURCE.key: value}}
+
+
+READ: list[tuple[str, dict[str, Any], str]] = [
+    ("clean text is kept to the letter", text(PETS), PETS),
+    ("so is one without a line feed at the end", text("cat\ndog"), "cat\ndog"),
+    ("and one with empty lines at the end", text("cat\ndog\n\n"), "cat\ndog\n\n"),
+    ("and one with a class that has no name", text("cat\n\ndog\n"), "cat\n\ndog\n"),
+    ("Windows ends lines with CRLF", text("cat\r\ndog\r\n"), PETS),
+    ("an old Mac ends them with CR", text("cat\rdog\r"), PETS),
+    ("mixed line ends, after an edit on another system", text("cat\r\ndog\n"), PETS),
+    ("a byte order mark is no part of a name", text("\ufeffcat\ndog\n"), PETS),
+    ("a byte order mark and CRLF", text("\ufeffcat\r\ndog\r\n"), PETS),
+    ("blanks around names are not seen and never meant", text(" cat \ndog\t\n"), PETS),
+    ("a tab within a name is the user's", text("n01\tcat\ndog\n"), "n01\tcat\ndog\n"),
+    ("names in any language", text("猫\nсобака\n"), "猫\nсобака\n"),
+    ("colons, quotes and commas belong to names", text('a: "b", c\n[x]\n'), 'a: "b", c\n[x]\n'),
+    ("binary data that is UTF-8 after all", binary(PETS.encode()), PETS),
+    ("UTF-8 with a mark", binary(codecs.BOM_UTF8 + b"cat\r\ndog"), PETS),
+    ("UTF-16, which Windows calls Unicode", binary(PETS.encode("utf-16")), PETS),
+    ("UTF-16, big end first", binary(codecs.BOM_UTF16_BE + PETS.encode("utf-16-be")), PETS),
+    ("UTF-32", binary(PETS.encode("utf-32")), PETS),
+    ("a JSON list", text('["cat", "dog"]'), PETS),
+    ("a JSON list over lines, with a mark", text('\ufeff[\n  "cat",\n  "dog"\n]\n'), PETS),
+    ("an object by index, out of order", text('{"1": "dog", "0": "cat"}'), PETS),
+    ("an object by name", text('{"dog": 1, "cat": 0}'), PETS),
+    ("by name, the index as text", text('{"dog": "1", "cat": "0"}'), PETS),
+    ("ImageNet's class index", text('{"0": ["n02", "cat"], "1": ["n03", "dog"]}'), PETS),
+    (
+        "a hub's config.json",
+        text(json.dumps({"model_type": "resnet", "id2label": {"0": "cat", "1": "dog"}})),
+        PETS,
+    ),
+    ("a hub's label2id alone", text('{"label2id": {"cat": 0, "dog": 1}}'), PETS),
+    ("numbers as names", text("[7, 8]"), "[7, 8]"),
+    ("more than ten classes are ordered by number, not by text", text(
+        json.dumps({str(n): f"c{n}" for n in reversed(range(12))})
+    ), "".join(f"c{n}\n" for n in range(12))),
+    ("a line break within a JSON name becomes a blank", text('["cat\\nof prey", "dog"]'),
+     "cat of prey\ndog\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "config_map", "want"), READ, ids=[row[0] for row in READ])
+def test_what_is_read(reason: str, config_map: dict[str, Any], want: str) -> None:
+    assert labels_of(config_map, SOURCE) == want, reason
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("no such key", {"data": {"a": ""}, "binaryData": {"b": ""}}, "it has a, b"),
+    ("an empty ConfigMap", {}, "it has nothing"),
+    ("empty text", text(""), "holds no labels"),
+    ("blanks alone", text(" \n\n"), "holds no labels"),
+    ("an empty list", text("[]"), "holds no labels"),
+    ("Latin-1", binary("Löwe\nKatze\n".encode("latin-1")), "is not UTF-8 text (line 1)"),
+    ("Latin-1 further down", binary("Katze\nLöwe\n".encode("latin-1")), "(line 2)"),
+    ("GBK", binary("我的猫\n".encode("gbk")), "iconv"),
+    ("a truncated character", binary("cat\n猫".encode()[:-1]), "not UTF-8"),
+    ("half of a UTF-16 character", binary(codecs.BOM_UTF16_LE + b"c"), "not UTF-8"),
+    ("no base64", {"binaryData": {SOURCE.key: "!"}}, "base64"),
+    ("a NUL, as of a binary file", text("cat\0\ndog\n"), "U+0000 in label 0"),
+    ("a line separator of Unicode", text("cat\u2028dog\n"), "U+2028"),
+    ("a vertical tab", text("cat\ndog\x0bwolf\n"), "U+000B in label 1"),
+    ("a next-line character", text("cat\x85dog"), "U+0085"),
+    ("a mark in the middle, of two files put together", text("cat\n\ufeffdog\n"), "U+FEFF"),
+    ("JSON that is cut off", text('{"0": "cat"'), "looks like JSON"),
+    ("a list that is cut off", text('["cat", "do'), "looks like JSON"),
+    ("deeper than any reader goes", text("[[" * 100_000), "looks like JSON"),
+    ("a gap", text('{"0": "cat", "2": "dog"}'), "no label for class 1"),
+    ("from 1", text('{"1": "cat", "2": "dog"}'), "no label for class 0"),
+    ("a class twice", text('{"cat": 0, "dog": 0}'), "names class 0 twice"),
+    ("a key twice", text('{"0": "cat", "0": "dog"}'), "stands in it twice"),
+    ("one index as two texts", text('{"0": "cat", "00": "dog"}'), "names class 0 twice"),
+    ("a label that is no text", text('["cat", null]'), "no text as label 1"),
+    ("a label that is true", text('["cat", true]'), "no text as label 1"),
+    ("another document", text('{"model_type": "resnet"}'), "of an unknown shape"),
+    ("an empty object", text("{}"), "of an unknown shape"),
+    ("labels beside something else", text('{"0": "cat", "about": "pets"}'), "unknown shape"),
+    ("21,843 long ones", text("a rather long name of a class, as here\n" * 24_000), "900,000"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "config_map", "want"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_what_is_refused(reason: str, config_map: dict[str, Any], want: str) -> None:
+    with pytest.raises(LabelsError) as refused:
+        labels_of(config_map, SOURCE)
+    assert want in str(refused.value), reason
+    assert '"names"' in str(refused.value), "which ConfigMap it is"
+
+
+@given(st.text(max_size=60))
+def test_triton_reads_no_odd_character(written: str) -> None:
+    """Whatever is accepted, Triton's lines are names without blanks and marks around them."""
+    try:
+        found = labels_of(text(written), SOURCE)
+    except LabelsError:
+        return
+    assert len(found.encode()) <= MAX_BYTES
+    lines = found.rstrip().split("\n")
+    assert count_labels(found) == len(lines)
+    assert all(line == line.strip() and "\r" not in line and "\ufeff" not in line for line in lines)
+    assert labels_of(text(found), SOURCE) == found, "normalised once is normalised"
+
+
+COUNTS: list[tuple[str, str, int]] = [
+    ("one a line", "cat\ndog\n", 2),
+    ("no line feed at the end", "cat\ndog", 2),
+    ("empty lines at the end", "cat\ndog\n\n \n", 2),
+    ("a class without a name", "cat\n\ndog\n", 3),
+    ("nothing", "", 0),
+]
+
+
+@pytest.mark.parametrize(("reason", "labels", "want"), COUNTS, ids=[row[0] for row in COUNTS])
+def test_labels_are_lines(reason: str, labels: str, want: int) -> None:
+    assert count_labels(labels) == want, reason
+
+
+def outputs(**dims: tuple[int, ...]) -> tuple[TensorInfo, ...]:
+    return tuple(TensorInfo(name, "FP32", value) for name, value in dims.items())
+
+
+TWO = outputs(features=(256,), logits=(5,))
+CHOSEN: list[tuple[str, tuple[TensorInfo, ...], str | None, str]] = [
+    ("the only output", outputs(logits=(5,)), None, "logits"),
+    ("the one that fits, though it is the second", TWO, None, "logits"),
+    ("the one that the object names", outputs(main=(5,), aux=(5,)), "aux", "aux"),
+    ("the first of several that fit", outputs(main=(5,), aux=(5,)), None, "main"),
+    ("a convolution's way to write it", outputs(features=(256,), logits=(5, 1, 1)), None, "logits"),
+]
+
+
+@pytest.mark.parametrize(("reason", "model", "wanted", "want"), CHOSEN, ids=[r[0] for r in CHOSEN])
+def test_labels_belong_to_one_output(
+    reason: str, model: tuple[TensorInfo, ...], wanted: str | None, want: str
+) -> None:
+    artifact = an_artifact(outputs=model)
+    assert labelled_output(artifact, "a\n" * 5, wanted=wanted).name == want, reason
+
+
+MISFITS: list[tuple[str, tuple[TensorInfo, ...], str | None, str]] = [
+    ("none fits", TWO, None, "features has 256, logits has 5 classes"),
+    ("the one named does not", TWO, "features", "features has 256 classes"),
+    ("the one named is not there", TWO, "probs", "the model's outputs are: features, logits"),
+    ("two fit, and neither is the first", outputs(f=(9,), a=(3,), b=(3,)), None,
+     "write model.classLabels.output"),
+    ("one number is no class", outputs(best=()), None, "remove model.classLabels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "model", "wanted", "want"), MISFITS, ids=[r[0] for r in MISFITS]
+)
+def test_labels_that_do_not_fit(
+    reason: str, model: tuple[TensorInfo, ...], wanted: str | None, want: str
+) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        labelled_output(an_artifact(outputs=model), "a\n" * 3, wanted=wanted)
+    assert want in refused.value.message, reason
+
+
+def test_triton_is_told_of_that_output_alone() -> None:
+    labels = {"configMapKeyRef": {"name": "names", "key": "labels.txt"}}
+    body = revision_config_map(
+        service=a_meta(),
+        resolved=resolved(merged({}, {"model": {"classLabels": labels}})),
+        artifact=an_artifact(outputs=TWO),
+        revision="digits-1",
+        labels="a\n" * 5,
+        settings=a_settings(),
+    )
+    config = body["data"]["config.pbtxt"]
+    assert config.count("label_filename") == 1
+    assert 'name: "logits" data_type: TYPE_FP32 dims: [ 5 ] label_filename' in config

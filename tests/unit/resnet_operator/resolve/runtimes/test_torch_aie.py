@@ -1,0 +1,216 @@
+"""Runtime TorchAIE: what is decided, and what is refused where the CRD is older."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    ARTIFACT_SHA256,
+    a_meta,
+    a_settings,
+    an_artifact,
+    merged,
+    resolved,
+)
+
+from resnet_jobs.order.job import parse_job
+from resnet_operator.api.reasons import Reason
+from resnet_operator.errors import InvalidSpec
+from resnet_operator.render.conversion import job_spec
+from resnet_operator.render.serving import pod_template, runtime_config_map
+from resnet_operator.render.triton import files as model_files
+from resnet_operator.render.triton.config import config_pbtxt
+from resnet_operator.resolve.declared import declared_digest
+from resnet_operator.resolve.resolved import Resolved
+
+SCORES = [{"name": "scores", "dataType": "FP32", "dims": [1000]}]
+SPEC: dict[str, Any] = {
+    "model": {"uri": "pvc://models/r.pth", "pytorch": {"architecture": "resnet50"}},
+    "serving": {"runtime": "TorchAIE", "image": "registry.example/torch-aie:1"},
+}
+SCRIPT: dict[str, Any] = {
+    "uri": "pvc://models/r.torchscript",
+    "pytorch": None,
+    "inputs": [{"name": "image", "dataType": "FP32", "dims": [3, 224, 224]}],
+}
+
+
+def compiled(changes: dict[str, Any] | None = None) -> Resolved:
+    return resolved(merged(SPEC, changes or {}))
+
+
+def test_nothing_is_converted_and_loading_takes_long() -> None:
+    """Neither CANN nor torch is asked for in the Job: the settings have no image with torch."""
+    found = compiled()
+    assert (found.converter_image, found.export_image, found.amct_image) == (None, None, None)
+    assert (found.on_chip, found.resource) == (True, "huawei.com/Ascend310P")
+    assert found.load_timeout_seconds == 1800
+    assert found.progress_deadline_seconds == 3600, "a load may fail and be tried once more"
+    assert (found.batch_sizes, found.max_batch_size) == ((8,), 8)
+    assert compiled({"serving": {"loadTimeoutSeconds": 60}}).load_timeout_seconds == 60
+
+
+def test_the_job_understands_its_order() -> None:
+    order = parse_job(
+        json.dumps(job_spec(namespace="models", resolved=compiled(), settings=a_settings()))
+    )
+    assert order.compiles_at_load
+    assert not order.has_export
+    assert not order.is_compiled
+    assert order.pytorch is not None
+    assert order.pytorch.classes == 1000
+
+
+def test_an_exported_model_is_another_artifact() -> None:
+    """The same file is converted for AscendOM, and stored as it is for TorchAIE."""
+    exported = resolved(
+        merged(SPEC, {"serving": {"runtime": None, "image": None}}),
+        settings=a_settings(export_image="registry.example/export:1"),
+    )
+    assert exported.export_image
+    assert exported.source_key != compiled().source_key
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model": {"pytorch": {"classes": 7}}}, "another network of the same file"),
+        ({"model": {"pytorch": {"checkpointKey": "ema"}}}, "other weights in the same file"),
+        ({"model": {"outputs": SCORES}}, "another name of the output"),
+        ({"conversion": {"inputShapes": {"input": [3, 32, 32]}}}, "another size"),
+        ({"serving": {"precisionPolicy": "FP16"}}, "another precision"),
+    ],
+)
+def test_the_file_alone_names_no_revision(changes: dict[str, Any], reason: str) -> None:
+    def name(found: Resolved) -> str:
+        return declared_digest(
+            resolved=found, artifact_sha256=ARTIFACT_SHA256, labels=None, settings=a_settings()
+        )
+
+    assert name(compiled(changes)) != name(compiled()), reason
+
+
+def test_config_tells_the_network() -> None:
+    network = {"checkpointKey": "state_dict", "stripPrefix": 'a"b.'}
+    found = compiled({"model": {"pytorch": network}})
+    text = config_pbtxt(resolved=found, artifact=an_artifact(file="model.pth"))
+    for key, value in {
+        "architecture": "resnet50",
+        "classes": "1000",
+        "checkpoint_key": "state_dict",
+        "strip_prefix": 'a\\"b.',
+        "precision_policy": "FP32",
+        "soc_version": "Ascend310P3",
+        "model_file": "/artifact/model.pth",
+    }.items():
+        assert f'key: "{key}" value {{ string_value: "{value}" }}' in text
+    script = compiled({"model": {**SCRIPT, "outputs": SCORES}})
+    text = config_pbtxt(resolved=script, artifact=an_artifact())
+    assert "architecture" not in text
+
+
+def test_the_pod_has_the_loader_of_pytorch_files() -> None:
+    """Every file that the ConfigMap is asked for is in it, and others' pods are as they were."""
+
+    def mounted(found: Resolved) -> list[dict[str, str]]:
+        template = pod_template(
+            service=a_meta(),
+            resolved=found,
+            artifact=an_artifact(file="model.pth"),
+            revision="r",
+            has_labels=False,
+            settings=a_settings(),
+        )
+        sources = template["spec"]["volumes"][0]["projected"]["sources"]
+        items: list[dict[str, str]] = sources[1]["configMap"]["items"]
+        return items
+
+    items = mounted(compiled())
+    data = runtime_config_map("models")["data"]
+    assert {item["key"] for item in items} <= set(data)
+    paths = {item["path"]: data[item["key"]] for item in items}
+    assert "def load_network(" in paths["1/driver/torch_source.py"]
+    assert "TorchAIE" in paths["1/model.py"]
+    assert not any(item["path"].startswith("1/driver/") for item in mounted(resolved()))
+    assert sum(len(text) for text in data.values()) < 500_000, "a ConfigMap holds one MiB"
+
+
+def test_the_loader_imports_nothing_that_is_not_mounted() -> None:
+    names = {name.removesuffix(".py") for name in model_files.DRIVER}
+    for name, text in model_files.driver_data().items():
+        wanted = {
+            line.split()[1].lstrip(".")
+            for line in text.splitlines()
+            if line.strip().startswith("from .")
+        }
+        assert wanted <= names, name
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"model": {"uri": "pvc://m/a.onnx", "pytorch": None}},
+        (
+            "serving.runtime TorchAIE cannot serve format ONNX on chip Ascend310P3; write "
+            "AscendOM, or remove it"
+        ),
+    ),
+    (
+        {"accelerator": {"chip": "CPU"}},
+        (
+            "serving.runtime TorchAIE cannot serve format PyTorch on chip CPU; write ONNXRuntime, "
+            "or remove it"
+        ),
+    ),
+    (
+        {"conversion": {"precisionMode": "ForceFP16"}},
+        "remove conversion.precisionMode; TorchAIE compiles the model itself when it is loaded",
+    ),
+    (
+        {
+            "validation": {
+                "dataset": {"uri": "pvc://d/a.tar", "format": "ImageFolder"},
+                "benchmark": {"minImagesPerSecond": 1},
+            }
+        },
+        (
+            "remove validation; the gate measures what has been converted, and TorchAIE compiles "
+            "in the serving pod"
+        ),
+    ),
+    (
+        {"model": SCRIPT},
+        (
+            "write model.outputs, for example [{name: output, dataType: FP32, dims: [1000]}]; "
+            "nothing runs a TorchScript file before it is served"
+        ),
+    ),
+    (
+        {"model": {"outputs": [{**SCORES[0], "dataType": "FP16"}]}},
+        "write dataType: FP32 for scores; TorchAIE is served in FP32",
+    ),
+    (
+        {"serving": {"image": None}},
+        (
+            "no serving image is set for runtime TorchAIE; set serving.image, or images.serving in "
+            "the operator's settings"
+        ),
+    ),
+    (
+        {"serving": {"runtime": None, "precisionPolicy": "FP16"}},
+        "remove serving.precisionPolicy, or write serving.runtime: TorchAIE",
+    ),
+    (
+        {"serving": {"runtime": None}, "model": {"outputs": SCORES}},
+        "remove model.outputs; the exported model tells them itself",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_refusals(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSpec) as raised:
+        compiled(changes)
+    assert raised.value.message == message
+    assert raised.value.reason == Reason.INVALID_SPEC

@@ -1,0 +1,450 @@
+"""A cluster in a dictionary, for plans that follow each other.
+
+It executes actions as `reconcile` does and shows objects as `observe` does. Of server-side apply
+it models what the plan rests on: an object is the union of what its managers state, and what a
+manager states no longer goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.support.builders import (
+    MEASURED,
+    MESSAGES,
+    NAME,
+    NAMESPACE,
+    NOW,
+    UID,
+    Body,
+    a_settings,
+    a_spec,
+    copied,
+    ended,
+    labels_of_gate,
+    labels_of_job,
+    merged,
+    metadata,
+    pod_body,
+    running,
+)
+
+from resnet_operator import names
+from resnet_operator.api.status import as_status
+from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
+from resnet_operator.plan.actions import MakeSecret, Problem
+from resnet_operator.plan.gate.gate import key_of, wanted_validation
+from resnet_operator.plan.times import to_text
+from resnet_operator.plan.trust import is_believed
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.render.serving import runtime_digest
+from resnet_operator.resolve.source_key import means_key
+from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
+from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
+from resnet_operator.seen.service import ServiceObject
+from resnet_operator.seen.workload import DeploymentObject, JobObject, Pod
+from resnet_operator.settings.operator import Settings
+from resnet_operator.watch.views import NETWORK_KINDS
+
+Id = tuple[str, str]
+CONVERTERS = ("fetch", "prepare", "convert", "publish")
+
+
+class World:
+    """One namespace with one ResNetService; the test plays the user, the kubelet and the rest."""
+
+    def __init__(self, spec: Body | None = None, *, settings: Settings | None = None) -> None:
+        self.settings = settings or a_settings()
+        self.spec = a_spec(spec)
+        self.generation = 1
+        self.retry = ""
+        self.status: Body = {}
+        # Statuses of other objects with the same artifact.
+        self.vouching: list[Body] = []
+        self.now: datetime = NOW
+        self.seen: Body = {}
+        self.gate_facts: Body = {}
+        self.pods: list[Body] = []
+        self._stated: dict[Id, dict[str, Body]] = {}
+        self._facts: dict[Id, Body] = {}
+        self._said: dict[Id, Body] = {}
+        self._counter = 100
+
+    # The user.
+
+    def change(self, changes: Body) -> None:
+        self.spec = merged(self.spec, changes)
+        self.generation += 1
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def edit(self, kind: str, name: str, changes: Body) -> None:
+        """Change an object by hand, as `kubectl edit` does."""
+        stated = self._stated[kind, name]
+        manager = names.MANAGER if names.MANAGER in stated else "POST"
+        stated[manager] = merged(stated[manager], changes)
+        self._touch((kind, name))
+
+    # The plan.
+
+    def plan(self, problem: Problem | None = None, **changes: Any) -> Plan:
+        observed = self.observe(**changes)
+        return make_plan(observed, settings=self.settings, now=self.now, problem=problem)
+
+    def reconcile(self, **changes: Any) -> list[Action]:
+        """Plan and execute until nothing asks for another round; return all actions."""
+        actions: list[Action] = []
+        for _ in range(5):
+            plan = self.plan(**changes)
+            # The Secret is asked for with each Job, and seen by nobody: test_store_secret.
+            actions += [item for item in plan.actions if not isinstance(item, MakeSecret)]
+            for action in plan.actions:
+                self.execute(action)
+            if not plan.again:
+                self.status = as_status(plan.status)
+                return actions
+        raise AssertionError("the plan asks for another round for ever")
+
+    def execute(self, action: Action) -> None:
+        match action:
+            case Apply():
+                self.apply(action.body, manager=action.manager)
+            case Create():
+                if self._id(action.body) not in self._stated:
+                    # A POST and an apply of one manager are two entries in managedFields.
+                    self.apply(action.body, manager="POST")
+            case Delete():
+                self.delete(action.kind, action.name)
+
+    def apply(self, body: Body, *, manager: str) -> None:
+        at = self._id(body)
+        stated = self._stated.setdefault(at, {})
+        if stated.get(manager) != body:
+            stated[manager] = copied(body)
+            self._touch(at)
+
+    def delete(self, kind: str, name: str) -> None:
+        del self._stated[kind, name], self._facts[kind, name]
+        self._said.pop((kind, name), None)
+
+    def _id(self, body: Body) -> Id:
+        return body["kind"], body["metadata"]["name"]
+
+    def _touch(self, at: Id) -> None:
+        self._counter += 1
+        known = self._facts.get(at)
+        facts = metadata(at[1], uid=f"uid-{at[0]}-{self._counter}", created=self.now)
+        kept = ("uid", "creationTimestamp")
+        self._facts[at] = facts | ({key: known[key] for key in kept} if known else {})
+        self._facts[at]["resourceVersion"] = str(self._counter)
+        self._facts[at]["generation"] = known["generation"] + 1 if known else 1
+
+    # What there is.
+
+    def is_deleting(self, kind: str, name: str) -> None:
+        """Begin a deletion that a finalizer holds up."""
+        self._facts[kind, name]["deletionTimestamp"] = to_text(self.now)
+
+    def has(self, kind: str, name: str) -> bool:
+        return (kind, name) in self._stated
+
+    def names_of(self, kind: str) -> set[str]:
+        return {name for found, name in self._stated if found == kind}
+
+    def body(self, kind: str, name: str = NAME) -> Body:
+        """Return an object as the API server would show it."""
+        at = (kind, name)
+        result: Body = {}
+        owners: list[Body] = []
+        for body in self._stated[at].values():
+            owners += body["metadata"].get("ownerReferences") or []
+            result = merged(result, body) if result else copied(body)
+        facts = {k: v for k, v in self._facts[at].items() if k not in {"labels", "ownerReferences"}}
+        result["metadata"] |= facts | {"ownerReferences": owners}
+        result["status"] = self._said.get(at, {})
+        return result
+
+    def _bodies(self, kind: str, **labels: str) -> list[Body]:
+        found = [self.body(kind, name) for other, name in self._stated if other == kind]
+        return [body for body in found if labels.items() <= body["metadata"]["labels"].items()]
+
+    @property
+    def service(self) -> ServiceObject:
+        meta = metadata(NAME, uid=UID) | {"generation": self.generation}
+        body = {"metadata": meta, "spec": self.spec, "status": self.status}
+        if self.retry:
+            meta["annotations"] = {names.RETRY: self.retry}
+        return ServiceObject.from_body(body, settings=self.settings)
+
+    @property
+    def key(self) -> str:
+        assert self.service.resolved is not None
+        return self.service.resolved.source_key
+
+    @property
+    def gate_key(self) -> str:
+        """Return the digest of the validation that the object asks for."""
+        artifact = Artifact.from_record(self.body("ConfigMap", self.record)["data"])
+        assert artifact is not None
+        return key_of(self.service, artifact) or ""
+
+    @property
+    def record(self) -> str:
+        return names.record_name(self.key)
+
+    @property
+    def revision(self) -> str:
+        """Return the revision that the Deployment names."""
+        labels = self.body("Deployment")["spec"]["template"]["metadata"]["labels"]
+        return str(labels[names.REVISION])
+
+    def observe(self, **changes: Any) -> Observed:
+        service = self.service
+        deployment = None
+        if self._is_watched("Deployment"):
+            deployment = DeploymentObject.from_body(self.body("Deployment"))
+        if service.resolved is None:
+            return Observed(service=service, deployment=deployment)
+        maps = [ConfigMapObject.from_body(body) for body in self._bodies("ConfigMap")]
+        pods = [Pod.from_body(body) for body in self.pods]
+        runtimes = [m for m in maps if self._is(m, names.RUNTIME_COMPONENT)]
+        record = next((m for m in maps if m.meta.name == self.record), None)
+        observed = Observed(
+            service=service,
+            deployment=deployment,
+            network_service=NetworkServiceObject.from_body(self.body("Service"))
+            if self._is_watched("Service")
+            else None,
+            network={
+                kind: NetworkServiceObject.from_body(self.body(kind))
+                for kind in NETWORK_KINDS
+                if self._is_watched(kind)
+            },
+            record=record,
+            record_believed=is_believed(record, [*self.vouching, service.status]),
+            owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
+            revisions={m.meta.name: m for m in maps if self._is(m, names.REVISION_COMPONENT)},
+            runtime=next((m for m in runtimes if runtime_digest() in m.meta.name), None),
+            jobs=tuple(
+                JobObject.from_body(body) for body in self._bodies("Job", **labels_of_job(self.key))
+            ),
+            job_pods=tuple(
+                p for p in pods if labels_of_job(self.key).items() <= p.meta.labels.items()
+            ),
+            pods=tuple(p for p in pods if names.INSTANCE in p.meta.labels),
+            store=self._store(),
+            wanted_means=frozenset({means_key(service.resolved.spec)}),
+            gate=self._gate(service, record, maps, pods),
+            unwanted_jobs=self._unwanted_jobs(service, record),
+        )
+        return replace(observed, **(self.seen | changes))
+
+    def _gate(
+        self,
+        service: ServiceObject,
+        record: ConfigMapObject | None,
+        maps: list[ConfigMapObject],
+        pods: list[Pod],
+    ) -> GateObserved | None:
+        artifact = Artifact.from_record(record.data()) if record else None
+        key = key_of(service, artifact) if artifact else None
+        if key is None:
+            return None
+        labels = labels_of_gate(self.key, key)
+        name = names.validation_name(self.key, key)
+        return GateObserved(
+            result=next((m for m in maps if m.meta.name == name), None),
+            elsewhere=tuple(m for m in maps if _is_result(m, key) and m.meta.name != name),
+            jobs=tuple(JobObject.from_body(body) for body in self._bodies("Job", **labels)),
+            pods=tuple(pod for pod in pods if labels.items() <= pod.meta.labels.items()),
+            **self.gate_facts,
+        )
+
+    def _unwanted_jobs(
+        self, service: ServiceObject, record: ConfigMapObject | None
+    ) -> tuple[JobObject, ...]:
+        artifact = Artifact.from_record(record.data()) if record else None
+        wanted = (wanted_validation(service, artifact) if artifact else None) or ""
+        bodies = self._bodies("Job", **{names.COMPONENT: names.VALIDATION})
+        jobs = [JobObject.from_body(body) for body in bodies]
+        return tuple(
+            job
+            for job in jobs
+            if not job.finished and job.meta.labels[names.VALIDATED] != wanted[:8]
+        )
+
+    def _is_watched(self, kind: str) -> bool:
+        """Tell whether the child is there and has our label: no other is watched."""
+        if not self.has(kind, NAME):
+            return False
+        return names.MANAGED_BY in self.body(kind)["metadata"]["labels"]
+
+    def _is(self, found: ConfigMapObject, component: str) -> bool:
+        return found.meta.labels.get(names.COMPONENT) == component
+
+    def _is_record(self, found: ConfigMapObject) -> bool:
+        return self._is(found, names.RECORD)
+
+    def _store(self) -> StoreObserved:
+        at = names.STORE_NAME
+        digest = None
+        if self.has("Deployment", at):
+            digest = self.body("Deployment", at)["metadata"]["annotations"][names.TEMPLATE_DIGEST]
+        return StoreObserved(
+            deployment=digest,
+            claim=self.has("PersistentVolumeClaim", at),
+            service=self.has("Service", at),
+            config=self.has("ConfigMap", at),
+            policy=self.has("NetworkPolicy", at),
+        )
+
+    # The rest of the cluster.
+
+    def newest_job(self, component: str = names.CONVERSION) -> str:
+        found = self._bodies("Job", **{names.ARTIFACT: self.key, names.COMPONENT: component})
+        return str(
+            max(found, key=lambda body: JobObject.from_body(body).attempt)["metadata"]["name"]
+        )
+
+    def job_pod(self, *, job: str = "", said: dict[str, Any] | None = None, **facts: Any) -> None:
+        """Put a pod under the newest Job; it replaces one of the same name."""
+        job = job or self.newest_job()
+        name = facts.pop("name", f"{job}-p4q9z")
+        if said is not None:
+            facts["init"] = [ended(n, said=said[n]) for n in CONVERTERS[:-1] if n in said]
+            facts["containers"] = [ended("publish", said=said["publish"])]
+        meta = self.body("Job", job)["metadata"]
+        self.pods = [pod for pod in self.pods if pod["metadata"]["name"] != name]
+        self.pods.append(
+            pod_body(
+                name,
+                labels=self.body("Job", job)["spec"]["template"]["metadata"]["labels"],
+                controller=meta["uid"],
+                created=self.now,
+                **facts,
+            )
+        )
+
+    def job_ends(self, kind: str = "Complete", *, job: str = "", reason: str = "") -> None:
+        ending = {"type": kind, "status": "True", "reason": reason}
+        self._said["Job", job or self.newest_job()] = {"conditions": [ending]}
+
+    def job_succeeds(self, messages: dict[str, Body] | None = None) -> None:
+        self.job_pod(phase="Succeeded", said=messages or MESSAGES)
+        self.job_ends()
+
+    def job_fails(self, container: str, code: int, said: Any = None, *, reason: str = "") -> None:
+        at = CONVERTERS.index(container)
+        states = [ended(name, said=MESSAGES[name]) for name in CONVERTERS[:at]]
+        states.append(ended(container, code, said=said, reason=reason))
+        self.job_pod(phase="Failed", init=states)
+        self.job_ends("Failed", reason="PodFailurePolicy" if 64 <= code < 80 else "BackoffLimit")
+
+    # The gate.
+
+    def candidate(self, **facts: Any) -> None:
+        """Put a pod under the newest Job of the gate."""
+        self.job_pod(job=self.newest_job(names.VALIDATION), **facts)
+
+    def candidate_is_measured(self, **numbers: Any) -> None:
+        """Have the candidate's containers end well, with these numbers."""
+        said = MEASURED | numbers
+        self.candidate(
+            phase="Succeeded", containers=[ended("evaluate", said=said), ended("triton")]
+        )
+        self.job_ends(job=self.newest_job(names.VALIDATION))
+
+    def candidate_fails(self, *, init: list[Body] | None = None, **containers: Body) -> None:
+        """Have the candidate's pod end badly, with these states of its containers."""
+        states = [containers[name] for name in sorted(containers)]
+        self.candidate(phase="Failed", init=init or [], containers=states)
+        self.job_ends("Failed", job=self.newest_job(names.VALIDATION))
+
+    def complain(self, *words: str) -> None:
+        """Have these warnings about the gate's Job and pod."""
+        self.gate_facts["complaints"] = words
+
+    def result(self) -> Body:
+        """Return the data of the one result there is."""
+        (found,) = self._bodies("ConfigMap", **{names.COMPONENT: names.VALIDATION})
+        return dict(found["data"])
+
+    def deployment_says(self, *, condition: tuple[str, str, str] | None = None, **n: int) -> None:
+        """Set the Deployment's status; the counts not given are 0."""
+        spec = self.body("Deployment")["spec"]
+        counts = {"replicas": n.get("replicas", spec["replicas"])}
+        counts |= {f"{key}Replicas": value for key, value in n.items() if key != "replicas"}
+        conditions = []
+        if condition:
+            kind, status, words = condition
+            conditions = [{"type": kind, "status": status, "reason": words, "message": words}]
+        self._said["Deployment", NAME] = {
+            "observedGeneration": self._facts["Deployment", NAME]["generation"],
+            "conditions": conditions,
+            **counts,
+        }
+
+    def pods_are_ready(self) -> None:
+        """Bring all pods of the Deployment up, and end those of other revisions."""
+        wanted = self.body("Deployment")["spec"]["replicas"]
+        self.pods = [pod for pod in self.pods if names.ARTIFACT in pod["metadata"]["labels"]]
+        for number in range(wanted):
+            self.serving_pod(
+                name=f"pod-{number}", phase="Running", ready=True, containers=[running("triton")]
+            )
+        self.deployment_says(updated=wanted, ready=wanted, available=wanted)
+
+    def serving_pod(self, *, revision: str = "", **facts: Any) -> None:
+        labels = {names.INSTANCE: NAME, names.REVISION: revision or self.revision}
+        name = facts.pop("name", "resnet50-7d4b9c-x2x5k")
+        self.pods = [pod for pod in self.pods if pod["metadata"]["name"] != name]
+        self.pods.append(pod_body(name, labels=labels, created=self.now, **facts))
+
+    # Shortcuts to common states.
+
+    def convert(self) -> World:
+        """Run the conversion to its good end, without a look at the result."""
+        self.reconcile()
+        self.job_succeeds()
+        return self
+
+    def deploy(self) -> World:
+        """Bring everything up to the Deployment, whose pods are not there yet."""
+        self.convert().reconcile()
+        return self
+
+    def serve(self) -> World:
+        """Bring everything up until it serves and is settled."""
+        self.deploy().pods_are_ready()
+        self.reconcile()
+        return self
+
+
+def _is_result(found: ConfigMapObject, key: str) -> bool:
+    return found.meta.labels.get(names.VALIDATED) == key[:8]
+
+
+def described(actions: Any) -> list[str]:
+    """Return actions as words: verb, kind, name."""
+    words = []
+    for action in actions:
+        if isinstance(action, MakeSecret):
+            continue
+        verb = type(action).__name__.lower()
+        if isinstance(action, Delete):
+            words.append(f"{verb} {action.kind} {action.name}")
+        else:
+            words.append(f"{verb} {action.body['kind']} {action.body['metadata']['name']}")
+    return words
+
+
+def since(text: str, seconds: float) -> str:
+    """Return the time some seconds after a time, as the API writes it."""
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z") + timedelta(seconds=seconds)
+    return to_text(moment)
+
+
+__all__ = ["NAMESPACE", "World", "described", "since"]

@@ -1,0 +1,88 @@
+"""`make test` runs every part whatever fails, and ends in the sum of all."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests import run
+from tests.run import PARTS, Part
+from tests.support.apiserver import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVERY_END = """
+import pytest
+def test_one(): ...
+def test_two(): ...
+def test_bad(): assert 0
+def test_skipped(): pytest.skip('no tool')
+@pytest.fixture
+def it(): raise OSError
+def test_error(it): ...
+"""
+UNREADABLE = "import nothing_of_this_name\n"
+
+
+def command(code: str) -> Part:
+    return Part("a command", command=(sys.executable, "-S", "-c", code))
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
+    """Parts that are files of the test, and the cache in its folder."""
+    made: dict[str, Part] = {}
+    monkeypatch.setattr(run, "PARTS", made)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("RESNET_TEST_STRICT", raising=False)
+    for name, text in (("mixed", EVERY_END), ("unreadable", UNREADABLE)):
+        path = tmp_path / name / f"test_{name}.py"
+        path.parent.mkdir()
+        path.write_text(text)
+        alone = ("-p", "no:cacheprovider", "-p", "no:xdist", "-c", "/dev/null")
+        made[name] = Part(f"the {name} ones", (*alone, str(path)))
+    made["command"] = command("raise SystemExit(3)")
+    return made
+
+
+def test_all_parts_run_and_the_last_line_is_their_sum(
+    parts: dict[str, Part], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main([]) == 1
+    shown = capfd.readouterr().out
+    for number, part in enumerate(parts.values(), start=1):
+        assert f"[{number}/3] {part.text} ..." in shown
+    last = shown.splitlines()[-1]
+    assert re.fullmatch(r"=+ 1 failed, 2 passed, 1 skipped, 3 errors in [\d.]+s =+", last), shown
+    failed = [line for line in shown.splitlines() if line.startswith("FAILED ")]
+    ends = [line.rsplit("::")[-1] for line in failed[-4:-1]]
+    assert ends == ["test_bad", "test_error", "test_unreadable"]
+    assert failed[-1] == "FAILED a command: ended with status 3"
+
+
+def test_what_went_well_is_announced_with_its_duration_next_time(
+    parts: dict[str, Part], capfd: pytest.CaptureFixture[str]
+) -> None:
+    parts["good"] = command("")
+    assert run.main(["good"]) == 0
+    assert "[1/1] a command ...\n" in capfd.readouterr().out
+    assert run.main(["good"]) == 0
+    again = capfd.readouterr().out
+    assert re.search(r"\[1/1\] a command \(took .* here before\) \.\.\.", again)
+
+
+def test_a_part_that_is_not_there(
+    parts: dict[str, Part], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["goood"]) == 2
+    assert "there are mixed, unreadable" in capsys.readouterr().out
+
+
+def test_every_suite_is_in_some_part() -> None:
+    """But the one that measures, which is `make bench`."""
+    folders = [path for path in (ROOT / "tests").iterdir() if any(path.glob("**/test_*.py"))]
+    covered = {path for part in PARTS.values() for path in part.paths}
+    assert covered == {f"tests/{folder.name}" for folder in folders}
