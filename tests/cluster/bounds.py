@@ -38,6 +38,11 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "serving.service.loadBalancerSourceRanges": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.loadBalancerSourceRanges[]": {"serving.service": {"type": "LoadBalancer"}},
     "serving.service.externalTrafficPolicy": {"serving.service": {"type": "LoadBalancer"}},
+    "validation.benchmark.maxP99Milliseconds": {"validation.benchmark.load.concurrency": 1},
+    "validation.benchmark.load.batchSize": {
+        "validation.benchmark.load.concurrency": 1,
+        "conversion.batchSizes": [2048],
+    },
     "rollout.surgeWaitSeconds": {"rollout.progressDeadlineSeconds": 86400},
     # It replaces all other fields.
     "conversion.preprocessing.rawAIPP": {"conversion.preprocessing": {}},

@@ -11,7 +11,13 @@ CALIBRATION = {"calibration": {"uri": "pvc://data/pictures.tar"}}
 GATE = "validation"
 DATASET = {"uri": "pvc://data/test.tar", "format": "ImageFolder"}
 BAR = "write one of minTop1, maxTop1Drop, minCosineSimilarity and minTop1Agreement"
-ANY_BAR = "write at least one threshold: a field of thresholds, or benchmark.minImagesPerSecond"
+ANY_BAR = (
+    "write at least one threshold: a field of thresholds, benchmark.minImagesPerSecond or "
+    "benchmark.maxP99Milliseconds"
+)
+STATED = "write load: a latency is only comparable at a stated load, for example {concurrency: 4}"
+ONE_LOAD = "write one of concurrency and requestsPerSecond"
+LARGE_LOAD = "write a validation.benchmark.load.batchSize that is not above the largest batch"
 SHARE = "write a decimal from 0 to 1 in quotes, for example '0.7855'"
 INSIDE = "write the path from the top of the data set, without '..'"
 S3 = "write the bucket and the key, for example s3://models/resnet50.onnx"
@@ -21,6 +27,10 @@ FILES = "write pvc://<claim>/<folder or archive>, for example pvc://data/cifar10
 SIZE = {"height": 256, "width": 256}
 OPTION = "remove from conversion what is not batchSizes or inputShapes; chip CPU"
 COLOURS = "write one number for all colours or one for each of the three (YUV400 has one)"
+
+
+def at_load(load: dict[str, int], **thresholds: int) -> dict[str, Any]:
+    return {GATE: {"dataset": DATASET, "benchmark": {"load": load, **thresholds}}}
 
 
 def picture(**fields: Any) -> dict[str, Any]:
@@ -347,6 +357,40 @@ CONVERSION_RULES = [
         message=ANY_BAR,
         accepted={GATE: {"dataset": DATASET, "benchmark": {"loops": 10, "minImagesPerSecond": 1}}},
     ),
+    case(
+        "how latency is measured is no threshold",
+        refused=at_load({"concurrency": 4}),
+        message=ANY_BAR,
+        accepted=at_load({"concurrency": 4}, maxP99Milliseconds=20),
+    ),
+    case(
+        "a latency at no load",
+        refused={GATE: {"dataset": DATASET, "benchmark": {"maxP99Milliseconds": 20}}},
+        message=STATED,
+        accepted=at_load({"requestsPerSecond": 100}, maxP99Milliseconds=20),
+    ),
+    *[
+        case(
+            f"a load of {load}",
+            refused=at_load(load, maxP99Milliseconds=20),
+            message=ONE_LOAD,
+            accepted=at_load({"concurrency": 1}, maxP99Milliseconds=20),
+        )
+        for load in ({"batchSize": 2}, {"concurrency": 2, "requestsPerSecond": 2})
+    ],
+    *[
+        case(
+            f"requests of more pictures than {reason}",
+            refused=at_load({"concurrency": 2, "batchSize": size + 1}, minImagesPerSecond=1) | more,
+            message=LARGE_LOAD,
+            accepted=at_load({"concurrency": 2, "batchSize": size}, minImagesPerSecond=1) | more,
+        )
+        for reason, size, more in (
+            ("the default's largest batch", 8, {}),
+            ("the largest of batchSizes", 4, {"conversion": {"batchSizes": [2, 4]}}),
+            ("maxBatchSize", 2, {"serving": {"batching": {"maxBatchSize": 2}}}),
+        )
+    ],
     case(
         "thresholds without one",
         refused={

@@ -26,6 +26,14 @@ VALIDATION: Body = {
     "thresholds": {"minTop1": "0.78"},
 }
 BORROWING = VALIDATION | {"onNoFreeChip": "BorrowReplica"}
+LATENCY: Body = {
+    "requests": 400,
+    "failedRequests": 0,
+    "requestsPerSecond": 49.9,
+    "p50Milliseconds": 3.0,
+    "p90Milliseconds": 5.0,
+    "p99Milliseconds": 12.5,
+}
 NUMBERS: Body = {
     "ok": True,
     "samples": 200,

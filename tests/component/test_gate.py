@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tests.component.gate import (
     BORROWING,
+    LATENCY,
     NAME,
     NO_CHIP,
     RESOURCE,
+    VALIDATION,
     begins,
     candidate,
     candidate_after,
@@ -249,6 +251,36 @@ async def test_a_changed_bar_is_judged_on_the_same_numbers(world: World) -> None
     after = await world.get("Deployment", NAME)
     assert after["metadata"]["generation"] == live["metadata"]["generation"], "nobody is taken off"
     assert len(await gate_jobs(world)) == 1
+
+
+async def test_a_latency_threshold_is_judged_again_and_another_load_is_measured(
+    world: World,
+) -> None:
+    def asks(**benchmark: Any) -> Body:
+        return {"spec": {"validation": {"benchmark": benchmark}}}
+
+    load = {"requestsPerSecond": 50, "batchSize": 1}
+    gate = VALIDATION | {"benchmark": {"load": load, "maxP99Milliseconds": 10}}
+    await world.start()
+    await world.known_artifact(gated(gate=gate))
+    await world.create(gated(gate=gate))
+    await is_measured(world, await candidate(world), latency=LATENCY)
+    said = await world.condition(NAME, "Ready", "False", "ValidationFailed")
+    assert said["message"] == (
+        "validation failed: p99Milliseconds 12.5 is above maxP99Milliseconds 10"
+    )
+    status = (await world.get("ResNetService", NAME))["status"]
+    assert status["validation"]["latency"]["p99Milliseconds"] == "12.5"
+    (first,) = await gate_jobs(world)
+
+    await world.patch("ResNetService", NAME, asks(maxP99Milliseconds=13))
+    await world.is_ready(NAME)
+    assert len(await gate_jobs(world)) == 1, "the number is known"
+
+    await world.patch("ResNetService", NAME, asks(load={"requestsPerSecond": 60}))
+    await is_measured(world, await candidate_after(world, first), latency=LATENCY)
+    await world.is_ready(NAME)
+    assert len({job["metadata"]["uid"] for job in await gate_jobs(world)}) == 2
 
 
 # No free chip.

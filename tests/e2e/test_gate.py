@@ -132,7 +132,16 @@ def answer(story: Story, name: str = "digits") -> int:
         return int(client.infer(name, [asked]).as_numpy("logits").argmax())
 
 
-PASSED = gate(PASSES, benchmark={"loops": 10, "minImagesPerSecond": 1})
+LOAD = {"concurrency": 2, "batchSize": 1}
+PASSED = gate(
+    PASSES,
+    benchmark={
+        "loops": 10,
+        "minImagesPerSecond": 1,
+        "maxP99Milliseconds": 60_000,
+        "load": LOAD,
+    },
+)
 
 
 @pytest.mark.xdist_group("operator")
@@ -152,12 +161,16 @@ def test_the_reference_recipe_passes_its_gate(story: Story) -> None:
     assert 0.9 <= float(found["cosineSimilarity"]) < 1
     assert found["imagesPerSecond"] > 0
     assert set(found["throughput"]) == {"24"}
+    waited = found["latency"]
+    assert waited["failedRequests"] == 0
+    assert 0 < float(waited["p50Milliseconds"]) <= float(waited["p99Milliseconds"])
     told = story.condition("Validated")
     assert (told["status"], told["reason"]) == ("True", "Validated")
 
     result = stored_result(story, found["record"])
     print(json.dumps({"status": found, "result.json": result}, indent=1))
     assert result["samples"] == PICTURES
+    assert result["latency"]["load"] == LOAD
     assert round(result["top1"], 6) == float(found["top1"])
     assert result["model"]["artifactSha256"] == status["artifact"]["sha256"]
     assert result["model"]["sourceSha256"] == pinned_model()["sha256"]

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.support.builders import MEASURED, an_artifact
+from tests.support.builders import LATENCY, MEASURED, an_artifact
 
 from resnet_operator import names
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.artifact import Artifact, TensorInfo
+from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, validation_key
 from resnet_operator.render.conversion import job, record_owner
 from resnet_operator.render.network import network_children, network_service
@@ -144,8 +145,10 @@ class Case:
             artifact=self.artifact,
             uid=UID,
             refetch=self.resolved.spec.model.refetch,
+            serving=serving_at_load(self.resolved.spec),
         )
-        measured = Measurement.from_message(json.dumps(MEASURED), attempt=1)
+        latency = LATENCY if asked.benchmark and asked.benchmark.load else None
+        measured = Measurement.from_message(json.dumps(MEASURED | {"latency": latency}), attempt=1)
         return {
             "validation-job": validation_job(
                 resolved=self.resolved,

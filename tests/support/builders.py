@@ -262,6 +262,16 @@ MEASURED: Body = {
 }
 
 
+LATENCY: Body = {
+    "requests": 1600,
+    "failedRequests": 0,
+    "requestsPerSecond": 199.8,
+    "p50Milliseconds": 3.25,
+    "p90Milliseconds": 4.5,
+    "p99Milliseconds": 7.125,
+}
+
+
 def an_artifact(**changes: Any) -> Artifact:
     return Artifact(**({field: getattr(ARTIFACT, field) for field in FIELDS} | changes))
 

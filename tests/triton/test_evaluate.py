@@ -104,7 +104,8 @@ def test_the_network_on_a_processor_is_its_own_source(
     _, tensors, labels, expected = held_out
     labels = labels.copy()
     labels[:30] = (labels[:30] + 1) % 10  # a set that is wrong about 30: so must the numbers be
-    gate = Gate(tmp_path, tensors, labels, chip="CPU")
+    asked = {"requestsPerSecond": 40, "batchSize": 2}
+    gate = Gate(tmp_path, tensors, labels, chip="CPU", benchmark={"load": asked})
     model = digits_on_cpu(max_batch=24)
     with pod(tmp_path / "pod", model, launch=gate.launch) as running:
         message, result = gate.evaluate(running.http, model)
@@ -119,7 +120,13 @@ def test_the_network_on_a_processor_is_its_own_source(
     assert load["images"] % 24 == 0
     assert message["imagesPerSecond"] == pytest.approx(load["images"] / load["seconds"], rel=0.01)
     assert 1 <= load["seconds"] < 20
-    assert Measurement.from_message(json.dumps(message), attempt=1).samples == len(labels)
+    waited = result["latency"]
+    assert waited["load"] == asked
+    assert (waited["requests"], waited["failedRequests"]) == (200, 0)
+    assert 0 < waited["p50Milliseconds"] <= waited["p99Milliseconds"] <= waited["maxMilliseconds"]
+    told = Measurement.from_message(json.dumps(message), attempt=1)
+    assert told.samples == len(labels)
+    assert told.latency is not None
 
 
 def test_the_network_on_a_chip_takes_pictures(

@@ -16,6 +16,7 @@ import numpy as np
 
 from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
+from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
 from resnet_jobs.evaluation.result import about, finish, read_benchmark, speeds
@@ -65,13 +66,15 @@ def evaluate(
     with workers(in_flight) as pool:
         measures, seconds = run_dataset(plan, triton, pool, in_flight=in_flight, clock=clock)
         say(f"measuring the speed for {place.load_seconds:g} s")
-        full = [full_batch(plan, number) for number in range(in_flight)]
+        full = [full_batch(plan, number, plan.batch) for number in range(in_flight)]
         load = triton.saturate(pool, full, seconds=place.load_seconds)
+    latency = measure_latency(spec, plan, triton, seconds=place.load_seconds, clock=clock)
     benchmark = read_benchmark(place.benchmark)
     result = {
         **about(spec, workspace, plan, triton=triton.version(), benchmark=benchmark),
         **measures.as_json(),
         **speeds(load, seconds, measures.samples),
+        "latency": latency,
         "benchmark": benchmark,
         "started": started,
         "ended": now(),
@@ -161,11 +164,35 @@ def batches(plan: Plan) -> Iterator[Batch]:
         )
 
 
-def full_batch(plan: Plan, number: int) -> Any:
-    """One of several different batches for the load; a small set is repeated."""
-    total, start = len(plan.dataset), number * plan.batch
-    indexes = [(start + row) % total for row in range(plan.batch)]
+def full_batch(plan: Plan, number: int, size: int) -> Any:
+    """One of several different batches for a load; a small set is repeated."""
+    total, start = len(plan.dataset), number * size
+    indexes = [(start + row) % total for row in range(size)]
     return np.stack([plan.feed.rows(plan.dataset, index)[0] for index in indexes])
+
+
+def measure_latency(
+    spec: JobSpec, plan: Plan, triton: Triton, *, seconds: float, clock: Clock
+) -> dict[str, Any] | None:
+    """What clients wait at the stated load; None when none is stated."""
+    load = spec.load
+    if load is None:
+        return None
+    clients = clients_of(load, request_bytes=load.batch * plan.feed.sample_bytes)
+    say(f"measuring latency with {clients} clients")
+    batches = [full_batch(plan, number, load.batch) for number in range(min(clients, VARIETY))]
+    senders = [triton.sender(batches) for _ in range(clients)]
+    found = run_load(senders, rate=load.requests_per_second, seconds=seconds, clock=clock)
+    stated = {
+        "concurrency": load.concurrency,
+        "requestsPerSecond": load.requests_per_second,
+        "batchSize": load.batch,
+    }
+    return {
+        "load": {key: value for key, value in stated.items() if value is not None},
+        "clients": clients,
+        **summary(found),
+    }
 
 
 def now() -> str:

@@ -12,12 +12,14 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.datasets.open import open_dataset
 from resnet_jobs.evaluation.feed import Feed, logits_output, picture_input
 from resnet_jobs.evaluation.reference import Reference
+from resnet_jobs.evaluation.triton_client import BYTES_IN_FLIGHT
 
 if TYPE_CHECKING:
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.datasets.base import Dataset
     from resnet_jobs.order.job import DeclaredTensor, JobSpec, Preprocessing, ServedModel
     from resnet_jobs.order.types import Dataset as Asked
+    from resnet_jobs.order.types import StatedLoad
 
 # Tritons of 2025 and later refuse a body above 64 MiB; earlier ones have no limit.
 REQUEST_BYTES = 48 * 2**20
@@ -76,6 +78,8 @@ def make_plan(spec: JobSpec, workspace: Workspace) -> Plan:
         sample_bytes=feed.sample_bytes,
     )
     feed.check(dataset, on_cpu=spec.is_cpu)
+    if spec.load is not None:
+        check_load(spec.load, served=spec.served, sample_bytes=feed.sample_bytes)
     return Plan(
         key=spec.validation_key,
         asked=spec.dataset,
@@ -120,6 +124,24 @@ def as_fields(
     from resnet_jobs.tools.aipp import plan_aipp
 
     return plan_aipp(how, [Tensor(reference.name, "FP32", (channels, *model_hw))]).preprocessing
+
+
+def check_load(load: StatedLoad, *, served: ServedModel, sample_bytes: int) -> None:
+    """What this container could never send, whatever the model's speed."""
+    if load.batch > served.max_batch_size:
+        raise JobError(
+            Reason.INVALID_SPEC,
+            f"spec.validation.benchmark.load.batchSize {load.batch} is above the largest batch "
+            f"that is served, {served.max_batch_size}: lower it",
+        )
+    request = load.batch * sample_bytes
+    if request > REQUEST_BYTES or request * (load.concurrency or 1) > BYTES_IN_FLIGHT:
+        raise JobError(
+            Reason.INVALID_SPEC,
+            f"spec.validation.benchmark.load: {load.concurrency or 1} requests of {request} bytes "
+            f"are more than the evaluator can send, {REQUEST_BYTES} bytes in one request and "
+            f"{BYTES_IN_FLIGHT} in all: lower concurrency or batchSize",
+        )
 
 
 def lost(what: str) -> JobError:

@@ -36,6 +36,14 @@ ESSENTIALS = (
     "top1Agreement",
     "imagesPerSecond",
 )
+LATENCIES = (
+    "requests",
+    "failedRequests",
+    "requestsPerSecond",
+    "p50Milliseconds",
+    "p90Milliseconds",
+    "p99Milliseconds",
+)
 LIBRARIES = ("tritonclient", "onnxruntime", "numpy", "pillow")
 SHOWN = (*ESSENTIALS, "top5", "drop", "cosineSimilarityMin")
 
@@ -120,6 +128,9 @@ def finish(result: Mapping[str, Any], *, store: Store) -> dict[str, Any]:
         say(f"{name}: {result[name]}")
     key = result["validationKey"]
     message = {"ok": True, **{name: result[name] for name in ESSENTIALS}}
+    if latency := result.get("latency"):
+        message["latency"] = {name: latency[name] for name in LATENCIES}
+        say(f"latency in milliseconds: {message['latency']}")
     profiles = (result["benchmark"] or {}).get("profiles", {})
     throughput = {batch: round(found["throughput"], 1) for batch, found in profiles.items()}
     try:

@@ -7,6 +7,7 @@ model.py are in the numbers. One client a thread: tritonclient's are not shared.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -109,6 +110,25 @@ class Triton:
     def infer(self, batch: Any) -> Any:
         """The scores [n, classes] of a batch."""
         return self._send(self._request(batch), rows=len(batch))
+
+    def sender(self, batches: Sequence[Any]) -> Callable[[], bool]:
+        """A function that sends the next of the batches, for one thread; false when it failed.
+
+        `EvaluationFailed` once Triton has ended: nothing that follows would be a measurement.
+        """
+        prepared = itertools.cycle([(self._request(batch), len(batch)) for batch in batches])
+
+        def send() -> bool:
+            inputs, rows = next(prepared)
+            try:
+                self._send(inputs, rows=rows)
+            except JobError:
+                if self._ended():
+                    raise
+                return False
+            return True
+
+        return send
 
     def saturate(self, pool: ThreadPoolExecutor, batches: Sequence[Any], *, seconds: float) -> Load:
         """Send the batches again and again, as many at a time as there are."""

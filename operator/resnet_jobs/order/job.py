@@ -18,6 +18,7 @@ from resnet_jobs.order.options import (
     parse_config_files,
     parse_dataset,
     parse_extra_args,
+    parse_load,
     parse_preprocessing,
     parse_pytorch,
     parse_quantization,
@@ -35,6 +36,7 @@ from resnet_jobs.order.types import (
     PyTorch,
     Quantization,
     ServedModel,
+    StatedLoad,
 )
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Calibration", "Crop", "Dataset", "DeclaredTensor", "JobSpec", "Preprocessing", "PyTorch",
-    "Quantization", "ServedModel", "SourceSpec", "StoreSpec", "parse_job", "parse_source",
-    "shortened",
+    "Quantization", "ServedModel", "SourceSpec", "StatedLoad", "StoreSpec", "parse_job",
+    "parse_source", "shortened",
 ]  # fmt: skip
 
 DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
@@ -88,6 +90,7 @@ class JobSpec:
     loops: int
     validation_key: str | None
     served: ServedModel | None
+    load: StatedLoad | None = None  # at which latency is measured
     runtime: str | None = None  # only one that is served without a conversion
     # What the object brings itself and what decides the artifact: a part of the content key.
     own_means: Mapping[str, str] = field(default_factory=dict)
@@ -146,6 +149,7 @@ def parse_job(text: str | None) -> JobSpec:
         store=_store(job.get("store")),
         dataset=parse_dataset(Fields(job, "spec.validation").child("dataset")),
         loops=(benchmark.whole("loops", maximum=10_000) if benchmark else None) or DEFAULT_LOOPS,
+        load=parse_load(benchmark.child("load") if benchmark else None),
         validation_key=Fields(job, "RESNET_JOB").matching(
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),

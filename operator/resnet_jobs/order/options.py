@@ -21,6 +21,7 @@ from resnet_jobs.order.types import (
     PyTorch,
     Quantization,
     ServedModel,
+    StatedLoad,
 )
 
 if TYPE_CHECKING:
@@ -180,6 +181,18 @@ def parse_dataset(fields: Fields | None) -> Dataset | None:
         sha256=sha256(fields),
         format=fields.needed_choice("format", DATASET_FORMATS),
         labels=labels,
+    )
+
+
+def parse_load(fields: Fields | None) -> StatedLoad | None:
+    if fields is None:
+        return None
+    if fields.has("concurrency") == fields.has("requestsPerSecond"):
+        raise invalid(f"{fields.at} needs one of concurrency and requestsPerSecond")
+    return StatedLoad(
+        concurrency=fields.whole("concurrency", maximum=256),
+        requests_per_second=fields.whole("requestsPerSecond", maximum=2000),
+        batch=fields.whole("batchSize") or 1,
     )
 
 

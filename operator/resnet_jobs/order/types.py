@@ -87,6 +87,15 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class StatedLoad:
+    """The load at which latency is measured: one of requests in flight and requests a second."""
+
+    concurrency: int | None
+    requests_per_second: int | None
+    batch: int
+
+
+@dataclass(frozen=True)
 class ServedModel:
     """What Triton offers: names, types and shapes as a client sees them.
 

@@ -147,6 +147,18 @@ class ResNetServiceSpec(ApiModel):
                 "largest of conversion.batchSizes, default 8) from preferredBatchSizes",
             ),
             rule(
+                "!has(self.validation) || !has(self.validation.benchmark) || "
+                "!has(self.validation.benchmark.load) || "
+                "!has(self.validation.benchmark.load.batchSize) || "
+                "self.validation.benchmark.load.batchSize <= "
+                "(has(self.serving) && has(self.serving.batching) && "
+                "has(self.serving.batching.maxBatchSize) ? self.serving.batching.maxBatchSize : "
+                f"{LARGEST})",
+                "write a validation.benchmark.load.batchSize that is not above the largest batch "
+                "(serving.batching.maxBatchSize, else the largest of conversion.batchSizes, "
+                "default 8)",
+            ),
+            rule(
                 "self.accelerator.chip != 'CPU' || !has(self.accelerator.resourceName)",
                 "remove accelerator.resourceName; chip CPU asks for no device",
             ),

@@ -58,6 +58,19 @@ class ArtifactStatus(ApiModel):
     ) = Field(default=None, description="The quantizer's argument list.")
 
 
+class LatencyStatus(ApiModel):
+    requests: int | None = Field(default=None, description="Number of requests that were sent.")
+    failed_requests: int | None = Field(
+        default=None, description="Those refused, or not answered within a minute."
+    )
+    requests_per_second: int | None = Field(default=None, description="Answers per second.")
+    p50_milliseconds: str | None = Field(
+        default=None, description="Time from a request to its answer that half of them keep to."
+    )
+    p90_milliseconds: str | None = Field(default=None, description="That 90 % keep to.")
+    p99_milliseconds: str | None = Field(default=None, description="That 99 % keep to.")
+
+
 class ValidationStatus(ApiModel):
     result: str | None = Field(default=None, description="Passed or Failed.")
     record: str | None = Field(default=None, description="ConfigMap that holds the numbers.")
@@ -76,6 +89,9 @@ class ValidationStatus(ApiModel):
     )
     images_per_second: int | None = Field(
         default=None, description="Speed of one replica, measured by a client of Triton in its pod."
+    )
+    latency: LatencyStatus | None = Field(
+        default=None, description="What clients wait at `spec.validation.benchmark.load`."
     )
     throughput: dict[str, int] | None = Field(
         default=None, description="Images per second of the chip alone, by batch size."

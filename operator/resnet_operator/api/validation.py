@@ -104,6 +104,35 @@ class Thresholds(ApiModel):
         return tuple(name for name, bar in given.items() if bar is not None)
 
 
+class Load(ApiModel):
+    """What clients ask of one replica while latency is measured."""
+
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Requests in flight: each is followed by the next one when it is answered.",
+    )
+    requests_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        le=2000,
+        description="Requests sent at even intervals, whether or not earlier ones are answered.",
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, le=1024, description="Pictures in each request; default 1."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "has(self.concurrency) != has(self.requestsPerSecond)",
+                "write one of concurrency and requestsPerSecond",
+            )
+        )
+    )
+
+
 class Benchmark(ApiModel):
     min_images_per_second: int | None = Field(
         default=None,
@@ -111,11 +140,30 @@ class Benchmark(ApiModel):
         le=10_000_000,
         description="Lowest speed of one replica, measured by a client of Triton in its pod.",
     )
+    max_p99_milliseconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=60_000,
+        description="Highest 99th percentile of the time from a request to its answer at `load`.",
+    )
+    load: Load | None = Field(
+        default=None, description="The load at which latency is measured; not measured when absent."
+    )
     loops: int | None = Field(
         default=None,
         ge=1,
         le=10_000,
         description="Runs of each batch size to measure the chip's own speed by; default 100.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.maxP99Milliseconds) || has(self.load)",
+                "write load: a latency is only comparable at a stated load, for example "
+                "{concurrency: 4}",
+            )
+        )
     )
 
 
@@ -141,9 +189,10 @@ class Validation(ApiModel):
         json_schema_extra=cel(
             rule(
                 "has(self.thresholds) || "
-                "(has(self.benchmark) && has(self.benchmark.minImagesPerSecond))",
-                "write at least one threshold: a field of thresholds, or "
-                "benchmark.minImagesPerSecond",
+                "(has(self.benchmark) && (has(self.benchmark.minImagesPerSecond) || "
+                "has(self.benchmark.maxP99Milliseconds)))",
+                "write at least one threshold: a field of thresholds, "
+                "benchmark.minImagesPerSecond or benchmark.maxP99Milliseconds",
             )
         )
     )

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from resnet_operator.api.validation import Thresholds, Validation
 from resnet_operator.errors import Misfit
 from resnet_operator.names import digest
+from resnet_operator.reading.decimals import decimal_of, floor_of, in_words, whole_of
 from resnet_operator.reading.json_text import RECORD_CHARS, read_object
 from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.latency import Latency, latency_shortfall
 
 RESULT_KEY = "result.json"
 # The whole of it; a result's name has eight digits.
@@ -29,8 +31,6 @@ SHARES = {
     "cosineSimilarity": "cosine_similarity",
     "top1Agreement": "top1_agreement",
 }
-# A millionth: one picture of a set of a million, and more than anybody sets a bar by.
-SHOWN = Decimal("0.000001")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +44,7 @@ class Measurement:
     cosine_similarity: Decimal | None = None
     top1_agreement: Decimal | None = None
     images_per_second: Decimal | None = None
+    latency: Latency | None = None
     throughput: Mapping[str, Decimal] = field(default_factory=dict)
     result_key: str = ""
 
@@ -61,7 +62,7 @@ class Measurement:
         if RESULT_KEY not in data:
             return None
         value = read_object(data[RESULT_KEY], max_chars=RECORD_CHARS, number=Decimal)
-        return cls._from_json(value, attempt=_whole(value, "attempt", 1))
+        return cls._from_json(value, attempt=whole_of(value, "attempt", 1))
 
     @classmethod
     def _from_json(cls, value: Mapping[str, Any], *, attempt: int) -> Measurement:
@@ -70,16 +71,17 @@ class Measurement:
             raise Misfit("throughput: it is not a map of speeds")
         key = value.get("resultKey") or ""
         return cls(
-            samples=_whole(value, "samples"),
+            samples=whole_of(value, "samples"),
             attempt=attempt,
-            images_per_second=_decimal(value, "imagesPerSecond"),
+            images_per_second=decimal_of(value, "imagesPerSecond"),
+            latency=Latency.from_json(value.get("latency")),
             throughput={
                 name: speed
                 for name in sorted(throughput)
-                if (speed := _decimal(throughput, name)) is not None
+                if (speed := decimal_of(throughput, name)) is not None
             },
             result_key=key if isinstance(key, str) else "",
-            **{name: _decimal(value, key) for key, name in SHARES.items()},
+            **{name: decimal_of(value, key) for key, name in SHARES.items()},
         )
 
     def to_record(self) -> dict[str, str]:
@@ -90,6 +92,7 @@ class Measurement:
             "samples": self.samples,
             "attempt": self.attempt,
             "imagesPerSecond": self.images_per_second,
+            "latency": self.latency.to_json() if self.latency else None,
             "throughput": {key: float(speed) for key, speed in self.throughput.items()} or None,
             "resultKey": self.result_key or None,
         }
@@ -108,18 +111,26 @@ class Measurement:
             if value is not None:
                 found[key] = in_words(value)
         if self.images_per_second is not None:
-            found["imagesPerSecond"] = _floor(self.images_per_second)
+            found["imagesPerSecond"] = floor_of(self.images_per_second)
+        if self.latency:
+            found["latency"] = self.latency.shown()
         if self.throughput:
-            found["throughput"] = {key: _floor(speed) for key, speed in self.throughput.items()}
+            found["throughput"] = {key: floor_of(speed) for key, speed in self.throughput.items()}
         return found
 
 
 def validation_key(
-    *, validation: Validation, artifact: Artifact, uid: str, refetch: str | None
+    *,
+    validation: Validation,
+    artifact: Artifact,
+    uid: str,
+    refetch: str | None,
+    serving: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the digest of what the numbers depend on; no bar is among it.
 
     A data set without a digest may be another one for another object: its numbers are not shared.
+    `serving` is what a latency depends on beside the artifact, and empty without a stated load.
     """
     dataset = validation.dataset
     declared: dict[str, Any] = {
@@ -130,6 +141,7 @@ def validation_key(
         "format": dataset.format,
         "labels": dataset.labels,
         "loops": loops_of(validation),
+        **(serving or {}),
     }
     if not dataset.sha256:
         declared |= {"uid": uid, "refetch": refetch}
@@ -166,17 +178,9 @@ def shortfalls(found: Measurement, validation: Validation) -> tuple[str, ...]:
         if images is None:
             checks.append("imagesPerSecond was not measured")
         elif images < least:
-            checks.append(f"imagesPerSecond {_floor(images)} is below minImagesPerSecond {least}")
+            checks.append(f"imagesPerSecond {floor_of(images)} is below minImagesPerSecond {least}")
+    checks.append(latency_shortfall(found.latency, speed))
     return tuple(phrase for phrase in checks if phrase)
-
-
-def in_words(value: Decimal, rounding: str = ROUND_HALF_EVEN) -> str:
-    """Return a share with at most six digits behind the point and no zeros at the end.
-
-    What misses its bar is rounded away from it: "1 is below 1" would help nobody.
-    """
-    text = f"{value.quantize(SHOWN, rounding):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _below(name: str, value: Decimal | None, bar_name: str, bar: str | None) -> str:
@@ -202,23 +206,3 @@ def _drop(found: Measurement, bar: str | None) -> str:
 
 def _no_number(_: str) -> None:
     """Read NaN and Infinity as what was not measured: they hold no bar."""
-
-
-def _decimal(values: Mapping[str, Any], name: str) -> Decimal | None:
-    value = values.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Misfit(f"{name}: it is not a number")
-    return Decimal(value)
-
-
-def _whole(values: Mapping[str, Any], name: str, default: int | None = None) -> int:
-    value = values.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Misfit(f"{name}: it is not a whole number")
-    return value
-
-
-def _floor(value: Decimal) -> int:
-    return int(value.to_integral_value(ROUND_FLOOR))

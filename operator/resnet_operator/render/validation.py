@@ -14,6 +14,7 @@ from resnet_operator import names
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.validation import Validation
 from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.latency import measured_load
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
 from resnet_operator.render.engine import render_one
@@ -147,11 +148,12 @@ def evaluation_spec(
     """
     order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
     order.pop("quantization", None)
+    load = measured_load(asked.benchmark.load) if asked.benchmark else None
     dataset = asked.dataset.model_dump(mode="json", by_alias=True, exclude_none=True)
     return order | {
         "sha256": artifact.model_sha256,
         "dataset": dataset,
-        "benchmark": {"loops": loops_of(asked)},
+        "benchmark": {"loops": loops_of(asked)} | ({"load": load} if load else {}),
         "validationKey": validation,
         "model": {
             "name": resolved.model_name,

@@ -56,6 +56,13 @@ def fitted_batches(
             f"serving.batching.maxBatchSize is {largest}, the largest of {origin} is {sizes[-1]}; "
             f"{'lower' if origin != DECLARED else 'raise batchSizes or lower'} maxBatchSize"
         )
+    benchmark = spec.validation.benchmark if spec.validation else None
+    asked = (benchmark and benchmark.load and benchmark.load.batch_size) or 1
+    if asked > largest:
+        raise InvalidSpec(
+            f"validation.benchmark.load.batchSize is {asked}, the largest batch that is served is "
+            f"{largest}; lower load.batchSize"
+        )
     if spec.serving.config_overrides:
         kind = "KIND_GPU" if spec.accelerator.chip == "GPU" else "KIND_CPU"
         check_overrides(spec.serving.config_overrides, max_batch_size=largest, kind=kind)

@@ -11,7 +11,18 @@ from resnet_operator.errors import InvalidSpec
 
 
 def check_bars(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
-    """Refuse bars that compare with the source model where ONNX Runtime cannot run it."""
+    """Refuse thresholds on what is not measured: latency at no load, likeness to no source."""
+    benchmark = spec.validation.benchmark if spec.validation else None
+    if benchmark and benchmark.max_p99_milliseconds is not None and benchmark.load is None:
+        raise InvalidSpec(
+            "write validation.benchmark.load: maxP99Milliseconds is only comparable at a stated "
+            "load, for example {concurrency: 4}"
+        )
+    load = benchmark and benchmark.load
+    if load and (load.concurrency is None) == (load.requests_per_second is None):
+        raise InvalidSpec(
+            "write one of concurrency and requestsPerSecond in validation.benchmark.load"
+        )
     bars = spec.validation.thresholds if spec.validation else None
     if bars and bars.needing_reference and (why := _no_reference(spec, model_format)):
         raise InvalidSpec(f"remove validation.thresholds.{bars.needing_reference[0]}; {why}")

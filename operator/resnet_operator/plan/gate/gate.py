@@ -35,6 +35,7 @@ from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble.pod import LOST, next_look, to_reason
 from resnet_operator.record.artifact import Artifact, Failure
+from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, shortfalls, validation_key
 from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve.resolved import Resolved
@@ -107,6 +108,7 @@ def key_of(service: ServiceObject, artifact: Artifact) -> str | None:
         artifact=artifact,
         uid=service.meta.uid,
         refetch=resolved.spec.model.refetch,
+        serving=serving_at_load(resolved.spec),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -214,6 +215,74 @@ def test_numbers_are_those_of_the_definitions(bench: Bench) -> None:
     assert message["cosineSimilarity"] == pytest.approx(np.mean(cosines), abs=1e-6)
     assert result["cosineSimilarityMin"] == pytest.approx(min(cosines), abs=1e-6)
     assert result["drop"] == pytest.approx(message["top1Reference"] - message["top1"])
+
+
+@pytest.mark.parametrize("load", [{"concurrency": 3}, {"requestsPerSecond": 500}])
+def test_what_clients_wait_at_the_stated_load(bench: Bench, load: dict[str, int]) -> None:
+    bench.order = {"benchmark": {"loops": 5, "load": {**load, "batchSize": 2}}}
+    message, result, server = bench.measured()
+    found = result["latency"]
+    assert found["load"] == {**load, "batchSize": 2}
+    assert found["requests"] >= 200
+    assert found["failedRequests"] == 0
+    times = [found[f"{name}Milliseconds"] for name in ("p50", "p90", "p99", "max")]
+    assert 0 < times[0] <= times[1] <= times[2] <= times[3]
+    of_the_load = [shape[0] for shape in server.batches if shape[0] == 2]
+    assert len(of_the_load) == found["requests"] + 2 * found["clients"], "and two to warm up"
+    told = Measurement.from_message(json.dumps(message), attempt=1)
+    kept = Measurement.from_record(told.to_record())
+    assert kept is not None
+    assert kept.latency == told.latency
+    assert told.latency is not None
+    assert float(told.latency.p99 or 0) == found["p99Milliseconds"]
+    assert told.latency.requests == found["requests"]
+
+
+def test_requests_that_fail_under_load_are_counted(bench: Bench) -> None:
+    """A queue that is full refuses some: that is a number, and no failure of the run."""
+    bench.order = {"benchmark": {"load": {"concurrency": 2}}}
+    asked = itertools.count()
+
+    def full(batch: Any) -> Any:
+        if len(batch) == 1 and next(asked) % 10 == 9:
+            raise ValueError("Exceeds maximum queue size")
+        return bench.exact(batch)
+
+    bench.save(bench.samples[:8], bench.labels[:8])  # no batch of one in the set's own run
+    message, result, _ = bench.measured(full)
+    assert 15 <= result["latency"]["failedRequests"] <= 25
+    assert message["latency"]["p99Milliseconds"] is None
+    assert message["latency"]["p50Milliseconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        ({"concurrency": 1, "batchSize": 9}, "load.batchSize 9 is above the largest batch"),
+        ({}, "benchmark.load needs one of concurrency and requestsPerSecond"),
+        (
+            {"concurrency": 1, "requestsPerSecond": 1},
+            "benchmark.load needs one of concurrency and requestsPerSecond",
+        ),
+    ],
+)
+def test_a_load_that_cannot_be_made(bench: Bench, load: dict[str, int], words: str) -> None:
+    bench.order = {"benchmark": {"load": load}}
+    failure = bench.refusal()
+    assert failure.reason is Reason.INVALID_SPEC
+    assert words in failure.message
+
+
+def test_a_load_beyond_this_containers_memory_is_refused_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_plan, "BYTES_IN_FLIGHT", 4 * 3 * 8 * 8 * 4)
+    bench.order = {"benchmark": {"load": {"concurrency": 4}}}
+    assert bench.measured()[0]["latency"]["requests"] >= 200
+    bench.order = {"benchmark": {"load": {"concurrency": 5}}}
+    failure = bench.refusal()
+    assert failure.reason is Reason.INVALID_SPEC
+    assert "lower concurrency or batchSize" in failure.message
 
 
 @pytest.mark.parametrize(
@@ -477,7 +546,11 @@ def test_numbers_outlive_a_store_that_does_not_take_the_report(
 
 def test_a_hundred_batch_sizes_fit_into_a_message() -> None:
     """The largest are kept: they are the speed that people ask for."""
-    message = {"ok": True, **dict.fromkeys(evaluate_result.ESSENTIALS, 0.123456789)}
+    message = {
+        "ok": True,
+        **dict.fromkeys(evaluate_result.ESSENTIALS, 0.123456789),
+        "latency": dict.fromkeys(evaluate_result.LATENCIES, 12345.678),
+    }
     throughput = {str(size): 12345.6 * size for size in range(1, 101)}
     kept = evaluate_result.fitting(message, throughput)
     assert "100" in kept

@@ -11,9 +11,12 @@ import pytest
 from tests.support.builders import MEASURED, a_meta, a_settings, an_artifact, merged, resolved
 
 from resnet_jobs.order.job import parse_job
+from resnet_jobs.order.types import StatedLoad
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, in_words, shortfalls, validation_key
 from resnet_operator.render.serving import pod_template
 from resnet_operator.render.validation import evaluation_spec, validation_job
@@ -21,10 +24,14 @@ from resnet_operator.render.validation import evaluation_spec, validation_job
 DATASET = {"uri": "pvc://data/cifar100.tar", "sha256": "12" * 32, "format": "CifarPython"}
 
 
-def asked(bars: dict[str, str] | None = None, *, speed: int | None = None) -> Validation:
+def asked(
+    bars: dict[str, str] | None = None, *, speed: int | None = None, p99: int | None = None
+) -> Validation:
     value: dict[str, Any] = {"dataset": DATASET, "thresholds": bars or {}}
     if speed is not None:
         value["benchmark"] = {"minImagesPerSecond": speed}
+    if p99 is not None:
+        value.setdefault("benchmark", {})["maxP99Milliseconds"] = p99
     return Validation.model_validate(value)
 
 
@@ -33,11 +40,23 @@ def measured(**numbers: Any) -> Measurement:
     return Measurement.from_message(json.dumps(said), attempt=1)
 
 
+def waited(p99: float | None, *, failed: int = 0) -> dict[str, Any]:
+    return {
+        "requests": 400,
+        "failedRequests": failed,
+        "requestsPerSecond": 99.71,
+        "p50Milliseconds": 3.25,
+        "p90Milliseconds": 4.0004,
+        "p99Milliseconds": p99,
+    }
+
+
 @dataclass(frozen=True)
 class Judged:
     reason: str
     bars: dict[str, str] = field(default_factory=dict)
     speed: int | None = None
+    p99: int | None = None
     numbers: dict[str, Any] = field(default_factory=dict)
     want: tuple[str, ...] = ()
 
@@ -121,6 +140,38 @@ JUDGED = (
         numbers={"imagesPerSecond": 5123.9},
         want=("imagesPerSecond 5123 is below minImagesPerSecond 5124",),
     ),
+    Judged("quick", p99=25, numbers={"latency": waited(24.9996)}),
+    Judged("just quick enough", p99=25, numbers={"latency": waited(25)}),
+    Judged(
+        "slow by less than is shown",
+        p99=25,
+        numbers={"latency": waited(25.00001)},
+        want=("p99Milliseconds 25.001 is above maxP99Milliseconds 25",),
+    ),
+    Judged(
+        "so many failed that there is no 99th percentile",
+        p99=25,
+        numbers={"latency": waited(None, failed=7)},
+        want=(
+            "7 of 400 requests failed at the stated load, so that maxP99Milliseconds 25 is not met",
+        ),
+    ),
+    Judged("latency without a threshold", numbers={"latency": waited(1e6)}),
+    Judged(
+        "a result from before the load was stated",
+        p99=25,
+        want=("p99Milliseconds was not measured",),
+    ),
+    Judged(
+        "fast and slow at once: both are told",
+        speed=6000,
+        p99=1,
+        numbers={"latency": waited(1.5)},
+        want=(
+            "imagesPerSecond 5123 is below minImagesPerSecond 6000",
+            "p99Milliseconds 1.5 is above maxP99Milliseconds 1",
+        ),
+    ),
     Judged(
         "two bars that do not hold, of four: both are told",
         {"minTop1": "0.8", "maxTop1Drop": "0.001", "minTop1Agreement": "0.9"},
@@ -182,7 +233,7 @@ JUDGED = (
 
 @pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.reason)
 def test_a_bar(case: Judged) -> None:
-    found = shortfalls(measured(**case.numbers), asked(case.bars, speed=case.speed))
+    found = shortfalls(measured(**case.numbers), asked(case.bars, speed=case.speed, p99=case.p99))
     assert found == case.want, case.reason
 
 
@@ -191,7 +242,9 @@ def test_a_number_from_the_record_is_judged_alike(case: Judged) -> None:
     """The record is JSON: what it keeps must not move a number across its bar."""
     kept = Measurement.from_record(measured(**case.numbers).to_record())
     assert kept is not None
-    assert shortfalls(kept, asked(case.bars, speed=case.speed)) == case.want, case.reason
+    assert shortfalls(kept, asked(case.bars, speed=case.speed, p99=case.p99)) == case.want, (
+        case.reason
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,6 +276,12 @@ NO_MESSAGES = (
     ("a number whose integer has a million digits", '{"ok": true, "samples": 5, "top1": 1e999999}'),
     ("a number that cannot be written out", '{"ok": true, "samples": 5, "top1": 1e-999999}'),
     ("half a picture", '{"ok": true, "samples": 5.5}'),
+    ("latency in a list", '{"ok": true, "samples": 5, "latency": [1]}'),
+    ("latency without a count", '{"ok": true, "samples": 5, "latency": {"p99Milliseconds": 1}}'),
+    (
+        "a latency in text",
+        '{"ok": true, "samples": 5, "latency": {"requests": 1, "failedRequests": "0"}}',
+    ),
     ("a boolean for a number", '{"ok": true, "samples": true}'),
 )
 
@@ -231,6 +290,20 @@ NO_MESSAGES = (
 def test_what_is_no_message_of_an_evaluator(reason: str, text: str) -> None:
     with pytest.raises(ValueError):
         Measurement.from_message(text, attempt=1)
+
+
+def test_latency_as_a_status_shows_it() -> None:
+    assert measured(latency=waited(25.00001)).shown()["latency"] == {
+        "requests": 400,
+        "failedRequests": 0,
+        "requestsPerSecond": 99,
+        "p50Milliseconds": "3.25",
+        "p90Milliseconds": "4",
+        "p99Milliseconds": "25",
+    }
+    without = measured(latency=waited(None, failed=400)).shown()["latency"]
+    assert "p99Milliseconds" not in without
+    assert without["failedRequests"] == 400
 
 
 # Bars that nobody could judge are refused before any Job.
@@ -257,6 +330,37 @@ def test_a_bar_without_a_reference_is_refused(bar: str, spec: dict[str, Any], wh
         resolved(merged(spec, gate))
     without = merged(gate, {"validation": {"thresholds": {bar: None}}})
     assert resolved(merged(spec, without)).spec.validation is not None
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "why"),
+    [
+        ({"maxP99Milliseconds": 5}, "write validation.benchmark.load: maxP99Milliseconds is only"),
+        ({"maxP99Milliseconds": 5, "load": {}}, "write one of concurrency and requestsPerSecond"),
+        (
+            {"load": {"concurrency": 1, "requestsPerSecond": 1}},
+            "write one of concurrency and requestsPerSecond in validation.benchmark.load",
+        ),
+        (
+            {"load": {"concurrency": 1, "batchSize": 9}},
+            "load.batchSize is 9, the largest batch that is served is 8; lower load.batchSize",
+        ),
+    ],
+)
+def test_a_latency_nobody_could_measure_is_refused(benchmark: dict[str, Any], why: str) -> None:
+    """Also of an object that is older than the CRD's rule."""
+    gate = {"validation": {"dataset": DATASET, "benchmark": benchmark}}
+    with pytest.raises(InvalidSpec, match=why):
+        resolved(gate)
+
+
+def test_the_batch_of_a_load_is_held_against_the_oms_own_sizes() -> None:
+    """Only the file knows them: refused when it has been read."""
+    load = {"concurrency": 1, "batchSize": 4}
+    found = resolved(OM | {"validation": {"dataset": DATASET, "benchmark": {"load": load}}})
+    assert settle(found, an_artifact(batch_sizes=(1, 4))).max_batch_size == 4
+    with pytest.raises(InvalidSpec, match=r"load\.batchSize is 4, the largest batch"):
+        settle(found, an_artifact(batch_sizes=(1, 2)))
 
 
 # What a result may be shared by.
@@ -308,6 +412,51 @@ def test_what_needs_a_measurement_of_its_own(reason: str, other: str) -> None:
     assert other != key(BASE), reason
 
 
+def key_of_spec(benchmark: dict[str, Any], **serving: Any) -> str:
+    gate = {"dataset": DATASET, "benchmark": benchmark, "thresholds": {"minTop1": "0.5"}}
+    spec = resolved({"validation": gate, "serving": serving}).spec
+    assert spec.validation is not None
+    return validation_key(
+        validation=spec.validation,
+        artifact=an_artifact(),
+        uid="a",
+        refetch=None,
+        serving=serving_at_load(spec),
+    )
+
+
+LOADED = {"load": {"concurrency": 4}}
+QUEUES = {"batching": {"maxQueueDelayMicroseconds": 5000}}
+
+
+def test_a_latency_threshold_is_judged_on_the_numbers_that_are_there() -> None:
+    assert key_of_spec(LOADED) == key_of_spec(LOADED | {"maxP99Milliseconds": 5})
+    written_out = {"load": {"concurrency": 4, "batchSize": 1}}
+    assert key_of_spec(LOADED) == key_of_spec(written_out), "its default"
+
+
+@pytest.mark.parametrize(
+    ("reason", "other"),
+    [
+        ("no load at all", key_of_spec({})),
+        ("more clients", key_of_spec({"load": {"concurrency": 5}})),
+        ("an open load", key_of_spec({"load": {"requestsPerSecond": 4}})),
+        ("larger requests", key_of_spec({"load": {"concurrency": 4, "batchSize": 2}})),
+        ("another queue delay: clients wait for it", key_of_spec(LOADED, **QUEUES)),
+        ("more instances", key_of_spec(LOADED, instancesPerChip=2)),
+    ],
+)
+def test_a_latency_of_another_load_or_other_serving_is_another_number(
+    reason: str, other: str
+) -> None:
+    assert other != key_of_spec(LOADED), reason
+
+
+def test_without_a_load_a_change_of_batching_measures_nothing_again() -> None:
+    assert key_of_spec({}) == key_of_spec({}, **QUEUES) == key(BASE)
+    assert key_of_spec(LOADED) == key_of_spec(LOADED, replicas=3), "it is that of one replica"
+
+
 def test_an_unpinned_data_set_is_of_one_object_and_one_refetch() -> None:
     assert len({key(UNPINNED), key(UNPINNED, uid="b"), key(UNPINNED, refetch="1")}) == 3
 
@@ -339,6 +488,25 @@ def test_the_evaluator_is_told_what_it_measures() -> None:
     assert order["dataset"] == DATASET
     assert order["benchmark"] == {"loops": 100}
     assert "thresholds" not in order, "it measures and does not judge"
+
+
+def test_the_evaluator_is_told_the_load_and_not_its_threshold() -> None:
+    benchmark = {"load": {"requestsPerSecond": 50}, "maxP99Milliseconds": 7}
+    found = resolved({"validation": {"dataset": DATASET, "benchmark": benchmark}})
+    assert found.spec.validation is not None
+    order = evaluation_spec(
+        namespace=a_meta().namespace,
+        resolved=found,
+        artifact=an_artifact(),
+        asked=found.spec.validation,
+        validation="ab" * 8,
+        settings=a_settings(),
+    )
+    load = {"requestsPerSecond": 50, "batchSize": 1}
+    assert order["benchmark"] == {"loops": 100, "load": load}
+    assert parse_job(json.dumps(order)).load == StatedLoad(
+        concurrency=None, requests_per_second=50, batch=1
+    )
 
 
 @pytest.mark.parametrize(
