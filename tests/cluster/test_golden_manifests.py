@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from tests.golden.rendering import CASE_NAMES, CASES
+from tests.golden.rendering import CASES, NAMESPACES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 FOREIGN = {"httproute.yaml"}
 
 
-def manifests(case: str) -> list[Path]:
-    return sorted(p for p in (CASES / case / "want").glob("*.yaml") if p.name not in FOREIGN)
+FOLDERS = sorted(path for root in (CASES, NAMESPACES) for path in root.glob("*/want"))
 
 
-@pytest.mark.parametrize("case", CASE_NAMES)
-def test_children(installed_crd: ApiServer, shared_namespace: str, case: str) -> None:
+def manifests(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.yaml") if path.name not in FOREIGN)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.parent.name)
+def test_children(installed_crd: ApiServer, shared_namespace: str, folder: Path) -> None:
     """Fields that the server does not know are refused, and not dropped in silence."""
-    bodies = [yaml.safe_load(path.read_text()) for path in manifests(case)]
+    bodies = [yaml.safe_load(path.read_text()) for path in manifests(folder)]
     for body in bodies:
         body["metadata"]["namespace"] = shared_namespace
     installed_crd.kubectl(

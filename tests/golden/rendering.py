@@ -38,6 +38,9 @@ from resnet_operator.settings.operator import Settings, StoreType
 CASES = Path(__file__).parent / "cases"
 VECTORS = Path(__file__).parent / "vectors"
 CASE_NAMES = sorted(path.name for path in CASES.iterdir())
+# What a namespace has once, whatever is in its ResNetServices: the store and the runtime's files.
+NAMESPACES = Path(__file__).parent / "namespaces"
+NAMESPACE_NAMES = sorted(path.name for path in NAMESPACES.iterdir())
 
 UID = "00000000-0000-4000-8000-000000000001"
 RECORD_UID = "00000000-0000-4000-8000-000000000002"
@@ -68,7 +71,7 @@ class Case:
     def read(cls, name: str) -> Case:
         folder = CASES / name
         given = yaml.safe_load((folder / "in.yaml").read_text())
-        settings = Settings(**(SETTINGS | _json(folder / "settings.json")))
+        settings = read_settings(folder)
         meta = Meta.from_body(
             {"metadata": given["metadata"] | {"uid": UID, "resourceVersion": "1"}}
         )
@@ -117,7 +120,6 @@ class Case:
                 attempt=1,
                 settings=settings,
             ),
-            "runtime": runtime_config_map(service.namespace),
             "revision": revision,
             "deployment": deployment(
                 service=service,
@@ -132,10 +134,7 @@ class Case:
             found |= self._gate(Meta.from_body({"metadata": about}), revision["data"][TEMPLATE_KEY])
         for child in network_children(service=service, resolved=resolved):
             found[child["kind"].lower()] = child
-        if settings.store.type is StoreType.SERVER:
-            for child in store_children(service.namespace, settings):
-                found[f"store-{child['kind'].lower()}"] = child
-        return found
+        return found | namespace_children(service.namespace, settings)
 
     def _gate(self, record: Meta, template: str) -> Children:
         asked = self.resolved.spec.validation
@@ -192,10 +191,33 @@ class Case:
         assert children["revision"]["data"].pop(LABELS_KEY, None) == self.labels
         data = children["revision"]["data"]
         texts = {key: data.pop(key) for key in sorted(data) if key.endswith(".pbtxt")}
+        for name in namespace_children(self.service.namespace, self.settings):
+            del children[name]
         texts |= {f"{name}.yaml": _yaml(child) for name, child in children.items()}
         texts["config.pbtxt"] = config
-        digest = store_digest(self.settings)
-        return {name: text.replace(digest, "STORE-DIGEST") for name, text in texts.items()}
+        return texts
+
+
+def namespace_children(namespace: str, settings: Settings) -> Children:
+    """Return what a namespace has once, by the name of its file."""
+    found: Children = {"runtime": runtime_config_map(namespace)}
+    if settings.store.type is StoreType.SERVER:
+        for child in store_children(namespace, settings):
+            found[f"store-{child['kind'].lower()}"] = child
+    return found
+
+
+def namespace_texts(name: str) -> dict[str, str]:
+    settings = read_settings(NAMESPACES / name)
+    digest = store_digest(settings)
+    return {
+        f"{file}.yaml": _yaml(child).replace(digest, "STORE-DIGEST")
+        for file, child in namespace_children("models", settings).items()
+    }
+
+
+def read_settings(folder: Path) -> Settings:
+    return Settings(**(SETTINGS | _json(folder / "settings.json")))
 
 
 def _json(path: Path) -> dict[str, Any]:

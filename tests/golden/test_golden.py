@@ -1,5 +1,7 @@
 """Every child as a whole, for a reader to look at: cases/<name>/in.yaml makes want/*.
 
+The store and the files of the runtime, which a namespace has once, are in namespaces/<name>.
+
 After a change that is meant: `python -m pytest tests/golden --update-golden`, then read the diff.
 """
 
@@ -8,11 +10,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf import text_format
-from tests.golden.rendering import CASE_NAMES, CASES, VECTORS, Case
+from tests.golden.rendering import (
+    CASE_NAMES,
+    CASES,
+    NAMESPACE_NAMES,
+    NAMESPACES,
+    VECTORS,
+    Case,
+    namespace_texts,
+)
 from tritonclient.grpc import model_config_pb2
 
 from resnet_operator.seen.compare import is_subset
@@ -29,8 +40,15 @@ def parse(text: str) -> Any:
 
 
 def test_children(name: str, update: bool) -> None:
-    folder = CASES / name / "want"
-    texts = Case.read(name).texts()
+    compare(CASES / name / "want", Case.read(name).texts(), update=update)
+
+
+@pytest.mark.parametrize("name", NAMESPACE_NAMES)
+def test_what_a_namespace_has_once(name: str, update: bool) -> None:
+    compare(NAMESPACES / name / "want", namespace_texts(name), update=update)
+
+
+def compare(folder: Path, texts: dict[str, str], *, update: bool) -> None:
     if update:
         folder.mkdir(exist_ok=True)
         for path in folder.iterdir():
@@ -40,7 +58,7 @@ def test_children(name: str, update: bool) -> None:
     found = {path.name: path.read_text() for path in sorted(folder.glob("*"))}
     assert set(found) == set(texts), "run: python -m pytest tests/golden --update-golden"
     for file, text in texts.items():
-        assert text == found[file], f"{name}/want/{file}"
+        assert text == found[file], f"{folder.parent.name}/want/{file}"
 
 
 def test_rendering_twice_is_the_same(name: str) -> None:
