@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Builds what the embedded cluster runs and prints the directory that holds it. Run by build.sh.
 
-Kubernetes, CoreDNS and helm come from Go modules, the pause image from pause.c, the Python of the
-device plugin from a requirements file. Each part has a directory in the cache named after the hash
-of its inputs, so a second call builds nothing and two checkouts do not disturb each other.
+Kubernetes, CoreDNS and helm come from one Go module: four fifths of the packages that CoreDNS and
+helm are made of are in Kubernetes too, and are compiled once. The pause image comes from pause.c,
+the Python of the device plugin from a requirements file. Each part has a directory in the cache
+named after the hash of its inputs, so a second call builds nothing and two checkouts do not disturb
+each other.
 Standard library only: it runs before any virtual environment exists.
 """
 
@@ -31,10 +33,10 @@ from devkit.progress import Steps, cache_root, steps  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-COMMITTED = "v1.36.4"  # the same as in kall/go.mod
+COMMITTED = "v1.36.4"  # as in go.mod
 # Another one for `make test-kubernetes`; scripts and tests hand it down without a word.
 KUBERNETES = os.environ.get("KT_KUBERNETES") or COMMITTED
-HELM = "v3.21.4"
+HELM = "v3.21.4"  # as in go.mod
 PAUSE_IMAGE = "localhost/resnet-devkit/pause:1"
 PLUGIN = HERE.parent / "deviceplugin"
 COMPONENTS = (
@@ -121,23 +123,18 @@ MODULE_FLAGS = "-mod=readonly -trimpath -buildvcs=false"
 
 
 def _kubernetes(folder: Path) -> None:
-    source = HERE / "kall"
+    source, package = HERE, "./kall"
     if KUBERNETES != COMMITTED:
-        source = folder / "module"
+        source, package = folder / "module", "."
         module.write(KUBERNETES, source=HERE / "kall", folder=source, go=go)
-    flags = ("-ldflags", kubernetes_flags(), "-o", folder / "kall", ".")
+    flags = ("-ldflags", kubernetes_flags(), "-o", folder / "kall", package)
     go("build", *flags, cwd=source, GOFLAGS=MODULE_FLAGS)
 
 
-def _coredns(folder: Path) -> None:
-    flags = ("-ldflags", "-s -w", "-o", folder / "coredns", ".")
-    go("build", *flags, cwd=HERE / "dns", GOFLAGS=MODULE_FLAGS)
-
-
-def _helm(folder: Path) -> None:
-    what = f"helm.sh/helm/v3/cmd/helm@{HELM}"
-    target = {"GOFLAGS": "-trimpath", "GOBIN": str(folder)}
-    go("install", "-ldflags", helm_flags(), what, cwd=Path("/"), **target)
+def _tools(folder: Path) -> None:
+    """From the same module, so that what they share with Kubernetes is compiled once."""
+    flags = ("-ldflags", helm_flags(), "-o", f"{folder}/")
+    go("build", *flags, "./dns", "helm.sh/helm/v3/cmd/helm", GOFLAGS=MODULE_FLAGS)
 
 
 def _pause(folder: Path) -> None:
@@ -153,9 +150,9 @@ def _plugin(folder: Path) -> None:
 def parts() -> list[Part]:
     """Everything that a cluster runs, as it would be built from this checkout."""
     cache = cache_root() / "cluster"
-    files = ("go.mod", "go.sum", "main.go")
-    kall = key(*(HERE / "kall" / name for name in files), kubernetes_flags())
-    dns = key(*(HERE / "dns" / name for name in files))
+    libraries = (HERE / "go.mod", HERE / "go.sum")
+    kall = key(*libraries, HERE / "kall" / "main.go", kubernetes_flags())
+    tools = key(*libraries, HERE / "dns" / "main.go", helm_flags())
     pause = key(HERE / "pause" / "pause.c", HERE / "pack_image.py", PAUSE_IMAGE)
     plugin = key(PLUGIN / "requirements.txt", PLUGIN / "venv.sh", sys.version)
     return [
@@ -165,13 +162,7 @@ def parts() -> list[Part]:
             cache / f"kubernetes-{kall}",
             _kubernetes,
         ),
-        Part("coredns", "CoreDNS from Go modules", cache / f"coredns-{dns}", _coredns),
-        Part(
-            "helm",
-            f"helm {HELM} from Go modules",
-            cache / f"helm-{key(HELM, helm_flags())}",
-            _helm,
-        ),
+        Part("tools", f"CoreDNS and helm {HELM}", cache / f"tools-{tools}", _tools),
         Part("pause", "the pause image", cache / f"pause-{pause}", _pause),
         Part(
             "plugin",
@@ -222,8 +213,8 @@ def _link_all(bundle: Path, made: dict[str, Path]) -> None:
     bundle.mkdir(exist_ok=True)
     links = dict.fromkeys(COMPONENTS, made["kubernetes"] / "kall")
     links |= {
-        "coredns": made["coredns"] / "coredns",
-        "helm": made["helm"] / "helm",
+        "coredns": made["tools"] / "dns",
+        "helm": made["tools"] / "helm",
         "pause.tar": made["pause"] / "pause.tar",
     }
     for name, target in links.items():

@@ -1,6 +1,6 @@
 // The cluster's DNS server: CoreDNS with only the plugins that the Corefile of up.sh names.
 // The full CoreDNS imports the libraries of four clouds and takes minutes to build; this takes
-// seconds once Kubernetes is built, because both share the standard library and little else.
+// seconds once Kubernetes is built, because what both import has one version and is built once.
 package main
 
 import (

@@ -11,7 +11,7 @@ from devkit.cluster import build
 from devkit.cluster.build import BuildError, Part
 from devkit.progress import Durations, Steps
 
-NAMES = ("kubernetes", "coredns", "helm", "pause", "plugin")
+NAMES = ("kubernetes", "tools", "pause", "plugin")
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def test_each_part_is_built_once(made: list[str], tmp_path: Path) -> None:
 
 def test_what_an_interrupted_build_left_is_replaced(made: list[str], tmp_path: Path) -> None:
     build.build(steps(tmp_path))
-    folder = tmp_path / "cluster/helm-1"
+    folder = tmp_path / "cluster/tools-1"
     (folder / "complete").unlink()
     (folder / "half").touch()
     build.build(steps(tmp_path))
-    assert made == [*NAMES, "helm"]
+    assert made == [*NAMES, "tools"]
     assert not (folder / "half").exists()
 
 

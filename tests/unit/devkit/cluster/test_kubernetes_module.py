@@ -61,9 +61,11 @@ def test_a_file_without_libraries_is_refused() -> None:
 
 
 def test_committed_module_is_the_version_that_is_built() -> None:
-    """kall/go.mod is the same list for the default version, with the hashes committed."""
-    committed = (Path(build.__file__).parent / "kall" / "go.mod").read_text(encoding="utf-8")
+    """go.mod has the same list for the default version, with the hashes committed, and helm."""
+    committed = (Path(build.__file__).parent / "go.mod").read_text(encoding="utf-8")
     assert f"k8s.io/kubernetes {build.COMMITTED}\n" in committed
+    assert f"helm.sh/helm/v3 {build.HELM} // indirect\n" in committed
+    assert "\ntool helm.sh/helm/v3/cmd/helm\n" in committed
     assert f"=> k8s.io/api {libraries(build.COMMITTED)}\n" in committed
 
 
