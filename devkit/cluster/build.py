@@ -151,7 +151,8 @@ def parts() -> list[Part]:
     """Everything that a cluster runs, as it would be built from this checkout."""
     cache = cache_root() / "cluster"
     libraries = (HERE / "go.mod", HERE / "go.sum")
-    kall = key(*libraries, HERE / "kall" / "main.go", kubernetes_flags())
+    made_of = libraries if KUBERNETES == COMMITTED else (HERE / "module.py",)
+    kall = key(*made_of, HERE / "kall" / "main.go", kubernetes_flags())
     tools = key(*libraries, HERE / "dns" / "main.go", helm_flags())
     pause = key(HERE / "pause" / "pause.c", HERE / "pack_image.py", PAUSE_IMAGE)
     plugin = key(PLUGIN / "requirements.txt", PLUGIN / "venv.sh", sys.version)
