@@ -29,6 +29,7 @@ from resnet_jobs.store.artifact_name import FILE_NAMES, artifact_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+LABELS = "labels.txt"
 # The reason to give when a command fails in a way nobody foresaw.
 UNFORESEEN = {
     "fetch": Reason.DOWNLOAD_FAILED,
@@ -99,13 +100,19 @@ def _artifact(options: argparse.Namespace) -> dict[str, Any]:
         unpack_artifact,
     )
 
-    path, wait = artifact_folder(os.environ) / options.file, options.wait_seconds
-    if options.store:
-        result = download_from_bucket(options.store, options.sha256, path, wait_seconds=wait)
-    elif options.claim:
-        result = copy_from_claim(options.claim, options.sha256, path)
-    else:
-        result = download(options.url, options.sha256, path, wait_seconds=wait)
+    folder, wait = artifact_folder(os.environ), options.wait_seconds
+
+    def bring(sha256: str, path: Path) -> dict[str, Any]:
+        if options.store:
+            return download_from_bucket(options.store, sha256, path, wait_seconds=wait)
+        if options.claim:
+            return copy_from_claim(options.claim, sha256, path)
+        return download(options.url, sha256, path, wait_seconds=wait)
+
+    path = folder / options.file
+    result = bring(options.sha256, path)
+    if options.labels:
+        bring(options.labels, folder / LABELS)
     if options.unpack:
         unpack_artifact(path, options.unpack)
     return result
@@ -157,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("--file", required=True, choices=FILE_NAMES, help="what it is called")
     download.add_argument("--wait-seconds", type=float, default=120.0, help="for the store")
     download.add_argument("--sha256", required=True, type=_sha256, help="what it must be")
+    download.add_argument("--labels", type=_sha256, help="the names of the classes, a file too")
     download.add_argument("--unpack", type=Path, help="the folder for an artifact that is a tar")
     return parser
 

@@ -101,7 +101,7 @@ def serving_of(text: str) -> dict[str, Any]:
         resolved=found,
         artifact=an_artifact(),
         revision="resnet50-0123456789",
-        has_labels=False,
+        classes=None,
         settings=Settings(**SETTINGS),
     )
     service = network_service(service=a_meta(), resolved=found)

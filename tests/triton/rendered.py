@@ -9,6 +9,7 @@ from tests.support.builders import a_settings, resolved
 from tests.triton.server import Model
 
 from resnet_operator.render.serving import pod_template, revision_config_map, runtime_data
+from resnet_operator.render.triton.class_names import class_names
 from resnet_operator.seen.meta import Meta
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def rendered(spec: dict[str, Any], artifact: Artifact, *, file: Path, labels: st
         "settings": a_settings(),
     }
     revision = revision_config_map(**about, labels=labels)["data"]
-    template = pod_template(**about, has_labels=labels is not None)
+    classes = class_names(about["resolved"], artifact, labels)
+    template = pod_template(**about, classes=classes)
     volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
     files = {}
     for mount in template["spec"]["containers"][0]["volumeMounts"]:

@@ -29,6 +29,7 @@ from resnet_jobs.commands.download import unpack_artifact
 from resnet_jobs.formats.oneflow import pack
 from resnet_operator.record.artifact import TensorInfo
 from resnet_operator.render.serving import pod_template
+from resnet_operator.render.triton.class_names import ClassNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ class OneFlowPod(Pod):
             resolved=decided,
             artifact=artifact,
             revision="digits-1",
-            has_labels=True,
+            classes=ClassNames(output="logits", text="a\n"),
             settings=a_settings(),
         )
         flags = {

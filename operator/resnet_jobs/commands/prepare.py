@@ -35,6 +35,9 @@ from resnet_jobs.model.inspect import (
 from resnet_jobs.model.names import compiler_names, rename_inputs
 from resnet_jobs.model.opset import OLDEST, ConversionError, convert, opset_of
 from resnet_jobs.order.fields import invalid
+from resnet_jobs.publisher.facts import merge
+from resnet_jobs.publisher.handover import read_facts, write_facts
+from resnet_jobs.publisher.onnx_metadata import read_metadata
 from resnet_jobs.tools import atc
 from resnet_jobs.tools.amct import check_order, plan_quantization
 
@@ -107,6 +110,7 @@ def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
         for folder in (workspace.model.parent, workspace.scratch / "export"):
             check_folder(folder, container="export")
     model, merged = load_model(workspace.model)
+    _gather_facts(workspace, model)
     if spec.has_export:
         check_export(workspace)
     quantized_model.check_claim(spec, quantized_model.ascend_operators(model))
@@ -129,6 +133,15 @@ def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
     own = tuple(entry.tensor for entry in inputs)
     inside = _rename_for_compilers(spec, model, own)
     return Inspected(model, opset, own, tuple(outputs), tuple(notes), inside)
+
+
+def _gather_facts(workspace: Workspace, model: Any) -> None:
+    """What the file says of itself comes before what lies beside it at its source."""
+    inside, notes = read_metadata({entry.key: entry.value for entry in model.metadata_props})
+    beside, more = read_facts(workspace.publisher)
+    facts = merge([inside, beside])
+    if notes or not inside.is_empty:
+        write_facts(workspace.publisher, facts, [*notes, *more])
 
 
 def _at_readable_opset(spec: JobSpec, model: Any, read: Read) -> tuple[Any, int, list[str]]:

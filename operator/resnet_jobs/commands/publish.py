@@ -17,6 +17,7 @@ from resnet_jobs.base.workspace import read_json
 from resnet_jobs.driver.outcome import content_key, host_part
 from resnet_jobs.formats.pytorch import file_name
 from resnet_jobs.store.base import Manifest, Store, blob_path, from_document, parse_manifest
+from resnet_jobs.store.facts import store_facts
 from resnet_jobs.store.known import NAME as KNOWN
 from resnet_jobs.store.known import index
 from resnet_jobs.store.sweep import Keep, tidy
@@ -51,6 +52,8 @@ def publish(
         say(f"{error.message}; looking for what nobody uses")
         tidy(store, keep, job_seconds=job_seconds, urgent=True)
         result = _publish(spec, workspace, prepared, store=store)
+    told = read_json(workspace.convert_result) if spec.format == "OM" else prepared
+    result |= store_facts(workspace, told, store=store)
     with _tolerated():
         store.touch(result["contentKey"])
         index(prepared["contentInputs"], result["contentKey"], store=store)

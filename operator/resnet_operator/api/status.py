@@ -25,6 +25,37 @@ class Tensor(ApiModel):
 TensorList = Annotated[list[Tensor], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
 
 
+class ModelSource(ApiModel):
+    file: str | None = Field(default=None, description="Path in the hub's repository.")
+    revision: str | None = Field(
+        default=None, description="Commit of that repository that was fetched."
+    )
+
+
+Numbers = Annotated[list[float], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
+
+
+class PublisherStatus(ApiModel):
+    source: str | None = Field(default=None, description="Which of the publisher's files say it.")
+    labels: int | None = Field(default=None, description="Number of names of classes.")
+    input_size: (
+        Annotated[list[int], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
+    ) = Field(default=None, description="Height and width of the input.")
+    mean: Numbers | None = Field(
+        default=None, description="Mean of each colour, on the scale 0..255."
+    )
+    std: Numbers | None = Field(
+        default=None, description="Standard deviation of each colour, on the same scale."
+    )
+    swap_red_blue: bool | None = Field(default=None, description="True for BGR.")
+    crop_pct: float | None = Field(
+        default=None, description="Input's part of the short side that pictures are resized to."
+    )
+    interpolation: str | None = Field(
+        default=None, description="Filter by which pictures are resized."
+    )
+
+
 class ModelStatus(ApiModel):
     name: str | None = Field(default=None, description="Name of the model in Triton.")
     sha256: str | None = Field(default=None, description="SHA-256 of the source file.")
@@ -34,6 +65,13 @@ class ModelStatus(ApiModel):
     outputs: TensorList | None = Field(default=None, description="What a client gets.")
     pipeline: str | None = Field(
         default=None, description="Name of the model in Triton that takes picture files."
+    )
+    source: ModelSource | None = Field(
+        default=None, description="Where in a hub's repository the model was found."
+    )
+    publisher: PublisherStatus | None = Field(
+        default=None,
+        description="What the publisher says of it: defaults for what the object leaves out.",
     )
 
 

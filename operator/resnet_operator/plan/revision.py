@@ -18,6 +18,7 @@ from resnet_operator.render.serving import (
     runtime_config_map,
     runtime_digest,
 )
+from resnet_operator.render.triton.class_names import class_names
 from resnet_operator.resolve.declared import declared_digest
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
@@ -53,10 +54,12 @@ def desired_revision(
     observed: Observed, resolved: Resolved, artifact: Artifact, *, settings: Settings
 ) -> Revision:
     """Return the revision of the current spec; its stored template where it exists."""
+    published = class_names(resolved, artifact, observed.labels)
     declared = declared_digest(
         resolved=resolved,
         artifact_sha256=artifact.sha256,
         labels=observed.labels,
+        published=published.sha256 if published else None,
         settings=settings,
     )
     name = names.revision_name(observed.service.meta.name, declared)
@@ -130,7 +133,7 @@ def _known(
         resolved=resolved,
         artifact=artifact,
         revision=name,
-        has_labels=observed.labels is not None,
+        classes=class_names(resolved, artifact, observed.labels),
         settings=settings,
     )
     return Revision(

@@ -12,11 +12,15 @@ from pydantic import Field, TypeAdapter
 
 from resnet_operator.errors import Misfit
 from resnet_operator.reading.json_text import RECORD_CHARS, decode, read_object
+from resnet_operator.record.publisher import Publisher
 
 # What an artifact's file may be called: it becomes a path in the pod.
 FILE_NAMES = ("model.om", "model.onnx", "model.pth", "model.torchscript", "model.tar")
 ARTIFACT_KEY = "artifact.json"
 FAILURE_KEY = "failure.json"
+
+# What 0.1.0 did not write: left out of a record that has nothing of it.
+LATER_FIELDS = ("source_file", "source_revision", "publisher")
 
 # What a message or a record may hold: it comes from images of others too.
 Short = Annotated[str, Field(max_length=512)]
@@ -79,6 +83,10 @@ class Artifact:
     quantize_command: Words = ()
     # What the artifact can run, where it is an OM that somebody else converted.
     batch_sizes: Annotated[tuple[Small, ...], Field(max_length=256)] = ()
+    # Which file of a hub's repository at which commit, and what its publisher says of it.
+    source_file: Short | None = None
+    source_revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    publisher: Publisher | None = None
 
     @classmethod
     def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
@@ -103,10 +111,15 @@ class Artifact:
             "inputs": contract.get("inputs"),
             "outputs": contract.get("outputs"),
             "arch": convert.get("arch"),
-            "notes": [*_list(prepare, "notes"), *_list(convert, "notes")],
+            "notes": [
+                note for said in (prepare, convert, publish) for note in _list(said, "notes")
+            ],
             "quantizer": quantize.get("tool"),
             "quantize_command": quantize.get("argv") or (),
             "batch_sizes": convert.get("batchSizes") or (),
+            "source_file": fetch.get("file"),
+            "source_revision": fetch.get("revision"),
+            "publisher": publish.get("publisher"),
         }
         return decode(ARTIFACT, found)
 
@@ -121,7 +134,11 @@ class Artifact:
         value = asdict(self) | {
             "inputs": [item.to_json() for item in self.inputs],
             "outputs": [item.to_json() for item in self.outputs],
+            "publisher": self.publisher and self.publisher.to_json(),
         }
+        for key in LATER_FIELDS:
+            if value[key] is None:
+                del value[key]
         return {ARTIFACT_KEY: json.dumps(value, sort_keys=True)}
 
 

@@ -87,7 +87,11 @@ def labelled_output(artifact: Artifact, labels: str, *, wanted: str | None) -> T
 
     Raises InvalidSpec where none fits, or several do and the first is not among them.
     """
-    count = count_labels(labels)
+    return output_of_classes(artifact, count_labels(labels), wanted=wanted)
+
+
+def output_of_classes(artifact: Artifact, count: int, *, wanted: str | None) -> TensorInfo:
+    """Return the output with so many classes, as `labelled_output` does."""
     if wanted is not None:
         output = next((o for o in artifact.outputs if o.name == wanted), None)
         if output is None:

@@ -24,6 +24,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 MOST_VOUCHED = 200
 # In the pod template of a revision, as canonical JSON: the argument of `download` and `verify`.
 IN_TEMPLATE = re.compile(r'"--sha256","([0-9a-f]{64})"')
+LABELS_IN_TEMPLATE = re.compile(r'"--labels","([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Named:
 
     content_key: str = ""
     sha256: str = ""
+    labels: str = ""  # the digest of the names of its classes, where they lie in the store
 
 
 NOTHING = Named()
@@ -43,7 +45,8 @@ def named_by(data: Mapping[str, str]) -> Named:
         return _named_by_record(data[ARTIFACT_KEY])
     for text in data.values():
         if found := IN_TEMPLATE.search(text):
-            return Named(sha256=found[1])
+            labels = LABELS_IN_TEMPLATE.search(text)
+            return Named(sha256=found[1], labels=labels[1] if labels else "")
     return NOTHING
 
 
@@ -53,7 +56,11 @@ def _named_by_record(text: str) -> Named:
     except Misfit:
         return NOTHING  # told at the object whose record it is
     key, sha256 = value.get("content_key"), value.get("sha256")
-    return Named(key if isinstance(key, str) else "", sha256 if isinstance(sha256, str) else "")
+    labels = value.get("publisher") or {}
+    for name in ("labels", "sha256"):
+        labels = labels.get(name) if isinstance(labels, dict) else None
+    found = (item if isinstance(item, str) else "" for item in (key, sha256, labels))
+    return Named(*found)
 
 
 def vouched(statuses: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -80,7 +87,7 @@ def keep_list(named: Iterable[Named] | None, *, days: float | None) -> str | Non
     blobs: set[str] = set()
     for item in named:
         keys.add(item.content_key[:DIGITS])
-        blobs.add(item.sha256[:DIGITS])
+        blobs |= {item.sha256[:DIGITS], item.labels[:DIGITS]}
     keys.discard("")
     blobs.discard("")
     if len(keys) + len(blobs) > MOST:

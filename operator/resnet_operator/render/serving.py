@@ -11,20 +11,20 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.rollout import Strategy
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.record.artifact import Artifact
-from resnet_operator.record.class_labels import labelled_name
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.pods.devices import DeviceParts, device_parts
 from resnet_operator.render.pods.local_disk import TMP_SIZE, serving_bytes
 from resnet_operator.render.pods.parts import environment, spread_constraints, tls_parts
 from resnet_operator.render.pods.policy import fit
 from resnet_operator.render.pods.resources import serving_resources
-from resnet_operator.render.store import artifact_access
+from resnet_operator.render.store import artifact_access, label_mounts
 from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import oneflow
+from resnet_operator.render.triton.class_names import ClassNames, class_names
 from resnet_operator.render.triton.config import config_pbtxt, shared_memory_bytes
 from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
 from resnet_operator.render.triton.files import driver_data, is_driver, model_items
-from resnet_operator.render.triton.pipeline import pipeline_configs, pipeline_parts
+from resnet_operator.render.triton.pipeline import labelled_models, pipeline_configs, pipeline_parts
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import fetch_image, pull_secrets
 from resnet_operator.seen.meta import Meta
@@ -118,23 +118,23 @@ def revision_config_map(
     settings: Settings,
 ) -> dict[str, Any]:
     """Return the immutable ConfigMap of a revision: config, labels and pod template."""
-    declared = resolved.spec.model.class_labels
-    wanted = declared.output if declared else None
-    labelled = labelled_name(artifact, labels, wanted=wanted)
+    classes = class_names(resolved, artifact, labels)
+    labelled = classes.output if classes else None
     config = config_pbtxt(resolved=resolved, artifact=artifact, labelled=labelled)
     template = pod_template(
         service=service,
         resolved=resolved,
         artifact=artifact,
         revision=revision,
-        has_labels=labels is not None,
+        classes=classes,
         settings=settings,
     )
     data = {CONFIG_KEY: config, TEMPLATE_KEY: names.canonical_json(template)}
     data[CONTRACT_KEY] = names.canonical_json(model_contract(resolved, artifact))
     data |= pipeline_configs(resolved=resolved, artifact=artifact, labelled=labelled)
-    if labels is not None:
-        data[LABELS_KEY] = labels
+    if classes is not None:
+        # Names that lie in the store are mounted over the empty file.
+        data[LABELS_KEY] = classes.text or ""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -191,12 +191,15 @@ def pod_template(
     resolved: Resolved,
     artifact: Artifact,
     revision: str,
-    has_labels: bool,
+    classes: ClassNames | None,
     settings: Settings,
 ) -> dict[str, Any]:
     """Return the pod template of a revision."""
     serving = resolved.spec.serving
-    access = artifact_access(namespace=service.namespace, artifact=artifact, settings=settings)
+    in_store = classes.sha256 if classes else None
+    access = artifact_access(
+        namespace=service.namespace, artifact=artifact, labels=in_store, settings=settings
+    )
     triton_command, is_oneflow = TRITON_COMMAND, resolved.runtime is Runtime.ONEFLOW
     if is_oneflow:
         access = oneflow.unpacked(access, model=resolved.model_name, size=artifact.size_bytes)
@@ -206,14 +209,15 @@ def pod_template(
         resolved=resolved,
         artifact=artifact,
         revision=revision,
-        labels_key=LABELS_KEY if has_labels else None,
+        labels_key=LABELS_KEY if classes else None,
         runtime=names.runtime_name(runtime_digest()),
         package_items=_package_items("1/"),
     )
+    named = label_mounts(labelled_models(resolved)) if in_store else ()
     shm_bytes = shared_memory_bytes(resolved=resolved, artifact=artifact) + pipeline.shm_bytes
     devices = device_parts(resolved=resolved, artifact=artifact, settings=settings)
     disk_bytes = serving_bytes(artifact.size_bytes)
-    revision_keys = [CONFIG_KEY, *([LABELS_KEY] if has_labels else [])]
+    revision_keys = [CONFIG_KEY, *([LABELS_KEY] if classes else [])]
     template = render_one(
         "serving-pod.yaml.j2",
         labels={
@@ -246,7 +250,7 @@ def pod_template(
         tmp_size=TMP_SIZE,
         model=resolved.model_name,
         load_timeout_seconds=resolved.load_timeout_seconds,
-        model_mounts=(*access.model_mounts, *devices.mounts, *tls.mounts, *pipeline.mounts),
+        model_mounts=(*access.model_mounts, *devices.mounts, *tls.mounts, *pipeline.mounts, *named),
         revision=revision,
         revision_items=[{"key": key, "path": key} for key in revision_keys],
         runtime_config_map=names.runtime_name(runtime_digest()),

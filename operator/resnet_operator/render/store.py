@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from resnet_operator.settings.operator import S3Settings, Settings, StoreType
 from resnet_operator.settings.pods import Maker
 
 STORE_PORT = 8080
+LABELS = "labels.txt"
 STORE_PATH = "/store"
 LISTEN_IPV6 = f"        listen [::]:{STORE_PORT};\n"
 CREDENTIALS_PATH, CA_PATH, KEY_PATH = "/store-credentials", "/store-ca", "/store-key"
@@ -98,11 +100,17 @@ class ArtifactAccess:
     volumes: Mounts
 
 
-def artifact_access(*, namespace: str, artifact: Artifact, settings: Settings) -> ArtifactAccess:
-    """Return the init container's command and mounts, Triton's mounts and the pod's volumes."""
+def artifact_access(
+    *, namespace: str, artifact: Artifact, labels: str | None, settings: Settings
+) -> ArtifactAccess:
+    """Return the init container's command and mounts, Triton's mounts and the pod's volumes.
+
+    `labels` is the digest of the names of the classes, where they lie in the store too.
+    """
     folder: dict[str, Any] = {"name": "artifact", "mountPath": "/artifact"}
     place, mounts, volumes = _place(namespace, settings)
-    want = ("--sha256", artifact.sha256, "--file", artifact.file)
+    names_too = ("--labels", labels) if labels else ()
+    want = ("--sha256", artifact.sha256, "--file", artifact.file, *names_too)
     return ArtifactAccess(
         command=("python3", "-P", "-s", "-m", "resnet_jobs", "download", *place, *want),
         init_mounts=(folder, *mounts),
@@ -111,6 +119,22 @@ def artifact_access(*, namespace: str, artifact: Artifact, settings: Settings) -
             empty_volume("artifact", str(artifact_bytes(artifact.size_bytes))),
             *volumes,
         ),
+    )
+
+
+def label_mounts(models: Sequence[str]) -> Mounts:
+    """Return what puts the names that the init container brought into the models' folders.
+
+    There the revision has an empty file of that name: a file is mounted over a file.
+    """
+    return tuple(
+        {
+            "name": "artifact",
+            "mountPath": f"/models/{model}/{LABELS}",
+            "subPath": LABELS,
+            "readOnly": True,
+        }
+        for model in models
     )
 
 

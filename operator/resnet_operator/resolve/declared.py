@@ -37,9 +37,17 @@ OF_THE_PODS = {
 
 
 def declared_digest(
-    *, resolved: Resolved, artifact_sha256: str, labels: str | None, settings: Settings
+    *,
+    resolved: Resolved,
+    artifact_sha256: str,
+    labels: str | None,
+    published: str | None = None,
+    settings: Settings,
 ) -> str:
-    """Return the 10-digit name of a revision: the declared serving spec and the artifact."""
+    """Return the 10-digit name of a revision: the declared serving spec and the artifact.
+
+    `published` is the digest of the publisher's labels, where the object names none.
+    """
     spec = resolved.spec
     declared: dict[str, Any] = {
         "name": resolved.model_name,
@@ -51,6 +59,8 @@ def declared_digest(
         ),
         "artifact": artifact_sha256,
     }
+    if published is not None:
+        declared["publishedLabels"] = published
     if spec.container_resources is not None and spec.container_resources.artifact is not None:
         artifact_resources = spec.container_resources.artifact
         declared["artifactResources"] = artifact_resources.model_dump(

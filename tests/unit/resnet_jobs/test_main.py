@@ -89,6 +89,12 @@ def test_from_a_claim_to_a_pod(
     place = ("download", "--claim", str(tmp_path / "store"), "--file", "model.om")
     assert run(tmp_path, *place, "--sha256", sha256)[0] == 0
     assert (tmp_path / "model.om").read_bytes() == b"OM of --soc_version=Ascend310P3"
+    names = b"cat\ndog\n"
+    digest = hashlib.sha256(names).hexdigest()
+    (tmp_path / "store/blobs/sha256" / digest).write_bytes(names)
+    assert run(tmp_path, *place, "--sha256", sha256, "--labels", digest)[0] == 0
+    assert (tmp_path / "labels.txt").read_bytes() == names
+    assert run(tmp_path, *place, "--sha256", sha256, "--labels", "0" * 64)[0] == 86
     code, message = run(tmp_path, *place, "--sha256", "0" * 64)
     assert (code, message["reason"]) == (86, "ArtifactMissing")
 

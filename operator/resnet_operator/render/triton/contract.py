@@ -23,4 +23,13 @@ def model_contract(resolved: Resolved, artifact: Artifact) -> dict[str, Any]:
         "inputs": [tensor.to_json() for tensor in artifact.inputs],
         "outputs": [tensor.to_json() for tensor in output_types(artifact)],
         **({"pipeline": pipeline} if pipeline else {}),
+        **_origin(artifact),
     }
+
+
+def _origin(artifact: Artifact) -> dict[str, Any]:
+    """Return where in a hub the model was found, and what its publisher says of it."""
+    source = {"file": artifact.source_file, "revision": artifact.source_revision}
+    told = {key: value for key, value in source.items() if value}
+    publisher = artifact.publisher.shown() if artifact.publisher else {}
+    return {k: v for k, v in {"source": told, "publisher": publisher}.items() if v}

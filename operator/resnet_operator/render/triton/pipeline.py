@@ -53,6 +53,13 @@ def pipeline_name(resolved: Resolved) -> str | None:
     return f"{resolved.model_name}-{ENSEMBLE}" if asked else None
 
 
+def labelled_models(resolved: Resolved) -> tuple[str, ...]:
+    """Return the models whose folders hold the names of the classes."""
+    pipeline = resolved.spec.serving.pipeline
+    further = (f"{resolved.model_name}-{SOFTMAX}",) if pipeline and pipeline.softmax else ()
+    return (resolved.model_name, *further)
+
+
 def pipeline_configs(
     *, resolved: Resolved, artifact: Artifact, labelled: str | None = None
 ) -> dict[str, str]:

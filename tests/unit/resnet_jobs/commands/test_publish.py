@@ -23,6 +23,7 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace, write_json
 from resnet_jobs.commands.download import copy_from_claim, download
 from resnet_jobs.commands.publish import publish
+from resnet_jobs.driver.message import fit_message
 from resnet_jobs.driver.outcome import content_key, host_part
 from resnet_jobs.order.job import JobSpec
 from resnet_jobs.store.base import Manifest
@@ -410,3 +411,59 @@ def test_blobs_on_a_claim_refused(why: str, make: Callable[[Path], object], tmp_
         copy_from_claim(tmp_path / "claim", SHA256, tmp_path / "model.om")
     assert caught.value.reason == Reason.ARTIFACT_MISSING, why
     assert not (tmp_path / "model.om").exists()
+
+
+def facts_of(workspace: Workspace, **said: Any) -> None:
+    write_json(workspace.publisher, {"facts": {"source": "config.json", **said}, "notes": []})
+
+
+FIVE = ["tench", "goldfish", "shark", "cock", "hen"]
+
+
+def test_labels_of_the_publisher_go_into_the_store(
+    order: Order, converted: Workspace, store: SharedClaimStore, tmp_path: Path
+) -> None:
+    facts_of(converted, labels=FIVE, mean=[123.675, 116.28, 103.53], std=[58.4, 57.1, 57.4])
+    said = publish(order(), converted, store=store)["publisher"]
+    text = b"tench\ngoldfish\nshark\ncock\nhen\n"
+    digest = hashlib.sha256(text).hexdigest()
+    assert said == {
+        "source": "config.json",
+        "labels": {"count": 5, "sha256": digest, "sizeBytes": len(text)},
+        "mean": [123.675, 116.28, 103.53],
+        "std": [58.4, 57.1, 57.4],
+    }
+    target = converted.scratch / "labels.txt"
+    copy_from_claim(tmp_path / "store", digest, target)
+    assert target.read_bytes() == text
+
+
+def test_other_labels_of_the_same_weights_are_not_mixed_up(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    """The first one to publish an artifact wins; the names of its classes are another matter."""
+    digests = []
+    for labels in (FIVE, FIVE[::-1], FIVE):
+        facts_of(converted, labels=labels)
+        told = publish(order(), converted, store=store)
+        digests.append(told["publisher"]["labels"]["sha256"])
+    assert told["origin"] == "Reused"
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_labels_that_fit_no_output_are_noted(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    facts_of(converted, labels=["cat", "dog"])
+    told = publish(order(), converted, store=store)
+    assert "publisher" not in told
+    assert told["notes"] == ["2 labels of the publisher fit no output: ignored"]
+
+
+def test_what_the_message_holds_is_bounded(
+    order: Order, converted: Workspace, store: SharedClaimStore
+) -> None:
+    long = {"source": "x" * 5000, "labels": FIVE, "inputSize": [224, 224], "cropPct": 0.875}
+    notes = [f"{'y' * 1000} {n}" for n in range(50)]
+    write_json(converted.publisher, {"facts": long, "notes": notes})
+    assert len(fit_message(publish(order(), converted, store=store))) < 1500

@@ -558,7 +558,7 @@ def candidate_of(spec: dict[str, Any], *, sidecar: str = "") -> dict[str, Any]:
         resolved=found,
         artifact=an_artifact(),
         revision="resnet50-0123456789",
-        has_labels=False,
+        classes=None,
         settings=a_settings(),
     )
     if sidecar:

@@ -54,7 +54,7 @@ def a_template(settings: Settings) -> dict[str, Any]:
         resolved=resolved(settings=settings),
         artifact=an_artifact(),
         revision="resnet50-0123456789",
-        has_labels=False,
+        classes=None,
         settings=settings,
     )
 

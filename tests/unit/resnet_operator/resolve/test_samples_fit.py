@@ -72,7 +72,7 @@ def test_no_pod_of_a_sample_asks_for_more_than_the_demo_has(path: Path) -> None:
     conversion = job(service=a_meta(), record=record, attempt=1, **about)["spec"]["template"]
     if spec.serving.pipeline is None:
         serving = pod_template(
-            service=a_meta(), artifact=artifact, revision="r-0123456789", has_labels=False, **about
+            service=a_meta(), artifact=artifact, revision="r-0123456789", classes=None, **about
         )
         pods = {"conversion": conversion, "serving": serving}
         if spec.validation is not None:

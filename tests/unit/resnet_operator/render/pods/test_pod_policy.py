@@ -42,7 +42,7 @@ def pods(settings: Settings, spec: Body | None = None) -> dict[str, Body]:
         resolved=asked,
         artifact=artifact,
         revision="resnet50-0123456789",
-        has_labels=False,
+        classes=None,
         settings=settings,
     )
     about: dict[str, Any] = {"resolved": asked, "record": record, "attempt": 1}

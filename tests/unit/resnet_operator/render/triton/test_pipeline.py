@@ -15,6 +15,7 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import pod_template, revision_config_map, runtime_data
+from resnet_operator.render.triton.class_names import ClassNames
 from resnet_operator.render.triton.pipeline import pipeline_configs, pipeline_name, pipeline_parts
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
@@ -54,7 +55,7 @@ def test_nothing_without_a_pipeline() -> None:
         resolved=made,
         artifact=artifact,
         revision="r",
-        has_labels=False,
+        classes=None,
         settings=a_settings(),
     )
     assert "preprocess" not in str(template["spec"])
@@ -218,7 +219,7 @@ def test_every_file_that_is_mounted_is_there() -> None:
         resolved=made,
         artifact=artifact,
         revision="r",
-        has_labels=True,
+        classes=ClassNames(output="logits", text="a\n"),
         settings=a_settings(),
     )
     (triton,) = template["spec"]["containers"]

@@ -27,7 +27,7 @@ def pod_of(
         resolved=found,
         artifact=an_artifact(arch=arch),
         revision="resnet50-1",
-        has_labels=False,
+        classes=None,
         settings=settings,
     )
     spec: dict[str, Any] = template["spec"]
@@ -201,7 +201,7 @@ def test_a_users_node_selector_comes_before_ours() -> None:
         resolved=resolved(chosen, settings=settings),
         artifact=an_artifact(),
         revision="resnet50-1",
-        has_labels=False,
+        classes=None,
         settings=settings,
     )
     assert template["spec"]["nodeSelector"] == {NPU_LABEL: "ascend-snt3p"}

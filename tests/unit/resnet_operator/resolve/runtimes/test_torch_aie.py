@@ -120,7 +120,7 @@ def test_the_pod_has_the_loader_of_pytorch_files() -> None:
             resolved=found,
             artifact=an_artifact(file="model.pth"),
             revision="r",
-            has_labels=False,
+            classes=None,
             settings=a_settings(),
         )
         sources = template["spec"]["volumes"][0]["projected"]["sources"]
