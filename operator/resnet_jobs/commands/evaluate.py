@@ -16,6 +16,7 @@ import numpy as np
 
 from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
+from resnet_jobs.evaluation.details import Details
 from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
@@ -64,7 +65,10 @@ def evaluate(
     wait_ready(triton, float(spec.timeout_seconds))
     in_flight = triton.requests_in_flight(rows=plan.batch, sample_bytes=plan.feed.sample_bytes)
     with workers(in_flight) as pool:
-        measures, seconds = run_dataset(plan, triton, pool, in_flight=in_flight, clock=clock)
+        details = Details(plan.dataset.names)
+        measures, seconds = run_dataset(
+            plan, triton, pool, details, in_flight=in_flight, clock=clock
+        )
         say(f"measuring the speed for {place.load_seconds:g} s")
         full = [full_batch(plan, number, plan.batch) for number in range(in_flight)]
         load = triton.saturate(pool, full, seconds=place.load_seconds)
@@ -73,6 +77,7 @@ def evaluate(
     result = {
         **about(spec, workspace, plan, triton=triton.version(), benchmark=benchmark),
         **measures.as_json(),
+        **details.as_json(compared=measures.compared > 0),
         **speeds(load, seconds, measures.samples),
         "latency": latency,
         "benchmark": benchmark,
@@ -96,7 +101,13 @@ def wait_ready(triton: Triton, seconds: float) -> None:
 
 
 def run_dataset(
-    plan: Plan, triton: Triton, pool: ThreadPoolExecutor, *, in_flight: int, clock: Clock
+    plan: Plan,
+    triton: Triton,
+    pool: ThreadPoolExecutor,
+    details: Details,
+    *,
+    in_flight: int,
+    clock: Clock,
 ) -> tuple[Measures, float]:
     """Send every sample once; the reference is computed while Triton works on later batches."""
     measures = Measures(plan.classes)
@@ -110,6 +121,7 @@ def run_dataset(
         scores = answer.result()
         check_finite(plan, batch, scores, of_source=False)
         measures.add(scores, batch.labels, reference)
+        details.add(batch.start, scores, batch.labels, reference)
 
     for batch in batches(plan):
         answer = pool.submit(triton.infer, batch.sent)

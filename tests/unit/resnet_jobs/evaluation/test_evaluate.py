@@ -215,6 +215,15 @@ def test_numbers_are_those_of_the_definitions(bench: Bench) -> None:
     assert message["cosineSimilarity"] == pytest.approx(np.mean(cosines), abs=1e-6)
     assert result["cosineSimilarityMin"] == pytest.approx(min(cosines), abs=1e-6)
     assert result["drop"] == pytest.approx(message["top1Reference"] - message["top1"])
+    by_class = result["classes"]
+    assert sum(one["samples"] for one in by_class) == SAMPLES
+    hits = sum(one["samples"] * one["top1"] for one in by_class)
+    assert hits == pytest.approx(SAMPLES * message["top1"])
+    wrong = sum(one["count"] for one in result["confusions"])
+    assert wrong == SAMPLES - round(hits)
+    lowest = min(range(SAMPLES), key=lambda index: cosines[index])
+    assert lowest in [one["index"] for one in result["worst"]]
+    assert result["worst"][0]["name"] == f"set.npz[{result['worst'][0]['index']}]"
 
 
 @pytest.mark.parametrize("load", [{"concurrency": 3}, {"requestsPerSecond": 500}])
