@@ -13,6 +13,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
 NAME = "app.kubernetes.io/name"
+# The ResNetService that a Job, or a pod of any kind, was made for.
+SERVICE = f"{GROUP}/service"
 ARTIFACT = f"{GROUP}/artifact"
 REVISION = f"{GROUP}/revision"
 RUNTIME = f"{GROUP}/runtime"

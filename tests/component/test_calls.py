@@ -84,8 +84,8 @@ async def create(world: World, names: list[str]) -> None:
         )
 
 
-async def test_a_known_artifact_takes_five_writes_and_no_read(bare_world: World) -> None:
-    """Record's owner, revision, Deployment, Service, status: nothing twice, nothing else."""
+async def test_a_known_artifact_takes_six_writes_and_no_read(bare_world: World) -> None:
+    """Record's owner, revision, Deployment, Service, status, one event: nothing twice or else."""
     operator = await start_with_store(bare_world)
     mark = len(bare_world.proxy.calls)
     await create(bare_world, NAMES)
@@ -96,11 +96,12 @@ async def test_a_known_artifact_takes_five_writes_and_no_read(bare_world: World)
         ("patch", "deployments"): OBJECTS,
         ("patch", "services"): OBJECTS,
         ("patch", "resnetservices/status"): OBJECTS,
+        ("create", "events"): OBJECTS,
     }
 
 
-async def test_a_gate_takes_nine_writes_and_no_read(bare_world: World) -> None:
-    """Four until the candidate is there, one a step, five until the pods; no detour when known."""
+async def test_a_gate_takes_eleven_writes_and_no_read(bare_world: World) -> None:
+    """Five until the candidate is there, one a step, six until the pods; no detour when known."""
     operator = await start_with_store(bare_world)
     await bare_world.known_artifact(gated())
     mark = len(bare_world.proxy.calls)
@@ -112,6 +113,7 @@ async def test_a_gate_takes_nine_writes_and_no_read(bare_world: World) -> None:
         ("patch", "configmaps"): 1,
         ("create", "jobs"): 1,
         ("patch", "resnetservices/status"): 1,
+        ("create", "events"): 1,
     }
     (job,) = await gate_jobs(bare_world)
     pod = await make_pod(bare_world, job)
@@ -134,6 +136,7 @@ async def test_a_gate_takes_nine_writes_and_no_read(bare_world: World) -> None:
         ("patch", "deployments"): 1,
         ("patch", "services"): 1,
         ("patch", "resnetservices/status"): 1,
+        ("create", "events"): 1,
     }
     mark = len(bare_world.proxy.calls)
     await bare_world.create(gated("another"))
@@ -145,6 +148,7 @@ async def test_a_gate_takes_nine_writes_and_no_read(bare_world: World) -> None:
         ("patch", "deployments"): 1,
         ("patch", "services"): 1,
         ("patch", "resnetservices/status"): 1,
+        ("create", "events"): 2,
     }
 
 
@@ -190,7 +194,7 @@ async def test_pods_come_first(bare_world: World) -> None:
     await operator.idle()
     order = [call.resource for call in bare_world.proxy.since(mark)]
     assert order[:2] == ["configmaps", "deployments"]
-    assert order[-1] == "resnetservices/status"
+    assert order[-2:] == ["resnetservices/status", "events"]
 
 
 async def test_when_many_come_everybodys_pods_come_before_anybodys_status(
@@ -211,6 +215,7 @@ async def test_when_many_come_everybodys_pods_come_before_anybodys_status(
         "services": OBJECTS,
         "configmaps": OBJECTS,
         "resnetservices/status": OBJECTS,
+        "events": OBJECTS,
     }
 
 

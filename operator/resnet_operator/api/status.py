@@ -76,6 +76,14 @@ class ModelStatus(ApiModel):
 
 
 class ArtifactStatus(ApiModel):
+    job: str | None = Field(
+        default=None, description="Job of the newest attempt at the artifact of the current spec."
+    )
+    next_attempt_time: str | None = Field(
+        default=None,
+        description="When that is tried again, after an attempt that failed.",
+        json_schema_extra={"format": "date-time"},
+    )
     record: str | None = Field(default=None, description="ConfigMap that describes the artifact.")
     record_digest: str | None = Field(
         default=None, description="Digest by which the operator knows that ConfigMap again."
@@ -107,6 +115,20 @@ class LatencyStatus(ApiModel):
     )
     p90_milliseconds: str | None = Field(default=None, description="That 90 % keep to.")
     p99_milliseconds: str | None = Field(default=None, description="That 99 % keep to.")
+
+
+class Progress(ApiModel):
+    """Where the way to Ready stands; absent at rest."""
+
+    stage: str | None = Field(
+        default=None,
+        description="fetch, export, prepare, quantize, convert, publish, gate or load.",
+    )
+    start_time: str | None = Field(
+        default=None,
+        description="When the stage's container began.",
+        json_schema_extra={"format": "date-time"},
+    )
 
 
 class ValidationStatus(ApiModel):
@@ -215,6 +237,9 @@ class ResNetServiceStatus(ApiModel):
     )
     model: ModelStatus | None = Field(default=None, description="The contract of the model.")
     artifact: ArtifactStatus | None = Field(default=None, description="What is served.")
+    progress: Progress | None = Field(
+        default=None, description="The stage that is under way; absent at rest."
+    )
     validation: ValidationStatus | None = Field(
         default=None, description="What the gate has measured of the artifact."
     )

@@ -194,6 +194,9 @@ def _situation(
         note=serving.note,
         pinned=serving.pinned,
         retry_handled=conversion.retry_handled,
+        job=conversion.job,
+        next_attempt=conversion.next_attempt,
+        step=conversion.step,
     )
     return situation, None if situation.stalled else left
 

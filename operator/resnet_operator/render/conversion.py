@@ -155,7 +155,7 @@ def job(
     )
     store = store_access(settings)
     access = source_access(resolved=resolved, settings=settings)
-    labels = names.labels(names.CONVERSION, **{names.ARTIFACT: key})
+    labels = names.labels(names.CONVERSION, **{names.ARTIFACT: key, names.SERVICE: service.name})
     means = means_key(resolved.spec)
     body = render_one(
         "job.yaml.j2",

@@ -223,7 +223,12 @@ def pod_template(
         labels={
             **(serving.pod_labels or {}),
             **names.labels(
-                names.SERVING, **{names.INSTANCE: service.name, names.REVISION: revision}
+                names.SERVING,
+                **{
+                    names.INSTANCE: service.name,
+                    names.SERVICE: service.name,
+                    names.REVISION: revision,
+                },
             ),
         },
         annotations=dict(serving.pod_annotations or {}),

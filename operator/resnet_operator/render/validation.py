@@ -123,6 +123,9 @@ def validation_job(
     serving, pod = json.loads(template), job["spec"]["template"]
     # Of the Job alone: what it needs to be there. A pod of it is no pod of that revision.
     revision = serving["metadata"]["labels"][names.REVISION]
+    service = {names.SERVICE: serving["metadata"]["labels"][names.INSTANCE]}
+    for made in (job, pod):
+        made["metadata"]["labels"] |= service
     pod = _candidate(serving, pod, asked, resolved)
     asked_resources = resolved.spec.container_resources
     job["spec"]["template"] = fit_helper(pod, settings=settings, asked=asked_resources)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
@@ -12,10 +12,10 @@ from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.outdated import conversion_job, is_outdated_conversion
 from resnet_operator.plan.artifact.recording import PUBLISH, ArtifactPlan, harvest, harvest_left
 from resnet_operator.plan.artifact.repair import AGAIN, Repair, begin_anew, plan_repair
-from resnet_operator.plan.artifact.stages import stage_of
+from resnet_operator.plan.artifact.stages import running_step, stage_of
 from resnet_operator.plan.gate_result import stop
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
-from resnet_operator.plan.times import left_of, seconds_since
+from resnet_operator.plan.times import from_text, left_of, seconds_since, to_text
 from resnet_operator.plan.trouble.pod import (
     EXPECTED_SECONDS,
     LOST,
@@ -194,6 +194,7 @@ def _watch(
             stage=stage,
             doing=doing,
             requeue_after=max(over.seconds_left, 1.0),
+            job=running.meta.name,
         )
     if not pods:
         wait = expected or POD_EXPECTED_SECONDS
@@ -205,6 +206,8 @@ def _watch(
         doing=doing,
         requeue_after=max(left, 1) if problem and left > 0 else wait,
         retry_handled=retry_asked(observed),
+        job=running.meta.name,
+        step=running_step(pods),
     )
 
 
@@ -230,6 +233,7 @@ def _after_failure(
     untried = bool(failure.tried) and means_key(resolved.spec) not in failure.tried
     if retry_asked(observed) or lost or untried:
         return _start(observed, resolved, attempt, join, settings=settings)
+    job = names.job_name(resolved.source_key, failure.attempt)
     problem = Problem(
         reason=to_reason(failure.reason, Reason.CONVERSION_FAILED),
         message=failure.message,
@@ -237,13 +241,19 @@ def _after_failure(
         permanent=failure.permanent,
     )
     if failure.permanent or failure.attempt > resolved.retries:
-        return ArtifactPlan(actions=join, problem=problem, stalled=True)
+        return ArtifactPlan(actions=join, problem=problem, stalled=True, job=job)
     pauses = settings.retry_seconds
     pause = pauses[min(failure.attempt, len(pauses)) - 1]
     left = left_of(pause, failure.time, now)
     if not left:
         return _start(observed, resolved, attempt, join, settings=settings)
-    return ArtifactPlan(actions=join, problem=problem, requeue_after=left)
+    return ArtifactPlan(
+        actions=join,
+        problem=problem,
+        requeue_after=left,
+        job=job,
+        next_attempt=to_text(from_text(failure.time) + timedelta(seconds=pause)),
+    )
 
 
 def _start(
@@ -275,4 +285,5 @@ def _start(
         doing="the conversion's pod is starting",
         requeue_after=POD_EXPECTED_SECONDS,
         retry_handled=retry_asked(observed),
+        job=names.job_name(resolved.source_key, attempt),
     )

@@ -38,6 +38,11 @@ class ArtifactPlan:
     requeue_after: float | None = None
     again: bool = False
     retry_handled: bool = False
+    # The Job of the newest attempt, and when the next one is; "" when none is planned.
+    job: str = ""
+    next_attempt: str = ""
+    # The container of that Job that runs, and since when.
+    step: tuple[str, str] = ("", "")
 
 
 def harvest(
@@ -97,7 +102,7 @@ def _recorded(
     )
     actions = (*join, Apply(body=content), *farewell)
     if isinstance(result, Artifact):
-        return ArtifactPlan(artifact=result, actions=actions)
+        return ArtifactPlan(artifact=result, actions=actions, job=done.meta.name)
     return ArtifactPlan(actions=actions, again=True)
 
 

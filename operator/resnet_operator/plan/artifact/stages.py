@@ -19,6 +19,12 @@ def stage_of(pods: list[Pod], resolved: Resolved) -> tuple[str, str]:
     return "Pending", "the conversion's pod is starting"
 
 
+def running_step(pods: list[Pod]) -> tuple[str, str]:
+    """Return the container that runs and since when; two empty texts while none does."""
+    running = (one for pod in pods for one in pod.containers if one.running)
+    return next(((one.name, one.begun) for one in running), ("", ""))
+
+
 def _stages(resolved: Resolved) -> dict[str, tuple[str, str]]:
     """Return what each container of the Job does, in their order."""
     stages = {"fetch": ("Fetching", "the model is being fetched")}

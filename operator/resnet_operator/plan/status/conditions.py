@@ -73,6 +73,9 @@ class Situation:
     note: str = ""
     pinned: bool = False
     retry_handled: bool = False
+    job: str = ""
+    next_attempt: str = ""
+    step: tuple[str, str] = ("", "")
     gate: GatePlan | None = None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.gate.gate import GatePlan
 from resnet_operator.plan.status.conditions import Situation, conditions_of
+from resnet_operator.plan.status.progress import attempts_of, progress_of, served_artifact
 from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.trust import digest_of_record
 from resnet_operator.record.artifact import Artifact
@@ -68,7 +70,12 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
     if situation.artifact and resolved is not None:
         status |= _artifact_status(situation, situation.artifact)
     else:
-        status |= {key: old[key] for key in ("model", "artifact") if key in old}
+        status |= {"model": old["model"]} if "model" in old else {}
+        status |= served_artifact(old)
+    if attempts := attempts_of(situation):
+        status["artifact"] = status.get("artifact", {}) | attempts
+    if progress := progress_of(situation):
+        status["progress"] = progress
     if situation.gate and (result := _validation_status(situation.gate)):
         status["validation"] = result
     if situation.target:
@@ -97,23 +104,32 @@ def phase_of(situation: Situation) -> str:
 
 
 def transitions(old: Any, new: dict[str, Any]) -> tuple[Event, ...]:
-    """Return an Event when Ready has another cause than before, or chips have fallen ill."""
-
-    def said(status: Any, kind: str) -> tuple[str, str, str]:
-        for condition in status.get("conditions") or ():
-            if condition["type"] == kind:
-                return condition["status"], condition["reason"], condition["message"]
-        return "", "", ""
-
+    """Return an Event for each change of a condition that is news for people."""
     quiet = {reason.value for reason in QUIET}
-    told = [
-        (status, Event(type=_kind(status), reason=reason, message=message))
-        for kind in ("Ready", "ChipsHealthy")
-        if (found := said(new, kind)) != said(old, kind)
-        for status, reason, message in [found]
-        if reason and reason not in quiet and not (kind != "Ready" and status == "True")
-    ]
-    return tuple(event for _, event in told)
+    return tuple(
+        Event(type=_kind(now[0]), reason=now[1], message=now[2])
+        for kind, is_news in NEWS.items()
+        if (now := _said(new, kind)) != (before := _said(old, kind))
+        and now[1]
+        and now[1] not in quiet
+        and is_news(before[0], now[0])
+    )
+
+
+def _said(status: Any, kind: str) -> tuple[str, str, str]:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == kind:
+            return condition["status"], condition["reason"], condition["message"]
+    return "", "", ""
+
+
+# By the condition's status before and now.
+NEWS: dict[str, Callable[[str, str], bool]] = {
+    "ArtifactReady": lambda before, now: now == "True" != before,
+    "Validated": lambda before, now: now == "True" != before,
+    "Ready": lambda _, __: True,
+    "ChipsHealthy": lambda _, now: now != "True",
+}
 
 
 def _kind(status: str) -> str:

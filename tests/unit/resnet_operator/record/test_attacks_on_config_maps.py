@@ -227,7 +227,7 @@ def test_a_record_that_is_laid_there_first_is_not_adopted() -> None:
         world.reconcile()
     assert not world.has("Deployment", NAME)
     assert world.newest_job(), "a Job makes it"
-    assert "artifact" not in world.status
+    assert world.status["artifact"] == {"job": world.newest_job()}
 
 
 def test_a_record_that_is_filled_while_the_job_runs_is_held_against_it() -> None:

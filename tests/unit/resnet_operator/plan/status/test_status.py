@@ -19,6 +19,7 @@ from tests.support.builders import (
 from tests.unit.resnet_operator.plan.status.test_conditions import TABLE, Row, name_of
 from tests.unit.resnet_operator.world import World, since
 
+from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
 from resnet_operator.plan.actions import Problem
@@ -52,6 +53,7 @@ def test_the_whole_status_of_an_object_that_serves() -> None:
             "outputs": MESSAGES["prepare"]["outputs"],
         },
         "artifact": {
+            "job": names.job_name(world.key, 1),
             "record": world.record,
             "recordDigest": record_digest(world.body("ConfigMap", world.record)["data"]),
             "contentKey": "ef" * 32,
@@ -246,7 +248,7 @@ def test_a_life_in_events() -> None:
     world.pods_are_ready()
     reconcile()
     reconcile()
-    assert told == [("Warning", "ImagePullFailed"), ("Normal", "Ready")]
+    assert told == [("Normal", "Converted"), ("Warning", "ImagePullFailed"), ("Normal", "Ready")]
 
 
 def test_a_problem_of_execution_is_said_and_looked_at_again() -> None:
