@@ -25,6 +25,8 @@ from resnet_operator.cluster.login import read_login
 from resnet_operator.errors import LoginFailed
 from resnet_operator.leadership.holding import Holding
 from resnet_operator.leadership.lease import TIMES, Leadership, Times
+from resnet_operator.measured.counting import ChipTime, Ledger
+from resnet_operator.measured.exposition import text_of
 from resnet_operator.reconcile import Reconciler
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.settings.operator import Settings
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 # A worker that has not come back for this long is stuck; the liveness probe then says so.
 STUCK_SECONDS = 300.0
 PAUSE_SECONDS = 2.0
+# So often the pods that hold chips are counted.
+CHIP_TIME_SECONDS = 5.0
 
 
 class App:
@@ -77,6 +81,7 @@ class App:
         self._runner: Any = None
         self._connection: Connection | None = None
         self._beat = time.monotonic()
+        self._ledger = Ledger()
         # Without PERMANENT kopf would try again every minute, and the kubelet see nothing wrong.
         kopf.on.startup(registry=self.registry, errors=kopf.ErrorsMode.PERMANENT)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)
@@ -104,6 +109,7 @@ class App:
                 unready=self.unready,
                 dead=self.dead,
                 before_metrics=self._count,
+                of_objects=self.metrics_of_objects,
             )
         self._tasks.append(asyncio.create_task(self._resync(), name="resync"))
         self._tasks += self.watches.start(self._connection)
@@ -136,6 +142,7 @@ class App:
             views=self.views,
             settings=self.settings,
             clock=lambda: datetime.now(UTC),
+            ledger=self._ledger,
             others_wait=self.queue.is_pressed,
         )
         self._workers = [
@@ -179,11 +186,18 @@ class App:
     async def _resync(self) -> None:
         """Look at every object now and then, in case an event was lost; free if all is well."""
         rounds = Rounds(self.settings.resync_seconds, self.views.service_names)
+        chips = ChipTime(every=CHIP_TIME_SECONDS)
         while True:
             await asyncio.sleep(1)
             elapsed, self._beat = time.monotonic() - self._beat, time.monotonic()
             self.watches.sights.report()
             self.watches.add(rounds.due(elapsed))
+            if self.watches.is_leading:
+                chips.pass_by(elapsed, self.views)
+
+    def metrics_of_objects(self) -> str:
+        """Return the metrics by object; two operators would show each object twice."""
+        return text_of(self._ledger.all(self.views)) if self._is_holding() else ""
 
     def _count(self) -> None:
         self.watches.sights.measure()

@@ -1,11 +1,12 @@
 """One consistent look at everything that concerns a ResNetService.
 
-Reads indexes only, but for two rare things that are not watched: a ConfigMap that a user names
-(labels, model), and the events of a pod that does not come.
+Reads indexes only, but for two things: what a ConfigMap of the user has (labels, model), once each
+time it changed, and the events of a pod that does not come.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from resnet_operator.record.in_use import Named, vouched
 from resnet_operator.render.pods.sources import source_reference
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.meta import Body
 from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -47,7 +49,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     jobs = views.jobs.some(("artifact", namespace, key))
     job_pods = views.pods.some(("artifact", namespace, key))
     pods = views.pods.some(("instance", namespace, meta.name))
-    labels, labels_problem, labels_wrong = await _labels(service, kube)
+    labels, labels_problem, labels_wrong = await _labels(service, views, kube)
     live = _not_of_others(views.deployments.one(namespace, meta.name), meta.uid)
     believed = is_believed(record, statuses_of_users(service, views, key))
     converting = record is None or not record.immutable
@@ -192,26 +194,28 @@ def _store(views: Views, namespace: str) -> StoreObserved:
     )
 
 
-async def _labels(service: ServiceObject, kube: Kube) -> tuple[str | None, str | None, bool]:
+async def _labels(
+    service: ServiceObject, views: Views, kube: Kube
+) -> tuple[str | None, str | None, bool]:
     """Return the class labels, what is wrong with them, and whether that is their content."""
     resolved = service.resolved
     if resolved is None or resolved.spec.model.class_labels is None:
         return None, None, False
     reference = resolved.spec.model.class_labels.config_map_key_ref
-    found = await _config_map(kube, service.meta.namespace, reference.name)
+    source = Source(reference.name, reference.key)
+    name = (service.meta.namespace, reference.name)
+    answer = functools.partial(_labels_in, source=source)
+    return await views.references.read(kube, name, source, answer)
+
+
+def _labels_in(found: Body | None, *, source: Source) -> tuple[str | None, str | None, bool]:
     if found is None:
-        message = f'ConfigMap "{reference.name}" of model.classLabels does not exist; create it'
+        message = f'ConfigMap "{source.name}" of model.classLabels does not exist; create it'
         return None, message, False
     try:
-        return labels_of(found, Source(reference.name, reference.key)), None, False
+        return labels_of(found, source), None, False
     except LabelsError as error:
         return None, str(error), True
-
-
-async def _config_map(kube: Kube, namespace: str, name: str) -> dict[str, Any] | None:
-    selector = f"metadata.name={name}"
-    found = await kube.list_one("v1", "ConfigMap", namespace, field_selector=selector)
-    return found[0] if found else None
 
 
 async def _source_problem(
@@ -222,15 +226,16 @@ async def _source_problem(
         if views.claims.one(namespace, claim) is None:
             return missing_claim(claim).message
     for uri in uris:
-        kind, _, _ = source_reference(uri)
-        if kind == "configmap" and (problem := await _missing_key(kube, namespace, uri)):
-            return problem
+        kind, name, _ = source_reference(uri)
+        if kind == "configmap":
+            answer = functools.partial(_missing_key, uri=uri)
+            if problem := await views.references.read(kube, (namespace, name), uri, answer):
+                return problem
     return None
 
 
-async def _missing_key(kube: Kube, namespace: str, uri: str) -> str | None:
+def _missing_key(found: Body | None, *, uri: str) -> str | None:
     _, name, key = source_reference(uri)
-    found = await _config_map(kube, namespace, name)
     if found is None:
         return f'ConfigMap "{name}" of {uri} does not exist; create it or change the URI'
     keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])

@@ -22,9 +22,10 @@ from resnet_operator.errors import Gone, OperatorError, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
 from resnet_operator.leadership.holding import Holding
+from resnet_operator.measured.counting import Ledger
 from resnet_operator.observe import observe
 from resnet_operator.plan import Plan, make_plan
-from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.actions import Action, Problem
 from resnet_operator.plan.status.conditions import CONDITIONS, is_ready
 from resnet_operator.plan.status.failed import failed_plan
 from resnet_operator.reading.failures import internal_error
@@ -63,6 +64,7 @@ class Reconciler:
     # Which namespaces another installation looks after; None: there is no other one.
     holding: Holding | None = None
     timer: Callable[[], float] = time.perf_counter
+    ledger: Ledger = field(default_factory=Ledger)
     # How often in a row a reconcile has written something for an object that is not Ready.
     _unsettled: dict[Key, int] = field(default_factory=dict)
     # By what an object was found to be as it should be: the same again needs no second plan.
@@ -99,11 +101,11 @@ class Reconciler:
             if self._settled.get(key) == observed:
                 return None
             plan = self._plan(observed, now)
-            problem = await executor.execute(plan.actions[: plan.urgent])
+            problem = await self._execute(executor, plan.actions[: plan.urgent], observed)
             if problem is None and plan.urgent and self.others_wait():
                 return WHEN_QUIET  # many at once: everybody's pods before anybody's status
             if problem is None:
-                problem = await self._rest(executor, service, plan)
+                problem = await self._rest(executor, observed, plan)
             acted = acted or bool(plan.actions)
             if problem is not None:
                 plan = self._plan(observed, now, problem)
@@ -115,11 +117,19 @@ class Reconciler:
             return await self._finish(key, observed, plan, acted=acted, problem=problem)
         return 1.0
 
-    async def _rest(self, executor: Executor, service: ServiceObject, plan: Plan) -> Problem | None:
+    async def _execute(
+        self, executor: Executor, actions: tuple[Action, ...], observed: Observed
+    ) -> Problem | None:
+        problem = await executor.execute(actions)
+        if problem is None:
+            self.ledger.executed(actions, observed)
+        return problem
+
+    async def _rest(self, executor: Executor, observed: Observed, plan: Plan) -> Problem | None:
         """Do what is not urgent, and say what no change of the status would."""
-        problem = await executor.execute(plan.actions[plan.urgent :])
+        problem = await self._execute(executor, plan.actions[plan.urgent :], observed)
         for event in plan.notices if problem is None else ():
-            await self._emit(service, event)
+            await self._emit(observed.service, event)
         return problem
 
     def _plan(self, observed: Observed, now: datetime, problem: Problem | None = None) -> Plan:
@@ -198,6 +208,7 @@ class Reconciler:
                 self.views.remember(answer)
         except Gone:
             return True
+        self.ledger.said(service, status)
         for event in plan.events:
             await self._emit(service, event)
         return True

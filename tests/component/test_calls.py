@@ -6,6 +6,7 @@ On an API server without controllers, so that every write but the test's own is 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import uuid
 from collections import Counter
@@ -303,6 +304,156 @@ async def test_nothing_is_asked_at_rest(bare_world: World) -> None:
 
     await until(has_looked, what="three rounds of looks")
     assert only_watches(bare_world, mark) == {}
+
+
+@dataclass(frozen=True)
+class Resting:
+    """A kind of object, and how it stands when nothing happens."""
+
+    reason: str
+    spec: dict[str, Any]
+    becomes: tuple[str, str, str] = ("Ready", "False", "RollingOut")
+
+
+def labelled(name: str, key: str = "labels.txt", **model: Any) -> dict[str, Any]:
+    return {"model": model | {"classLabels": {"configMapKeyRef": {"name": name, "key": key}}}}
+
+
+REFUSED = ("Ready", "False", "InvalidSpec")
+ABSENT = ("Ready", "False", "VolumeMountFailed")
+RESTING = (
+    Resting("labels of its own", labelled("labels-a")),
+    Resting("labels that another object names too", labelled("labels-a")),
+    Resting("labels as JSON, with many bytes", labelled("labels-b", "json")),
+    Resting("labels that do not exist", labelled("absent"), REFUSED),
+    Resting("a key of the labels that does not exist", labelled("labels-a", "other"), REFUSED),
+    Resting("labels that cannot be read", labelled("wrong"), REFUSED),
+    Resting("a model in a ConfigMap, converted", {"model": {"uri": "configmap://models/a.onnx"}}),
+    Resting(
+        "a model in a ConfigMap that does not exist",
+        {"model": {"uri": "configmap://absent/a.onnx", "sha256": "0" * 64}},
+        ABSENT,
+    ),
+    Resting(
+        "a model in a ConfigMap without the key",
+        {"model": {"uri": "configmap://models/b.onnx", "sha256": "1" * 64}},
+        ABSENT,
+    ),
+    Resting(
+        "suspended, with labels",
+        labelled("labels-a") | {"suspend": True},
+        ("Ready", "True", "Suspended"),
+    ),
+    Resting(
+        "no replicas, with labels",
+        labelled("labels-b", "json") | {"serving": {"replicas": 0}},
+        ("Ready", "False", ""),
+    ),
+    Resting(
+        "pinned to nothing, with labels",
+        labelled("labels-a") | {"rollout": {"pinRevision": "resting-00-0000000000"}},
+        ("Ready", "False", ""),
+    ),
+    Resting(
+        "an Ingress and a policy, with labels",
+        labelled("labels-a") | {"serving": {"ingress": {"host": "a.example"}, "networkPolicy": {}}},
+    ),
+)
+LABELS = "".join(f"class {number}\n" for number in range(1000))
+CONFIG_MAPS = {
+    "labels-a": {"labels.txt": LABELS},
+    "labels-b": {"json": json.dumps([f"class {number}" for number in range(1000)])},
+    "wrong": {"labels.txt": "[1, "},
+    "models": {"a.onnx": "x"},
+}
+
+
+def resting(number: int, case: Resting) -> dict[str, Any]:
+    manifest = service(f"resting-{number:02}")
+    spec = manifest["spec"]
+    spec |= case.spec | {"model": spec["model"] | case.spec["model"]}
+    return manifest
+
+
+async def start_with_resting(world: World, **environment: str) -> RunningOperator:
+    """Start the operator with an object of each kind, and wait until each says how it is."""
+    operator = await start_with_store(world, **environment)
+    for name, data in CONFIG_MAPS.items():
+        await world.create(config_map(name, data))
+    for number, case in enumerate(RESTING):
+        manifest = resting(number, case)
+        if case.becomes is not ABSENT:
+            await world.known_artifact(manifest)
+        await world.create(manifest)
+        await world.condition(manifest["metadata"]["name"], *case.becomes)
+    await operator.idle()
+    return operator
+
+
+def config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+async def test_no_kind_of_object_asks_at_rest(bare_world: World) -> None:
+    """Three looks at each: with labels, models and data sets in ConfigMaps, there or not."""
+    await start_with_resting(bare_world, RESNET_RESYNC_SECONDS="1")
+
+    async def rounds(number: int) -> None:
+        begun = reconciles()
+
+        async def has_looked() -> bool:
+            return reconciles() - begun > number * len(RESTING)
+
+        await until(has_looked, what=f"{number} rounds of looks")
+
+    await rounds(2)  # the news of what was just created
+    mark = len(bare_world.proxy.calls)
+    await rounds(3)
+    assert only_watches(bare_world, mark) == {}
+
+
+async def test_a_config_map_is_read_once_for_each_of_its_changes(bare_world: World) -> None:
+    """Its change is taken up at once, however many objects name it; others' wake nobody."""
+    operator = await start_with_store(bare_world)
+    await bare_world.create(config_map("labels-a", CONFIG_MAPS["labels-a"]))
+    await bare_world.create(config_map("of-others", {"a": "1"}))
+    manifests = [resting(number, RESTING[0]) for number in range(3)]
+    for manifest in manifests:
+        await bare_world.known_artifact(manifest)
+        await bare_world.create(manifest)
+        await bare_world.condition(manifest["metadata"]["name"], *RESTING[0].becomes)
+    await operator.idle()
+    mark = len(bare_world.proxy.calls)
+    await bare_world.patch("ConfigMap", "of-others", {"data": {"a": "2"}})
+    await bare_world.patch("ConfigMap", "labels-a", {"data": {"labels.txt": LABELS + "\n"}})
+    changed = LABELS.replace("class 0", "tench")
+    await bare_world.patch("ConfigMap", "labels-a", {"data": {"labels.txt": changed}})
+
+    async def is_taken_up() -> bool:
+        found = await bare_world.ours("ConfigMap", "revision")
+        return sum(body["data"].get("labels.txt") == changed for body in found) == len(manifests)
+
+    await until(is_taken_up, what="a revision of each object with the new labels")
+    await operator.idle()
+    reads = bare_world.proxy.since(mark, lambda call: bool(call.field_selector))
+    assert {call.field_selector for call in reads} == {"metadata.name=labels-a"}
+    # One for each change; those who look at the same moment may each ask.
+    assert 1 <= len(reads) <= 2 * len(manifests)
+
+
+async def test_a_config_map_that_comes_and_goes_is_seen_at_once(bare_world: World) -> None:
+    operator = await start_with_store(bare_world)
+    manifest = resting(0, RESTING[0])
+    name = manifest["metadata"]["name"]
+    await bare_world.known_artifact(manifest)
+    await bare_world.create(manifest)
+    await bare_world.condition(name, *REFUSED)
+    await operator.idle()
+    await bare_world.create(config_map("labels-a", CONFIG_MAPS["labels-a"]))
+    await bare_world.condition(name, *RESTING[0].becomes)
+    await bare_world.delete("ConfigMap", "labels-a")
+    said = await bare_world.condition(name, *REFUSED)
+    assert 'ConfigMap "labels-a" of model.classLabels does not exist' in said["message"]
 
 
 async def test_nothing_is_written_at_restart(bare_world: World) -> None:

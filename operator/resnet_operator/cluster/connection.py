@@ -22,6 +22,7 @@ from resnet_operator.cluster.login import Login, read_login
 from resnet_operator.errors import Conflict, Gone, KubeError, LoginFailed, Rejected, Transient
 from resnet_operator.telemetry.metrics import LOGIN_ERRORS
 
+JSON = "application/json"
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 # Whoever still has an answer of a former session to read has done so by then.
 RETIRE_SECONDS = 120.0
@@ -61,14 +62,15 @@ class Connection:
         query: Mapping[str, str] | None = None,
         *,
         body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
         timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - of the library's kind
     ) -> aiohttp.ClientResponse:
         """Return a good answer, still to be read and released; anything else is raised."""
         if self._login.is_stale:
             await self._renew(self._login)
         data = None if body is None else orjson.dumps(body)
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        headers = {"Content-Type": content_type, "Accept": accept}
         target = path + (f"?{urlencode(query)}" if query else "")
         for is_last in (False, True):
             login = self._login

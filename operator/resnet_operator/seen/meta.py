@@ -76,3 +76,10 @@ class Live:
 def _plain(value: Any) -> Any:
     # kopf hands out read-only mapping views.
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedObject:
+    """An object of which only the metadata is known."""
+
+    meta: Meta

@@ -73,3 +73,14 @@ class ServiceObject:
         return tuple(part.netloc for part in parts if part.scheme == "pvc") + (
             (self.resolved.op_cache_claim,) if self.resolved.op_cache_claim else ()
         )
+
+    @property
+    def config_maps(self) -> frozenset[str]:
+        """Return the ConfigMaps of the user that the spec names, and that are read."""
+        if self.resolved is None:
+            return frozenset()
+        parts = (urlsplit(uri) for uri in (*self.resolved.uris, *self.resolved.gate_uris))
+        found = {part.netloc for part in parts if part.scheme == "configmap"}
+        if labels := self.resolved.spec.model.class_labels:
+            found.add(labels.config_map_key_ref.name)
+        return frozenset(found)

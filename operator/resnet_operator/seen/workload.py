@@ -111,6 +111,7 @@ class Container:
     waiting_message: str = ""
     started: bool = False
     begun: str = ""
+    ran_from: str = ""  # of its last end
 
     @classmethod
     def from_status(cls, status: Body, *, init: bool, previous: bool = True) -> Container:
@@ -134,6 +135,7 @@ class Container:
             waiting_message=(state.get("waiting") or {}).get("message") or "",
             started=bool(status.get("started")),
             begun=(state.get("running") or {}).get("startedAt") or "",
+            ran_from=last.get("startedAt") or "",
         )
 
 

@@ -15,6 +15,7 @@ async def serve(
     unready: Callable[[], list[str]],
     dead: Callable[[], list[str]],
     before_metrics: Callable[[], None],
+    of_objects: Callable[[], str],
 ) -> web.AppRunner:
     """Start the server; the caller cleans the runner up."""
 
@@ -31,7 +32,8 @@ async def serve(
     async def metrics(_: web.Request) -> web.Response:
         before_metrics()
         return web.Response(
-            body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
+            body=generate_latest(REGISTRY) + of_objects().encode(),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
 
     app = web.Application()

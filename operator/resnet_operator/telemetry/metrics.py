@@ -1,4 +1,7 @@
-"""What the operator tells Prometheus. Names end in their unit; labels are closed lists."""
+"""What the operator tells Prometheus of itself and of Jobs; of objects: see `measured`.
+
+Names end in their unit; labels are closed lists, but for namespaces. docs/metrics.md is made of it.
+"""
 
 from __future__ import annotations
 
@@ -57,4 +60,44 @@ UNREADABLE = Counter(
 LOGIN_ERRORS = Counter(
     "resnet_operator_login_errors_total",
     "Requests that failed because of the operator's own credentials.",
+)
+QUEUE_LATENCY_SECONDS = Histogram(
+    "resnet_operator_queue_latency_seconds",
+    "Time that an object waited for a reconcile after something had concerned it.",
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120),
+)
+CONVERSIONS = Counter(
+    "resnet_conversions_total",
+    "Conversion Jobs that ended, by result (success, failure) and reason: Converted, Reused or "
+    "Copied, or a reason of docs/reasons.md.",
+    labelnames=("result", "reason"),
+)
+CONVERSION_SECONDS = Histogram(
+    "resnet_conversion_seconds",
+    "Time that the compiler took for an artifact.",
+    buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),
+)
+ARTIFACT_BYTES = Counter(
+    "resnet_artifacts_written_bytes_total", "Bytes of artifacts that were put into the store."
+)
+FETCHES = Counter(
+    "resnet_fetches_total",
+    "Downloads of models by result (success, failure) and reason.",
+    labelnames=("result", "reason"),
+)
+FETCH_SECONDS = Histogram(
+    "resnet_fetch_seconds",
+    "Time that the download of a model took.",
+    buckets=(0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600),
+)
+FETCHED_BYTES = Counter("resnet_fetched_bytes_total", "Bytes of models that were downloaded.")
+CACHE_HITS = Counter(
+    "resnet_cache_hits_total",
+    "Conversions that were saved: the record of another object, or the store had the artifact.",
+    labelnames=("cache",),
+)
+CHIP_SECONDS = Counter(
+    "resnet_chip_seconds_total",
+    "Time that chips were given to serving pods, counted once for each chip.",
+    labelnames=("namespace", "chip"),
 )

@@ -11,7 +11,7 @@ from resnet_operator.api import API_VERSION, PLURAL
 from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.watch.store import Change
-from resnet_operator.watch.views import Views
+from resnet_operator.watch.views import REFERENCED, Views
 from resnet_operator.work.queue import Key
 
 
@@ -23,6 +23,8 @@ class Watched:
     path: str
     keys: Callable[[Change[Any], Views], Iterable[Key]]
     ours_only: bool = True
+    # Only names and versions come, and no list before them: see `watch.references`.
+    metadata_only: bool = False
     # A kind that the cluster may lack; it is followed only when the settings say so.
     is_optional: bool = False
 
@@ -81,6 +83,11 @@ def _claim_keys(change: Change[Any], views: Views) -> Iterable[Key]:
     return [(view.meta.namespace, view.meta.name) for view in found]
 
 
+def _reference_keys(change: Change[Any], views: Views) -> Iterable[Key]:
+    meta = _meta(change)
+    return views.users_of_config_map(meta.namespace, meta.name)
+
+
 def _meta(change: Change[Any]) -> Meta:
     view: Any = change.before if change.after is None else change.after
     meta: Meta = view.meta
@@ -97,6 +104,13 @@ WATCHED = (
     Watched(kind="Deployment", path="apis/apps/v1/deployments", keys=_keys),
     Watched(kind="Service", path="api/v1/services", keys=_keys),
     Watched(kind="ConfigMap", path="api/v1/configmaps", keys=_config_map_keys),
+    Watched(
+        kind=REFERENCED,
+        path="api/v1/configmaps",
+        keys=_reference_keys,
+        ours_only=False,
+        metadata_only=True,
+    ),
     Watched(kind="Job", path="apis/batch/v1/jobs", keys=_keys),
     Watched(kind="Pod", path="api/v1/pods", keys=_keys),
     Watched(

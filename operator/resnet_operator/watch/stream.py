@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from resnet_operator.cluster.connection import TIMEOUT, Connection
+from resnet_operator.cluster.connection import JSON, TIMEOUT, Connection
 from resnet_operator.errors import KubeError, Transient
 from resnet_operator.seen.meta import Body
 from resnet_operator.telemetry.metrics import UNREADABLE
@@ -83,6 +83,7 @@ class Stream:
     kind: str
     path: str
     selector: str = ""
+    metadata_only: bool = False
     limits: Limits = LIMITS
     # A page of Deployments is megabytes once it is parsed, and memory is not given back.
     page_size: int = 100
@@ -115,7 +116,9 @@ class Stream:
         )
         begun, silence = asyncio.get_running_loop().time(), self.limits.silence_seconds
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
-        response = await self.connection.open("GET", self.path, query, timeout=timeout)
+        response = await self.connection.open(
+            "GET", self.path, query, accept=self._accept("PartialObjectMetadata"), timeout=timeout
+        )
         try:
             async with response, aclosing(_lines(response.content)) as lines:
                 async for line in lines:
@@ -128,11 +131,17 @@ class Stream:
         if lasted < seconds * IN_GOOD_ORDER:
             raise Broken("early", f"the server ended the watch after {lasted:.1f} s")
 
+    def _accept(self, kind: str) -> str:
+        return f"application/json;as={kind};g=meta.k8s.io;v=v1" if self.metadata_only else JSON
+
     def _query(self, **options: str) -> dict[str, str]:
         return options | ({"labelSelector": self.selector} if self.selector else {})
 
     async def _page(self, query: dict[str, str]) -> tuple[Page, str]:
-        response = await self.connection.open("GET", self.path, query, timeout=TIMEOUT)
+        accept = self._accept("PartialObjectMetadataList")
+        response = await self.connection.open(
+            "GET", self.path, query, accept=accept, timeout=TIMEOUT
+        )
         try:
             async with response:
                 content = await response.read()

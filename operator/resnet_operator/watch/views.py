@@ -16,8 +16,11 @@ from resnet_operator.seen.meta import Body
 from resnet_operator.seen.others import Claim, ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.workload import DeploymentObject, JobObject, Pod
+from resnet_operator.watch.references import References
 from resnet_operator.watch.store import IndexKey, Name, Store
 
+# ConfigMaps of users, by their metadata.
+REFERENCED = "ReferencedConfigMap"
 # What lies between clients and pods, beside the Service.
 NETWORK_KINDS = ("PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute")
 
@@ -37,7 +40,8 @@ class Views:
         self.jobs = Store(JobObject.from_body, _index_job)
         self.pods = Store(Pod.from_body, _index_pod)
         self.claims = Store(Claim.from_body)
-        self.stores: dict[str, Store[Any]] = {
+        self.references = References(lambda name: bool(self.users_of_config_map(*name)))
+        self.stores: dict[str, Any] = {
             "ResNetService": self.services,
             "Deployment": self.deployments,
             "Service": self.network_services,
@@ -45,6 +49,7 @@ class Views:
             "Job": self.jobs,
             "Pod": self.pods,
             "PersistentVolumeClaim": self.claims,
+            REFERENCED: self.references,
             **{kind: Store(NetworkServiceObject.from_body) for kind in NETWORK_KINDS},
         }
         # Where the store's Secret was made or found since this process began: it cannot be seen.
@@ -93,6 +98,19 @@ class Views:
         found = self.services.some(("artifact", namespace, key))
         return tuple((item.meta.namespace, item.meta.name) for item in found)
 
+    def users_of_config_map(self, namespace: str, name: str) -> tuple[Name, ...]:
+        """Return the names of the ResNetServices that name a ConfigMap of the user."""
+        found = self.services.some(("config-map", namespace, name))
+        return tuple((item.meta.namespace, item.meta.name) for item in found)
+
+    def names_with_references(self, namespace: str | None) -> list[Name]:
+        """Return the names of the ResNetServices that name a ConfigMap of the user at all."""
+        return [
+            (view.meta.namespace, view.meta.name)
+            for view in self.services.all()
+            if view.config_maps and namespace in {None, view.meta.namespace}
+        ]
+
 
 def _place(body: Body) -> tuple[str, Name]:
     meta = body["metadata"]
@@ -105,6 +123,7 @@ def _index_service(view: ServiceObject) -> tuple[IndexKey, ...]:
     if view.resolved is not None:
         keys.append(("artifact", namespace, view.resolved.source_key))
         keys += [("claim", namespace, claim) for claim in view.claims]
+        keys += [("config-map", namespace, name) for name in view.config_maps]
     return tuple(keys)
 
 

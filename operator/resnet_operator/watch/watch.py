@@ -76,17 +76,19 @@ class Watches:
             kind=watched.kind,
             path=watched.place(namespace),
             selector=watched.selector,
+            metadata_only=watched.metadata_only,
             limits=self.limits,
         )
 
     async def follow(self, watched: Watched, stream: Stream, sight: Sight) -> None:
         """List and watch, and begin again whatever happens; without any kind nothing works."""
+        begin = self._begin if watched.metadata_only else self._list
         pause = Pause(limits=self.limits)
         while True:
             opened = self.clock()
             sight.tried()
             try:
-                version = await self._list(watched, stream, sight)
+                version = await begin(watched, stream, sight)
                 await self._watch(watched, stream, sight, version)
             except Gone as error:
                 if watched.is_optional:
@@ -117,6 +119,14 @@ class Watches:
             self._tell(watched, change)
         self._is_listed(sight)
         return version
+
+    async def _begin(self, _: Watched, stream: Stream, sight: Sight) -> str:
+        """Forget what was read of users' ConfigMaps; returns the version from which to watch."""
+        version = await stream.version()
+        self.views.references.begin(sight.namespace, version)
+        self._is_listed(sight)
+        self.add(self.views.names_with_references(sight.namespace))
+        return str(version)
 
     async def _watch(self, watched: Watched, stream: Stream, sight: Sight, version: str) -> None:
         """Follow the changes, watch after watch, until one does not end in good order."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 
-from resnet_operator.telemetry.metrics import QUEUE_DEPTH
+from resnet_operator.telemetry.metrics import QUEUE_DEPTH, QUEUE_LATENCY_SECONDS
 from resnet_operator.work.turns import Key, Turns
 
 # Returns seconds after which to look again, WHEN_QUIET, or None. Raising means failure: back-off.
@@ -40,6 +41,7 @@ class WorkQueue:
         self._running_patient: set[Key] = set()
         self._running: set[Key] = set()
         self._dirty: set[Key] = set()
+        self._since: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
@@ -52,6 +54,7 @@ class WorkQueue:
         elif key not in self._waiting:
             self._end_patience(key)
             self._waiting.add(key)
+            self._since[key] = time.monotonic()
             QUEUE_DEPTH.set(len(self._waiting))
             self._wake.set()
 
@@ -108,6 +111,7 @@ class WorkQueue:
             await self._wake.wait()
         if self._waiting:
             key = self._waiting.take()
+            QUEUE_LATENCY_SECONDS.observe(time.monotonic() - self._since.pop(key))
             QUEUE_DEPTH.set(len(self._waiting))
         else:
             key = self._patient.take()

@@ -1,0 +1,1 @@
+"""What Prometheus is shown of objects: computed from the views when it asks, so nothing leaks."""
