@@ -58,14 +58,17 @@ check: venv docs ## format, lint, types, layers, generated files
 	$(VENV)/bin/mypy operator/resnet_operator operator/resnet_jobs operator/resnet_runtime operator/resnet_client operator/resnet_cli devkit/deploy.py devkit/demo.py
 	cd operator && PYTHONPATH=. $(VENV)/bin/lint-imports --config ../pyproject.toml --no-cache
 	$(PY) -m resnet_operator.crdgen --check
+	$(PY) -m monitoring --check
 	$(PY) -m devkit.support --check
 
 generate: venv ## write the CRD, the chart's copy and the references in docs/
 	$(PY) -m resnet_operator.crdgen
+	$(PY) -m monitoring
 	$(PY) -m devkit.support
 
 verify: venv ## say whether the generated files are up to date
 	$(PY) -m resnet_operator.crdgen --check
+	$(PY) -m monitoring --check
 	$(PY) -m devkit.support --check
 
 images: ## build the production images and push them: REGISTRY=... VERSION=... (docs/images.md)

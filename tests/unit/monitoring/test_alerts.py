@@ -1,0 +1,304 @@
+"""Each state of the table fires its alert once, and nothing else; promtool does the arithmetic."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from monitoring.__main__ import stale_files
+from monitoring.alerts import ALERTS, OF_CONVERSIONS
+from monitoring.rules import plain_rules, runbooks
+from prometheus_client import Counter, Gauge, Histogram
+from tests.support.apiserver import ROOT
+
+from resnet_operator.api.reasons import Reason
+from resnet_operator.measured.families import Families
+from resnet_operator.telemetry import metrics
+
+A = 'namespace="models",name="a"'
+OPERATOR = 'namespace="resnet-system",job="resnet-operator",pod="o-1",instance="10.0.0.1:8080"'
+KINDS = (Counter, Gauge, Histogram)
+Series = dict[str, str]
+
+
+def info(reason: str, phase: str = "Deploying", values: str = "1x1000") -> Series:
+    return {f'resnet_service_reason_info{{{A},reason="{reason}",phase="{phase}"}}': values}
+
+
+def condition(kind: str, status: str, values: str = "1x1000") -> Series:
+    return {f'resnet_service_condition{{{A},type="{kind}",status="{status}"}}': values}
+
+
+def triton(name: str, values: str, more: str = "") -> Series:
+    return {f'{name}{{{A},pod="a-1",model="a",version="1"{more}}}': values}
+
+
+# An object that serves, its Triton under load, and the operator, for more than six hours.
+REST: Series = {
+    **info("Ready", "Ready"),
+    **condition("Ready", "True"),
+    **condition("Available", "True"),
+    **condition("ArtifactReady", "True"),
+    **condition("ChipsHealthy", "True"),
+    f"resnet_service_replicas_wanted{{{A}}}": "2x1000",
+    f"resnet_service_retries_total{{{A}}}": "0x1000",
+    f"resnet_service_replicas_ready{{{A}}}": "2x1000",
+    f'resnet_service_revision_info{{{A},serving="a-1",desired="a-1"}}': "1x1000",
+    **triton("nv_inference_request_success", "0+600x1000"),
+    **triton("nv_inference_request_failure", "0x1000", ',reason="BACKEND"'),
+    **triton("nv_inference_pending_request_count", "0 3 1 0 2 0 4 1x1000"),
+    **triton("nv_inference_request_summary_us", "9000x1000", ',quantile="0.99"'),
+    'kubelet_volume_stats_available_bytes{namespace="models",'
+    'persistentvolumeclaim="resnet-store"}': "50x1000",
+    'kubelet_volume_stats_capacity_bytes{namespace="models",'
+    'persistentvolumeclaim="resnet-store"}': "100x1000",
+    f"resnet_operator_leading{{{OPERATOR}}}": "1x1000",
+    f"resnet_operator_contested_namespaces{{{OPERATOR}}}": "0x1000",
+    f"resnet_operator_queue_depth{{{OPERATOR}}}": "0 4 0x1000",
+    f"resnet_operator_internal_errors_total{{{OPERATOR}}}": "0x1000",
+    f'resnet_operator_watch_age_seconds{{{OPERATOR},kind="Pod"}}': "5 30 41 8 39x1000",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of the world: what differs from rest, and what is to fire after six hours."""
+
+    reason: str
+    alert: str
+    changed: Series
+    gone: tuple[str, ...] = ()
+    minutes: int = 60
+
+
+def unready(reason: str, *more: Series, phase: str = "Deploying") -> Series:
+    """An object that is not Ready for a reason, while its old pods serve."""
+    merged: Series = {**info(reason, phase), **condition("Ready", "False")}
+    for series in more:
+        merged |= series
+    return merged
+
+
+NOT_READY = ("reason_info", 'type="Ready"')
+STATES = (
+    State("no pod serves what has served", "ResNetServiceNotAvailable",
+          {**info("CrashLooping"), **condition("Available", "False")},
+          ("reason_info", 'type="Available"')),
+    State("a spec that cannot work", "ResNetServiceStalled",
+          unready("InvalidSpec", condition("Stalled", "True")), NOT_READY),
+    State("a compiler that refuses", "ResNetConversionFailing",
+          unready("ConversionFailed", condition("Stalled", "True"),
+                  condition("ArtifactReady", "False"), phase="Failed"),
+          (*NOT_READY, 'type="ArtifactReady"')),
+    State("a source that is away, tried again now and then", "ResNetConversionFailing",
+          {**info("DownloadFailed", "Pending", "1x4 stale _x3 1x13 stale _x3 1x900"),
+           **info("Fetching", "Fetching", "_x4 1x3 stale _x13 1x3 stale"),
+           **condition("Ready", "False"), **condition("ArtifactReady", "False"),
+           f"resnet_service_retries_total{{{A}}}": "0x4 1x16 2x900"},
+          (*NOT_READY, 'type="ArtifactReady"', "retries_total"), 35),
+    State("a rollback", "ResNetServiceRolledBack",
+          unready("RolledBack", condition("Stalled", "True"), phase="Degraded"), NOT_READY),
+    State("no chip is free", "ResNetServiceNoFreeChip", unready("Unschedulable"), NOT_READY),
+    State("no chip is free until it is Stalled", "ResNetServiceNoFreeChip",
+          unready("Unschedulable", condition("Stalled", "True")), NOT_READY),
+    State("a candidate finds no chip", "ResNetServiceNoFreeChip", unready("WaitingForChip"),
+          NOT_READY),
+    State("a gate is not passed", "ResNetServiceGateFailing",
+          unready("ValidationFailed", condition("Stalled", "True"),
+                  condition("Validated", "False")), NOT_READY),
+    State("a gate cannot measure", "ResNetServiceGateFailing", unready("EvaluationFailed"),
+          NOT_READY),
+    State("three of a hundred requests fail since ten minutes", "ResNetServiceErrorsFast",
+          triton("nv_inference_request_failure", "0x390 0+18x600", ',reason="BACKEND"'),
+          ("request_failure",), 440),
+    State("one of a hundred requests fails for hours", "ResNetServiceErrorsSlow",
+          triton("nv_inference_request_failure", "0+6x1000", ',reason="BACKEND"'),
+          ("request_failure",), 400),
+    State("all answers are slow since an hour", "ResNetServiceSlowFast",
+          triton("nv_inference_request_summary_us", "9000x390 900000x600", ',quantile="0.99"'),
+          ("request_summary",), 445),
+    State("answers are slow half of the time, for hours", "ResNetServiceSlowSlow",
+          triton("nv_inference_request_summary_us", " ".join(["900000", "9000"] * 500),
+                 ',quantile="0.99"'), ("request_summary",), 400),
+    State("requests pile up", "ResNetServiceQueueGrowing",
+          triton("nv_inference_pending_request_count", "0+5x1000"), ("pending",)),
+    State("a chip has fallen ill", "ResNetChipUnhealthy", condition("ChipsHealthy", "False"),
+          ('type="ChipsHealthy"',)),
+    State("the store's volume is nearly full", "ResNetStoreNearlyFull",
+          {'kubelet_volume_stats_available_bytes{namespace="models",'
+           'persistentvolumeclaim="resnet-store"}': "9x1000"}, ("available_bytes",)),
+    State("an artifact found no room in a bucket", "ResNetStoreNearlyFull",
+          unready("StoreFull", condition("Stalled", "True")), (*NOT_READY, "kubelet")),
+    State("the operator is not scraped", "ResNetOperatorDown", {}, ("resnet_operator", A)),
+    State("two followers and no leader", "ResNetOperatorDown",
+          {f"resnet_operator_leading{{{OPERATOR}}}": "0x1000"}, ("leading",)),
+    State("a kind is not seen", "ResNetOperatorWatchStale",
+          {f'resnet_operator_watch_age_seconds{{{OPERATOR},kind="Pod"}}': "0+60x1000"},
+          ("watch_age",)),
+    State("two leaders", "ResNetOperatorTwoLeaders",
+          {f"resnet_operator_leading{{{OPERATOR.replace('o-1', 'o-2')}}}": "1x1000"}),
+    State("two installations", "ResNetOperatorContested",
+          {f"resnet_operator_contested_namespaces{{{OPERATOR}}}": "1x1000"}, ("contested",)),
+    State("the operator is behind", "ResNetOperatorQueueGrowing",
+          {f"resnet_operator_queue_depth{{{OPERATOR}}}": "800x1000"}, ("queue_depth",)),
+    State("the operator fails at an object", "ResNetOperatorInternalErrors",
+          {f"resnet_operator_internal_errors_total{{{OPERATOR}}}": "0x50 0+1x600"},
+          ("internal_errors",)),
+)  # fmt: skip
+
+QUIET = (
+    State("at rest", "", {}),
+    State("nothing is installed but the operator", "", {}, (A, "kubelet", "models")),
+    State("a first conversion takes two hours", "",
+          {**info("Converting", "Converting"), **condition("Ready", "False"),
+           **condition("Reconciling", "True"), **condition("Available", "False"),
+           **condition("ArtifactReady", "False")},
+          ("reason_info", "resnet_service_condition", "revision_info", "nv_"), 120),
+    State("a rollout: a conversion, then pods one after another", "",
+          {**info("Converting", "Converting", "1x20 stale"),
+           **info("RollingOut", "Deploying", "_x20 1x4 stale"),
+           **info("Ready", "Ready", "_x24 1x900"),
+           **condition("Ready", "False", "1x24 stale"), **condition("Ready", "True", "_x24 1x900"),
+           **condition("ArtifactReady", "False", "1x20 stale"),
+           **condition("ArtifactReady", "True", "_x20 1x900"),
+           **condition("Reconciling", "True", "1x24 stale"),
+           f"resnet_service_replicas_ready{{{A}}}": "2x20 1x4 2x900"},
+          ("reason_info", 'type="Ready"', 'type="ArtifactReady"', "replicas_ready"), 60),
+    State("one replica is replaced: nobody serves for three minutes", "",
+          {**condition("Available", "False", "_x30 1x3 stale"),
+           **condition("Available", "True", "1x30 stale _x3 1x900")}, ('type="Available"',), 60),
+    State("Triton starts again: counters go back to zero", "",
+          triton("nv_inference_request_success", "0+600x60 0+600x900"), ("request_success",)),
+    State("nobody asks Triton anything", "",
+          {**triton("nv_inference_request_success", "5x1000"),
+           **triton("nv_inference_request_summary_us", "0x1000", ',quantile="0.99"')},
+          ("request_success", "request_summary")),
+    State("the load comes and goes", "",
+          triton("nv_inference_pending_request_count", " ".join(["0", "40", "20", "0"] * 200)),
+          ("pending",)),
+    State("the leader changes", "",
+          {f"resnet_operator_leading{{{OPERATOR}}}": "1x30 0x900",
+           f"resnet_operator_leading{{{OPERATOR.replace('o-1', 'o-2')}}}": "0x31 1x900"},
+          ("leading",), 60),
+    State("a restart looks at a thousand objects", "",
+          {f"resnet_operator_queue_depth{{{OPERATOR}}}": "0x30 900 400 0x900"}, ("queue_depth",),
+          60),
+    State("a download fails once and is made again", "",
+          {**info("DownloadFailed", "Pending", "_x5 1x5 stale"),
+           **info("Converting", "Converting", "_x10 1x30 stale"),
+           **info("Ready", "Ready", "1x5 stale _x35 1x900"),
+           **condition("ArtifactReady", "False", "_x5 1x35 stale"),
+           **condition("ArtifactReady", "True", "1x5 stale _x35 1x900"),
+           f"resnet_service_retries_total{{{A}}}": "0x10 1x900"},
+          ("reason_info", 'type="ArtifactReady"', "retries_total"), 60),
+    State("suspended, with nothing ready", "",
+          {**info("Suspended", "Suspended"), **condition("Available", "False"),
+           f"resnet_service_replicas_wanted{{{A}}}": "0x1000"},
+          ("reason_info", 'type="Available"', "replicas_wanted", "nv_")),
+    State("another installation in another namespace", "",
+          {f"resnet_operator_leading{{{OPERATOR.replace('resnet-system', 'team')}}}": "1x1000"}),
+)  # fmt: skip
+
+
+def series_of(state: State) -> list[dict[str, str]]:
+    kept = {
+        key: values for key, values in REST.items() if not any(part in key for part in state.gone)
+    }
+    return [{"series": key, "values": values} for key, values in (kept | state.changed).items()]
+
+
+def run(state: State, folder: Path, expected: dict[int, list[str]]) -> None:
+    """Have promtool say whether exactly these alerts fire, each once, at these minutes."""
+    (folder / "rules.yaml").write_text(plain_rules(), encoding="utf-8")
+    expression = 'count by (alertname) (ALERTS{alertstate="firing"})'
+    test = {
+        "interval": "1m",
+        "input_series": series_of(state),
+        "promql_expr_test": [
+            {
+                "expr": expression,
+                "eval_time": f"{minute}m",
+                "exp_samples": [
+                    {"labels": f'{{alertname="{name}"}}', "value": 1} for name in alerts
+                ],
+            }
+            for minute, alerts in expected.items()
+        ],
+    }
+    # What takes hours is looked at every other minute.
+    every = "1m" if state.minutes <= 120 else "2m"
+    content = {"rule_files": ["rules.yaml"], "evaluation_interval": every, "tests": [test]}
+    path = folder / "test.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(autouse=True)
+def promtool() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is missing: run devkit/servers/install.sh, or `make test`")
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.alert}: {state.reason}")
+def test_each_state_fires_its_alert_once(state: State, tmp_path: Path) -> None:
+    run(state, tmp_path, {state.minutes: [state.alert]})
+
+
+@pytest.mark.parametrize("state", QUIET, ids=lambda state: state.reason)
+def test_nothing_fires(state: State, tmp_path: Path) -> None:
+    """At no minute."""
+    run(state, tmp_path, {minute: [] for minute in range(1, state.minutes + 1)})
+
+
+def test_every_alert_has_a_state() -> None:
+    assert {state.alert for state in STATES} == {alert.name for alert in ALERTS}
+
+
+def test_the_rules_are_rules(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(plain_rules(), encoding="utf-8")
+    done = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "@" not in plain_rules(), "a mark is left"
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_a_runbook_begins_with_the_command(alert: Any) -> None:
+    page = runbooks()[f"{alert.name}.md"]
+    title, _, body = page.partition("\n\n")
+    assert title == f"# {alert.name}"
+    assert body.startswith("```\nkubectl "), "what to type comes first"
+    assert alert.steps
+    assert alert.severity in {"critical", "warning"}
+
+
+def test_generated_files_are_up_to_date() -> None:
+    assert stale_files() == [], "run: make generate"
+
+
+def test_alerts_ask_for_what_is_exported() -> None:
+    """Each metric of ours in a rule is one of the operator's; each reason is one of the table."""
+    ours = {family.value.name for family in Families}
+    for metric in vars(metrics).values():
+        for family in metric.describe() if isinstance(metric, KINDS) else ():
+            ours |= {family.name, f"{family.name}_total"}
+    named = set(re.findall(r"resnet_\w+", "".join(alert.expr for alert in ALERTS)))
+    assert named <= ours
+    assert named, "the pattern still fits"
+    words = {reason.value for reason in Reason}
+    for alert in ALERTS:
+        for pattern in re.findall(r'reason=~"([^"]+)"', alert.expr):
+            assert set(pattern.split("|")) <= words, alert.name
+    assert set(OF_CONVERSIONS.split("|")) <= words
+
+
+def test_the_chart_has_the_rules() -> None:
+    text = (ROOT / "charts/resnet-operator/files/alerts.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["groups"]
