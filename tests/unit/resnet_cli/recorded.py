@@ -62,7 +62,7 @@ class Recorded:
         yield from self.watched
 
     def write(self, method: str, where: str, body: object, *, content_type: str) -> Body:
-        kind, found = self._match(where)
+        kind, found = self._match(where.partition("?")[0])
         if f"{method} {kind}" in self.forbidden:
             raise refusal(403, json.dumps({"message": f"{kind} is forbidden"}), where)
         self.written.append((method, where, body))

@@ -16,7 +16,7 @@ from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.recorded import Recorded
 from typer.testing import CliRunner
 
-from resnet_cli import app
+from resnet_cli import app, session
 from resnet_cli.exits import Exit
 from resnet_cli.paths import KINDS
 
@@ -32,8 +32,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Recorded:
         found.namespace = namespace or c.NAMESPACE
         return found
 
-    monkeypatch.setattr(app, "connect", connect)
-    monkeypatch.setattr(app, "now", lambda: c.NOW)
+    monkeypatch.setattr(session, "connect", connect)
+    monkeypatch.setattr(session, "now", lambda: c.NOW)
     return found
 
 

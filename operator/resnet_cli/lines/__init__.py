@@ -1,0 +1,1 @@
+"""The command lines: what each command is called with. What they do is in `commands`."""

@@ -1,0 +1,104 @@
+"""Command lines that only look: get, why, logs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from resnet_cli import session
+from resnet_cli.session import Context, Format, Kubeconfig, Name, Namespace
+from resnet_cli.show import Output, Screen
+
+
+def get(
+    name: Annotated[str, typer.Argument(help="Only this ResNetService.")] = "",
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
+    *,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Those of all namespaces.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
+) -> None:
+    """Show a line for each ResNetService: phase, stage, chip, revision, cache hit or not."""
+    from resnet_cli.commands.get import get_services
+
+    if name and all_namespaces:
+        raise typer.BadParameter("a name and --all-namespaces exclude each other")
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    where = None if all_namespaces else cluster.namespace
+    session.ended(
+        get_services(
+            cluster,
+            Screen(),
+            namespace=where,
+            name=name,
+            clock=session.now,
+            output=output,
+            watch=watch,
+        )
+    )
+
+
+def why(
+    name: Name,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Say what a ResNetService is doing, and why not: the object at fault and what to do."""
+    from resnet_cli.commands.why import why as run
+
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(
+        run(
+            cluster,
+            Screen(),
+            namespace=cluster.namespace,
+            name=name,
+            now=session.now(),
+            output=output,
+        )
+    )
+
+
+def logs(
+    name: Name,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="fetch, export, prepare, quantize, convert, publish, gate or serve."),
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    tail: Annotated[int | None, typer.Option(help="Only the last lines.", min=0)] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
+    previous: Annotated[
+        bool, typer.Option("--previous", "-p", help="Of the container before the last restart.")
+    ] = False,
+) -> None:
+    """Print the log of a stage, by default of the one that matters now."""
+    from resnet_cli.commands.logs import Stage
+    from resnet_cli.commands.logs import logs as run
+
+    if stage is not None and stage not in set(Stage):
+        raise typer.BadParameter(f"--stage is one of {', '.join(Stage)}")
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(
+        run(
+            cluster,
+            Screen(),
+            namespace=cluster.namespace,
+            name=name,
+            stage=Stage(stage) if stage else None,
+            follow=follow,
+            previous=previous,
+            tail=tail,
+            now=session.now(),
+        )
+    )
