@@ -17,6 +17,7 @@ import numpy as np
 from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
 from resnet_jobs.evaluation.details import Details
+from resnet_jobs.evaluation.doctor.diagnose import Diagnosis, diagnose, is_wanted
 from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
@@ -73,18 +74,23 @@ def evaluate(
         full = [full_batch(plan, number, plan.batch) for number in range(in_flight)]
         load = triton.saturate(pool, full, seconds=place.load_seconds)
     latency = measure_latency(spec, plan, triton, seconds=place.load_seconds, clock=clock)
+    numbers = measures.as_json()
+    diagnosis: Diagnosis | None = None
+    if spec.diagnose and is_wanted(spec.diagnose, numbers):
+        diagnosis = diagnose(plan, details, numbers, asked=spec.diagnose, clock=clock)
     benchmark = read_benchmark(place.benchmark)
     result = {
         **about(spec, workspace, plan, triton=triton.version(), benchmark=benchmark),
-        **measures.as_json(),
+        **numbers,
         **details.as_json(compared=measures.compared > 0),
         **speeds(load, seconds, measures.samples),
         "latency": latency,
+        "diagnosis": diagnosis.as_json() if diagnosis else None,
         "benchmark": benchmark,
         "started": started,
         "ended": now(),
     }
-    return finish(result, store=store)
+    return finish(result, store=store, more=diagnosis.essentials() if diagnosis else None)
 
 
 def wait_ready(triton: Triton, seconds: float) -> None:

@@ -31,7 +31,7 @@ class ByClass:
 
 @dataclass
 class Details:
-    """Sums by class, pairs that are taken for each other, and the pictures that fared worst.
+    """Sums by class, pairs of label and class found, and the pictures that fared worst.
 
     With a source model the worst are those that it gets right and the artifact does not, then those
     whose scores are least alike; without one, those whose label lies furthest behind.
@@ -39,7 +39,7 @@ class Details:
 
     names: Sequence[str]
     classes: dict[int, ByClass] = field(default_factory=dict)
-    confusions: Counter[tuple[int, int]] = field(default_factory=Counter)
+    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
     worst: list[tuple[tuple[float, float, int], dict[str, Any]]] = field(default_factory=list)
 
     def add(self, start: int, logits: Any, labels: Sequence[int], reference: Any | None) -> None:
@@ -65,8 +65,7 @@ class Details:
         sums.samples += 1
         sums.hits += guess == label
         sums.reference_hits += right == label
-        if guess != label:
-            self.confusions[label, guess] += 1
+        self.pairs[label, guess] += 1
 
     def _keep(self, grade: tuple[float, float, int], how: dict[str, Any]) -> None:
         if len(self.worst) < WORST:
@@ -79,7 +78,8 @@ class Details:
             self.classes.items(), key=lambda one: (one[1].hits - one[1].samples, one[0])
         )
         kept = sorted(by_loss[:MOST_CLASSES], key=lambda one: one[0])
-        pairs = sorted(self.confusions.items(), key=lambda one: (-one[1], one[0]))
+        wrong = [one for one in self.pairs.items() if one[0][0] != one[0][1]]
+        pairs = sorted(wrong, key=lambda one: (-one[1], one[0]))
         return {
             "classes": [
                 {

@@ -122,8 +122,10 @@ def read_benchmark(path: Path) -> dict[str, Any] | None:
     return dict(found)
 
 
-def finish(result: Mapping[str, Any], *, store: Store) -> dict[str, Any]:
-    """Store the result, and say the essentials: the success message."""
+def finish(
+    result: Mapping[str, Any], *, store: Store, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Store the result, and say the essentials: the success message. `more` is the diagnosis."""
     for name in SHOWN:
         say(f"{name}: {result[name]}")
     key = result["validationKey"]
@@ -131,6 +133,8 @@ def finish(result: Mapping[str, Any], *, store: Store) -> dict[str, Any]:
     if latency := result.get("latency"):
         message["latency"] = {name: latency[name] for name in LATENCIES}
         say(f"latency in milliseconds: {message['latency']}")
+    if more:
+        message["diagnosis"] = dict(more)
     profiles = (result["benchmark"] or {}).get("profiles", {})
     throughput = {batch: round(found["throughput"], 1) for batch, found in profiles.items()}
     try:

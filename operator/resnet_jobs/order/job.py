@@ -17,6 +17,7 @@ from resnet_jobs.order.fields import Fields, invalid, is_positive, sha256
 from resnet_jobs.order.options import (
     parse_config_files,
     parse_dataset,
+    parse_diagnose,
     parse_extra_args,
     parse_load,
     parse_preprocessing,
@@ -32,6 +33,7 @@ from resnet_jobs.order.types import (
     Crop,
     Dataset,
     DeclaredTensor,
+    Diagnose,
     Preprocessing,
     PyTorch,
     Quantization,
@@ -91,6 +93,7 @@ class JobSpec:
     validation_key: str | None
     served: ServedModel | None
     load: StatedLoad | None = None  # at which latency is measured
+    diagnose: Diagnose | None = None
     runtime: str | None = None  # only one that is served without a conversion
     # What the object brings itself and what decides the artifact: a part of the content key.
     own_means: Mapping[str, str] = field(default_factory=dict)
@@ -149,6 +152,7 @@ def parse_job(text: str | None) -> JobSpec:
         store=_store(job.get("store")),
         dataset=parse_dataset(Fields(job, "spec.validation").child("dataset")),
         loops=(benchmark.whole("loops", maximum=10_000) if benchmark else None) or DEFAULT_LOOPS,
+        diagnose=parse_diagnose(Fields(job, "RESNET_JOB").child("diagnose")),
         load=parse_load(benchmark.child("load") if benchmark else None),
         validation_key=Fields(job, "RESNET_JOB").matching(
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"

@@ -17,6 +17,7 @@ from resnet_jobs.order.types import (
     Crop,
     Dataset,
     DeclaredTensor,
+    Diagnose,
     Preprocessing,
     PyTorch,
     Quantization,
@@ -194,6 +195,19 @@ def parse_load(fields: Fields | None) -> StatedLoad | None:
         requests_per_second=fields.whole("requestsPerSecond", maximum=2000),
         batch=fields.whole("batchSize") or 1,
     )
+
+
+def parse_diagnose(fields: Fields | None) -> Diagnose | None:
+    if fields is None:
+        return None
+    thresholds = fields.values.get("thresholds")
+    given = thresholds if isinstance(thresholds, dict) else {}
+    try:
+        limits = {str(name): float(limit) for name, limit in given.items()}
+    except (TypeError, ValueError) as error:
+        raise invalid(f"{fields.name('thresholds')} must be decimals in quotes") from error
+    when = fields.needed_choice("when", ("Never", "OnFailure", "Always"))
+    return Diagnose(when=when, thresholds=MappingProxyType(limits))
 
 
 def parse_tensors(value: object, *, field: str) -> tuple[DeclaredTensor, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from resnet_jobs.order.source import SourceSpec
 
 
@@ -93,6 +95,14 @@ class StatedLoad:
     concurrency: int | None
     requests_per_second: int | None
     batch: int
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """When to look for causes; thresholds as floats: they decide about the looking alone."""
+
+    when: str
+    thresholds: Mapping[str, float]
 
 
 @dataclass(frozen=True)

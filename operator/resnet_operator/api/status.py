@@ -117,6 +117,14 @@ class LatencyStatus(ApiModel):
     p99_milliseconds: str | None = Field(default=None, description="That 99 % keep to.")
 
 
+class DiagnosisStatus(ApiModel):
+    cause: str | None = Field(default=None, description="Labels, Preprocessing, Layers or Unknown.")
+    message: str | None = Field(default=None, description="What was found.")
+    patch: str | None = Field(
+        default=None, description="Merge patch of the object that would correct it, as JSON."
+    )
+
+
 class Progress(ApiModel):
     """Where the way to Ready stands; absent at rest."""
 
@@ -152,6 +160,9 @@ class ValidationStatus(ApiModel):
     )
     latency: LatencyStatus | None = Field(
         default=None, description="What clients wait at `spec.validation.benchmark.load`."
+    )
+    diagnosis: DiagnosisStatus | None = Field(
+        default=None, description="What costs accuracy, as far as it was looked for."
     )
     throughput: dict[str, int] | None = Field(
         default=None, description="Images per second of the chip alone, by batch size."

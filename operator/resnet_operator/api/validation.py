@@ -22,6 +22,12 @@ class DatasetFormat(StrEnum):
     CIFAR_PYTHON = "CifarPython"
 
 
+class Diagnose(StrEnum):
+    ON_FAILURE = "OnFailure"
+    ALWAYS = "Always"
+    NEVER = "Never"
+
+
 class OnNoFreeChip(StrEnum):
     WAIT = "Wait"
     BORROW_REPLICA = "BorrowReplica"
@@ -176,6 +182,13 @@ class Validation(ApiModel):
     )
     benchmark: Benchmark | None = Field(
         default=None, description="How speed is measured, and its threshold."
+    )
+    diagnose: Diagnose | None = Field(
+        default=None,
+        description=(
+            "When to look for what costs accuracy (labels, preprocessing, layers): OnFailure, "
+            "Always or Never; default OnFailure."
+        ),
     )
     on_no_free_chip: OnNoFreeChip | None = Field(
         default=None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from resnet_operator.api.validation import Thresholds, Validation
+from resnet_operator.api.validation import Diagnose, Thresholds, Validation
 from resnet_operator.errors import Misfit
 from resnet_operator.names import digest
 from resnet_operator.reading.decimals import decimal_of, floor_of, in_words, whole_of
@@ -25,6 +25,9 @@ RESULT_KEY = "result.json"
 VALIDATION_KEY = "validationKey"
 DEFAULT_LOOPS = 100
 MOST_SPEEDS = 256
+MOST_DIAGNOSIS = 1500
+UNKNOWN = "Unknown"
+DIAGNOSIS = ("cause", "message", "patch")
 SHARES = {
     "top1": "top1",
     "top1Reference": "top1_reference",
@@ -45,6 +48,7 @@ class Measurement:
     top1_agreement: Decimal | None = None
     images_per_second: Decimal | None = None
     latency: Latency | None = None
+    diagnosis: Mapping[str, str] = field(default_factory=dict)
     throughput: Mapping[str, Decimal] = field(default_factory=dict)
     result_key: str = ""
 
@@ -75,6 +79,7 @@ class Measurement:
             attempt=attempt,
             images_per_second=decimal_of(value, "imagesPerSecond"),
             latency=Latency.from_json(value.get("latency")),
+            diagnosis=_diagnosis(value.get("diagnosis")),
             throughput={
                 name: speed
                 for name in sorted(throughput)
@@ -83,6 +88,12 @@ class Measurement:
             result_key=key if isinstance(key, str) else "",
             **{name: decimal_of(value, key) for key, name in SHARES.items()},
         )
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """Return what was found when the cause of a failure was looked for."""
+        message = self.diagnosis.get("message", "")
+        return (message,) if message and self.diagnosis.get("cause") != UNKNOWN else ()
 
     def to_record(self) -> dict[str, str]:
         """Return the data of a result: the numbers as they were measured, and no bars."""
@@ -93,6 +104,7 @@ class Measurement:
             "attempt": self.attempt,
             "imagesPerSecond": self.images_per_second,
             "latency": self.latency.to_json() if self.latency else None,
+            "diagnosis": dict(self.diagnosis) or None,
             "throughput": {key: float(speed) for key, speed in self.throughput.items()} or None,
             "resultKey": self.result_key or None,
         }
@@ -114,6 +126,8 @@ class Measurement:
             found["imagesPerSecond"] = floor_of(self.images_per_second)
         if self.latency:
             found["latency"] = self.latency.shown()
+        if self.diagnosis:
+            found["diagnosis"] = dict(self.diagnosis)
         if self.throughput:
             found["throughput"] = {key: floor_of(speed) for key, speed in self.throughput.items()}
         return found
@@ -143,6 +157,9 @@ def validation_key(
         "loops": loops_of(validation),
         **(serving or {}),
     }
+    if validation.diagnose is Diagnose.ALWAYS:
+        # Nobody has looked at what passed.
+        declared["diagnose"] = validation.diagnose
     if not dataset.sha256:
         declared |= {"uid": uid, "refetch": refetch}
     return digest(declared)
@@ -202,6 +219,16 @@ def _drop(found: Measurement, bar: str | None) -> str:
     if drop <= Decimal(bar):
         return ""
     return f"top1 drops by {in_words(drop, ROUND_CEILING)}, more than maxTop1Drop {bar}"
+
+
+def _diagnosis(value: Any) -> dict[str, str]:
+    """Read the evaluator's words; raises Misfit for anything but short strings."""
+    if value is None:
+        return {}
+    texts = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    if not texts or sum(map(len, value.values())) > MOST_DIAGNOSIS:
+        raise Misfit("diagnosis: it is not a set of short strings")
+    return {name: value[name] for name in DIAGNOSIS if name in value}
 
 
 def _no_number(_: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.serving.runtime import Runtime
-from resnet_operator.api.validation import Validation
+from resnet_operator.api.validation import Diagnose, Validation
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.record.latency import measured_load
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
@@ -157,6 +157,7 @@ def evaluation_spec(
         "sha256": artifact.model_sha256,
         "dataset": dataset,
         "benchmark": {"loops": loops_of(asked)} | ({"load": load} if load else {}),
+        "diagnose": _diagnosis_order(asked),
         "validationKey": validation,
         "model": {
             "name": resolved.model_name,
@@ -166,6 +167,15 @@ def evaluation_spec(
             "artifact": artifact.sha256,
         },
     }
+
+
+def _diagnosis_order(asked: Validation) -> dict[str, Any]:
+    """Return when to look for causes. The thresholds decide about that and about nothing else."""
+    thresholds = asked.thresholds
+    given = (
+        thresholds.model_dump(mode="json", by_alias=True, exclude_none=True) if thresholds else {}
+    )
+    return {"when": asked.diagnose or Diagnose.ON_FAILURE, "thresholds": given}
 
 
 def _candidate(

@@ -45,7 +45,6 @@ from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.workload import JobObject
 from resnet_operator.settings.operator import Settings
 
-
 @dataclass(frozen=True, kw_only=True)
 class GatePlan:
     """Where the gate stands. It `holds` what is not known to be good enough.
@@ -242,7 +241,7 @@ def _may_borrow(gate: Gate, lacks_chip: bool) -> bool:
 def _failed(gate: Gate, measured: Measurement, short: tuple[str, ...]) -> GatePlan:
     problem = Problem(
         reason=Reason.VALIDATION_FAILED,
-        message=f"validation failed: {'; '.join(short)}",
+        message=f"validation failed: {'; '.join((*short, *measured.explanation))}",
         permanent=True,
     )
     return gate.holding(measurement=measured, shortfalls=short, problem=problem, stalled=True)

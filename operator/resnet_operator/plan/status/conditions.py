@@ -224,9 +224,12 @@ def _validated(gate: GatePlan) -> Said:
     if gate.measurement is not None:
         shown = gate.measurement.shown()
         speeds = shown.pop("throughput", {})
-        numbers = [f"{key} {value}" for key, value in shown.items()]
+        latency, diagnosis = shown.pop("latency", {}), shown.pop("diagnosis", {})
+        numbers = [f"{key} {value}" for key, value in (shown | latency).items()]
         numbers += [f"throughput at batch {size} {speed}" for size, speed in speeds.items()]
         said = ", ".join(numbers)
+        if diagnosis:
+            said += f"; {diagnosis.get('cause', '')}: {diagnosis.get('message', '')}"
         if not gate.holds:
             return "True", Reason.VALIDATED, said
         if gate.shortfalls:

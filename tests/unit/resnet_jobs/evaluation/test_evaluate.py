@@ -410,6 +410,47 @@ def test_pictures_go_through_the_chips_preprocessing(bench: Bench) -> None:
     assert again["cosineSimilarity"] == pytest.approx(1.0, abs=1e-6), "the same as a text"
 
 
+def asks(when: str, **thresholds: str) -> dict[str, Any]:
+    return {"when": when, "thresholds": thresholds}
+
+
+def test_labels_in_another_order_are_named(bench: Bench) -> None:
+    """The message is read by the controller, result.json by people."""
+    labels = np.arange(SAMPLES) % models.CLASSES
+    place = {sample.tobytes(): label for sample, label in zip(bench.samples, labels, strict=True)}
+    bench.save(bench.samples, labels)
+    bench.order = {"diagnose": asks("OnFailure", minTop1="0.9")}
+
+    def other(batch: Any) -> Any:
+        return np.eye(models.CLASSES)[[(place[row.tobytes()] + 2) % 5 for row in batch]]
+
+    message, result, _ = bench.measured(other)
+    assert message["diagnosis"]["cause"] == "Labels"
+    assert result["diagnosis"]["message"] == message["diagnosis"]["message"]
+    told = Measurement.from_message(json.dumps(message), attempt=1)
+    kept = Measurement.from_record(told.to_record())
+    assert kept is not None
+    assert dict(kept.diagnosis) == message["diagnosis"]
+
+
+@pytest.mark.parametrize(
+    ("diagnose", "want"),
+    [
+        (asks("OnFailure", minTop1="0.9"), None),
+        (asks("Always", minTop1="0.9"), "Unknown"),
+        (asks("Never", minTop1="1"), None),
+        (None, None),
+    ],
+)
+def test_causes_are_looked_for_when_asked(
+    bench: Bench, diagnose: dict[str, Any] | None, want: str | None
+) -> None:
+    bench.order = {"diagnose": diagnose}
+    message, result, _ = bench.measured()
+    assert (message.get("diagnosis") or {}).get("cause") == want
+    assert (result["diagnosis"] or {}).get("cause") == want
+
+
 def poisoned(bench: Bench, index: int) -> Callable[[Any], Any]:
     def answer(batch: Any) -> Any:
         scores = bench.exact(batch)

@@ -276,6 +276,9 @@ NO_MESSAGES = (
     ("a number whose integer has a million digits", '{"ok": true, "samples": 5, "top1": 1e999999}'),
     ("a number that cannot be written out", '{"ok": true, "samples": 5, "top1": 1e-999999}'),
     ("half a picture", '{"ok": true, "samples": 5.5}'),
+    ("a diagnosis in a list", '{"ok": true, "samples": 5, "diagnosis": ["Labels"]}'),
+    ("a diagnosis of numbers", '{"ok": true, "samples": 5, "diagnosis": {"cause": 1}}'),
+    ("a long one", '{"ok": true, "samples": 5, "diagnosis": {"cause": "' + "x" * 2000 + '"}}'),
     ("latency in a list", '{"ok": true, "samples": 5, "latency": [1]}'),
     ("latency without a count", '{"ok": true, "samples": 5, "latency": {"p99Milliseconds": 1}}'),
     (
@@ -304,6 +307,17 @@ def test_latency_as_a_status_shows_it() -> None:
     without = measured(latency=waited(None, failed=400)).shown()["latency"]
     assert "p99Milliseconds" not in without
     assert without["failedRequests"] == 400
+
+
+DIAGNOSIS = {"cause": "Labels", "message": "the labels are off by 1", "patch": "{}"}
+
+
+def test_a_diagnosis_is_kept_and_shown() -> None:
+    found = measured(diagnosis=DIAGNOSIS | {"more": "of a later version"})
+    kept = Measurement.from_record(found.to_record())
+    assert kept is not None
+    assert kept.shown()["diagnosis"] == DIAGNOSIS
+    assert "diagnosis" not in measured().shown()
 
 
 # Bars that nobody could judge are refused before any Job.
@@ -455,6 +469,15 @@ def test_a_latency_of_another_load_or_other_serving_is_another_number(
 def test_without_a_load_a_change_of_batching_measures_nothing_again() -> None:
     assert key_of_spec({}) == key_of_spec({}, **QUEUES) == key(BASE)
     assert key_of_spec(LOADED) == key_of_spec(LOADED, replicas=3), "it is that of one replica"
+
+
+def test_only_a_look_at_what_passed_needs_another_run() -> None:
+    def looking(when: str) -> str:
+        value = {"dataset": DATASET, "thresholds": {"minTop1": "0.5"}, "diagnose": when}
+        return key(Validation.model_validate(value))
+
+    assert looking("OnFailure") == looking("Never") == key(BASE)
+    assert looking("Always") != key(BASE)
 
 
 def test_an_unpinned_data_set_is_of_one_object_and_one_refetch() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.builders import (
+    LATENCY,
     MEASURED,
     MESSAGES,
     NAME,
@@ -164,6 +165,27 @@ def test_what_fails_is_never_deployed() -> None:
     assert world.status["validation"]["top1"] == "0.742"
     assert world.plan().requeue_after is None
     assert world.reconcile() == []
+
+
+def test_what_the_doctor_finds_is_in_the_message_and_the_status() -> None:
+    found = {"cause": "Preprocessing", "message": "the mean is wrong", "patch": '{"spec":{}}'}
+    world = gated()
+    world.candidate_is_measured(top1=0.742, diagnosis=found, latency=LATENCY)
+    world.reconcile()
+    message = "validation failed: top1 0.742 is below minTop1 0.7855; the mean is wrong"
+    assert said(world, "Ready") == ("False", "ValidationFailed", message)
+    long = said(world, "Validated")[2]
+    assert "p99Milliseconds 7.125, throughput" in long
+    assert long.endswith("; Preprocessing: the mean is wrong")
+    assert world.status["validation"]["diagnosis"] == found
+
+
+def test_a_cause_that_was_not_found_is_not_in_the_way() -> None:
+    world = gated()
+    world.candidate_is_measured(top1=0.742, diagnosis={"cause": "Unknown", "message": "no idea"})
+    world.reconcile()
+    message = "validation failed: top1 0.742 is below minTop1 0.7855"
+    assert said(world, "Ready") == ("False", "ValidationFailed", message)
 
 
 def test_the_old_revision_serves_on_while_the_new_one_is_measured_and_when_it_fails() -> None:
