@@ -45,6 +45,7 @@ from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.workload import JobObject
 from resnet_operator.settings.operator import Settings
 
+
 @dataclass(frozen=True, kw_only=True)
 class GatePlan:
     """Where the gate stands. It `holds` what is not known to be good enough.
