@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from resnet_jobs.base.clock import SYSTEM_CLOCK
 from resnet_jobs.base.errors import EXIT_UNEXPECTED, JobError, Reason
 from resnet_jobs.base.progress import say
-from resnet_jobs.base.report import termination_log, write_message
+from resnet_jobs.base.report import termination_log
 from resnet_jobs.base.workspace import Workspace
+from resnet_jobs.driver.message import write_message
 from resnet_jobs.evaluation.place import Place, end_triton
 from resnet_jobs.order.job import JobSpec, parse_job
 from resnet_jobs.order.store import StoreSpec, parse_store
@@ -100,6 +101,15 @@ def _artifact(options: argparse.Namespace) -> dict[str, Any]:
         unpack_artifact,
     )
 
+    if options.files_sha256:
+        from resnet_jobs.commands.held_files import hold_files
+
+        hold_files(
+            options.files_from,
+            options.files_to,
+            sha256=options.files_sha256,
+            folders=options.folder,
+        )
     folder, wait = artifact_folder(os.environ), options.wait_seconds
 
     def bring(sha256: str, path: Path) -> dict[str, Any]:
@@ -166,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("--sha256", required=True, type=_sha256, help="what it must be")
     download.add_argument("--labels", type=_sha256, help="the names of the classes, a file too")
     download.add_argument("--unpack", type=Path, help="the folder for an artifact that is a tar")
+    download.add_argument("--files-from", type=Path, help="where ConfigMaps are mounted")
+    download.add_argument("--files-to", type=Path, help="where their files are copied to")
+    download.add_argument("--files-sha256", type=_sha256, help="what the files must be together")
+    download.add_argument("--folder", action="append", default=[], help="to be made beside them")
     return parser
 
 

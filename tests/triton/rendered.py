@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.support.builders import a_settings, resolved
 from tests.triton.server import Model
 
-from resnet_operator.render.serving import pod_template, revision_config_map, runtime_data
-from resnet_operator.render.triton.class_names import class_names
+from resnet_operator.render.serving import (
+    TEMPLATE_KEY,
+    revision_config_map,
+    runtime_data,
+)
 from resnet_operator.seen.meta import Meta
 
 if TYPE_CHECKING:
@@ -46,14 +50,14 @@ def rendered(spec: dict[str, Any], artifact: Artifact, *, file: Path, labels: st
         "settings": a_settings(),
     }
     revision = revision_config_map(**about, labels=labels)["data"]
-    classes = class_names(about["resolved"], artifact, labels)
-    template = pod_template(**about, classes=classes)
+    template = json.loads(revision[TEMPLATE_KEY])
     volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
     files = {}
     for mount in template["spec"]["containers"][0]["volumeMounts"]:
-        if "projected" not in volumes[mount["name"]]:
+        volume = volumes[mount.get("subPath", mount["name"])]
+        if "projected" not in volume:
             continue  # what the init container puts there
-        for source in volumes[mount["name"]]["projected"]["sources"]:
+        for source in volume["projected"]["sources"]:
             content = source["configMap"]
             data = revision if content["name"] == REVISION else runtime_data()
             for item in content["items"]:

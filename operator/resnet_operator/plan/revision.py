@@ -13,6 +13,7 @@ from resnet_operator.plan.trust import revision_digest
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import (
     TEMPLATE_KEY,
+    held,
     pod_template,
     revision_config_map,
     runtime_config_map,
@@ -140,7 +141,7 @@ def _known(
         name=name,
         template=template,
         digest=known.digest,
-        candidate=names.canonical_json(anew),
+        candidate=names.canonical_json(held(anew, revision=name, files=known.data())),
         made_for_candidate=_runtime(observed),
     )
 

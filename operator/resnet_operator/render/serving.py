@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from resnet_operator import names
@@ -13,6 +14,7 @@ from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
 from resnet_operator.render.pods.devices import DeviceParts, device_parts
+from resnet_operator.render.pods.held_files import hold
 from resnet_operator.render.pods.local_disk import TMP_SIZE, serving_bytes
 from resnet_operator.render.pods.parts import environment, spread_constraints, tls_parts
 from resnet_operator.render.pods.policy import fit
@@ -129,12 +131,13 @@ def revision_config_map(
         classes=classes,
         settings=settings,
     )
-    data = {CONFIG_KEY: config, TEMPLATE_KEY: names.canonical_json(template)}
+    data = {CONFIG_KEY: config}
     data[CONTRACT_KEY] = names.canonical_json(model_contract(resolved, artifact))
     data |= pipeline_configs(resolved=resolved, artifact=artifact, labelled=labelled)
     if classes is not None:
         # Names that lie in the store are mounted over the empty file.
         data[LABELS_KEY] = classes.text or ""
+    data[TEMPLATE_KEY] = names.canonical_json(held(template, revision=revision, files=data))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -150,6 +153,11 @@ def revision_config_map(
         "immutable": True,
         "data": data,
     }
+
+
+def held(template: dict[str, Any], *, revision: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return a pod template that starts only with these files of its revision, and with ours."""
+    return hold(template, {revision: files, names.runtime_name(runtime_digest()): runtime_data()})
 
 
 def deployment(
