@@ -18,6 +18,7 @@ from resnet_operator.observe_wanted import artifact_of, unwanted_jobs, wanted_me
 from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.artifact.outdated import has_begun
 from resnet_operator.plan.gate.gate import key_of
+from resnet_operator.plan.proof import vouched_results
 from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble.scheduling import missing_claim
 from resnet_operator.plan.trust import is_believed
@@ -51,13 +52,16 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     pods = views.pods.some(("instance", namespace, meta.name))
     labels, labels_problem, labels_wrong = await _labels(service, views, kube)
     live = _not_of_others(views.deployments.one(namespace, meta.name), meta.uid)
-    believed = is_believed(record, statuses_of_users(service, views, key))
+    statuses = tuple(statuses_of_users(service, views, key))
+    believed = is_believed(record, statuses)
     converting = record is None or not record.immutable
     # A Job that only waits may be replaced; what is under way needs nothing more.
     going = {job.meta.uid for job in jobs if not job.finished}
     starting = converting and not has_begun([p for p in job_pods if p.meta.controller in going])
     revisions = views.config_maps.some(("revision", namespace, meta.name))
     owned = views.config_maps.some(("owner", namespace, meta.uid))
+    # What is there of it, whoever vouches for the record: the plan decides on the artifact.
+    gate = await _gate(service, resolved, record, views, kube, now=now)
     return Observed(
         service=service,
         deployment=live,
@@ -66,6 +70,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         absent_kinds=views.absent_kinds,
         record=record,
         record_believed=believed,
+        vouched_results=_vouched_results(statuses, gate, views, namespace),
         owned_records=owned,
         revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
         runtime=views.config_maps.one(namespace, names.runtime_name(runtime_digest())),
@@ -86,8 +91,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         in_use=_in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
         wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
-        # What is there of it, whoever vouches for the record: the plan decides on the artifact.
-        gate=await _gate(service, resolved, record, views, kube, now=now),
+        gate=gate,
         unwanted_jobs=unwanted_jobs(views, namespace, {key, *_keys(owned)}),
     )
 
@@ -161,6 +165,17 @@ def statuses_of_users(
 
 def _statuses(views: Views, namespace: str) -> Iterator[Mapping[str, Any]]:
     return (view.status for view in views.services.some(("namespace", namespace, "")))
+
+
+def _vouched_results(
+    statuses: Iterable[Mapping[str, Any]],
+    gate: GateObserved | None,
+    views: Views,
+    namespace: str,
+) -> frozenset[tuple[str, str]]:
+    """Return what the artifact's users say, and the whole namespace where another may have it."""
+    everybody = _statuses(views, namespace) if gate and gate.elsewhere else ()
+    return vouched_results((*statuses, *everybody))
 
 
 def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:

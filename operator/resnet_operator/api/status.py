@@ -258,6 +258,10 @@ class ResNetServiceStatus(ApiModel):
     revision_digests: dict[str, str] | None = Field(
         default=None, description="Digests by which the operator knows its revisions again."
     )
+    result_digests: dict[str, str] | None = Field(
+        default=None,
+        description="Digests by which the operator knows results of the gate and failures again.",
+    )
     rollout: RolloutStatus | None = Field(
         default=None, description="How the pods are brought to the revision."
     )

@@ -6,6 +6,7 @@ no digest have records of their own, though the same file may come of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from resnet_operator import names
@@ -23,10 +24,16 @@ def data_on_record(there: GateObserved, record: Meta) -> dict[str, str]:
     return result.data() if result and record.uid in result.meta.owners else {}
 
 
-def measured_elsewhere(there: GateObserved, key: str) -> dict[str, str]:
-    """Return the data of a result of the same validation under another record, or nothing."""
+def measured_elsewhere(
+    there: GateObserved, key: str, vouched: Collection[tuple[str, str]]
+) -> dict[str, str]:
+    """Return the data of a result of the same validation under another record, or nothing.
+
+    A status has to name it.
+    """
     for found in there.elsewhere:
-        data = found.data() if found.immutable else {}
+        is_vouched = (found.meta.name, found.digest) in vouched
+        data = found.data() if found.immutable and is_vouched else {}
         if RESULT_KEY in data and data.get(VALIDATION_KEY) == key:
             return data
     return {}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.actions import Event, Plan, Problem
 from resnet_operator.plan.artifact.contract import labels_problem, settle
 from resnet_operator.plan.artifact.conversion import plan_artifact
 from resnet_operator.plan.artifact.recording import ArtifactPlan
-from resnet_operator.plan.gate.gate import GatePlan, plan_gate
+from resnet_operator.plan.gate.gate import plan_gate
+from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.housekeeping import plan_housekeeping
 from resnet_operator.plan.revision import Revision, desired_revision, wanted_replicas
 from resnet_operator.plan.serving.network import with_network
@@ -181,6 +183,10 @@ def _situation(
         artifact_problem=conversion.problem,
         serving_problem=serving.problem,
         problem=problem,
+        results={
+            names.record_name(resolved.source_key): conversion.failure,
+            gate.result: gate.digest,
+        },
         stalled=conversion.stalled or gate.stalled or (current and serving.stalled) or left == 0,
         gate=gate if gate.asked else None,
         complete=serving.complete,

@@ -30,6 +30,8 @@ class Observed:
     # Of those, what nobody vouches for: see `plan.trust`.
     strange_revisions: Mapping[str, ConfigMapObject] = field(default_factory=dict)
     record_believed: bool = False
+    # Names and digests of results that a status names, of the gate and of failures.
+    vouched_results: frozenset[tuple[str, str]] = frozenset()
     runtime: ConfigMapObject | None = None
     stale_runtimes: tuple[ConfigMapObject, ...] = ()
     jobs: tuple[JobObject, ...] = ()

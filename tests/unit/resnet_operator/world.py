@@ -36,6 +36,7 @@ from resnet_operator.api.status import as_status
 from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
 from resnet_operator.plan.actions import MakeSecret, Problem
 from resnet_operator.plan.gate.gate import key_of, wanted_validation
+from resnet_operator.plan.proof import vouched_results
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trust import is_believed
 from resnet_operator.record.artifact import Artifact
@@ -225,6 +226,7 @@ class World:
             },
             record=record,
             record_believed=is_believed(record, [*self.vouching, service.status]),
+            vouched_results=vouched_results([*self.vouching, service.status]),
             owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
             revisions={m.meta.name: m for m in maps if self._is(m, names.REVISION_COMPONENT)},
             runtime=next((m for m in runtimes if runtime_digest() in m.meta.name), None),

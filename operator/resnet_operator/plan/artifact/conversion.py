@@ -14,6 +14,7 @@ from resnet_operator.plan.artifact.recording import PUBLISH, ArtifactPlan, harve
 from resnet_operator.plan.artifact.repair import AGAIN, Repair, begin_anew, plan_repair
 from resnet_operator.plan.artifact.stages import running_step, stage_of
 from resnet_operator.plan.gate_result import stop
+from resnet_operator.plan.proof import failure_digest, failure_on_record, is_told
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
 from resnet_operator.plan.times import from_text, left_of, seconds_since, to_text
 from resnet_operator.plan.trouble.pod import (
@@ -48,7 +49,9 @@ def plan_artifact(
         if observed.record_believed:
             return _have_artifact(observed, resolved, artifact, join, settings=settings, now=now)
         return _unproven(observed, resolved, artifact, join, settings=settings, now=now)
-    plan = _make(observed, resolved, Failure.from_record(data), join, settings=settings, now=now)
+    failure = failure_on_record(observed, resolved, now=now)
+    plan = _make(observed, resolved, failure, join, settings=settings, now=now)
+    plan = replace(plan, failure=failure_digest(data) if failure else "")
     if plan.doing and Repair.from_record(record):
         return replace(plan, doing=f"{plan.doing}: the store has lost the artifact")
     return plan
@@ -72,7 +75,12 @@ def _make(
             return replace(plan, actions=(stop(newest), *plan.actions))
         left = left_behind(pods_of(newest, observed), PUBLISH, now)
         if left is not None and not left.seconds_left:
-            return harvest_left(observed, resolved, newest, left, join, now=now)
+            if failure is None or failure.attempt < newest.attempt:
+                return harvest_left(observed, resolved, newest, left, join, now=now)
+            plan = _after_failure(observed, resolved, failure, join, settings=settings, now=now)
+            if not is_told(observed):
+                return replace(plan, requeue_after=1)
+            return replace(plan, actions=(stop(newest), *plan.actions))
         return _watch(observed, resolved, newest, join, now=now)
     if failure:
         return _after_failure(observed, resolved, failure, join, settings=settings, now=now)

@@ -12,7 +12,7 @@ from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.repair import kept_of
 from resnet_operator.plan.artifact.stages import stage_of
 from resnet_operator.plan.gate_result import stop
-from resnet_operator.plan.trouble.sidecars import LeftBehind
+from resnet_operator.plan.trouble.sidecars import LeftBehind, as_ended
 from resnet_operator.record.artifact import Artifact, Failure
 from resnet_operator.render.conversion import record_content
 from resnet_operator.resolve.resolved import Resolved
@@ -43,6 +43,7 @@ class ArtifactPlan:
     next_attempt: str = ""
     # The container of that Job that runs, and since when.
     step: tuple[str, str] = ("", "")
+    failure: str = ""  # the digest of why the last attempt failed
 
 
 def harvest(
@@ -73,9 +74,8 @@ def harvest_left(
     now: datetime,
 ) -> ArtifactPlan:
     """Take the result of a Job that only a foreign container keeps alive, and end it."""
-    good = all(one.exit_code == 0 for one in left.pod.containers if one.name == PUBLISH)
-    pod = replace(left.pod, phase="Succeeded" if good else "Failed")
-    result = result_of(replace(job, complete=good), [pod], resolved, now=now)
+    as_if, pods = as_ended(job, left.pod, PUBLISH)
+    result = result_of(as_if, pods, resolved, now=now)
     if isinstance(result, Artifact):
         result = replace(result, notes=(*result.notes, left.note()))
     return _recorded(observed, resolved, job, result, (stop(job),), join, now)
@@ -100,10 +100,11 @@ def _recorded(
         data=result.to_record() | kept_of(observed.record, now=now, filled=good),
         immutable=good,
     )
-    actions = (*join, Apply(body=content), *farewell)
+    actions = (*join, Apply(body=content))
     if isinstance(result, Artifact):
-        return ArtifactPlan(artifact=result, actions=actions, job=done.meta.name)
-    return ArtifactPlan(actions=actions, again=True)
+        return ArtifactPlan(artifact=result, actions=(*actions, *farewell), job=done.meta.name)
+    # A Job that still runs is what proves the failure, until a status names it.
+    return ArtifactPlan(actions=(*actions, *farewell) if done.finished else actions, again=True)
 
 
 def _tried(record: ConfigMapObject | None, done: JobObject) -> tuple[str, ...]:

@@ -6,13 +6,12 @@ Numbers are in the result's ConfigMap, bars in the spec; they meet here and nowh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.api.validation import OnNoFreeChip, Validation
+from resnet_operator.api.validation import OnNoFreeChip
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS, retry_asked
 from resnet_operator.plan.artifact.outdated import has_begun, is_outdated_candidate
@@ -29,7 +28,9 @@ from resnet_operator.plan.gate.candidate import (
     seconds_until_told,
     step_of,
 )
+from resnet_operator.plan.gate.state import Gate, GatePlan
 from resnet_operator.plan.gate_result import data_on_record, measured_elsewhere, put_result, stop
+from resnet_operator.plan.proof import gate_on_record, is_over, result_digest
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
@@ -39,55 +40,10 @@ from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, shortfalls, validation_key
 from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.seen.meta import Meta
-from resnet_operator.seen.observed import GateObserved, Observed
+from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.workload import JobObject
 from resnet_operator.settings.operator import Settings
-
-
-@dataclass(frozen=True, kw_only=True)
-class GatePlan:
-    """Where the gate stands. It `holds` what is not known to be good enough.
-
-    `borrows` is the name of the result for which one replica less is to run.
-    """
-
-    asked: bool = False
-    holds: bool = False
-    actions: tuple[Action, ...] = ()
-    measurement: Measurement | None = None
-    shortfalls: tuple[str, ...] = ()
-    problem: Problem | None = None
-    stalled: bool = False
-    doing: str = ""
-    result: str = ""
-    borrows: str = ""
-    requeue_after: float | None = None
-    again: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """All that the steps below look at."""
-
-    observed: Observed
-    there: GateObserved
-    resolved: Resolved
-    artifact: Artifact
-    asked: Validation
-    record: Meta
-    revision: Revision
-    key: str
-    settings: Settings
-    now: datetime
-
-    @property
-    def name(self) -> str:
-        return names.validation_name(self.resolved.source_key, self.key)
-
-    def holding(self, **facts: Any) -> GatePlan:
-        return GatePlan(asked=True, holds=True, result=self.name, **facts)
 
 
 def wanted_validation(service: ServiceObject, artifact: Artifact) -> str | None:
@@ -147,8 +103,9 @@ def plan_gate(
 
 
 def _decide(gate: Gate) -> GatePlan:
-    """Take the first of: bring in a result, take one over, open, wait, tell, start."""
-    data = data_on_record(gate.there, gate.record)
+    """Bring a result in or take one over; else go by what is on record."""
+    known = measured_elsewhere(gate.there, gate.key, gate.observed.vouched_results)
+    data = _believed(gate, known)
     measured, failure = Measurement.from_record(data), Failure.from_record(data)
     told = measured.attempt if measured else failure.attempt if failure else 0
     jobs = [job for job in gate.there.jobs if job.meta.controller == gate.record.uid]
@@ -159,8 +116,44 @@ def _decide(gate: Gate) -> GatePlan:
         and seconds_until_told(running, pods_of(running, gate.there.pods), now=gate.now) == 0
     ):
         return _harvest(gate, running)
-    if not data and not running and (known := measured_elsewhere(gate.there, gate.key)):
+    if not data and not running and known:
         return gate.holding(actions=tuple(_put(gate, known, immutable=True)), again=True)
+    return _judged(gate, data, told, newest, running)
+
+
+def _believed(gate: Gate, known: dict[str, str]) -> dict[str, str]:
+    data = data_on_record(gate.there, gate.record)
+    return gate_on_record(gate.there, data, observed=gate.observed, known=known, now=gate.now)
+
+
+def _judged(
+    gate: Gate,
+    data: dict[str, str],
+    told: int,
+    newest: JobObject | None,
+    running: JobObject | None,
+) -> GatePlan:
+    """Say what follows from what is on record, and end what has told it."""
+    plan = _next(gate, data, told, newest, running)
+    if not data:
+        return plan
+    past = (job for job in gate.there.jobs if job.attempt <= told)
+    over = [job for job in past if is_over(job, gate.there, now=gate.now)]
+    digest = result_digest(data)
+    if over and (gate.name, digest) not in gate.observed.vouched_results:
+        return replace(plan, digest=digest, requeue_after=1)
+    return replace(plan, digest=digest, actions=(*map(stop, over), *plan.actions))
+
+
+def _next(
+    gate: Gate,
+    data: dict[str, str],
+    told: int,
+    newest: JobObject | None,
+    running: JobObject | None,
+) -> GatePlan:
+    """Take the first of: open, wait, tell, start."""
+    measured, failure = Measurement.from_record(data), Failure.from_record(data)
     short = shortfalls(measured, gate.asked) if measured else ()
     if measured and not short:
         return GatePlan(asked=True, measurement=measured, result=gate.name)
@@ -186,8 +179,6 @@ def _harvest(gate: Gate, done: JobObject) -> GatePlan:
     if done.finished:
         ttl = SUCCEEDED_TTL_SECONDS if good else FAILED_TTL_SECONDS
         actions.append(Apply(body=job_ttl(done, ttl)))
-    else:
-        actions.append(stop(done))
     return gate.holding(actions=tuple(actions), again=True)
 
 

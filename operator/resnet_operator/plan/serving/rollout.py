@@ -13,7 +13,7 @@ from datetime import datetime
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.gate.gate import GatePlan
+from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.revision import (
     Revision,
     live_revision,

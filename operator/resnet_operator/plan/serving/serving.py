@@ -8,7 +8,7 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
-from resnet_operator.plan.gate.gate import GatePlan
+from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.serving.loading import Loading, loading_of
 from resnet_operator.plan.serving.memory import Memory, good_after, is_complete, said_revisions

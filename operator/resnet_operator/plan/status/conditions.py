@@ -9,7 +9,7 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.gate.gate import GatePlan
+from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.status.chips import chips_condition
 from resnet_operator.plan.times import to_text
 from resnet_operator.record.artifact import Artifact
@@ -69,6 +69,7 @@ class Situation:
     wanted: int = 0
     revisions: dict[str, Any] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     rollout: dict[str, str] = field(default_factory=dict)
     note: str = ""
     pinned: bool = False

@@ -9,7 +9,8 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Event
-from resnet_operator.plan.gate.gate import GatePlan
+from resnet_operator.plan.gate.state import GatePlan
+from resnet_operator.plan.proof import results_said
 from resnet_operator.plan.status.conditions import Situation, conditions_of
 from resnet_operator.plan.status.progress import attempts_of, progress_of, served_artifact
 from resnet_operator.plan.times import seconds_since, to_text
@@ -59,6 +60,8 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         "selector": ",".join(f"{k}={v}" for k, v in sorted(selector(service.meta).items())),
         "conditions": conditions_of(situation, now=now),
     }
+    if results := results_said(old, situation.results):
+        status["resultDigests"] = results
     if situation.retry_handled or old.get("lastHandledRetry"):
         status["lastHandledRetry"] = (
             service.retry if situation.retry_handled else old["lastHandledRetry"]

@@ -7,13 +7,13 @@ had ended, and the Job goes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.times import left_of
-from resnet_operator.seen.workload import Pod
+from resnet_operator.seen.workload import JobObject, Pod
 from resnet_operator.settings.pods import Maker
 
 LINGER_SECONDS = 30.0
@@ -57,3 +57,9 @@ def left_behind(pods: Sequence[Pod], last: str, now: datetime) -> LeftBehind | N
         if ended is not None and others and not ours_run and not pod.meta.deleting:
             return LeftBehind(pod, others, left_of(LINGER_SECONDS, ended.finished, now))
     return None
+
+
+def as_ended(job: JobObject, pod: Pod, last: str) -> tuple[JobObject, list[Pod]]:
+    """Return a Job and its pod as they would be if `last` had been all that runs in it."""
+    good = all(one.exit_code == 0 for one in pod.containers if one.name == last)
+    return replace(job, complete=good), [replace(pod, phase="Succeeded" if good else "Failed")]

@@ -24,6 +24,7 @@ from tests.unit.resnet_operator.world import World, described, since
 
 from resnet_operator import names
 from resnet_operator.plan import Apply
+from resnet_operator.plan.proof import result_digest
 
 NO_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}."
 GATE: Body = {
@@ -297,7 +298,7 @@ def test_a_gate_for_what_serves_already_takes_nobody_from_the_network() -> None:
 # Measured under another record.
 
 
-def another_record(world: World, *, key: str = "") -> None:
+def another_record(world: World, *, key: str = "", is_vouched: bool = True) -> None:
     """Leave the result of the same validation under the record of another object."""
     (job,) = jobs(world)
     labels = world.body("Job", job)["metadata"]["labels"]
@@ -316,6 +317,9 @@ def another_record(world: World, *, key: str = "") -> None:
         "data": {"result.json": json.dumps(numbers), "validationKey": key or resolved_key},
     }
     world.apply(body, manager=names.MANAGER)
+    if is_vouched:
+        digest = result_digest(body["data"])
+        world.vouching.append({"resultDigests": {body["metadata"]["name"]: digest}})
 
 
 def test_what_was_measured_under_another_record_is_not_measured_again() -> None:
@@ -329,6 +333,14 @@ def test_what_was_measured_under_another_record_is_not_measured_again() -> None:
     name = world.status["validation"]["record"]
     assert world.key in name, "a copy of its own, that lives as long as its own record"
     assert world.body("ConfigMap", name)["immutable"] is True
+
+
+def test_a_result_under_another_record_that_no_status_names_is_measured_again() -> None:
+    world = gated()
+    another_record(world, is_vouched=False)
+    world.reconcile()
+    assert len(jobs(world)) == 1
+    assert not world.has("Deployment", NAME)
 
 
 def test_a_result_whose_digest_only_begins_alike_is_another_one() -> None:
@@ -663,8 +675,9 @@ def test_triton_that_cannot_load_ends_the_run_though_the_evaluator_waits_for_it(
     world.candidate(phase="Running", containers=[running("evaluate"), dead])
     assert world.reconcile() == [], "it may notice by itself"
     world.pass_time(31)
-    done = described(world.reconcile())
-    assert f"delete Job {job}" in done, "the chip is needed"
+    world.reconcile()
+    assert world.has("Job", job), "until a status names what it said"
+    assert f"delete Job {job}" in described(world.reconcile()), "the chip is needed"
     assert said(world, "Ready") == ("False", "ModelLoadFailed", "ACL 500002 while loading")
 
 
@@ -678,8 +691,9 @@ def test_numbers_count_though_triton_does_not_end() -> None:
     assert world.plan().requeue_after is not None
     world.pass_time(31)
     done = described(world.reconcile())
-    assert f"delete Job {job}" in done
     assert f"apply Deployment {NAME}" in done
+    assert f"delete Job {job}" not in done, "until a status names what it said"
+    assert f"delete Job {job}" in described(world.reconcile())
 
 
 def test_numbers_count_however_triton_ends() -> None:

@@ -72,6 +72,9 @@ def test_a_publish_that_failed_beside_a_sidecar_is_told() -> None:
     world.pass_time(31)
     world.reconcile()
     assert condition(world.status, "Ready")["reason"] == "StoreFull"
+    actions = described(world.reconcile())
+    assert any(action.startswith("delete Job") for action in actions)
+    assert condition(world.status, "Ready")["reason"] == "StoreFull"
 
 
 def test_a_sidecar_that_ends_in_time_is_no_news() -> None:
@@ -99,6 +102,7 @@ def test_a_gate_that_a_sidecar_keeps_alive() -> None:
     assert said["reason"] == "SidecarRunning"
     assert "istio-proxy" in said["message"]
     world.pass_time(31)
+    world.reconcile()
+    assert condition(world.status, "Validated")["status"] == "True"
     actions = described(world.reconcile())
     assert any(action.startswith("delete Job") for action in actions)
-    assert condition(world.status, "Validated")["status"] == "True"
