@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import KubeError
+from resnet_operator.observe_pods import serving_pods
 from resnet_operator.observe_wanted import artifact_of, unwanted_jobs, wanted_means
 from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.artifact.outdated import has_begun
@@ -49,11 +50,11 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     record = views.config_maps.one(namespace, names.record_name(key))
     jobs = views.jobs.some(("artifact", namespace, key))
     job_pods = views.pods.some(("artifact", namespace, key))
-    pods = views.pods.some(("instance", namespace, meta.name))
     labels, labels_problem, labels_wrong = await _labels(service, views, kube)
     live = _not_of_others(views.deployments.one(namespace, meta.name), meta.uid)
     statuses = tuple(statuses_of_users(service, views, key))
     believed = is_believed(record, statuses)
+    pods = await serving_pods(meta, live.meta.uid if live else None, views, kube)
     converting = record is None or not record.immutable
     # A Job that only waits may be replaced; what is under way needs nothing more.
     going = {job.meta.uid for job in jobs if not job.finished}
@@ -199,13 +200,13 @@ def _stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]
 
 def _store(views: Views, namespace: str) -> StoreObserved:
     name = (namespace, names.STORE_NAME)
-    deployment = views.deployments.one(*name)
+    deployment = _not_of_others(views.deployments.one(*name), "")
     return StoreObserved(
         deployment=deployment.digest if deployment else None,
         claim=views.claims.one(*name) is not None,
-        service=views.network_services.one(*name) is not None,
-        config=views.config_maps.one(*name) is not None,
-        policy=views.stores["NetworkPolicy"].one(*name) is not None,
+        service=_not_of_others(views.network_services.one(*name), "") is not None,
+        config=_not_of_others(views.config_maps.one(*name), "") is not None,
+        policy=_not_of_others(views.stores["NetworkPolicy"].one(*name), "") is not None,
     )
 
 

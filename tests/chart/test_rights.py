@@ -18,6 +18,7 @@ GRANTED = {
     "resnetservices": {"list", "watch"},
     "resnetservices/status": {"patch"},
     "deployments": {"list", "watch", "create", "patch", "delete"},
+    "replicasets": {"list"},
     "jobs": {"list", "watch", "create", "patch", "delete"},
     "secrets": {"create"},
     "configmaps": {"list", "watch", "create", "patch", "delete"},

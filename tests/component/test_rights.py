@@ -17,7 +17,7 @@ from tests.component.client import Access, Api
 from tests.component.gate import VALIDATION, gate_jobs
 from tests.component.objects import key_of, path, service
 from tests.component.proxy import Call, Proxy
-from tests.component.world import World, open_world, until
+from tests.component.world import World, ended, open_world, until
 from tests.support.apiserver import ROOT, fresh_namespace
 
 from resnet_operator import names, observe
@@ -208,8 +208,14 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
     job = await world.job(MANIFEST)
     # A pod that its node has and does not start: its events are read.
     await world.pod_states(await world.pod_of_job(job), "Pending", {})
-    await until(lambda: has_read_events(world), what="the events of the Job's pod to be read")
+    await until(lambda: has_read(world, "events"), what="the events of the Job's pod to be read")
     await world.finish_job(MANIFEST)
+    await world.is_ready(NAME)
+    # A serving pod that fails: the ReplicaSet is read that it says it is of.
+    component = names.COMPONENT.replace("/", "%2F")
+    (pod,) = await world.all("Pod", **{component: names.SERVING})
+    await world.pod_states(pod, "Running", {"artifact": ended(0), "triton": ended(1)})
+    await until(lambda: has_read(world, "replicasets"), what="the pod's ReplicaSet to be read")
     await world.is_ready(NAME)
 
     network_service = await world.get("Service", NAME)
@@ -249,8 +255,8 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
     await operator.idle()
 
 
-async def has_read_events(world: World) -> bool:
-    return bool(world.proxy.since(0, lambda call: call.resource == "events" and not call.is_write))
+async def has_read(world: World, resource: str) -> bool:
+    return bool(world.proxy.since(0, lambda call: call.resource == resource and not call.is_write))
 
 
 async def test_another_namespace_is_none_of_our_business(

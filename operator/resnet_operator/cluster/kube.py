@@ -34,6 +34,7 @@ PLURALS: Mapping[str, str] = {
     "NetworkPolicy": "networkpolicies",
     "PersistentVolumeClaim": "persistentvolumeclaims",
     "PodDisruptionBudget": "poddisruptionbudgets",
+    "ReplicaSet": "replicasets",
     "ResNetService": "resnetservices",
     "Secret": "secrets",
     "Service": "services",

@@ -117,7 +117,9 @@ def gate_on_record(
         return data
     if known and known.get(RESULT_KEY) == data.get(RESULT_KEY):
         return data
-    if any(_job_says(job, there, data, now) for job in there.jobs):
+    record = observed.record
+    ours = (job for job in there.jobs if record and job.meta.controller == record.meta.uid)
+    if any(_job_says(job, there, data, now) for job in ours):
         return data
     return data if _said_by_earlier_version(observed.service.status, name, data) else {}
 

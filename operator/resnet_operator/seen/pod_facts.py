@@ -59,3 +59,12 @@ def disruption_of(conditions: Mapping[str, Body]) -> tuple[str, str]:
     if found.get("status") != "True":
         return "", ""
     return found.get("reason") or "", found.get("message") or ""
+
+
+def replica_set_of(meta: Body) -> str:
+    """Return the name of the ReplicaSet that controls the pod; nothing where another kind does."""
+    for owner in meta.get("ownerReferences") or ():
+        if owner.get("controller"):
+            is_one = (owner.get("apiVersion"), owner.get("kind")) == ("apps/v1", "ReplicaSet")
+            return str(owner.get("name")) if is_one else ""
+    return ""

@@ -10,6 +10,7 @@ from resnet_operator.seen.meta import Body, Live, Meta
 from resnet_operator.seen.pod_facts import (
     Request,
     disruption_of,
+    replica_set_of,
     reports_health,
     requests_of,
     unhealthy_devices,
@@ -160,6 +161,7 @@ class Pod:
     disruption: tuple[str, str] = ("", "")
     # Devices that their plugin calls unhealthy; None while the kubelet says nothing of them.
     unhealthy: tuple[str, ...] | None = None
+    replica_set: str = ""  # that controls it, by name
 
     @classmethod
     def from_body(cls, body: Body) -> Pod:
@@ -192,4 +194,5 @@ class Pod:
             requests=requests_of(spec) if unschedulable else (),
             disruption=disruption_of(conditions),
             unhealthy=unhealthy_devices(main) if reports_health(main) else None,
+            replica_set=replica_set_of(body["metadata"]),
         )

@@ -54,6 +54,8 @@ class Views:
         }
         # Where the store's Secret was made or found since this process began: it cannot be seen.
         self.namespaces_with_secret: set[str] = set()
+        # Of ReplicaSets, by UID: the UID of the Deployment that controls each.
+        self.replica_sets: dict[str, str] = {}
         # Kinds that the cluster does not have, as the last try to list them has shown.
         self.absent_kinds: frozenset[str] = frozenset()
         self._held: dict[tuple[str, Name], list[Callable[[], None]]] = {}

@@ -241,3 +241,19 @@ def test_a_candidate_that_ended_is_no_proof_for_other_numbers() -> None:
     lay_result(world, {"result.json": numbers()})
     world.reconcile()
     assert not world.has("Deployment", NAME)
+
+
+def test_a_job_of_others_with_our_labels_proves_nothing() -> None:
+    world = gated()
+    (job,) = jobs(world)
+    world.candidate_is_measured()
+    owners = [{"uid": "uid-of-others", "controller": True}]
+    world._facts["Job", job]["ownerReferences"] = owners
+    body = world.body("Job", job)
+    world.delete("Job", job)
+    body["metadata"]["ownerReferences"] = owners
+    world.apply(body, manager="POST")
+    world.job_ends(job=job)
+    lay_result(world, {"result.json": numbers()})
+    world.reconcile()
+    assert not world.has("Deployment", NAME)

@@ -301,3 +301,35 @@ def test_a_fight_with_a_webhook_costs_ever_less() -> None:
         assert 0 < len([w for w in api.writes if "Deployment" in w]) < 12, api.writes
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "ConfigMap", "NetworkPolicy"])
+def test_a_store_that_another_owner_controls_is_told_and_left_alone(kind: str) -> None:
+    """As the Deployment of an object that was called as the store is, before that was refused."""
+
+    async def scenario() -> None:
+        life = await serving()
+        ours = life.api.objects[kind, names.STORE_NAME]
+        life.api.remove(kind, names.STORE_NAME)
+        owner = {"apiVersion": "shop/v1", "kind": "Shop", "name": "x", "uid": "u"}
+        theirs = {
+            **ours,
+            "metadata": {
+                **{k: ours["metadata"][k] for k in ("name", "namespace", "labels")},
+                "annotations": ours["metadata"].get("annotations") or {},
+                "ownerReferences": [{**owner, "controller": True}],
+                "managedFields": [{"manager": "shop", "operation": "Apply"}],
+            },
+        }
+        life.api.put(theirs)
+        await life.run(10)
+        said = life.condition("Ready")
+        assert (said["status"], said["reason"]) == ("False", "NameConflict")
+        assert f'{kind} "{names.STORE_NAME}" belongs to shop' in said["message"]
+        owners = life.api.objects[kind, names.STORE_NAME]["metadata"]["ownerReferences"]
+        assert [one["uid"] for one in owners] == ["u"]
+        life.api.remove(kind, names.STORE_NAME)
+        await life.run(70)
+        assert life.is_ready, "and once the name is free, it is taken"
+
+    asyncio.run(scenario())

@@ -137,7 +137,8 @@ def _judged(
     plan = _next(gate, data, told, newest, running)
     if not data:
         return plan
-    past = (job for job in gate.there.jobs if job.attempt <= told)
+    ours = (job for job in gate.there.jobs if job.meta.controller == gate.record.uid)
+    past = (job for job in ours if job.attempt <= told)
     over = [job for job in past if is_over(job, gate.there, now=gate.now)]
     digest = result_digest(data)
     if over and (gate.name, digest) not in gate.observed.vouched_results:

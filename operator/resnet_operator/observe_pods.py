@@ -1,0 +1,77 @@
+"""Which pods are the Deployment's own: labels alone make nobody's pod one. Called by `observe`.
+
+A pod counts when a ReplicaSet of the Deployment controls it. ReplicaSets are not watched: for a pod
+that says something is wrong, the ReplicaSet is read once, and its UID remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+
+from resnet_operator import names
+from resnet_operator.cluster.kube import Kube
+from resnet_operator.errors import KubeError
+from resnet_operator.plan.trouble.pod import BEING_MADE
+from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.workload import Container, Pod
+from resnet_operator.watch.views import Views
+
+# The Deployment controller ends a ReplicaSet's name with the hash, which has no dash.
+HASH = re.compile(r"[a-z0-9]{1,16}")
+MOST = 10_000
+Owners = MutableMapping[str, str]
+
+
+async def serving_pods(service: Meta, uid: str | None, views: Views, kube: Kube) -> tuple[Pod, ...]:
+    """Return the pods of the service's Deployment; `uid` is None while there is none."""
+    labelled = views.pods.some(("instance", service.namespace, service.name))
+    named, owners = [pod for pod in labelled if is_named_by(pod, service.name)], views.replica_sets
+    if uid is None:
+        return tuple(named)
+    for pod in named:
+        controller = pod.meta.controller or ""
+        if not is_quiet(pod) and owners.get(controller) != uid:
+            await _read(pod, controller, owners, kube)
+    return tuple(pod for pod in named if is_quiet(pod) or _is_of(pod, uid, owners))
+
+
+def is_named_by(pod: Pod, deployment: str) -> bool:
+    """Tell whether the ReplicaSet that controls a pod has the name that the Deployment gives."""
+    value = pod.meta.labels.get(names.TEMPLATE_HASH, "")
+    return bool(HASH.fullmatch(value)) and pod.replica_set == f"{deployment}-{value}"
+
+
+def is_quiet(pod: Pod) -> bool:
+    """Tell whether a pod says nothing that could be told or acted on."""
+    words = (pod.reason, pod.message, pod.unschedulable, *pod.disruption, *(pod.unhealthy or ()))
+    return (
+        pod.phase in {"Pending", "Running"}
+        and not any(words)
+        and all(_goes_well(container) for container in pod.containers)
+    )
+
+
+def _goes_well(container: Container) -> bool:
+    fine = container.exit_code is None or (container.init and container.exit_code == 0)
+    return fine and container.waiting in BEING_MADE
+
+
+def _is_of(pod: Pod, uid: str, owners: Owners) -> bool:
+    # What could not be read is believed: an older Role does not allow it.
+    return owners.get(pod.meta.controller or "", uid) == uid
+
+
+async def _read(pod: Pod, controller: str, owners: Owners, kube: Kube) -> None:
+    selector = f"metadata.name={pod.replica_set}"
+    try:
+        found = await kube.list_one(
+            "apps/v1", "ReplicaSet", pod.meta.namespace, field_selector=selector
+        )
+    except KubeError:
+        return
+    if len(owners) > MOST:
+        owners.clear()
+    known = {one["metadata"]["uid"]: one["metadata"] for one in found}
+    references = known.get(controller, {}).get("ownerReferences") or ()
+    owners[controller] = next((o["uid"] for o in references if o.get("controller")), "")
