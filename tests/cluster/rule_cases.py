@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,21 @@ def one(reason: str, path: str, refused: object, message: str, accepted: object)
 
 
 CPU: dict[str, Any] = {"accelerator.chip": "CPU"}
+STORE = "resnet-store"
+STORE_SECRET = "name another Secret; resnet-store is the key and login of the artifact store"
+# Every field that names a Secret, and how.
+SECRETS: dict[str, Any] = {
+    "model.credentialsSecretRef": {"name": "NAME"},
+    "serving.tls.secretName": "NAME",
+    "serving.ingress": {"host": "a.example", "tlsSecretName": "NAME"},
+    "serving.imagePullSecrets": [{"name": "NAME"}],
+    "serving.env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "NAME", "key": "key"}}}],
+}
+
+
+def _named(path: str, name: str) -> Any:
+    return json.loads(json.dumps(SECRETS[path]).replace("NAME", name))
+
 
 RULES = [
     uri("a scheme of another kind", "ftp://models/a.onnx", SCHEMES, "https://h/models/a.onnx"),
@@ -266,6 +282,12 @@ RULES = [
         {**GATEWAY, "hostnames": ["a.example/v2"]},
         HOST,
         {**GATEWAY, "hostnames": ["a.example"]},
+    ),
+    *(
+        one(
+            f"the store's key in {path}", path, _named(path, STORE), STORE_SECRET, _named(path, "a")
+        )
+        for path in SECRETS
     ),
     one("no object name", "serving.tls.secretName", "A", OBJECT, "a"),
     one("above the default profiles", "serving.batching.maxBatchSize", 9, TOO_LARGE, 8),

@@ -50,6 +50,16 @@ ObjectName = Annotated[
         max_length=253,
     ),
 ]
+# The key and login of the namespace's store: its reader could sign artifacts for every object.
+STORES = "resnet-store"
+NOT_OF_THE_STORE = "name another Secret; resnet-store is the key and login of the artifact store"
+
+
+def no_store_secret(expression: str) -> dict[str, str]:
+    """Return the rule of a field that names a Secret; `{}` stands for "is not the store's"."""
+    return rule(expression.format(f"!= '{STORES}'"), NOT_OF_THE_STORE)
+
+
 ConfigKey = Annotated[
     str,
     text(

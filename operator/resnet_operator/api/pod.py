@@ -9,7 +9,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, cel, rule, text
+from resnet_operator.api.base import (
+    ApiModel,
+    ConfigKey,
+    ObjectName,
+    cel,
+    no_store_secret,
+    rule,
+    text,
+)
 from resnet_operator.api.kubernetes.quantity import QuantityMap
 from resnet_operator.api.kubernetes.reserved import ANNOTATIONS_RULE, is_reserved_annotation
 
@@ -63,6 +71,8 @@ class ConfigMapKeyRef(ApiModel):
 
 class LocalObjectReference(ApiModel):
     name: ObjectName = Field(description="Name of a Secret in the object's namespace.")
+
+    model_config = ConfigDict(json_schema_extra=cel(no_store_secret("self.name {}")))
 
 
 IS_DEVICE = "k.matches('^(huawei|nvidia)[.]com/')"

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from resnet_operator.api.conversion import Conversion
 from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
 from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.serving.serving import BatchingMode, Warmup
 from resnet_operator.api.source import broken_rule
-from resnet_operator.api.spec import BatchingMode, Conversion, ResNetServiceSpec, Warmup
+from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.batches import declared_batches
 from resnet_operator.resolve.model_format import format_of
+from resnet_operator.resolve.older_objects import check_older
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.rollout import rollout_options
 from resnet_operator.resolve.runtimes.choice import runtime_of
@@ -39,6 +42,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
     _check_uri(spec)
     check_secrets(spec, settings)
+    check_older(spec)
     if is_reserved_name(name):
         raise InvalidSpec(RESERVED_NAME_MESSAGE)
     if spec.serving.http_route and not settings.gateway_api:

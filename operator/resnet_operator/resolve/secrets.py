@@ -33,6 +33,10 @@ def _named(spec: ResNetServiceSpec) -> Iterator[tuple[str, str]]:
         yield "model.credentialsSecretRef", reference.name
     if tls := spec.serving.tls:
         yield "serving.tls.secretName", tls.secret_name
+    if (ingress := spec.serving.ingress) and ingress.tls_secret_name:
+        yield "serving.ingress.tlsSecretName", ingress.tls_secret_name
+    for secret in spec.serving.image_pull_secrets or ():
+        yield "serving.imagePullSecrets", secret.name
     for item in spec.serving.env or ():
         for name in _secrets_of(_plain(item)):
             yield "serving.env", name

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, cel, rule
+from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, cel, no_store_secret, rule
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.quantity import Quantity
 from resnet_operator.api.kubernetes.reserved import VARIABLES_RULE, is_reserved_variable
@@ -54,7 +54,8 @@ class EnvSource(ApiModel):
                 "[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef), "
                 "has(self.resourceFieldRef)].filter(given, given).size() == 1",
                 "write one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef",
-            )
+            ),
+            no_store_secret("!has(self.secretKeyRef) || self.secretKeyRef.name {}"),
         )
     )
 

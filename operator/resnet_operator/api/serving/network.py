@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, ObjectName, cel, rule, text
+from resnet_operator.api.base import ApiModel, ObjectName, cel, no_store_secret, rule, text
 from resnet_operator.api.kubernetes.peers import Peers
 from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.pod import StringMap
@@ -97,6 +97,10 @@ class IngressOptions(ApiModel):
         default=None, description="Annotations of the Ingress, for example its largest body."
     )
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(no_store_secret("!has(self.tlsSecretName) || self.tlsSecretName {}"))
+    )
+
 
 class ParentReference(ApiModel):
     name: ObjectName = Field(description="Name of the Gateway.")
@@ -139,3 +143,5 @@ class ServingTLS(ApiModel):
         default=None,
         description="True asks clients for a certificate that ca.crt signed; default false.",
     )
+
+    model_config = ConfigDict(json_schema_extra=cel(no_store_secret("self.secretName {}")))
