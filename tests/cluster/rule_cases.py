@@ -69,7 +69,7 @@ def one(reason: str, path: str, refused: object, message: str, accepted: object)
 
 CPU: dict[str, Any] = {"accelerator.chip": "CPU"}
 STORE = "resnet-store"
-STORE_SECRET = "name another Secret; resnet-store is the key and login of the artifact store"
+STORE_SECRET = "choose another Secret; resnet-store is the key and login of the artifact store"
 # Every field that names a Secret, and how.
 SECRETS: dict[str, Any] = {
     "model.credentialsSecretRef": {"name": "NAME"},

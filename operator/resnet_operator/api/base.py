@@ -52,7 +52,7 @@ ObjectName = Annotated[
 ]
 # The key and login of the namespace's store: its reader could sign artifacts for every object.
 STORES = "resnet-store"
-NOT_OF_THE_STORE = "name another Secret; resnet-store is the key and login of the artifact store"
+NOT_OF_THE_STORE = "choose another Secret; resnet-store is the key and login of the artifact store"
 
 
 def no_store_secret(expression: str) -> dict[str, str]:
