@@ -19,7 +19,7 @@ from resnet_operator.observe_wanted import artifact_of, unwanted_jobs, wanted_me
 from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.artifact.outdated import has_begun
 from resnet_operator.plan.gate.gate import key_of
-from resnet_operator.plan.proof import vouched_results
+from resnet_operator.plan.results import vouched_results
 from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble.scheduling import missing_claim
 from resnet_operator.plan.trust import is_believed

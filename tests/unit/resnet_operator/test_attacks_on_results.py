@@ -17,7 +17,7 @@ from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
 from resnet_operator.plan import Create
-from resnet_operator.plan.proof import MOST, results_said
+from resnet_operator.plan.results import MOST, results_said
 
 Body = dict[str, Any]
 BAD = {"top1": 0.1}

@@ -10,11 +10,12 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.outdated import conversion_job, is_outdated_conversion
+from resnet_operator.plan.artifact.proof import failure_on_record, is_told
 from resnet_operator.plan.artifact.recording import PUBLISH, ArtifactPlan, harvest, harvest_left
 from resnet_operator.plan.artifact.repair import AGAIN, Repair, begin_anew, plan_repair
 from resnet_operator.plan.artifact.stages import running_step, stage_of
 from resnet_operator.plan.gate_result import stop
-from resnet_operator.plan.proof import failure_digest, failure_on_record, is_told
+from resnet_operator.plan.results import failure_digest
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
 from resnet_operator.plan.times import from_text, left_of, seconds_since, to_text
 from resnet_operator.plan.trouble.pod import (

@@ -28,9 +28,10 @@ from resnet_operator.plan.gate.candidate import (
     seconds_until_told,
     step_of,
 )
+from resnet_operator.plan.gate.proof import gate_on_record, is_over
 from resnet_operator.plan.gate.state import Gate, GatePlan
 from resnet_operator.plan.gate_result import data_on_record, measured_elsewhere, put_result, stop
-from resnet_operator.plan.proof import gate_on_record, is_over, result_digest
+from resnet_operator.plan.results import result_digest
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of

@@ -10,7 +10,7 @@ from typing import Any
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.gate.state import GatePlan
-from resnet_operator.plan.proof import results_said
+from resnet_operator.plan.results import results_said
 from resnet_operator.plan.status.conditions import Situation, conditions_of
 from resnet_operator.plan.status.progress import attempts_of, progress_of, served_artifact
 from resnet_operator.plan.times import seconds_since, to_text
