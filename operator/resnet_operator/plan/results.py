@@ -38,12 +38,13 @@ def vouched_results(statuses: Iterable[Mapping[str, Any]]) -> frozenset[tuple[st
     )
 
 
-def results_said(status: Mapping[str, Any], now: Said) -> dict[str, str]:
-    """Return what the status is to name: as far as there is room, what it named before too."""
+def results_said(status: Mapping[str, Any], now: Said) -> dict[str, dict[str, str]]:
+    """Return the results that the status is to name: with what it named, as far as there is room."""
     named = {name: digest for name, digest in now.items() if name and digest}
     before = status.get("resultDigests") or {}
     kept = sorted((str(k), str(v)) for k, v in before.items() if k not in now)
-    return dict(kept[: MOST - len(named)]) | named
+    whole = dict(kept[: MOST - len(named)]) | named
+    return {"resultDigests": whole} if whole else {}
 
 
 def is_same(said: Failure | None, found: Failure) -> bool:

@@ -229,7 +229,7 @@ def test_a_failure_is_believed_from_the_status_of_another_user_of_the_record() -
 
 def test_a_status_names_few_results() -> None:
     status = {"resultDigests": {f"rns-{n:02}": "d" for n in range(40)}}
-    said = results_said(status, {"rns-now": "new", "": "x"})
+    said = results_said(status, {"rns-now": "new", "": "x"})["resultDigests"]
     assert len(said) == MOST
     assert said["rns-now"] == "new"
     assert results_said({"resultDigests": {"r": "old"}}, {"r": ""}) == {}

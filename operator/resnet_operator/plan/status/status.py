@@ -59,9 +59,8 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         "readyReplicas": ready,
         "selector": ",".join(f"{k}={v}" for k, v in sorted(selector(service.meta).items())),
         "conditions": conditions_of(situation, now=now),
+        **results_said(old, situation.results),
     }
-    if results := results_said(old, situation.results):
-        status["resultDigests"] = results
     if situation.retry_handled or old.get("lastHandledRetry"):
         status["lastHandledRetry"] = (
             service.retry if situation.retry_handled else old["lastHandledRetry"]
