@@ -39,7 +39,7 @@ def vouched_results(statuses: Iterable[Mapping[str, Any]]) -> frozenset[tuple[st
 
 
 def results_said(status: Mapping[str, Any], now: Said) -> dict[str, dict[str, str]]:
-    """Return the results that the status is to name: with what it named, as far as there is room."""
+    """Return the results that the status is to name, and as far as there is room those before."""
     named = {name: digest for name, digest in now.items() if name and digest}
     before = status.get("resultDigests") or {}
     kept = sorted((str(k), str(v)) for k, v in before.items() if k not in now)

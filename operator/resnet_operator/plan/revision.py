@@ -11,12 +11,13 @@ from resnet_operator import names
 from resnet_operator.plan.actions import Create, Delete
 from resnet_operator.plan.trust import revision_digest
 from resnet_operator.record.artifact import Artifact
+from resnet_operator.render.pods.held_files import hold
 from resnet_operator.render.serving import (
     TEMPLATE_KEY,
-    held,
     pod_template,
     revision_config_map,
     runtime_config_map,
+    runtime_data,
     runtime_digest,
 )
 from resnet_operator.render.triton.class_names import class_names
@@ -137,11 +138,12 @@ def _known(
         classes=class_names(resolved, artifact, observed.labels),
         settings=settings,
     )
+    files = {name: known.data(), names.runtime_name(runtime_digest()): runtime_data()}
     return Revision(
         name=name,
         template=template,
         digest=known.digest,
-        candidate=names.canonical_json(held(anew, revision=name, files=known.data())),
+        candidate=names.canonical_json(hold(anew, files)),
         made_for_candidate=_runtime(observed),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from resnet_operator import names
@@ -137,7 +136,8 @@ def revision_config_map(
     if classes is not None:
         # Names that lie in the store are mounted over the empty file.
         data[LABELS_KEY] = classes.text or ""
-    data[TEMPLATE_KEY] = names.canonical_json(held(template, revision=revision, files=data))
+    files = {revision: data, names.runtime_name(runtime_digest()): runtime_data()}
+    data[TEMPLATE_KEY] = names.canonical_json(hold(template, files))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -153,11 +153,6 @@ def revision_config_map(
         "immutable": True,
         "data": data,
     }
-
-
-def held(template: dict[str, Any], *, revision: str, files: Mapping[str, str]) -> dict[str, Any]:
-    """Return a pod template that starts only with these files of its revision, and with ours."""
-    return hold(template, {revision: files, names.runtime_name(runtime_digest()): runtime_data()})
 
 
 def deployment(
