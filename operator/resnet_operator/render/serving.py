@@ -22,6 +22,7 @@ from resnet_operator.render.store import artifact_access, label_mounts
 from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import oneflow
 from resnet_operator.render.triton.class_names import ClassNames, class_names
+from resnet_operator.render.triton.command import DRAIN_SECONDS, GRACE_SECONDS, TRITON_COMMAND
 from resnet_operator.render.triton.config import config_pbtxt, shared_memory_bytes
 from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
 from resnet_operator.render.triton.files import driver_data, is_driver, model_items
@@ -36,33 +37,8 @@ CONFIG_KEY = "config.pbtxt"
 LABELS_KEY = "labels.txt"
 TEMPLATE_KEY = names.TEMPLATE_KEY
 
-# Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
-DRAIN_SECONDS = 15
-EXIT_TIMEOUT_SECONDS = 15
-GRACE_SECONDS = 45
-
 RUNTIME_PACKAGE = "resnet_runtime"
 LAUNCHER = "launch.py"
-
-# After the launcher's own arguments.
-TRITON_COMMAND: tuple[str, ...] = (
-    "--",
-    "tritonserver",
-    "--model-repository=/models",
-    "--model-control-mode=none",
-    "--strict-readiness=true",
-    "--exit-on-error=true",
-    f"--exit-timeout-secs={EXIT_TIMEOUT_SECONDS}",
-    "--disable-auto-complete-config",
-    "--allow-gpu-metrics=false",
-    "--pinned-memory-pool-byte-size=0",
-    "--grpc-max-connection-age=10000",
-    "--grpc-max-connection-age-grace=20000",
-    "--log-format=ISO8601",
-    "--http-port=8000",
-    "--grpc-port=8001",
-    "--metrics-port=8002",
-)
 
 
 def owner_reference(owner: Meta, *, controller: bool) -> dict[str, Any]:
@@ -121,7 +97,6 @@ def revision_config_map(
     """Return the immutable ConfigMap of a revision: config, labels and pod template."""
     classes = class_names(resolved, artifact, labels)
     labelled = classes.output if classes else None
-    config = config_pbtxt(resolved=resolved, artifact=artifact, labelled=labelled)
     template = pod_template(
         service=service,
         resolved=resolved,
@@ -130,14 +105,15 @@ def revision_config_map(
         classes=classes,
         settings=settings,
     )
-    data = {CONFIG_KEY: config}
-    data[CONTRACT_KEY] = names.canonical_json(model_contract(resolved, artifact))
-    data |= pipeline_configs(resolved=resolved, artifact=artifact, labelled=labelled)
+    data = pipeline_configs(resolved=resolved, artifact=artifact, labelled=labelled) | {
+        CONFIG_KEY: config_pbtxt(resolved=resolved, artifact=artifact, labelled=labelled),
+        CONTRACT_KEY: names.canonical_json(model_contract(resolved, artifact)),
+    }
     if classes is not None:
         # Names that lie in the store are mounted over the empty file.
         data[LABELS_KEY] = classes.text or ""
-    files = {revision: data, names.runtime_name(runtime_digest()): runtime_data()}
-    data[TEMPLATE_KEY] = names.canonical_json(hold(template, files))
+    held = hold(template, {revision: data, names.runtime_name(runtime_digest()): runtime_data()})
+    data[TEMPLATE_KEY] = names.canonical_json(held)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

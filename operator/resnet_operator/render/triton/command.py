@@ -1,0 +1,28 @@
+"""How tritonserver is started, and how long it has to end. Called by `serving`."""
+
+from __future__ import annotations
+
+# Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
+DRAIN_SECONDS = 15
+EXIT_TIMEOUT_SECONDS = 15
+GRACE_SECONDS = 45
+
+# After the launcher's own arguments.
+TRITON_COMMAND: tuple[str, ...] = (
+    "--",
+    "tritonserver",
+    "--model-repository=/models",
+    "--model-control-mode=none",
+    "--strict-readiness=true",
+    "--exit-on-error=true",
+    f"--exit-timeout-secs={EXIT_TIMEOUT_SECONDS}",
+    "--disable-auto-complete-config",
+    "--allow-gpu-metrics=false",
+    "--pinned-memory-pool-byte-size=0",
+    "--grpc-max-connection-age=10000",
+    "--grpc-max-connection-age-grace=20000",
+    "--log-format=ISO8601",
+    "--http-port=8000",
+    "--grpc-port=8001",
+    "--metrics-port=8002",
+)
