@@ -1,0 +1,84 @@
+"""Command lines that need no cluster: render, check."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from resnet_cli import session
+from resnet_cli.session import Context, Format, Kubeconfig, Namespace
+from resnet_cli.show import Output, Screen
+
+File = Annotated[str, typer.Option("--filename", "-f", help="A file, or - for standard input.")]
+Model = Annotated[str | None, typer.Option("--model", help="The ONNX file, on this machine.")]
+Settings = Annotated[
+    str | None,
+    typer.Option("--settings", help="The operator's settings as YAML; else stand-ins."),
+]
+
+
+def render(
+    file: File,
+    model: Model = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="The class labels, on this machine.")
+    ] = None,
+    settings: Settings = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help="Only how the cluster differs.")] = False,
+) -> None:
+    """Print all children and config.pbtxt as the operator would make them, without a cluster."""
+    from resnet_cli.commands import render as command
+
+    if diff:
+        cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+        session.ended(command.render_diff(cluster, Screen(), file=file, settings=settings))
+        return
+    session.ended(
+        command.render(
+            Screen(),
+            file=file,
+            model=model,
+            labels=labels,
+            settings=settings,
+            namespace=namespace or "default",
+            output=output,
+        )
+    )
+
+
+def check(
+    file: File,
+    model: Model = None,
+    settings: Settings = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
+    *,
+    server: Annotated[
+        bool, typer.Option("--server", help="Ask the API server too, by a dry run.")
+    ] = False,
+) -> None:
+    """Say what admission, the operator and the inspection of the model would say."""
+    from resnet_cli.commands.check import check as command
+
+    cluster = None
+    if server:
+        cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(
+        command(
+            Screen(),
+            file=file,
+            model=model,
+            settings=settings,
+            namespace=cluster.namespace if cluster else namespace or "default",
+            server=cluster,
+            output=output,
+        )
+    )
