@@ -113,11 +113,12 @@ def test_what_can_be_done_with_an_object_that_is_older_than_a_rule(
         assert told.status == 200, f"{why}: the status is written: {told.message}"
         marked = there.patch({"metadata": {"annotations": {"a": "b"}}}, name=name)
         assert marked.status == 200, f"{why}: it can be marked: {marked.message}"
-        changed = there.patch({"spec": {"serving": {"replicas": 2}}}, name=name)
-        assert changed.status == 200, f"{why}: it can be changed elsewhere: {changed.message}"
+        scaled = there.patch({"spec": {"serving": {"replicas": 2}}}, name=name)
+        assert scaled.status == 200, f"{why}: it can be changed elsewhere: {scaled.message}"
         path, value = next(iter(changes.items()))
-        worse = there.patch(at(path, other(value)), name=name)
-        assert worse.status == 422, f"{why}: to another value that is refused"
+        if (changed := other(value)) != value:
+            worse = there.patch(at(path, changed), name=name)
+            assert worse.status == 422, f"{why}: not to another value that is refused"
         better = there.patch(at(path, None), name=name) if "chip" not in path else None
         assert better is None or better.status == 200, f"{why}: it can be put right"
         gone = older.request("DELETE", f"{there.all}/{name}")

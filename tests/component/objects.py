@@ -8,6 +8,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.plan.trust import record_digest
 from resnet_operator.record.artifact import Artifact, TensorInfo
 from resnet_operator.render.conversion import record_content
 from resnet_operator.resolve.source_key import source_key
@@ -95,6 +96,23 @@ def record_of(manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
         data=artifact_of(manifest).to_record(),
         immutable=True,
     )
+
+
+def vouching_status(manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """Return what the status of an object that uses the record says about it."""
+    record = record_of(manifest, namespace)
+    said = {
+        "record": record["metadata"]["name"],
+        "sha256": artifact_of(manifest).sha256,
+        "recordDigest": record_digest(record["data"]),
+    }
+    return {"artifact": said}
+
+
+def elder_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return a suspended object with the same artifact: its status can vouch for the record."""
+    name = f"elder-of-{manifest['metadata']['name']}"
+    return manifest | {"metadata": {"name": name}, "spec": manifest["spec"] | {"suspend": True}}
 
 
 def messages_of(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -21,11 +21,12 @@ from unittest import mock
 from tests.component.client import APPLY, MERGE, Api, ApiError
 from tests.component.objects import (
     ENVIRONMENT,
-    artifact_of,
+    elder_of,
     key_of,
     messages_of,
     path,
     record_of,
+    vouching_status,
 )
 from tests.component.proxy import Proxy
 from tests.support.patience import patient
@@ -33,7 +34,6 @@ from tests.support.patience import patient
 from resnet_operator import names, observe
 from resnet_operator.api import KIND
 from resnet_operator.app import App
-from resnet_operator.plan.trust import record_digest
 from resnet_operator.settings.operator import Settings
 from resnet_operator.telemetry.metrics import RECONCILES
 from resnet_operator.watch.stream import LIMITS, Limits
@@ -301,31 +301,17 @@ class World:
 
     def vouch(self, manifest: Body) -> None:
         """Have the operators of this world believe the record, in whichever namespace it is."""
-        self.vouching.append(self._said_of(manifest))
+        self.vouching.append(vouching_status(manifest, self.namespace))
 
     async def used_artifact(self, manifest: Body) -> Body:
         """Leave the record of a conversion and a suspended object that uses it.
 
         That is for operators in processes of their own, which see nothing but the cluster.
         """
-        name = f"elder-of-{manifest['metadata']['name']}"
-        elder = manifest | {
-            "metadata": {"name": name},
-            "spec": manifest["spec"] | {"suspend": True},
-        }
+        elder, said = elder_of(manifest), vouching_status(manifest, self.namespace)
         await self.create(elder)
-        await self.patch(KIND, name, {"status": self._said_of(manifest)}, status=True)
+        await self.patch(KIND, elder["metadata"]["name"], {"status": said}, status=True)
         return await self.create(record_of(manifest, self.namespace))
-
-    def _said_of(self, manifest: Body) -> Body:
-        """Return what the status of an object that uses the record says about it."""
-        record = record_of(manifest, self.namespace)
-        said = {
-            "record": record["metadata"]["name"],
-            "sha256": artifact_of(manifest).sha256,
-            "recordDigest": record_digest(record["data"]),
-        }
-        return {"artifact": said}
 
     # The kubelet.
 

@@ -14,7 +14,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from tests.component.client import Api
-from tests.component.objects import OURS, path, record_of, service
+from tests.component.objects import (
+    OURS,
+    elder_of,
+    path,
+    record_of,
+    service,
+    vouching_status,
+)
 from tests.perf.rig import Operator, Rig, difference, is_write
 
 from resnet_operator import names
@@ -50,14 +57,29 @@ async def until(claim: Callable[[], Awaitable[bool]], *, what: str, seconds: flo
 
 
 async def prepare(api: Api, namespace: str, size: int) -> None:
-    """Make the namespace, and the records of artifacts that were converted some other day."""
+    """Make the namespace, and the records of artifacts that were converted some other day.
+
+    A record counts when a status vouches for it: beside each object there is a suspended one.
+    """
     await api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    records = [record_of(service(name), namespace) for name in (WARM_UP, *names_of(size))]
-    await each(
-        [json.dumps(record).encode() for record in records],
-        lambda body: api.send("POST", path("ConfigMap", namespace), body),
-        workers=FLOOR_CONNECTIONS,
-    )
+    manifests = [service(name) for name in (WARM_UP, *names_of(size))]
+
+    async def know(manifest: dict[str, Any]) -> None:
+        await put_vouched(api, namespace, elder_of(manifest), manifest)
+
+    await each(manifests, know, workers=FLOOR_CONNECTIONS)
+
+
+async def put_vouched(
+    api: Api, namespace: str, user: dict[str, Any], manifest: dict[str, Any]
+) -> None:
+    """Make an object that uses an artifact, what its status says of it, and the record."""
+    await api.request("POST", path("ResNetService", namespace), user)
+    where = path("ResNetService", namespace, user["metadata"]["name"])
+    said = {"status": vouching_status(manifest, namespace)}
+    merge = {"content_type": "application/merge-patch+json"}
+    await api.request("PATCH", f"{where}/status", said, **merge)
+    await api.request("POST", path("ConfigMap", namespace), record_of(manifest, namespace))
 
 
 async def warm_up(api: Api, namespace: str) -> None:
@@ -160,7 +182,8 @@ async def _see_deployments(api: Api, namespace: str, size: int, *, since: str) -
 async def _see_statuses(api: Api, namespace: str) -> None:
     """Return when the last object says where it stands; polling would be a load of its own."""
     found = json.loads(await api.send("GET", path("ResNetService", namespace), None))
-    missing = {i["metadata"]["name"] for i in found["items"] if not _has_said(i)}
+    wanted = [i for i in found["items"] if not i["spec"].get("suspend")]
+    missing = {i["metadata"]["name"] for i in wanted if not _has_said(i)}
     since = found["metadata"]["resourceVersion"]
     if not missing:
         return

@@ -66,11 +66,14 @@ class Rig:
         return found
 
     @asynccontextmanager
-    async def operator(self, **environment: str) -> AsyncIterator[Operator]:
-        """Run the operator as a process of its own, with the settings that a chart would give."""
+    async def operator(self, *, tree: Path = ROOT, **environment: str) -> AsyncIterator[Operator]:
+        """Run the operator as a process of its own, with the settings that a chart would give.
+
+        `tree` is where its sources are: another version is measured in the same run.
+        """
         log = (self.folder / f"operator-{time.monotonic_ns()}.log").open("wb")
         variables = os.environ | ENVIRONMENT | environment
-        variables |= {"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(ROOT / "operator")}
+        variables |= {"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(tree / "operator")}
         profiler = ["-m", "cProfile", "-o", str(self.profile)] if self.profile else []
         command = [sys.executable, *profiler, "-m", "resnet_operator"]
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
