@@ -155,17 +155,23 @@ USER 1000:1000
 # ---- export: PyTorch -----------------------------------------------------------------------------
 # Any torch from 1.13 does. Python's own index has wheels with CUDA, of several gigabytes: give the
 # index of PyTorch's CPU wheels as PIP_INDEX_URL, or a mirror of it as PIP_EXTRA_INDEX_URL.
-# No lock file: which wheel it is depends on the index. Nothing of the operator is in here; the Job
-# brings its script along.
+# Which wheel it is depends on the index, so there is no lock file here: name your own, with hashes, as
+# EXPORT_LOCK. Nothing of the operator is in this image; the Job brings its script along.
 FROM ${PYTHON_IMAGE} AS export
 ARG TORCH=torch>=2.4,<2.9
+ARG EXPORT_LOCK
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 # From 2.0 on the exporter of torch wants the package onnx.
-RUN pip install --no-cache-dir --only-binary :all: "${TORCH}" numpy onnx \
+COPY requirements /tmp/requirements
+RUN if [ -n "${EXPORT_LOCK}" ]; then \
+      pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+        -r "/tmp/requirements/${EXPORT_LOCK}"; \
+    else pip install --no-cache-dir --only-binary :all: "${TORCH}" numpy onnx; fi \
+ && rm -rf /tmp/requirements \
  && cd /tmp && python3 -c 'import torch, onnx; torch.zeros(1)'
 ARG VERSION=0.0.0
 LABEL org.opencontainers.image.title="resnet-export" \

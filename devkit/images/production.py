@@ -38,14 +38,16 @@ EXPORT = Image(
     MAIN,
     stage="export",
     context=".",
-    inputs=(".dockerignore",),
+    inputs=(".dockerignore", "requirements"),
     bases={"PYTHON_IMAGE": "base"},
-    passed=("TORCH", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+    passed=("TORCH", "EXPORT_LOCK", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
 )
 DEFAULT = ("operator", "jobs", "fetch", "serving-cpu", "serving")
 TARGETS = {name: IMAGES[name] for name in DEFAULT} | {"export": EXPORT}
 """Name -> image. `export` is built when it is asked for: it fetches PyTorch."""
 T = TypeVar("T")
+LOCK = "EXPORT_LOCK"
+PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -54,6 +56,19 @@ def base_references(names: Iterable[str], environment: Mapping[str, str]) -> dic
     defaults = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", (ROOT / MAIN).read_text(), re.MULTILINE))
     wanted = {argument for name in names for argument in TARGETS[name].bases}
     return {name: environment.get(name) or defaults[name] for name in defaults if name in wanted}
+
+
+def check_pinned(references: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """With REQUIRE_DIGESTS, raise BuildError for bases that could be others tomorrow."""
+    if not environment.get("REQUIRE_DIGESTS"):
+        return
+    loose = [
+        f"{argument} is {reference}; write {reference.partition('@')[0]}@sha256:<digest>"
+        for argument, reference in references.items()
+        if not PINNED.search(reference)
+    ]
+    if loose:
+        raise BuildError("REQUIRE_DIGESTS wants digests:\n  " + "\n  ".join(loose))
 
 
 def pulled(
@@ -115,6 +130,12 @@ def builder_for(names: Sequence[str], version: str, *, verify_tls: bool = True) 
     """Fetch and check the bases of these targets; return what builds on them."""
     builder = Builder(cache_folder(), version=version)
     references = base_references(names, os.environ)
+    check_pinned(references, os.environ)
+    if "export" in names and os.environ.get("REQUIRE_DIGESTS") and not os.environ.get(LOCK):
+        raise BuildError(
+            f"REQUIRE_DIGESTS wants a lock for the image export; set {LOCK} to a file of "
+            "requirements/ that has exact versions with hashes"
+        )
     here = pulled(references, builder.engine, verify_tls=verify_tls)
     builder.foreign = here
     builder.pythons = checked(here, builder.engine)

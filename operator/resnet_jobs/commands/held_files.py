@@ -70,6 +70,7 @@ def _replaced(digests: dict[str, Digest]) -> JobError:
     return JobError(
         Reason.CHECKSUM_MISMATCH,
         "a ConfigMap of the pod was replaced: its files are not those of the revision; find out "
-        "who has rights on ConfigMaps here and delete the pod, the operator writes its own again",
+        "who has rights on ConfigMaps here, then set spec.suspend to true and back: a node reads "
+        "a ConfigMap again when no pod uses it",
         detail=", ".join(f"{name} {digests[name].sha256[:12]}" for name in sorted(digests)),
     )

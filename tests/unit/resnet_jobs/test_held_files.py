@@ -203,7 +203,7 @@ def test_replaced_files_never_reach_the_container_that_serves(
         after(pod)
     status, message = pod.start(monkeypatch, tmp_path)
     assert (status, message["reason"]) == (67, "ChecksumMismatch")
-    assert "delete the pod" in message["message"]
+    assert "set spec.suspend to true and back" in message["message"]
     assert pod.files() == {}
     assert not started, "nothing else is done"
 
