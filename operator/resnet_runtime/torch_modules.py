@@ -7,7 +7,6 @@ MindIE 1.0; what is used here is the same in both.
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 from typing import Any
 
@@ -30,11 +29,6 @@ def import_torch() -> Any:
             "the serving image has no torch for Triton's Python ({}): serving.image must have "
             "PyTorch and TorchAIE".format(error)
         ) from error
-    if "weights_only" not in inspect.signature(torch.load).parameters:
-        raise LoadError(
-            "torch {} of the serving image cannot load weights without running what is in the "
-            "file: serving.image needs torch 1.13 or newer".format(torch.__version__)
-        )
     return torch
 
 

@@ -80,11 +80,13 @@ FORMAT_RULES = [
     *[
         model(
             f"the suffix in {address}",
-            {"uri": address},
-            "write pytorch.architecture",
+            {"uri": address, "quantized": True},
+            "remove quantized; only an ONNX model can come quantized",
             {"uri": address, "pytorch": NETWORK},
         )
         for address in (
+            "hf://org/net/model.safetensors",
+            "hf://org/net/pytorch_model.bin@v1",
             "hf://org/net/r.pth@v1",
             "hf://org/net@v1/r.pth",
             "modelscope://org/net/r.pth@v1",
@@ -96,18 +98,6 @@ FORMAT_RULES = [
         {"uri": "https://h/r.PT?x=1", "pytorch": NETWORK},
         "write format: PyTorch or TorchScript; files of both are called .pt",
         {"uri": "https://h/r.PT?x=1", "pytorch": NETWORK, "format": "PyTorch"},
-    ),
-    model(
-        "weights without a network, by the suffix",
-        {"uri": "pvc://m/a/r.pth"},
-        "write pytorch.architecture, for example resnet50",
-        {"uri": "pvc://m/a/r.pth", "pytorch": NETWORK},
-    ),
-    model(
-        "weights without a network, as declared",
-        {"uri": "configmap://m/r", "format": "PyTorch"},
-        "write pytorch.architecture, for example resnet50",
-        {"uri": "configmap://m/r", "format": "PyTorch", "pytorch": NETWORK},
     ),
     model(
         "a suffix in the query is none",

@@ -41,6 +41,20 @@ TORCH_AIE_RULES = [
     ),
     *[
         case(
+            f"the pods build the network themselves: {network}",
+            refused={"model.uri": "pvc://m/r.pth", "model.pytorch": network, **AIE},
+            message="write model.pytorch.architecture, one of torchvision's such as resnet50",
+            accepted={"model.uri": "pvc://m/r.pth", "model.pytorch": network},
+        )
+        for network in (
+            {"classes": 5},
+            {"architecture": "resnet50d"},
+            {"architecture": "resnet50", "style": "Caffe"},
+            {"architecture": "resnet50", "stem": "CIFAR"},
+        )
+    ],
+    *[
+        case(
             f"{field} is for what ATC converts",
             refused={**WEIGHTS, **AIE, f"conversion.{field}": value},
             message="remove from conversion what is not batchSizes or inputShapes; TorchAIE",

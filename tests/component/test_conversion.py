@@ -182,35 +182,44 @@ async def test_an_om_for_another_chip(world: World) -> None:
     assert len(await world.ours("Job")) == 1, "no retry can help"
 
 
-def weights() -> dict[str, Any]:
+def script() -> dict[str, Any]:
     manifest = service(NAME)
     manifest["spec"]["model"] |= {
-        "uri": "https://models.example/resnet50.pth",
-        "pytorch": {"architecture": "resnet50", "checkpointKey": "state_dict"},
+        "uri": "https://models.example/resnet50.torchscript",
+        "inputs": [{"name": "input", "dataType": "FP32", "dims": [3, 224, 224]}],
     }
     return manifest
 
 
-async def test_weights_are_exported_before_they_are_inspected(world: World) -> None:
+async def test_weights_need_no_container_of_their_own(world: World) -> None:
+    await world.start()
+    manifest = service(NAME)
+    manifest["spec"]["model"]["uri"] = "https://models.example/resnet50.safetensors"
+    await world.create(manifest)
+    job = await world.job(manifest)
+    containers = job["spec"]["template"]["spec"]["initContainers"]
+    assert [entry["name"] for entry in containers] == ["fetch", "prepare", "convert"]
+    await world.finish_job(manifest, messages_of(manifest))
+    await world.is_ready(NAME)
+
+
+async def test_a_script_is_exported_before_it_is_inspected(world: World) -> None:
     await world.start(RESNET_EXPORT_IMAGE="localhost/torch:test")
-    manifest = weights()
+    manifest = script()
     await world.create(manifest)
     job = await world.job(manifest)
     containers = job["spec"]["template"]["spec"]["initContainers"]
     assert [entry["name"] for entry in containers] == ["fetch", "export", "prepare", "convert"]
     assert containers[1]["image"] == "localhost/torch:test"
-    (order,) = [e["value"] for e in containers[1]["env"] if e["name"] == "RESNET_JOB"]
-    network = {"architecture": "resnet50", "checkpointKey": "state_dict", "classes": 1000}
-    assert json.loads(order)["pytorch"] == network, "ImageNet's classes unless said otherwise"
     said = messages_of(manifest)
     said = {"fetch": said.pop("fetch"), "export": {"ok": True, "torch": "2.4.1"}, **said}
     await world.finish_job(manifest, said)
     await world.is_ready(NAME)
 
 
-async def test_weights_without_an_image_with_torch(world: World) -> None:
+async def test_a_script_without_an_image_with_torch(world: World) -> None:
     await world.start()
-    await world.create(weights())
+    await world.create(script())
     said = await world.condition(NAME, "Stalled", "True", "InvalidSpec")
     assert "set images.export in the operator's settings, or bring an ONNX file" in said["message"]
     assert await world.ours("Job") == []

@@ -67,7 +67,7 @@ def test_weights_on_a_chip(story: Story, files: FileServer, network: Path) -> No
     story.apply(story.service(model=model, conversion=conversion))
     status = story.wait_ready(seconds=180)
 
-    assert story.ended("export"), "an image with torch made the ONNX file"
+    assert not story.ended("export"), "no image with torch takes part"
     assert status["artifact"]["origin"] == "Converted"
     assert [t["dims"] for t in status["model"]["inputs"]] == [[3, 32, 32]]
     assert largest_error(story, network) < 0.02, "the chip computes in FP16"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MODEL_SUFFIXES = {
     "ONNX": (".onnx",),
     "OM": (".om",),
-    "PyTorch": (".pth", ".pt"),
+    "PyTorch": (".safetensors", ".pth", ".pt", ".bin"),
     "TorchScript": (".pt", ".pth", ".ts", ".torchscript"),
     "OneFlow": SUFFIXES,
 }

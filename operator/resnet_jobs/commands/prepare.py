@@ -35,9 +35,7 @@ from resnet_jobs.model.inspect import (
 from resnet_jobs.model.names import compiler_names, rename_inputs
 from resnet_jobs.model.opset import OLDEST, ConversionError, convert, opset_of
 from resnet_jobs.order.fields import invalid
-from resnet_jobs.publisher.facts import merge
-from resnet_jobs.publisher.handover import read_facts, write_facts
-from resnet_jobs.publisher.onnx_metadata import read_metadata
+from resnet_jobs.publisher.gather import gather_facts
 from resnet_jobs.tools import atc
 from resnet_jobs.tools.amct import check_order, plan_quantization
 
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from resnet_jobs.base.workspace import Workspace
+    from resnet_jobs.checkpoints.convert import Converted
     from resnet_jobs.model.batch import Read
     from resnet_jobs.model.inspect import Tensor
     from resnet_jobs.order.job import JobSpec
@@ -104,17 +103,19 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
 
 def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
     """The checks in the order of their cost."""
+    built = _build_from_weights(spec, workspace)
     if not is_regular(workspace.model):
         raise JobError(Reason.RESULT_LOST, "the fetched model is missing: the Job has to run again")
     if spec.has_export:
         for folder in (workspace.model.parent, workspace.scratch / "export"):
             check_folder(folder, container="export")
     model, merged = load_model(workspace.model)
-    _gather_facts(workspace, model)
+    gather_facts(workspace.publisher, model, meta=built.meta if built else {})
     if spec.has_export:
         check_export(workspace)
     quantized_model.check_claim(spec, quantized_model.ascend_operators(model))
-    notes = [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
+    notes = list(built.notes if built else ())
+    notes += [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)
     notes += tidy_dimensions(model)
     if spec.is_cpu:
@@ -135,13 +136,17 @@ def _inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
     return Inspected(model, opset, own, tuple(outputs), tuple(notes), inside)
 
 
-def _gather_facts(workspace: Workspace, model: Any) -> None:
-    """What the file says of itself comes before what lies beside it at its source."""
-    inside, notes = read_metadata({entry.key: entry.value for entry in model.metadata_props})
-    beside, more = read_facts(workspace.publisher)
-    facts = merge([inside, beside])
-    if notes or not inside.is_empty:
-        write_facts(workspace.publisher, facts, [*notes, *more])
+def _build_from_weights(spec: JobSpec, workspace: Workspace) -> Converted | None:
+    """None for a model that comes as ONNX."""
+    if not spec.has_weights:
+        return None
+    from resnet_jobs.checkpoints.convert import convert_weights
+
+    if not is_regular(workspace.fetched):
+        raise JobError(
+            Reason.RESULT_LOST, "the fetched weights are missing: the Job has to run again"
+        )
+    return convert_weights(spec, workspace.fetched, workspace.model)
 
 
 def _at_readable_opset(spec: JobSpec, model: Any, read: Read) -> tuple[Any, int, list[str]]:

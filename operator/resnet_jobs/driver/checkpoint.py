@@ -1,8 +1,9 @@
 """What is in a PyTorch checkpoint, and why it does not fit: names and shapes only, no torch.
 
-Called by torch_export.py. People bring checkpoints of training scripts: weights inside a
-dictionary, names with `module.` in front, another architecture than they say. PyTorch's own answer
-is a list of two hundred names; here each of these ends in a sentence that says what to write.
+For runtime TorchAIE: called by torch_model.py and torch_source.py. People bring checkpoints of
+training scripts: weights inside a dictionary, names with `module.` in front, another architecture
+than they say. PyTorch's own answer is a list of two hundred names; here each of these ends in a
+sentence that says what to write.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ def check_fits(have: Shapes, want: Shapes, architecture: str) -> None:
     """`MisfitError` with what to do, when the weights are not those of the architecture."""
     if any(name.startswith("backbone.") for name in have):
         raise MisfitError(
-            "the names begin with backbone., as mmcls and mmpretrain write them: that network is "
-            "not torchvision's; export it to ONNX with mmdeploy and bring the ONNX file"
+            "the names begin with backbone., as mmcls and mmpretrain write them: TorchAIE builds "
+            "torchvision's networks; remove serving.runtime to have the weights converted with ATC"
         )
     prefix = _hidden_prefix(have)
     if prefix:

@@ -1,4 +1,4 @@
-"""Turns PyTorch weights or TorchScript into ONNX: the container `export` of the conversion Job.
+"""Turns TorchScript into ONNX: the container `export` of the conversion Job.
 
 Run as a script, /scratch/driver/export.py, in any image with python3 and torch. The work itself is
 torch_export.py, in a process of its own with a time limit; this one tells how it ended.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .checkpoint import MisfitError
 
-EXAMPLE = "{input: [3, 224, 224]}"
+EXAMPLE = "{{input: [{}, 224, 224]}}"
 EXAMPLE_INPUT = "{{name: {}, dataType: FP32, dims: [3, 224, 224]}}"
 PICTURE = (3, 224, 224)
 FIELD = "spec.conversion.inputShapes"
@@ -25,17 +25,17 @@ class Entry(NamedTuple):
     data_type: str = "FP32"
 
 
-def network_input(job: dict[str, Any]) -> Entry:
-    """The picture of a torchvision ResNet: "input", 3x224x224 unless the order says otherwise."""
+def network_input(job: dict[str, Any], channels: int = 3) -> Entry:
+    """The picture of a ResNet: "input", 3x224x224 unless the order says otherwise."""
     entries = _asked(job) or [Entry("input", PICTURE)]
     if len(entries) > 1:
         names = ", ".join(entry.name for entry in entries)
         raise _invalid("a ResNet has one input, but the spec names {}".format(names))
     entry = entries[0]
-    if len(entry.dims) != 3 or entry.dims[0] != 3:
+    if len(entry.dims) != 3 or entry.dims[0] != channels:
         raise _invalid(
-            '{} "{}" is {}, but a ResNet takes pictures of three channels: write for example '
-            "{}".format(FIELD, entry.name, list(entry.dims), EXAMPLE)
+            '{} "{}" is {}, but this ResNet takes pictures of {} channel(s): write for example '
+            "{}".format(FIELD, entry.name, list(entry.dims), channels, EXAMPLE.format(channels))
         )
     if entry.data_type != "FP32":
         raise _invalid("the exported ResNet has an FP32 input: declare it as FP32")

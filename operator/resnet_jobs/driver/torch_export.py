@@ -1,4 +1,4 @@
-"""The part of the container `export` that needs torch: weights or TorchScript in, ONNX out.
+"""The part of the container `export` that needs torch: TorchScript in, ONNX out.
 
 Run by export.py as a process of its own, because torch ends hard: out of memory, or on a processor
 it was not built for. Leaves in/model.onnx, and in the folder export/ a seeded input with what
@@ -20,7 +20,7 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
     __import__(__package__)
 
 from .checkpoint import MisfitError
-from .export_inputs import Entry, network_input, script_inputs
+from .export_inputs import Entry, script_inputs
 from .message import DriverError, log
 
 OPSET = 13
@@ -32,14 +32,10 @@ def export(job: dict[str, Any], scratch: str) -> dict[str, Any]:
     """The success message's fields; `DriverError` otherwise."""
     torch = _import_torch()
     source = os.path.join(scratch, "in", "source")
-    from .torch_source import load_network, load_script
+    from .torch_source import load_script
 
-    if job.get("format") == "TorchScript":
-        module = load_script(torch, source)
-        entries = script_inputs(job, module.forward.schema.arguments)
-    else:
-        module = load_network(torch, source, job.get("pytorch") or {})
-        entries = [network_input(job)]
+    module = load_script(torch, source)
+    entries = script_inputs(job, module.forward.schema.arguments)
     module.eval()
     samples, outputs = _try_out(torch, module, entries)
     names = [str(entry.get("name")) for entry in job.get("declaredOutputs") or []]
@@ -69,15 +65,6 @@ def _import_torch() -> Any:
             "the export image has no usable PyTorch ({}): the operator's setting exportImage must "
             "name an image with python3 and torch 1.13 or newer".format(error),
         ) from error
-    if "weights_only" not in inspect.signature(torch.load).parameters:
-        raise DriverError(
-            "ConversionFailed",
-            69,
-            "torch {} of the export image cannot load weights without running what is in the "
-            "file: the operator's setting exportImage needs torch 1.13 or newer".format(
-                torch.__version__
-            ),
-        )
     return torch
 
 
@@ -111,8 +98,7 @@ def _try_out(torch: Any, module: Any, entries: list[Entry]) -> tuple[list[Any], 
     raise DriverError(
         "UnsupportedModel",
         65,
-        "the network does not run on {}: {}; check spec.model.inputs (for weights also "
-        "spec.conversion.inputShapes)".format(
+        "the network does not run on {}: {}; check spec.model.inputs".format(
             " and ".join("x".join(map(str, ("N", *entry.dims))) for entry in entries),
             last_line(failure),
         ),

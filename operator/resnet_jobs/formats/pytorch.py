@@ -15,7 +15,8 @@ from resnet_jobs.base.report import check_fits as check_message
 from resnet_jobs.base.workspace import write_json
 from resnet_jobs.driver.checkpoint import PLANS, MisfitError, check_fits, strip_prefix, weights_of
 from resnet_jobs.driver.export_inputs import PICTURE
-from resnet_jobs.formats.checkpoint import TORCH_SCRIPT, Sizes, read_kind, read_shapes
+from resnet_jobs.driver.names import Tensor as Saved
+from resnet_jobs.driver.torch_file import TORCH_SCRIPT, open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
 from resnet_jobs.order.fields import invalid
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # Raised by hand when the same order would give another artifact than before.
 RECIPE = 1
+DEFAULT_CLASSES = 1000
 Tensor = dict[str, Any]
 
 
@@ -58,7 +60,7 @@ def file_name(spec: JobSpec) -> str:
 
 def _check_file(spec: JobSpec, path: Path) -> None:
     try:
-        is_script = read_kind(path) == TORCH_SCRIPT
+        is_script = read_kind(str(path)) == TORCH_SCRIPT
         if spec.pytorch is None:
             if not is_script:
                 raise MisfitError(
@@ -78,12 +80,17 @@ def _check_file(spec: JobSpec, path: Path) -> None:
 
 
 def _check_weights(asked: PyTorch, path: Path) -> None:
-    loaded = read_shapes(path)
-    weights = weights_of(loaded, asked.checkpoint_key, lambda value: isinstance(value, Sizes))
+    checkpoint = open_checkpoint(str(path))
+    weights = weights_of(
+        checkpoint.root, asked.checkpoint_key, lambda value: isinstance(value, Saved)
+    )
     weights = strip_prefix(weights, asked.strip_prefix)
-    want = network_shapes(PLANS[asked.architecture], asked.classes)
-    check_fits(weights, want, asked.architecture)
-    say(f"{len(weights)} tensors, as {asked.architecture} with {asked.classes} classes has them")
+    for value in weights.values():
+        checkpoint.check(value)
+    architecture, classes = asked.architecture or "", asked.classes or DEFAULT_CLASSES
+    want = network_shapes(PLANS[architecture], classes)
+    check_fits({name: value.shape for name, value in weights.items()}, want, architecture)
+    say(f"{len(weights)} tensors, as {architecture} with {classes} classes has them")
 
 
 def _inputs(spec: JobSpec) -> list[Tensor]:
@@ -108,7 +115,7 @@ def _inputs(spec: JobSpec) -> list[Tensor]:
 def _outputs(spec: JobSpec) -> list[Tensor]:
     declared = [(one.name, one.data_type, one.dims) for one in spec.declared_outputs]
     if spec.pytorch is not None:
-        scores = (spec.pytorch.classes,)
+        scores = (spec.pytorch.classes or DEFAULT_CLASSES,)
         declared = declared or [("output", "FP32", scores)]
         if len(declared) > 1 or declared[0][2] != scores:
             raise invalid(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from resnet_jobs.driver.checkpoint import PLANS
 from resnet_jobs.order.fields import Fields, invalid, is_positive, sha256
 from resnet_jobs.order.options import (
     parse_config_files,
@@ -54,7 +55,8 @@ DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
 DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_LOOPS = 100
 FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript", "OneFlow")
-EXPORTED = ("PyTorch", "TorchScript")
+EXPORTED = ("TorchScript",)
+COMPILED_AT_LOAD = ("PyTorch", "TorchScript")
 RUNTIMES = ("TorchAIE",)
 HOST_ARCHITECTURES = ("amd64", "arm64")
 OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8")
@@ -106,6 +108,11 @@ class JobSpec:
     def has_export(self) -> bool:
         """Whether a container with torch turns the source into ONNX first."""
         return self.format in EXPORTED and self.runtime is None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether `prepare` builds the ONNX model itself, from weights."""
+        return self.format == "PyTorch" and self.runtime is None
 
     @property
     def is_compiled(self) -> bool:
@@ -179,10 +186,11 @@ def _object(text: str | None) -> dict[str, Any]:
 
 def _check_format(spec: JobSpec) -> None:
     """What a format needs beside it, and what it makes pointless."""
-    if spec.format == "PyTorch" and spec.pytorch is None:
+    named = spec.pytorch.architecture if spec.pytorch else None
+    if spec.format == "PyTorch" and spec.compiles_at_load and named not in PLANS:
         raise invalid(
-            "spec.model.pytorch is missing: a .pth holds weights without their network; write for "
-            "example {architecture: resnet50, classes: 1000}"
+            "spec.model.pytorch.architecture: serving pods of runtime TorchAIE build the network "
+            f"themselves, and know {', '.join(PLANS)}; write the one that the weights belong to"
         )
     if spec.format == "OM" and spec.is_cpu:
         raise invalid(
@@ -195,7 +203,9 @@ def _check_format(spec: JobSpec) -> None:
             f"spec.accelerator.chip {spec.chip} cannot run format {spec.format}: OneFlow runs on a "
             "GPU, or on the CPU with OpenVINO, and a GPU runs OneFlow only"
         )
-    if spec.compiles_at_load and (spec.format not in EXPORTED or spec.chip in ("CPU", "GPU")):
+    if spec.compiles_at_load and (
+        spec.format not in COMPILED_AT_LOAD or spec.chip in ("CPU", "GPU")
+    ):
         raise invalid(
             "spec.serving.runtime TorchAIE compiles PyTorch and TorchScript for Ascend chips, and "
             f"this is {spec.format} for {spec.chip}: remove it"

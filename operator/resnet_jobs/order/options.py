@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ARCHITECTURES = (
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
+    "resnet10t", "resnet14t", "resnet18", "resnet18d", "resnet26", "resnet26d", "resnet26t",
+    "resnet34", "resnet34d", "resnet50", "resnet50c", "resnet50d", "resnet50s", "resnet50t",
+    "resnet101", "resnet101c", "resnet101d", "resnet101s",
+    "resnet152", "resnet152c", "resnet152d", "resnet152s", "resnet200", "resnet200d",
     "wide_resnet50_2", "wide_resnet101_2",
-    "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+    "resnext50_32x4d", "resnext50d_32x4d", "resnext101_32x4d", "resnext101_32x8d",
+    "resnext101_32x16d", "resnext101_32x32d", "resnext101_32x48d", "resnext101_64x4d",
+    "resnext152_32x4d",
+    "resnet18_cifar", "resnet34_cifar", "resnet50_cifar", "resnet101_cifar", "resnet152_cifar",
 )  # fmt: skip
+STYLES = ("PyTorch", "Caffe")
+STEMS = ("CIFAR",)
 PIXEL_FORMATS = ("RGB888", "XRGB8888", "YUV420SP", "YUV400")
 DATA_TYPES = ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
               "FP16", "FP32", "FP64", "BF16", "STRING")  # fmt: skip
@@ -47,10 +55,12 @@ def parse_pytorch(fields: Fields | None) -> PyTorch | None:
     if fields is None:
         return None
     return PyTorch(
-        architecture=fields.needed_choice("architecture", ARCHITECTURES),
-        classes=fields.needed_whole("classes"),
+        architecture=fields.choice("architecture", ARCHITECTURES),
+        classes=fields.whole("classes"),
         checkpoint_key=fields.text("checkpointKey"),
         strip_prefix=fields.text("stripPrefix"),
+        style=fields.choice("style", STYLES),
+        stem=fields.choice("stem", STEMS),
     )
 
 

@@ -26,12 +26,14 @@ class DeclaredTensor:
 
 @dataclass(frozen=True)
 class PyTorch:
-    """How to build the network that a `.pth` holds only the weights of."""
+    """What the object says of the network that the file holds only the weights of."""
 
-    architecture: str
-    classes: int
-    checkpoint_key: str | None
-    strip_prefix: str | None
+    architecture: str | None = None
+    classes: int | None = None
+    checkpoint_key: str | None = None
+    strip_prefix: str | None = None
+    style: str | None = None
+    stem: str | None = None
 
 
 @dataclass(frozen=True)

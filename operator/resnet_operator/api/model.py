@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
+from resnet_operator.api.network_names import Architecture
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.api.serving.oneflow import oneflow_model_rules
 from resnet_operator.api.source import FORMS, MODEL_RULE, REPOSITORY, uri
@@ -19,21 +20,6 @@ class ModelFormat(StrEnum):
     PYTORCH = "PyTorch"
     TORCH_SCRIPT = "TorchScript"
     ONEFLOW = "OneFlow"
-
-
-class Architecture(StrEnum):
-    """The ResNets of torchvision, by the names of its functions."""
-
-    RESNET18 = "resnet18"
-    RESNET34 = "resnet34"
-    RESNET50 = "resnet50"
-    RESNET101 = "resnet101"
-    RESNET152 = "resnet152"
-    WIDE_RESNET50_2 = "wide_resnet50_2"
-    WIDE_RESNET101_2 = "wide_resnet101_2"
-    RESNEXT50_32X4D = "resnext50_32x4d"
-    RESNEXT101_32X8D = "resnext101_32x8d"
-    RESNEXT101_64X4D = "resnext101_64x4d"
 
 
 class TensorType(StrEnum):
@@ -49,24 +35,62 @@ class TensorType(StrEnum):
     FP32 = "FP32"
 
 
+class Style(StrEnum):
+    PYTORCH = "PyTorch"
+    CAFFE = "Caffe"
+
+
+class Stem(StrEnum):
+    CIFAR = "CIFAR"
+
+
 class PyTorch(ApiModel):
-    architecture: Architecture = Field(
-        description="Network of torchvision that the weights belong to."
+    architecture: Architecture | None = Field(
+        default=None,
+        description=(
+            "Network that the weights must be of, by timm's and torchvision's names; default the "
+            "one that is found in them. Runtime TorchAIE needs it."
+        ),
     )
     classes: int | None = Field(
-        default=None, ge=1, le=1000000, description="Number of classes; default 1000."
+        default=None,
+        ge=1,
+        le=1000000,
+        description=(
+            "Number of classes that the weights must have; default as found. For runtime TorchAIE "
+            "default 1000."
+        ),
     )
     checkpoint_key: str | None = Field(
         default=None,
         min_length=1,
         max_length=128,
-        description="Key of the weights in the checkpoint, for example state_dict; default none.",
+        description=(
+            "Key of the weights in the checkpoint, for example state_dict; default as found."
+        ),
     )
     strip_prefix: str | None = Field(
         default=None,
         min_length=1,
         max_length=128,
-        description="Prefix to remove from the weights' names, for example 'module.'.",
+        description=(
+            "Prefix to remove from the weights' names, for example 'module.'; default that of "
+            "known wrappers."
+        ),
+    )
+    style: Style | None = Field(
+        default=None,
+        description=(
+            "Which convolution of a bottleneck halves: the 3x3 (PyTorch) or the first 1x1 (Caffe), "
+            "where a checkpoint of mmcls does not tell it."
+        ),
+    )
+    stem: Stem | None = Field(
+        default=None,
+        description=(
+            "CIFAR: the first convolution is 3x3, and the stem neither halves nor pools; where the "
+            "weights do not tell it."
+        ),
     )
 
 
@@ -117,8 +141,8 @@ IS_REPOSITORY = f"self.uri.matches('{REPOSITORY}')"
 # As `model_format.format_of` decides it, for the rules.
 FORMAT = (
     f"(has(self.format) ? self.format : {IS_REPOSITORY} ? 'PyTorch' : "
-    f"{_has_suffix('pth')} ? 'PyTorch' : {_has_suffix('torchscript')} ? 'TorchScript' : "
-    f"{_has_suffix('om')} ? 'OM' : 'ONNX')"
+    f"{_has_suffix('(pth|safetensors|bin)')} ? 'PyTorch' : "
+    f"{_has_suffix('torchscript')} ? 'TorchScript' : {_has_suffix('om')} ? 'OM' : 'ONNX')"
 )
 
 
@@ -145,13 +169,17 @@ class Model(ApiModel):
     format: ModelFormat | None = Field(
         default=None,
         description=(
-            "Format of the file; default by its suffix: .onnx, .om, .pth or .torchscript, else "
-            "ONNX; of a hub's repository without a path PyTorch. OneFlow is a folder, or an "
-            "archive of one."
+            "Format of the file; default by its suffix: .onnx, .om, .torchscript, or .pth, .bin "
+            "and .safetensors for PyTorch, else ONNX; of a hub's repository without a path "
+            "PyTorch. OneFlow is a folder, or an archive of one."
         ),
     )
     pytorch: PyTorch | None = Field(
-        default=None, description="Which network the weights of a PyTorch file belong to."
+        default=None,
+        description=(
+            "What is known of the weights in a PyTorch or safetensors file, where they do not tell "
+            "it themselves."
+        ),
     )
     quantized: bool | None = Field(
         default=None,
@@ -204,11 +232,6 @@ class Model(ApiModel):
             rule(
                 f"has(self.format) || {IS_REPOSITORY} || !{_has_suffix('pt')}",
                 "write format: PyTorch or TorchScript; files of both are called .pt",
-            ),
-            rule(
-                f"has(self.pytorch) || {FORMAT} != 'PyTorch'",
-                "write pytorch.architecture, for example resnet50; a PyTorch file holds weights "
-                "only (one with the whole network in it is TorchScript)",
             ),
             rule(
                 f"!has(self.pytorch) || {FORMAT} == 'PyTorch'",

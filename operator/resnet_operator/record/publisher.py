@@ -46,10 +46,6 @@ class Publisher:
     crop_pct: Annotated[float | None, Field(ge=0.1, le=1, validation_alias="cropPct")] = None
     interpolation: Filter | None = None
 
-    @property
-    def has_scale(self) -> bool:
-        return len(self.mean) == len(self.std) and len(self.mean) in {1, 3}
-
     def to_json(self) -> dict[str, Any]:
         """Return it as the Job wrote it."""
         value: Mapping[str, Any] = {

@@ -26,7 +26,6 @@ from resnet_operator.settings.operator import Settings
 from resnet_operator.settings.pods import Maker
 
 PERMANENT_EXIT_CODES = list(range(64, 80))
-PYTORCH_DEFAULTS = {"classes": 1000}
 CALIBRATION_DEFAULTS = {"format": "Images", "batches": 5}
 # Fields of spec.conversion that the Job reads under the same names.
 PASSED_ON = {
@@ -103,8 +102,6 @@ def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[
     for field, key in (("inputs", "declaredInputs"), ("outputs", "declaredOutputs")):
         if field in declared:
             order[key] = declared.pop(field)
-    if "pytorch" in declared:
-        declared["pytorch"] = PYTORCH_DEFAULTS | declared["pytorch"]
     order |= declared
     if own := _own_means(resolved):
         order["ownMeans"] = own

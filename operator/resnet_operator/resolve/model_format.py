@@ -17,6 +17,8 @@ SUFFIXES = {
     ".onnx": ModelFormat.ONNX,
     ".om": ModelFormat.OM,
     ".pth": ModelFormat.PYTORCH,
+    ".safetensors": ModelFormat.PYTORCH,
+    ".bin": ModelFormat.PYTORCH,
     ".torchscript": ModelFormat.TORCH_SCRIPT,
 }
 # Weights and TorchScript are both saved under this name.
@@ -33,11 +35,6 @@ def format_of(model: Model) -> ModelFormat:
         )
     usual = ModelFormat.PYTORCH if is_repository else _by_suffix(path)
     found = model.format or usual
-    if found is ModelFormat.PYTORCH and model.pytorch is None:
-        raise InvalidSpec(
-            "a PyTorch file holds weights only; write model.pytorch.architecture, for example "
-            "resnet50, or format: TorchScript"
-        )
     if found is ModelFormat.ONEFLOW and is_repository:
         raise InvalidSpec(
             "write the path of the archive behind the repository; a OneFlow graph is a folder"

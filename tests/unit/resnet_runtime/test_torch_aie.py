@@ -253,13 +253,6 @@ def test_the_chip_is_asked_of_pyacl(monkeypatch: pytest.MonkeyPatch, found: str)
     assert raised.value.reason == "ChipMismatch"
 
 
-def test_an_old_torch_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = types.SimpleNamespace(load=lambda path: path, __version__="1.8.1")
-    monkeypatch.setitem(sys.modules, "torch", old)
-    with pytest.raises(LoadError, match=r"torch 1\.8\.1 .* needs torch 1\.13 or newer"):
-        torch_modules.import_torch()
-
-
 def test_an_image_without_torch_aie_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(ROOT)])
     with pytest.raises(LoadError, match="neither mindietorch nor torch_aie"):

@@ -6,9 +6,16 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from resnet_operator.api.base import rule
+from resnet_operator.api.network_names import TORCHVISION
 
 IS_TORCH_AIE = (
     "has(self.serving) && has(self.serving.runtime) && self.serving.runtime == 'TorchAIE'"
+)
+
+
+BUILT_IN_PODS = (
+    "write model.pytorch.architecture, one of torchvision's such as resnet50, without style and "
+    "stem; TorchAIE's pods build the network, and no other"
 )
 
 
@@ -22,6 +29,7 @@ def torch_aie_rules(model_format: str, of_atc: Iterable[str]) -> tuple[dict[str,
     """Return rules of the whole spec. `of_atc` are the fields of conversion that ATC reads."""
     given = " || ".join(f"has(self.conversion.{name})" for name in of_atc)
     is_torch = f"{model_format} in ['PyTorch', 'TorchScript']"
+    network, built = "self.model.pytorch", [entry.value for entry in TORCHVISION]
     only_fp32 = "self.model.{0}.all(tensor, tensor.dataType == 'FP32')"
     return (
         rule(
@@ -38,6 +46,12 @@ def torch_aie_rules(model_format: str, of_atc: Iterable[str]) -> tuple[dict[str,
             f"!({IS_TORCH_AIE}) || !has(self.validation)",
             "remove validation; the gate measures what has been converted, and TorchAIE compiles "
             "in the serving pod",
+        ),
+        rule(
+            f"!({IS_TORCH_AIE}) || {model_format} != 'PyTorch' || (has(self.model.pytorch) && "
+            f"has(self.model.pytorch.architecture) && {network}.architecture in {built} && "
+            f"!has({network}.style) && !has({network}.stem))",
+            BUILT_IN_PODS,
         ),
         rule(
             f"!({IS_TORCH_AIE}) || has(self.model.pytorch) || has(self.model.outputs)",

@@ -16,7 +16,10 @@ MODEL_FILES = {
     Runtime.ONNX_RUNTIME: "onnxruntime_model.py",
     Runtime.TORCH_AIE: "torch_aie.py",
 }
-DRIVER = ("__init__.py", "checkpoint.py", "message.py", "resnet.py", "torch_source.py")
+DRIVER = (
+    "__init__.py", "checkpoint.py", "message.py", "names.py", "pickled.py", "resnet.py",
+    "torch_file.py", "torch_source.py", "torch_zip.py",
+)  # fmt: skip
 # Of their keys in the ConfigMap: some have the name of a file of the runtime.
 PREFIX = "driver."
 

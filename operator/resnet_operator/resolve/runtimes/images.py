@@ -38,9 +38,7 @@ def amct_image(conversion: Conversion | None, settings: Settings) -> str | None:
 
 
 def export_image(model_format: ModelFormat, settings: Settings, runtime: Runtime) -> str | None:
-    if model_format not in {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}:
-        return None
-    if runtime is Runtime.TORCH_AIE:
+    if model_format is not ModelFormat.TORCH_SCRIPT or runtime is Runtime.TORCH_AIE:
         return None
     if not settings.export_image:
         raise InvalidSpec(

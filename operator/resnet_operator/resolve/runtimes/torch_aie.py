@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from resnet_operator.api.model import ModelFormat
+from resnet_operator.api.model import ModelFormat, PyTorch
+from resnet_operator.api.network_names import TORCHVISION
 from resnet_operator.api.serving.runtime import Runtime
-from resnet_operator.api.serving.torch_aie import PrecisionPolicy
+from resnet_operator.api.serving.torch_aie import BUILT_IN_PODS, PrecisionPolicy
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 
@@ -53,6 +54,8 @@ def check_torch_aie(spec: ResNetServiceSpec, runtime: Runtime, model_format: Mod
             "remove validation; the gate measures what has been converted, and TorchAIE compiles "
             "in the serving pod"
         )
+    if model_format is ModelFormat.PYTORCH and not _is_built_in_pods(model.pytorch):
+        raise InvalidSpec(BUILT_IN_PODS)
     if model.pytorch is None and not model.outputs:
         raise InvalidSpec(
             "write model.outputs, for example [{name: output, dataType: FP32, dims: [1000]}]; "
@@ -63,11 +66,17 @@ def check_torch_aie(spec: ResNetServiceSpec, runtime: Runtime, model_format: Mod
             raise InvalidSpec(f"write dataType: FP32 for {tensor.name}; TorchAIE is served in FP32")
 
 
+def _is_built_in_pods(network: PyTorch | None) -> bool:
+    plain = network is not None and network.style is None and network.stem is None
+    return plain and network is not None and network.architecture in TORCHVISION
+
+
 def torch_parameters(spec: ResNetServiceSpec) -> dict[str, str]:
     """Return what torch_aie.py is told in config.pbtxt beside what every runtime is told."""
     policy = spec.serving.precision_policy or PrecisionPolicy.FP32
     found = {"precision_policy": policy.value}
-    if network := spec.model.pytorch:
+    network = spec.model.pytorch
+    if network and network.architecture:
         found |= {
             "architecture": network.architecture.value,
             "classes": str(network.classes or DEFAULT_CLASSES),

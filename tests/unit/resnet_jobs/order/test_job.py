@@ -72,8 +72,9 @@ def test_what_a_minimal_order_leaves_out() -> None:
 
 def test_weights_and_their_network() -> None:
     spec = parsed(format="PyTorch", pytorch={**PYTORCH, "stripPrefix": "module."})
-    assert spec.has_export
+    assert (spec.has_weights, spec.has_export) == (True, False)
     assert spec.pytorch == PyTorch("resnet50", 1000, None, "module.")
+    assert parsed(format="PyTorch").has_weights, "they tell which network they are of"
 
 
 def test_preprocessing() -> None:
@@ -164,17 +165,26 @@ REFUSED = [
     ("a digest is hexadecimal", {"sha256": "z" * 64}, "64 hexadecimal digits"),
     ("formats have names", {"format": "Keras"}, "write one of ONNX, OM, PyTorch, TorchScript"),
     ("an OM is for a chip", {"format": "OM", "chip": "CPU"}, "not on the CPU"),
-    ("weights need a network", {"format": "PyTorch"}, "spec.model.pytorch is missing"),
-    ("a network is for weights", {"pytorch": PYTORCH}, "belongs to format PyTorch"),
     (
-        "torchvision's networks only",
-        {"format": "PyTorch", "pytorch": {**PYTORCH, "architecture": "vgg16"}},
-        'spec.model.pytorch.architecture "vgg16" is not known; write one of resnet18',
+        "pods that build the network need its name",
+        {"format": "PyTorch", "runtime": "TorchAIE"},
+        "know resnet18, resnet34",
     ),
     (
-        "the last layer has a size",
-        {"format": "PyTorch", "pytorch": {"architecture": "resnet50"}},
-        "spec.model.pytorch.classes is missing",
+        "and know torchvision's alone",
+        {"format": "PyTorch", "runtime": "TorchAIE", "pytorch": {"architecture": "resnet50d"}},
+        "know resnet18, resnet34",
+    ),
+    ("a network is for weights", {"pytorch": PYTORCH}, "belongs to format PyTorch"),
+    (
+        "ResNets only",
+        {"format": "PyTorch", "pytorch": {**PYTORCH, "architecture": "vgg16"}},
+        'spec.model.pytorch.architecture "vgg16" is not known; write one of resnet10t',
+    ),
+    (
+        "a style is one of two",
+        {"format": "PyTorch", "pytorch": {"style": "tensorflow"}},
+        'spec.model.pytorch.style "tensorflow" is not known; write one of PyTorch, Caffe',
     ),
     ("AMCT writes ONNX", {"format": "TorchScript", "quantized": True}, "and this is TorchScript"),
     ("a flag is no text", {"quantized": "yes"}, "spec.model.quantized must be true or false"),

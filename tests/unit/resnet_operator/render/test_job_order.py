@@ -51,9 +51,9 @@ def test_the_jobs_image_can_read_it(reason: str, changes: dict[str, Any], kind: 
 
 @pytest.mark.parametrize(
     ("said", "classes", "reason"),
-    [({}, 1000, "ImageNet's by default"), ({"classes": 7}, 7, "said")],
+    [({}, None, "those of the weights"), ({"classes": 7}, 7, "said")],
 )
-def test_the_classes_of_weights(said: dict[str, int], classes: int, reason: str) -> None:
+def test_the_classes_of_weights(said: dict[str, int], classes: int | None, reason: str) -> None:
     network = {"architecture": "resnet18", **said}
     read = order({"model": {"uri": "pvc://m/r.pth", "pytorch": network}}).pytorch
     assert read is not None

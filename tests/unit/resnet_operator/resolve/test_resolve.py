@@ -118,13 +118,22 @@ GIVEN = (
         {"small_channel": False},
     ),
     Given(
-        "weights of PyTorch are exported by an image with torch",
+        "weights need no image with torch",
         {"model": {"uri": "pvc://m/r.pth", "pytorch": {"architecture": "resnet18"}}},
-        {"format": "PyTorch", "export_image": "registry.example/export:1"},
+        {"format": "PyTorch", "export_image": None},
         TOOLS,
     ),
+    *[
+        Given(f"what hubs hold is weights: {uri}", {"model": {"uri": uri}}, {"format": "PyTorch"})
+        for uri in (
+            "hf://timm/resnet50.a1_in1k/model.safetensors",
+            "hf://microsoft/resnet-50/pytorch_model.bin@main",
+            "https://host/a/R.SAFETENSORS?x=1",
+            "pvc://m/r.pth",
+        )
+    ],
     Given(
-        "so is TorchScript",
+        "TorchScript is exported by one",
         {"model": {"uri": "pvc://m/r.torchscript", "inputs": [PICTURE]}},
         {"format": "TorchScript", "export_image": "registry.example/export:1"},
         TOOLS,
@@ -138,7 +147,7 @@ GIVEN = (
                 "pytorch": {"architecture": "resnet18"},
             }
         },
-        {"format": "PyTorch", "export_image": "registry.example/export:1"},
+        {"format": "PyTorch", "export_image": None},
         TOOLS,
     ),
     Given(
@@ -291,12 +300,6 @@ class Refused:
 
 
 REFUSED = (
-    Refused(
-        "weights without a network",
-        {"model": {"uri": "pvc://m/r.pth"}},
-        "a PyTorch file holds weights only; write model.pytorch.architecture",
-        TOOLS,
-    ),
     Refused(
         "a network without weights",
         {"model": {"pytorch": {"architecture": "resnet18"}}},

@@ -203,10 +203,21 @@ MORE_STAGES = (
         ("Converting", f"ATC is converting for {CHIP}"),
     ),
     (
-        "weights are exported before they are inspected",
-        {"model": {"uri": "https://h/r.pth", "pytorch": {"architecture": "resnet18"}}},
+        "a script is exported before it is inspected",
+        {
+            "model": {
+                "uri": "https://h/r.torchscript",
+                "inputs": [{"name": "x", "dataType": "FP32", "dims": [3, 8, 8]}],
+            }
+        },
         [DONE["fetch"], running("export")],
-        ("Fetching", "PyTorch is being exported to ONNX"),
+        ("Fetching", "TorchScript is being exported to ONNX"),
+    ),
+    (
+        "weights need no container of their own",
+        {"model": {"uri": "https://h/r.safetensors"}},
+        [DONE["fetch"], running("prepare")],
+        ("Fetching", "the model is being inspected"),
     ),
     (
         "an OM is only read",

@@ -14,6 +14,7 @@ from resnet_operator.render.serving import pod_template
 from resnet_operator.render.store import store_children, store_digest
 from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve.declared import declared_digest
+from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.settings.operator import Settings
 from resnet_operator.settings.pods import NO_SIDECAR, Maker
 
@@ -31,6 +32,20 @@ SPEC: Body = {
         "pytorch": {"architecture": "resnet50"},
     },
 }
+
+
+SCRIPT = {
+    "model": {
+        "uri": "pvc://m/r.torchscript",
+        "format": "TorchScript",
+        "pytorch": None,
+        "inputs": [{"name": "x", "dataType": "FP32", "dims": [3, 8, 8]}],
+    }
+}
+
+
+def of_script(settings: Settings) -> Resolved:
+    return resolved(merged(SPEC, SCRIPT), settings=settings)
 
 
 def pods(settings: Settings, spec: Body | None = None) -> dict[str, Body]:
@@ -55,6 +70,9 @@ def pods(settings: Settings, spec: Body | None = None) -> dict[str, Body]:
     )
     return {
         "conversion": job(service=a_meta(), **about, settings=settings)["spec"]["template"],
+        "script": job(
+            service=a_meta(), **about | {"resolved": of_script(settings)}, settings=settings
+        )["spec"]["template"],
         "gate": gate["spec"]["template"],
         "serving": serving,
         "store": store_children("models", settings)[-1]["spec"]["template"],

@@ -60,16 +60,13 @@ def test_the_job_understands_its_order() -> None:
     assert not order.has_export
     assert not order.is_compiled
     assert order.pytorch is not None
-    assert order.pytorch.classes == 1000
+    assert order.pytorch.architecture == "resnet50"
 
 
 def test_an_exported_model_is_another_artifact() -> None:
     """The same file is converted for AscendOM, and stored as it is for TorchAIE."""
-    exported = resolved(
-        merged(SPEC, {"serving": {"runtime": None, "image": None}}),
-        settings=a_settings(export_image="registry.example/export:1"),
-    )
-    assert exported.export_image
+    exported = resolved(merged(SPEC, {"serving": {"runtime": None, "image": None}}))
+    assert exported.converter_image
     assert exported.source_key != compiled().source_key
 
 

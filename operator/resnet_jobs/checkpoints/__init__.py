@@ -1,0 +1,1 @@
+"""From weights as people publish them to an ONNX model, without torch."""
