@@ -136,9 +136,11 @@ def install_driver(workspace: Workspace) -> None:
     """Makes the folders, and copies the scripts to where foreign images can see them."""
     for name in SCRATCH_FOLDERS:
         (workspace.scratch / name).mkdir(parents=True, exist_ok=True)
-    folder = workspace.driver.parent
-    for path in Path(driver.__file__).parent.glob("*.py"):
-        shutil.copyfile(path, folder / path.name)
+    folder, ours = workspace.driver.parent, Path(driver.__file__).parent
+    for path in ours.rglob("*.py"):
+        target = folder / path.relative_to(ours)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet_jobs.driver.checkpoint import MisfitError
-from resnet_jobs.driver.names import Tensor
-from resnet_jobs.driver.torch_file import open_checkpoint
+from resnet_jobs.driver.saved.names import Tensor
+from resnet_jobs.driver.saved.torch_file import open_checkpoint
 from resnet_jobs.formats.onnx_file import refuse_other_kinds
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 
 from .checkpoint import PLANS, MisfitError, check_fits, strip_prefix, weights_of
 from .message import log
-from .names import Tensor
-from .torch_file import TORCH_SCRIPT, Checkpoint, open_checkpoint, read_kind
+from .saved.names import Tensor
+from .saved.torch_file import TORCH_SCRIPT, Checkpoint, open_checkpoint, read_kind
 
 
 def load_network(torch: Any, path: str, order: dict[str, Any]) -> Any:

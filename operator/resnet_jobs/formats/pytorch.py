@@ -15,8 +15,8 @@ from resnet_jobs.base.report import check_fits as check_message
 from resnet_jobs.base.workspace import write_json
 from resnet_jobs.driver.checkpoint import PLANS, MisfitError, check_fits, strip_prefix, weights_of
 from resnet_jobs.driver.export_inputs import PICTURE
-from resnet_jobs.driver.names import Tensor as Saved
-from resnet_jobs.driver.torch_file import TORCH_SCRIPT, open_checkpoint, read_kind
+from resnet_jobs.driver.saved.names import Tensor as Saved
+from resnet_jobs.driver.saved.torch_file import TORCH_SCRIPT, open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
 from resnet_jobs.order.fields import invalid
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
-from resnet_operator.api.network_names import Architecture
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
+from resnet_operator.api.serving.network_names import Architecture
 from resnet_operator.api.serving.oneflow import oneflow_model_rules
 from resnet_operator.api.source import FORMS, MODEL_RULE, REPOSITORY, uri
 

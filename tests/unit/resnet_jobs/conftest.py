@@ -132,7 +132,7 @@ def files() -> tuple[Path, dict[str, Any]]:
 
 def torch_folder() -> Path:
     """Return where the files lie, named after all that they are made of."""
-    sources = sorted(Path(driver.__file__).parent.glob("*.py"))
+    sources = sorted(Path(driver.__file__).parent.rglob("*.py"))
     parts = [path.read_bytes() for path in (TORCH_FILES, *sources)]
     told = subprocess.run(["dpkg-query", "-W", "python3-torch"], capture_output=True)
     key = hashlib.sha256(b"\0".join([*parts, told.stdout])).hexdigest()[:16]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from resnet_operator.api.base import rule
-from resnet_operator.api.network_names import TORCHVISION
+from resnet_operator.api.serving.network_names import TORCHVISION
 
 IS_TORCH_AIE = (
     "has(self.serving) && has(self.serving.runtime) && self.serving.runtime == 'TorchAIE'"

@@ -17,15 +17,21 @@ MODEL_FILES = {
     Runtime.TORCH_AIE: "torch_aie.py",
 }
 DRIVER = (
-    "__init__.py", "checkpoint.py", "message.py", "names.py", "pickled.py", "resnet.py",
-    "torch_file.py", "torch_source.py", "torch_zip.py",
+    "__init__.py", "checkpoint.py", "message.py", "resnet.py", "torch_source.py",
+    "saved/__init__.py", "saved/names.py", "saved/pickled.py", "saved/torch_file.py",
+    "saved/torch_zip.py",
 )  # fmt: skip
 # Of their keys in the ConfigMap: some have the name of a file of the runtime.
 PREFIX = "driver."
 
 
 def driver_data() -> dict[str, str]:
-    return {PREFIX + name: read_driver_file(name) for name in DRIVER}
+    return {_key(name): read_driver_file(name) for name in DRIVER}
+
+
+def _key(name: str) -> str:
+    """A ConfigMap's keys know no folders."""
+    return PREFIX + name.replace("/", ".")
 
 
 def is_driver(key: str) -> bool:
@@ -41,5 +47,5 @@ def model_items(resolved: Resolved, *, package: Items) -> Items:
     return [
         model,
         *package,
-        *({"key": PREFIX + name, "path": f"1/driver/{name}"} for name in more),
+        *({"key": _key(name), "path": f"1/driver/{name}"} for name in more),
     ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from resnet_operator.api.model import ModelFormat, PyTorch
-from resnet_operator.api.network_names import TORCHVISION
+from resnet_operator.api.serving.network_names import TORCHVISION
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.torch_aie import BUILT_IN_PODS, PrecisionPolicy
 from resnet_operator.api.spec import ResNetServiceSpec

@@ -29,8 +29,8 @@ from resnet_jobs.driver.message import DriverError
 from resnet_jobs.driver.tool import Run
 from resnet_jobs.model.export_check import check_export
 from resnet_jobs.order.options import ARCHITECTURES
-from resnet_operator.api.network_names import TORCHVISION as BUILT_IN_PODS
-from resnet_operator.api.network_names import Architecture
+from resnet_operator.api.serving.network_names import TORCHVISION as BUILT_IN_PODS
+from resnet_operator.api.serving.network_names import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -257,7 +257,11 @@ def changed(**changes: tuple[int, ...] | None) -> dict[str, tuple[int, ...]]:
 
 
 MISFITS = [
-    ({f"backbone.{key}": value for key, value in RESNET18.items()}, "remove serving.runtime", "mmcls"),
+    (
+        {f"backbone.{key}": value for key, value in RESNET18.items()},
+        "remove serving.runtime",
+        "mmcls",
+    ),
     ({f"model.{key}": value for key, value in RESNET18.items()}, '"model."', "a wrapper"),
     (changed(conv1__weight=(64, 3, 3, 3)), "[64, 3, 3, 3]", "changed for small pictures"),
     (changed(fc__weight=(10, 512)), "classes: 10", "other classes"),

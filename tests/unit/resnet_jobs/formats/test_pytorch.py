@@ -15,8 +15,8 @@ from resnet_jobs.base.workspace import Workspace, read_json
 from resnet_jobs.commands.prepare import prepare
 from resnet_jobs.commands.publish import publish
 from resnet_jobs.driver.checkpoint import PLANS
-from resnet_jobs.driver.names import Tensor
-from resnet_jobs.driver.torch_file import open_checkpoint, read_kind
+from resnet_jobs.driver.saved.names import Tensor
+from resnet_jobs.driver.saved.torch_file import open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
 from resnet_jobs.order.job import JobSpec
 from resnet_jobs.store.shared_claim import SharedClaimStore

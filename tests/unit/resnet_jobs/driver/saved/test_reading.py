@@ -20,10 +20,10 @@ from tests.unit.resnet_jobs.checkpoints.saved import Raw, name, storage, tensor,
 
 from resnet_jobs.base.errors import JobError
 from resnet_jobs.checkpoints.weights_file import Entry, open_weights
-from resnet_jobs.driver import pickled
 from resnet_jobs.driver.checkpoint import MisfitError
-from resnet_jobs.driver.names import CALLS, INERT, Name
-from resnet_jobs.driver.pickled import read_pickle
+from resnet_jobs.driver.saved import pickled
+from resnet_jobs.driver.saved.names import CALLS, INERT, Name
+from resnet_jobs.driver.saved.pickled import read_pickle
 
 ONES = np.ones((2, 3), "f4")
 
@@ -429,7 +429,7 @@ def test_any_damage_ends_as_a_sentence(
         assert isinstance(loaded, str) or loaded.nbytes <= len(sound), "no more than the file has"
 
 
-PLAIN = {"builtins", "resnet_jobs.driver.names"}
+PLAIN = {"builtins", "resnet_jobs.driver.saved.names"}
 CODES = [code.code.encode("latin1") for code in pickletools.opcodes]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
-from .checkpoint import MisfitError
+from ..checkpoint import MisfitError
 
 # Name of a storage's class or of a type -> (this project's name, bytes of one number)
 TYPES: Dict[str, Tuple[str, int]] = {

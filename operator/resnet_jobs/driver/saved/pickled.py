@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickletools
 from typing import Any, Callable, Dict, List, Optional
 
-from .checkpoint import MisfitError
+from ..checkpoint import MisfitError
 from .names import Inert, Name, Storage, called, known, stored
 
 MOST_BYTES = 64 << 20  # names, shapes and a training's log; the numbers lie elsewhere

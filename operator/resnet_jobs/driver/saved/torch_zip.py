@@ -11,7 +11,7 @@ import os
 import struct
 from typing import Any, Dict, List, NamedTuple, Tuple
 
-from .checkpoint import MisfitError
+from ..checkpoint import MisfitError
 
 DAMAGED = "the file is a damaged or cut-off archive, or none of PyTorch's: put it there again"
 END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

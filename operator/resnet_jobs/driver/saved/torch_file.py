@@ -11,7 +11,7 @@ import struct
 import tarfile
 from typing import Any, Dict, NamedTuple
 
-from .checkpoint import MisfitError
+from ..checkpoint import MisfitError
 from .names import SIZES, Storage, Tensor
 from .pickled import SAVE_HINT, read_pickle
 from .torch_zip import DAMAGED, Member, read_members
