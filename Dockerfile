@@ -57,6 +57,7 @@ FROM ${PYTHON_IMAGE} AS fetch
 ENV PYTHONPATH=/opt/resnet-operator/operator:/opt/libraries \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=fetch-libraries /opt/libraries /opt/libraries
+COPY operator/resnet_contract /opt/resnet-operator/operator/resnet_contract
 COPY operator/resnet_jobs /opt/resnet-operator/operator/resnet_jobs
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
 ARG VERSION=0.0.0
@@ -73,6 +74,7 @@ ENV ORT_DISABLE_TELEMETRY=1
 ENV PYTHONPATH=/opt/resnet-operator/operator:/opt/libraries \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=jobs-libraries /opt/libraries /opt/libraries
+COPY operator/resnet_contract /opt/resnet-operator/operator/resnet_contract
 COPY operator/resnet_jobs /opt/resnet-operator/operator/resnet_jobs
 # Unchecked bytecode: the sources of an image never change, and a read-only root could not rewrite it.
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/resnet-operator
@@ -187,6 +189,7 @@ COPY --from=operator-libraries /opt/libraries /opt/libraries
 # The same layout as the repository: the code finds templates/ beside operator/.
 COPY templates /opt/resnet-operator/templates
 COPY operator/resnet_runtime /opt/resnet-operator/operator/resnet_runtime
+COPY operator/resnet_contract /opt/resnet-operator/operator/resnet_contract
 COPY operator/resnet_operator /opt/resnet-operator/operator/resnet_operator
 # The loader of PyTorch files, which serving pods get from a ConfigMap.
 COPY operator/resnet_jobs/driver /opt/resnet-operator/operator/resnet_jobs/driver

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAIN = "Dockerfile"
+JOBS = ("operator/resnet_contract", "operator/resnet_jobs")
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,15 @@ IMAGES = {
         _main(
             "operator",
             "resnet-operator",
+            "operator/resnet_contract",
             "operator/resnet_jobs/driver",
             "operator/resnet_operator",
             "operator/resnet_runtime",
             "templates",
             PYTHON_IMAGE="base",
         ),
-        _main("jobs", "resnet-jobs", "operator/resnet_jobs", PYTHON_IMAGE="base"),
-        _main("fetch", "resnet-fetch", "operator/resnet_jobs", PYTHON_IMAGE="base"),
+        _main("jobs", "resnet-jobs", *JOBS, PYTHON_IMAGE="base"),
+        _main("fetch", "resnet-fetch", *JOBS, PYTHON_IMAGE="base"),
         _main(
             "serving-cpu",
             "resnet-serving-cpu",

@@ -16,6 +16,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from resnet_contract.fields import OrderError
+from resnet_contract.order import JobSpec, parse_job
+from resnet_contract.store import StoreSpec, parse_store
+from resnet_contract.words import FILE_NAMES
 from resnet_jobs.base.clock import SYSTEM_CLOCK
 from resnet_jobs.base.errors import EXIT_UNEXPECTED, JobError, Reason
 from resnet_jobs.base.progress import say
@@ -23,9 +27,7 @@ from resnet_jobs.base.report import termination_log
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.driver.message import write_message
 from resnet_jobs.evaluation.place import Place, end_triton
-from resnet_jobs.order.job import JobSpec, parse_job
-from resnet_jobs.order.store import StoreSpec, parse_store
-from resnet_jobs.store.artifact_name import FILE_NAMES, artifact_folder
+from resnet_jobs.store.artifact_name import artifact_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +65,8 @@ def _outcome(
         return _run(options, environment), 0
     except JobError as error:
         failure = error
+    except OrderError as error:
+        failure = JobError(Reason.INVALID_SPEC, str(error))
     except MemoryError:
         failure = JobError(Reason.OUT_OF_MEMORY, _no_memory(options.command))
     except Exception as error:

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from resnet_jobs.order.job import Preprocessing
+    from resnet_contract.types import Preprocessing
 
     Pixels = NDArray[np.uint8]
 

@@ -39,7 +39,7 @@ from tests.triton.image_python import image_path  # noqa: E402
 from tests.triton.rendered import rendered  # noqa: E402
 from tests.triton.server import DIGITS, Pod, pod  # noqa: E402
 
-from resnet_jobs.order.job import Crop, Preprocessing  # noqa: E402
+from resnet_contract.types import Crop, Preprocessing  # noqa: E402
 from resnet_jobs.pictures import decode, normalise, to_source  # noqa: E402
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from tests.triton.server import DIGITS, ROOT, Model, digits_on_cpu, pod
 from tests.triton.test_ascend_om import FP16_TOLERANCE, Node, convert, digits_on_npu
 
 from resnet_client import PRESETS, preprocess
+from resnet_contract.order import parse_job
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.job import parse_job
 from resnet_jobs.tools.aipp import plan_aipp
 from resnet_operator.record.measurement import Measurement
 

@@ -27,8 +27,8 @@ from tests.triton.rendered import rendered
 from tests.triton.server import DIGITS, Pod, pod
 from tests.triton.test_ascend_om import Node, convert
 
+from resnet_contract.types import Crop, Preprocessing
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.job import Crop, Preprocessing
 from resnet_jobs.pictures import decode, encode_pixels, normalise, to_source
 from resnet_jobs.tools.aipp import plan_aipp
 

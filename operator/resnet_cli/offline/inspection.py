@@ -16,7 +16,7 @@ from typing import Any
 
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.offline.order import Order
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.names import canonical_json
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.conversion import job_spec
@@ -64,10 +64,10 @@ def prepared(order: Order, model: Path) -> Iterator[tuple[Path, Inspection]]:
     if not model.is_file():
         raise CliError(f"{model}: there is no such file", Exit.BAD_FILE)
     try:
+        from resnet_contract.order import parse_job
         from resnet_jobs.base.errors import JobError
         from resnet_jobs.base.workspace import Workspace, install_driver
         from resnet_jobs.commands.prepare import prepare
-        from resnet_jobs.order.job import parse_job
     except ImportError as error:
         raise CliError(f"{error}; {NEEDS}", Exit.MISSING_HERE) from error
     with tempfile.TemporaryDirectory(prefix="kubectl-resnet-") as folder:
@@ -176,7 +176,7 @@ def _quantization(order: Order) -> Any:
     """Return what the Job's order says of the quantization; None without one."""
     if order.decided.amct_image is None:
         return None
-    from resnet_jobs.order.job import parse_job
+    from resnet_contract.order import parse_job
 
     told = job_spec(namespace=order.meta.namespace, resolved=order.decided, settings=order.settings)
     return parse_job(canonical_json(told)).quantization

@@ -24,9 +24,9 @@ from resnet_jobs.driver.checkpoint import FIELD, MisfitError
 from resnet_jobs.driver.export_inputs import network_input
 
 if TYPE_CHECKING:
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import PyTorch
     from resnet_jobs.checkpoints.architecture import Architecture
-    from resnet_jobs.order.job import JobSpec
-    from resnet_jobs.order.types import PyTorch
 
 OUTPUT = "output"
 LEAST_SIDE = 32  # what four halvings leave one pixel of

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from resnet_jobs.order.store import StoreSpec
+    from resnet_contract.store import StoreSpec
 
 TRANSFER_SECONDS = 3600.0
 

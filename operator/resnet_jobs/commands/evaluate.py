@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.evaluation.place import Place
     from resnet_jobs.evaluation.plan import Plan
-    from resnet_jobs.order.job import JobSpec
     from resnet_jobs.store.base import Store
 
 WAITING_SECONDS = 30.0  # between two lines about a Triton that is not ready

@@ -21,12 +21,12 @@ from resnet_jobs.sources.one_file import Order, fetch_file, source_patience
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_contract.address import SourceSpec
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.base.files import Digest
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.hub.model import HubModel
-    from resnet_jobs.order.job import JobSpec
-    from resnet_jobs.order.source import SourceSpec
 
 # By these a model is found among several files of an OCI artifact.
 MODEL_SUFFIXES = {

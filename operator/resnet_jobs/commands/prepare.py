@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.left_files import check_folder, is_regular
 from resnet_jobs.base.progress import say
@@ -34,7 +34,6 @@ from resnet_jobs.model.inspect import (
 )
 from resnet_jobs.model.names import compiler_names, rename_inputs
 from resnet_jobs.model.opset import OLDEST, ConversionError, convert, opset_of
-from resnet_jobs.order.fields import invalid
 from resnet_jobs.publisher.gather import gather_facts
 from resnet_jobs.tools import atc
 from resnet_jobs.tools.amct import check_order, plan_quantization
@@ -43,11 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.checkpoints.convert import Converted
     from resnet_jobs.model.batch import Read
     from resnet_jobs.model.inspect import Tensor
-    from resnet_jobs.order.job import JobSpec
     from resnet_jobs.tools.aipp import Aipp
     from resnet_jobs.tools.amct import QuantizationPlan
 

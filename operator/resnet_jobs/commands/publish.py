@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.workspace import Workspace
-    from resnet_jobs.order.job import JobSpec
 
 NO_COMPILER = "none"
 VERSION = re.compile(r"[\x20-\x7e]{1,200}")

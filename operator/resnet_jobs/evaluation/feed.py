@@ -17,8 +17,8 @@ from resnet_jobs.datasets.base import Kind, invalid
 from resnet_jobs.pictures import PictureError, decode, encode_pixels, normalise_sent, to_source
 
 if TYPE_CHECKING:
+    from resnet_contract.types import DeclaredTensor, Preprocessing, ServedModel
     from resnet_jobs.datasets.base import Dataset
-    from resnet_jobs.order.job import DeclaredTensor, Preprocessing, ServedModel
 
 DTYPES = {"UINT8": np.uint8, "FP32": np.float32, "FP16": np.float16}
 SCORES = ("FP32", "FP16", "FP64", "INT8", "UINT8")

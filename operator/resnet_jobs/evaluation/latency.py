@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
+    from resnet_contract.types import StatedLoad
     from resnet_jobs.base.clock import Clock
-    from resnet_jobs.order.types import StatedLoad
 
     Sender = Callable[[], bool]
 

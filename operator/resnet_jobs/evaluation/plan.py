@@ -15,11 +15,11 @@ from resnet_jobs.evaluation.reference import Reference
 from resnet_jobs.evaluation.triton_client import BYTES_IN_FLIGHT
 
 if TYPE_CHECKING:
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import Dataset as Asked
+    from resnet_contract.types import DeclaredTensor, Preprocessing, ServedModel, StatedLoad
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.datasets.base import Dataset
-    from resnet_jobs.order.job import DeclaredTensor, JobSpec, Preprocessing, ServedModel
-    from resnet_jobs.order.types import Dataset as Asked
-    from resnet_jobs.order.types import StatedLoad
 
 # Tritons of 2025 and later refuse a body above 64 MiB; earlier ones have no limit.
 REQUEST_BYTES = 48 * 2**20

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.evaluation.plan import Plan
     from resnet_jobs.evaluation.triton_client import Load
-    from resnet_jobs.order.job import JobSpec
     from resnet_jobs.store.base import Store
 
 RESULT_VERSION = 1

@@ -18,8 +18,8 @@ from resnet_jobs.base.errors import JobError, Reason, clip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from resnet_contract.types import DeclaredTensor, ServedModel
     from resnet_jobs.base.clock import Clock
-    from resnet_jobs.order.job import DeclaredTensor, ServedModel
 
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 600.0  # for one batch: a processor may be slow, but not that slow

@@ -15,8 +15,9 @@ from resnet_jobs.formats.onnx_file import refuse_other_kinds
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import DeclaredTensor
     from resnet_jobs.base.workspace import Workspace
-    from resnet_jobs.order.job import DeclaredTensor, JobSpec
 
 # Raised by hand when the same order would give another artifact than before.
 RECIPE = 1

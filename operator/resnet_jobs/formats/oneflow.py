@@ -9,18 +9,17 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file, no_space_explained, require_space
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.report import check_fits
 from resnet_jobs.base.workspace import write_json
-from resnet_jobs.order.fields import invalid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.workspace import Workspace
-    from resnet_jobs.order.job import JobSpec
 
 # Raised by hand when the same order would give another artifact than before.
 RECIPE = 1

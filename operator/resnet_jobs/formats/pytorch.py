@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_contract.words import DEFAULT_CLASSES
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.report import check_fits as check_message
@@ -18,17 +19,16 @@ from resnet_jobs.driver.export_inputs import PICTURE
 from resnet_jobs.driver.saved.names import Tensor as Saved
 from resnet_jobs.driver.saved.torch_file import TORCH_SCRIPT, open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
-from resnet_jobs.order.fields import invalid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import PyTorch
     from resnet_jobs.base.workspace import Workspace
-    from resnet_jobs.order.job import JobSpec, PyTorch
 
 # Raised by hand when the same order would give another artifact than before.
 RECIPE = 1
-DEFAULT_CLASSES = 1000
 Tensor = dict[str, Any]
 
 

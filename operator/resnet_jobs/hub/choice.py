@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from resnet_jobs.base.errors import JobError, Reason
 
 if TYPE_CHECKING:
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.hub.listing import Snapshot
-    from resnet_jobs.order.source import SourceSpec
 
 # By format: suffixes, the best first.
 SUFFIXES = {

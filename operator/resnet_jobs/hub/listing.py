@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from resnet_contract.address import HF_REPOSITORY_KINDS
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.net.transfer import HttpStatusError, Patience, UnreachableError
-from resnet_jobs.order.source import HF_REPOSITORY_KINDS
 from resnet_jobs.sources.http import unreachable
 from resnet_jobs.sources.hub import endpoint, read_small, refused, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_jobs.order.source import SourceSpec
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.sources.access import Access
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

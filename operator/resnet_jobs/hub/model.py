@@ -18,8 +18,8 @@ from resnet_jobs.publisher.facts import NOTHING, PublisherFacts, merge
 from resnet_jobs.sources.hub import read_file
 
 if TYPE_CHECKING:
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.net.transfer import Patience
-    from resnet_jobs.order.source import SourceSpec
     from resnet_jobs.sources.access import Access
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.model.batch import fixed_batch
 from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, nodes
-from resnet_jobs.order.fields import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resnet_jobs.order.job import DeclaredTensor, JobSpec
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import DeclaredTensor
 
 PREFIX = "Ascend"  # AscendQuant, AscendDequant, AscendAntiQuant and their kin
 

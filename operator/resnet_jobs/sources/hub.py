@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import urllib3
 
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.base.files import Digest
-    from resnet_jobs.order.source import SourceSpec
     from resnet_jobs.sources.access import Access
 
 # By scheme: the operator's setting for a mirror, and the hub itself.

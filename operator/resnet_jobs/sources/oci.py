@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
-    from resnet_jobs.order.source import SourceSpec
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.sources.access import Access
 
 TITLES = (

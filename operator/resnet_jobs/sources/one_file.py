@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from resnet_contract.address import BUCKET_SCHEMES, HUB_REVISIONS
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import Digest, copy_file
 from resnet_jobs.net.transfer import Patience
-from resnet_jobs.order.source import BUCKET_SCHEMES, HUB_REVISIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.base.clock import Clock
-    from resnet_jobs.order.source import SourceSpec
     from resnet_jobs.sources.access import Access
 
 SOURCE_DELAYS = (1.0, 2.0, 4.0)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from resnet_contract.address import SourceSpec
     from resnet_jobs.base.files import Digest
     from resnet_jobs.net.guarded import Web
-    from resnet_jobs.order.source import SourceSpec
     from resnet_jobs.sources.access import Access
 
 AWS_HOST = "s3.amazonaws.com"

@@ -1,7 +1,4 @@
-"""What an artifact's file may be called: a closed list, for a name decides where a pod writes it.
-
-The operator has the same list (`resnet_operator.record.artifact`); a test holds the two together.
-"""
+"""Where an init container writes an artifact."""
 
 from __future__ import annotations
 
@@ -10,8 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-FILE_NAMES = ("model.om", "model.onnx", "model.pth", "model.torchscript", "model.tar")
 
 
 def artifact_folder(environment: Mapping[str, str]) -> Path:

@@ -18,10 +18,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.words import FILE_NAMES
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import Digest
 from resnet_jobs.base.progress import say
-from resnet_jobs.store.artifact_name import FILE_NAMES
 from resnet_jobs.store.key import MAC
 
 if TYPE_CHECKING:

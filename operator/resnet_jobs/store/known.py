@@ -23,8 +23,8 @@ from resnet_jobs.store.base import INPUTS, Store, is_digest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.base.workspace import Workspace
-    from resnet_jobs.order.job import JobSpec
 
 NAME = "known.json"
 

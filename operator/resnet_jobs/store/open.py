@@ -11,7 +11,7 @@ from resnet_jobs.store.key import read_password, read_seal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_jobs.order.job import StoreSpec
+    from resnet_contract.store import StoreSpec
     from resnet_jobs.store.base import Store
 
 STORE_WAIT_SECONDS = 120.0

@@ -35,8 +35,8 @@ from resnet_jobs.store.http import (
 )
 
 if TYPE_CHECKING:
+    from resnet_contract.store import StoreSpec
     from resnet_jobs.base.files import Digest
-    from resnet_jobs.order.store import StoreSpec
 
 CREDENTIALS, CA = Path("/store-credentials"), Path("/store-ca/ca.crt")
 DEFAULT_REGION = "us-east-1"  # what servers that have no regions expect in a signature

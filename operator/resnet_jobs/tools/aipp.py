@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from resnet_jobs.base.errors import invalid
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.fields import invalid
 from resnet_jobs.pictures import CHANNELS, CSC_INPUT_BIAS, CSC_MATRIX, crop_box
 from resnet_jobs.tools import aipp_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from resnet_jobs.order.job import Preprocessing
+    from resnet_contract.types import Preprocessing
 
 FIELD = "spec.conversion.preprocessing"
 

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resnet_jobs.order.fields import invalid
-from resnet_jobs.order.types import Crop, Preprocessing
+from resnet_contract.types import Crop, Preprocessing
+from resnet_jobs.base.errors import invalid
 from resnet_jobs.pictures import CHANNELS, CSC_INPUT_BIAS, CSC_MATRIX
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import Preprocessing, Quantization
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.model.inspect import Tensor
-    from resnet_jobs.order.job import JobSpec, Preprocessing, Quantization
     from resnet_jobs.tools.calibration import CalibrationSet
 
 FIELD = "spec.conversion.quantization"

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
     from resnet_jobs.model.inspect import Tensor
-    from resnet_jobs.order.job import JobSpec
 
 __all__ = [
     "EXTRA_ARGS", "OP_SELECT_IMPL_MODES", "PRECISION_MODES", "ConfigFile", "build_argv",

@@ -10,12 +10,12 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from resnet_jobs.order.fields import invalid
+from resnet_jobs.base.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_jobs.order.job import JobSpec
+    from resnet_contract.order import JobSpec
 
 # One enum for ATC's two exclusive flags: a name decides which of them is written.
 PRECISION_MODES = {

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from resnet_contract.order import JobSpec
+    from resnet_contract.types import Preprocessing
     from resnet_jobs.base.errors import JobError
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.model.inspect import Tensor
-    from resnet_jobs.order.job import JobSpec, Preprocessing
 
     Array = np.ndarray[Any, Any]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.words import MOST_PROFILES, HostArchitecture, OutputType
 from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
 from resnet_operator.api.kubernetes.pods import Tolerations
 from resnet_operator.api.pod import LabelMap, Resources
@@ -56,18 +57,6 @@ class OpSelectImplMode(StrEnum):
     HIGH_PRECISION = "HighPrecision"
     HIGH_PERFORMANCE_FOR_ALL = "HighPerformanceForAll"
     HIGH_PRECISION_FOR_ALL = "HighPrecisionForAll"
-
-
-class HostArchitecture(StrEnum):
-    AMD64 = "amd64"
-    ARM64 = "arm64"
-
-
-class OutputType(StrEnum):
-    FP32 = "FP32"
-    FP16 = "FP16"
-    UINT8 = "UINT8"
-    INT8 = "INT8"
 
 
 # What ATC takes beside the fields here, and nothing that the operator sets itself or that would
@@ -129,7 +118,7 @@ class Conversion(ApiModel):
             list[Batch],
             Field(
                 min_length=1,
-                max_length=100,
+                max_length=MOST_PROFILES,
                 json_schema_extra={
                     "x-kubernetes-list-type": "atomic",
                     **cel(

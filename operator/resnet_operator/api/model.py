@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.networks import Architecture, Stem, Style
+from resnet_contract.words import MOST_CLASSES, ModelFormat, TensorType
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
-from resnet_operator.api.serving.network_names import Architecture
 from resnet_operator.api.serving.oneflow import oneflow_model_rules
 from resnet_operator.api.source import FORMS, MODEL_RULE, REPOSITORY, uri
-
-
-class ModelFormat(StrEnum):
-    ONNX = "ONNX"
-    OM = "OM"
-    PYTORCH = "PyTorch"
-    TORCH_SCRIPT = "TorchScript"
-    ONEFLOW = "OneFlow"
-
-
-class TensorType(StrEnum):
-    """Triton's types that a converted model can have."""
-
-    BOOL = "BOOL"
-    UINT8 = "UINT8"
-    INT8 = "INT8"
-    INT16 = "INT16"
-    INT32 = "INT32"
-    INT64 = "INT64"
-    FP16 = "FP16"
-    FP32 = "FP32"
-
-
-class Style(StrEnum):
-    PYTORCH = "PyTorch"
-    CAFFE = "Caffe"
-
-
-class Stem(StrEnum):
-    CIFAR = "CIFAR"
 
 
 class PyTorch(ApiModel):
@@ -55,7 +25,7 @@ class PyTorch(ApiModel):
     classes: int | None = Field(
         default=None,
         ge=1,
-        le=1000000,
+        le=MOST_CLASSES,
         description=(
             "Number of classes that the weights must have; default as found. For runtime TorchAIE "
             "default 1000."

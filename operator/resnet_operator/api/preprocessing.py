@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.words import MAX_SIDE, MIN_WIDTH, PixelFormat
 from resnet_operator.api.base import ApiModel, cel, rule
 
-Height = Annotated[int, Field(ge=1, le=4096)]
-Width = Annotated[int, Field(ge=2, le=4096)]
-Offset = Annotated[int, Field(ge=0, le=4095)]
+Height = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Width = Annotated[int, Field(ge=MIN_WIDTH, le=MAX_SIDE)]
+Offset = Annotated[int, Field(ge=0, le=MAX_SIDE - 1)]
 PerChannel = Field(
     min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "atomic"}
 )
 FIELDS = ("pixelFormat", "source", "crop", "mean", "std", "swapRedBlue")
-
-
-class PixelFormat(StrEnum):
-    RGB888 = "RGB888"
-    XRGB8888 = "XRGB8888"
-    YUV420SP = "YUV420SP"
-    YUV400 = "YUV400"
 
 
 class Size(ApiModel):
@@ -34,7 +27,7 @@ class Crop(ApiModel):
     top: Offset | None = Field(default=None, description="First row; default centred.")
     left: Offset | None = Field(default=None, description="First column; default centred.")
     height: Height = Field(description="Height in pixels.")
-    width: Annotated[int, Field(ge=1, le=4096)] = Field(description="Width in pixels.")
+    width: Height = Field(description="Width in pixels.")
 
 
 class Preprocessing(ApiModel):

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.words import MOST_CALIBRATION_BATCHES, CalibrationFormat
 from resnet_operator.api.base import ApiModel, Image, Sha256, cel, rule
 from resnet_operator.api.source import FileSetUri
-
-
-class CalibrationFormat(StrEnum):
-    IMAGES = "Images"
-    RAW_BATCHES = "RawBatches"
-    NPY = "Npy"
 
 
 class Calibration(ApiModel):
@@ -30,7 +24,10 @@ class Calibration(ApiModel):
         ),
     )
     batches: int | None = Field(
-        default=None, ge=1, le=1000, description="Batches to calibrate with; default 5."
+        default=None,
+        ge=1,
+        le=MOST_CALIBRATION_BATCHES,
+        description="Batches to calibrate with; default 5.",
     )
 
 

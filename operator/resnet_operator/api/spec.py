@@ -10,9 +10,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode, PrecisionMode
-from resnet_operator.api.model import FORMAT, Model, ModelFormat
+from resnet_operator.api.model import FORMAT, Model
 from resnet_operator.api.pod import ContainerResources
 from resnet_operator.api.rollout import Rollout
 from resnet_operator.api.serving.oneflow import IS_ONEFLOW, ONEFLOW_RULES

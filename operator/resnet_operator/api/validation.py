@@ -10,22 +10,16 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.words import (
+    MOST_CONCURRENCY,
+    MOST_LOAD_BATCH,
+    MOST_LOOPS,
+    MOST_REQUESTS_PER_SECOND,
+    DatasetFormat,
+    DiagnoseWhen,
+)
 from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
 from resnet_operator.api.source import FileSetUri
-
-
-class DatasetFormat(StrEnum):
-    IMAGE_FOLDER = "ImageFolder"
-    IMAGE_LIST = "ImageList"
-    NPY = "Npy"
-    RAW_BIN = "RawBin"
-    CIFAR_PYTHON = "CifarPython"
-
-
-class Diagnose(StrEnum):
-    ON_FAILURE = "OnFailure"
-    ALWAYS = "Always"
-    NEVER = "Never"
 
 
 class OnNoFreeChip(StrEnum):
@@ -116,17 +110,17 @@ class Load(ApiModel):
     concurrency: int | None = Field(
         default=None,
         ge=1,
-        le=256,
+        le=MOST_CONCURRENCY,
         description="Requests in flight: each is followed by the next one when it is answered.",
     )
     requests_per_second: int | None = Field(
         default=None,
         ge=1,
-        le=2000,
+        le=MOST_REQUESTS_PER_SECOND,
         description="Requests sent at even intervals, whether or not earlier ones are answered.",
     )
     batch_size: int | None = Field(
-        default=None, ge=1, le=1024, description="Pictures in each request; default 1."
+        default=None, ge=1, le=MOST_LOAD_BATCH, description="Pictures in each request; default 1."
     )
 
     model_config = ConfigDict(
@@ -158,7 +152,7 @@ class Benchmark(ApiModel):
     loops: int | None = Field(
         default=None,
         ge=1,
-        le=10_000,
+        le=MOST_LOOPS,
         description="Runs of each batch size to measure the chip's own speed by; default 100.",
     )
 
@@ -183,7 +177,7 @@ class Validation(ApiModel):
     benchmark: Benchmark | None = Field(
         default=None, description="How speed is measured, and its threshold."
     )
-    diagnose: Diagnose | None = Field(
+    diagnose: DiagnoseWhen | None = Field(
         default=None,
         description=(
             "When to look for what costs accuracy (labels, preprocessing, layers): OnFailure, "

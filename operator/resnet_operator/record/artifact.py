@@ -10,12 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from resnet_contract.words import DATA_TYPES, FILE_NAMES
 from resnet_operator.errors import Misfit
 from resnet_operator.reading.json_text import RECORD_CHARS, decode, read_object
 from resnet_operator.record.publisher import Publisher
 
-# What an artifact's file may be called: it becomes a path in the pod.
-FILE_NAMES = ("model.om", "model.onnx", "model.pth", "model.torchscript", "model.tar")
 ARTIFACT_KEY = "artifact.json"
 FAILURE_KEY = "failure.json"
 
@@ -32,7 +31,7 @@ Dims = Annotated[tuple[Annotated[int, Field(ge=-1, le=2**31 - 1)], ...], Field(m
 Words = Annotated[tuple[Long, ...], Field(max_length=1024)]
 Time = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z)?$")]
 # Triton's names: they stand in config.pbtxt without quotes.
-DATA_TYPE = r"^(BOOL|U?INT(8|16|32|64)|FP(16|32|64)|BF16|STRING)$"
+DATA_TYPE = f"^({'|'.join(DATA_TYPES)})$"
 
 
 @dataclass(frozen=True, slots=True)

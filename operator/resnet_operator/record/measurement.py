@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from resnet_operator.api.validation import Diagnose, Thresholds, Validation
+from resnet_contract.words import DEFAULT_LOOPS, DiagnoseWhen
+from resnet_operator.api.validation import Thresholds, Validation
 from resnet_operator.errors import Misfit
 from resnet_operator.names import digest
 from resnet_operator.reading.decimals import decimal_of, floor_of, in_words, whole_of
@@ -23,7 +24,6 @@ from resnet_operator.record.latency import Latency, latency_shortfall
 RESULT_KEY = "result.json"
 # The whole of it; a result's name has eight digits.
 VALIDATION_KEY = "validationKey"
-DEFAULT_LOOPS = 100
 MOST_SPEEDS = 256
 MOST_DIAGNOSIS = 1500
 UNKNOWN = "Unknown"
@@ -157,7 +157,7 @@ def validation_key(
         "loops": loops_of(validation),
         **(serving or {}),
     }
-    if validation.diagnose is Diagnose.ALWAYS:
+    if validation.diagnose is DiagnoseWhen.ALWAYS:
         # Nobody has looked at what passed.
         declared["diagnose"] = validation.diagnose
     if not dataset.sha256:

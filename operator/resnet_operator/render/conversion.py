@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from resnet_contract.reasons import PERMANENT_EXIT_CODES
+from resnet_contract.words import ModelFormat
 from resnet_operator import names
-from resnet_operator.api.model import ModelFormat
-from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.record.in_use import Named, keep_list
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
@@ -18,6 +18,7 @@ from resnet_operator.render.store import (
     store_access,
     store_order,
 )
+from resnet_operator.resolve.order import conversion_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import fetch_image, pull_secrets
 from resnet_operator.resolve.source_key import means_key
@@ -25,21 +26,6 @@ from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
 from resnet_operator.settings.pods import Maker
 
-PERMANENT_EXIT_CODES = list(range(64, 80))
-CALIBRATION_DEFAULTS = {"format": "Images", "batches": 5}
-# Fields of spec.conversion that the Job reads under the same names.
-PASSED_ON = {
-    "input_shapes",
-    "precision_mode",
-    "op_select_impl_mode",
-    "preprocessing",
-    "quantization",
-    "output_type",
-    "first_layer_quantization",
-    "host_architecture",
-    "config_files",
-    "extra_args",
-}
 # A backstop: it also counts the time a pod is Pending, and deletes the pod with its message.
 DEADLINE_MARGIN_SECONDS = 6 * 3600
 
@@ -71,64 +57,9 @@ def record_content(
     return content | ({"immutable": True} if immutable else {})
 
 
-def _spread(preprocessing: dict[str, Any]) -> None:
-    """Write one number for all colours once for each: AIPP wants as many as there are channels."""
-    if preprocessing.get("pixelFormat") in {None, "YUV400"}:
-        return
-    for name in ("mean", "std"):
-        values = preprocessing.get(name)
-        if values and len(values) == 1:
-            preprocessing[name] = values * 3
-
-
 def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[str, Any]:
-    """Return what the Job's containers are told, as `resnet_jobs.order.job` reads it."""
-    model, conversion = resolved.spec.model, resolved.spec.conversion
-    order: dict[str, Any] = {
-        "uri": model.uri,
-        "sha256": model.sha256,
-        "format": resolved.format,
-        "chip": resolved.chip,
-        "batchSizes": _batch_sizes(resolved),
-        "timeoutSeconds": resolved.timeout_seconds,
-        "store": store_order(namespace, settings),
-    }
-    declared = model.model_dump(
-        mode="json",
-        by_alias=True,
-        exclude_none=True,
-        include={"pytorch", "quantized", "inputs", "outputs"},
-    )
-    for field, key in (("inputs", "declaredInputs"), ("outputs", "declaredOutputs")):
-        if field in declared:
-            order[key] = declared.pop(field)
-    order |= declared
-    if own := _own_means(resolved):
-        order["ownMeans"] = own
-    if conversion:
-        order |= conversion.model_dump(
-            mode="json", by_alias=True, exclude_none=True, include=PASSED_ON
-        )
-        _spread(order.get("preprocessing") or {})
-        if quantization := order.get("quantization"):
-            quantization.pop("image", None)
-            quantization["calibration"] = CALIBRATION_DEFAULTS | quantization["calibration"]
-    if resolved.runtime is Runtime.TORCH_AIE:
-        order["runtime"] = resolved.runtime
-    switches = {
-        "smallChannel": resolved.small_channel,
-        "virtualDevice": resolved.spec.accelerator.slice is not None,
-        "opCompilerCache": bool(conversion and conversion.op_compiler_cache),
-    }
-    return order | {key: True for key, on in switches.items() if on}
-
-
-def _batch_sizes(resolved: Resolved) -> list[int] | None:
-    """Of an OM only what is declared: the file tells its own, and both are compared."""
-    if resolved.format is not ModelFormat.OM:
-        return list(resolved.batch_sizes)
-    conversion = resolved.spec.conversion
-    return conversion.batch_sizes if conversion else None
+    """Return what the Job's containers are told, as `resnet_contract.order` reads it."""
+    return conversion_order(resolved) | {"store": store_order(namespace, settings)}
 
 
 def job(
@@ -170,7 +101,7 @@ def job(
             }
         ],
         deadline_seconds=resolved.timeout_seconds + DEADLINE_MARGIN_SECONDS,
-        permanent_exit_codes=PERMANENT_EXIT_CODES,
+        permanent_exit_codes=list(PERMANENT_EXIT_CODES),
         passed_through=_passed_through(resolved, settings),
         jobs_image=settings.jobs_image,
         fetch_image=fetch_image(settings),
@@ -202,21 +133,6 @@ def job(
     )
     body["metadata"]["labels"] |= {names.TEMPLATE_DIGEST: shape_digest(body["spec"]["template"])}
     return body
-
-
-def _own_means(resolved: Resolved) -> dict[str, str]:
-    """Return what the object brings itself and what an artifact may be made wrongly by.
-
-    It becomes a part of the content key: other objects never take what was made with it.
-    """
-    conversion = resolved.spec.conversion
-    quantization = conversion.quantization if conversion else None
-    means = {
-        "convert": conversion.image if conversion else None,
-        "quantize": quantization.image if quantization else None,
-        "opCache": resolved.op_cache_claim,
-    }
-    return {name: value for name, value in means.items() if value}
 
 
 def _foreign(resolved: Resolved) -> tuple[str, ...]:

@@ -10,19 +10,20 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator import names
 from resnet_operator.api.serving.runtime import Runtime
-from resnet_operator.api.validation import Diagnose, Validation
+from resnet_operator.api.validation import Validation
 from resnet_operator.record.artifact import Artifact
-from resnet_operator.record.latency import measured_load
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
-from resnet_operator.render.conversion import PERMANENT_EXIT_CODES, job_spec
+from resnet_operator.render.conversion import job_spec
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import store_access
 from resnet_operator.render.triton.config import output_types
+from resnet_operator.resolve.order import gate_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import fetch_image
 from resnet_operator.seen.meta import Meta
@@ -90,7 +91,7 @@ def validation_job(
         namespace=record.namespace,
         labels=_labels(key, validation),
         owners=[_owner(record)],
-        permanent_exit_codes=PERMANENT_EXIT_CODES,
+        permanent_exit_codes=list(PERMANENT_EXIT_CODES),
         deadline_seconds=DEADLINE_SECONDS,
         never_ready=NEVER_READY,
         jobs_image=settings.jobs_image,
@@ -151,31 +152,21 @@ def evaluation_spec(
     """
     order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
     order.pop("quantization", None)
-    load = measured_load(asked.benchmark.load) if asked.benchmark else None
-    dataset = asked.dataset.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return order | {
-        "sha256": artifact.model_sha256,
-        "dataset": dataset,
-        "benchmark": {"loops": loops_of(asked)} | ({"load": load} if load else {}),
-        "diagnose": _diagnosis_order(asked),
-        "validationKey": validation,
-        "model": {
-            "name": resolved.model_name,
-            "inputs": [tensor.to_json() for tensor in artifact.inputs],
-            "outputs": [tensor.to_json() for tensor in output_types(artifact)],
-            "maxBatchSize": resolved.max_batch_size,
-            "artifact": artifact.sha256,
-        },
-    }
-
-
-def _diagnosis_order(asked: Validation) -> dict[str, Any]:
-    """Return when to look for causes. The thresholds decide about that and about nothing else."""
-    thresholds = asked.thresholds
-    given = (
-        thresholds.model_dump(mode="json", by_alias=True, exclude_none=True) if thresholds else {}
+    return (
+        order
+        | gate_order(asked)
+        | {
+            "sha256": artifact.model_sha256,
+            "validationKey": validation,
+            "model": {
+                "name": resolved.model_name,
+                "inputs": [tensor.to_json() for tensor in artifact.inputs],
+                "outputs": [tensor.to_json() for tensor in output_types(artifact)],
+                "maxBatchSize": resolved.max_batch_size,
+                "artifact": artifact.sha256,
+            },
+        }
     )
-    return {"when": asked.diagnose or Diagnose.ON_FAILURE, "thresholds": given}
 
 
 def _candidate(

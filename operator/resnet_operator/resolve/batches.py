@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import DEFAULT_BATCH_SIZES, ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.config_overrides import check_overrides
 
-DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
 ONE_BATCH_SIZE = (8,)
 DECLARED = "conversion.batchSizes"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.names import digest
 from resnet_operator.resolve.resolved import Resolved

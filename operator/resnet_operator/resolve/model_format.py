@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from resnet_operator.api.model import Model, ModelFormat
+from resnet_contract.words import ModelFormat
+from resnet_operator.api.model import Model
 from resnet_operator.api.source import REPOSITORY
 from resnet_operator.errors import InvalidSpec
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from resnet_contract.words import DEFAULT_TIMEOUT_SECONDS, ModelFormat
 from resnet_operator.api.conversion import Conversion
 from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
-from resnet_operator.api.model import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.serving import BatchingMode, Warmup
 from resnet_operator.api.source import broken_rule
@@ -20,6 +20,7 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.batches import declared_batches
 from resnet_operator.resolve.model_format import format_of
 from resnet_operator.resolve.older_objects import check_older
+from resnet_operator.resolve.order import check_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.rollout import rollout_options
 from resnet_operator.resolve.runtimes.choice import runtime_of
@@ -66,7 +67,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
     load_timeout = spec.serving.load_timeout_seconds or LOAD_SECONDS[runtime]
-    return Resolved(
+    resolved = Resolved(
         spec=spec,
         model_name=spec.model.name or name,
         chip=chip,
@@ -90,13 +91,15 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         # Triton 21.10 cannot read the warm-up of later ones.
         warmup=spec.serving.warmup is not Warmup.DISABLED and not is_oneflow,
         load_timeout_seconds=load_timeout,
-        timeout_seconds=(conversion and conversion.timeout_seconds) or 3600,
+        timeout_seconds=(conversion and conversion.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,
         rollout=rollout_options(spec.rollout, load_timeout_seconds=load_timeout),
         replicas=spec.serving.replicas,
         suspended=bool(spec.suspend),
         source_key=source_key(uid=uid, spec=spec),
     )
+    check_order(resolved)
+    return resolved
 
 
 def _format(spec: ResNetServiceSpec) -> ModelFormat:

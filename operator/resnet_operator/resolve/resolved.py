@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.resolve.rollout import RolloutOptions

@@ -5,7 +5,7 @@ Called by `resolve`. What cannot be computed here is the same in `resnet_jobs.co
 
 from __future__ import annotations
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.patience import patient
 
-from resnet_jobs.order.store import StoreSpec
+from resnet_contract.store import StoreSpec
 from resnet_jobs.store.s3 import S3Store
 
 BUILD = Path(__file__).parents[3] / "devkit" / "servers" / "build.sh"

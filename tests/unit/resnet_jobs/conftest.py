@@ -17,10 +17,10 @@ from tests.support.loopback import nginx
 from tests.support.needs import SYSTEM_PYTHON, need_torch
 from tests.unit.resnet_jobs.stores import SEAL, kind  # noqa: F401 - a fixture
 
+from resnet_contract.order import JobSpec, parse_job
 from resnet_jobs import driver
 from resnet_jobs.base.clock import Clock
 from resnet_jobs.base.workspace import Workspace
-from resnet_jobs.order.job import JobSpec, parse_job
 from resnet_jobs.store.base import Store
 
 if TYPE_CHECKING:

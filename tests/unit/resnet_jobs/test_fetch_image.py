@@ -34,16 +34,17 @@ def imports(name: str, *, lazy: bool = True) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            # The scripts for foreign images import each other by ".".
+            near = ["resnet_jobs", *name.split(".")[: -node.level]] if node.level else []
+            module = ".".join([*near, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         elif lazy or not isinstance(node, ast.FunctionDef):
             todo += ast.iter_child_nodes(node)
 
 
 def ours(name: str) -> str | None:
     """Return the module of resnet_jobs that a name means, if it is one."""
-    if (JOBS / "driver" / f"{name.split('.')[0]}.py").exists():
-        return f"driver.{name.split('.')[0]}"  # the driver's modules lie flat in foreign images
     inside = name.removeprefix("resnet_jobs.")
     path = JOBS.joinpath(*inside.split("."))
     found = path.with_suffix(".py").exists() or (path / "__init__.py").exists()
@@ -62,7 +63,7 @@ def reached(roots: set[str]) -> set[str]:
         for name in imports(module):
             if inside := ours(name):
                 todo.append(inside)
-            elif not name.startswith("resnet_jobs"):
+            elif not name.startswith(("resnet_jobs", "resnet_contract")):
                 libraries.add(name.split(".")[0])
     return libraries - set(sys.stdlib_module_names) - {"__future__"}
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from resnet_contract.types import Crop, Preprocessing
 from resnet_jobs import pictures
-from resnet_jobs.order.job import Crop, Preprocessing
 from resnet_jobs.pictures import PictureError
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

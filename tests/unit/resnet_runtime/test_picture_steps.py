@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resnet_contract.types import Crop, Preprocessing
 from resnet_jobs import pictures
-from resnet_jobs.order.job import Crop, Preprocessing
 from resnet_runtime import picture_steps
 from resnet_runtime.picture_steps import PictureError, Steps
 

@@ -16,10 +16,10 @@ from resnet_jobs.evaluation.doctor import labels, preprocessing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from resnet_contract.types import Diagnose
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.evaluation.details import Details
     from resnet_jobs.evaluation.plan import Plan
-    from resnet_jobs.order.types import Diagnose
 
 BUDGET_SECONDS = 300.0
 MESSAGE_CHARACTERS = 240

@@ -18,7 +18,7 @@ from resnet_jobs.pictures import decode_pixels, normalise_sent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from resnet_jobs.order.job import Preprocessing
+    from resnet_contract.types import Preprocessing
 
     # The source model: batch -> scores.
     Ask = Callable[[Any], Any]

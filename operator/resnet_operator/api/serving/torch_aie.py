@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from resnet_contract.networks import TORCHVISION
 from resnet_operator.api.base import rule
-from resnet_operator.api.serving.network_names import TORCHVISION
 
 IS_TORCH_AIE = (
     "has(self.serving) && has(self.serving.runtime) && self.serving.runtime == 'TorchAIE'"

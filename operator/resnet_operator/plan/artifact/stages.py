@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.workload import Pod
 

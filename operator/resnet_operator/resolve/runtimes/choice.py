@@ -6,7 +6,7 @@ Pure.
 
 from __future__ import annotations
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec

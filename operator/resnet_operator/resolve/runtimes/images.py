@@ -5,7 +5,7 @@ Called by `resolve`; `render` asks for the pull secrets. Pure.
 
 from __future__ import annotations
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import Conversion, ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec

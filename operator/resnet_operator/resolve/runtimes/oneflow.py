@@ -6,7 +6,8 @@ Pure.
 
 from __future__ import annotations
 
-from resnet_operator.api.model import DeclaredTensor, ModelFormat
+from resnet_contract.words import ModelFormat
+from resnet_operator.api.model import DeclaredTensor
 from resnet_operator.api.serving.oneflow import UNUSED, Xrt
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec

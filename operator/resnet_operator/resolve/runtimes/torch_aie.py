@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from resnet_operator.api.model import ModelFormat, PyTorch
-from resnet_operator.api.serving.network_names import TORCHVISION
+from resnet_contract.networks import TORCHVISION
+from resnet_contract.words import DEFAULT_CLASSES, ModelFormat
+from resnet_operator.api.model import PyTorch
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.torch_aie import BUILT_IN_PODS, PrecisionPolicy
 from resnet_operator.api.spec import ResNetServiceSpec
@@ -19,7 +20,6 @@ from resnet_operator.errors import InvalidSpec
 LOAD_SECONDS: Mapping[Runtime, int] = {
     runtime: 1800 if runtime is Runtime.TORCH_AIE else 300 for runtime in Runtime
 }
-DEFAULT_CLASSES = 1000
 EXPORTED = {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}
 # What of spec.conversion is left where nothing is converted.
 KEPT = {

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tests.unit.devkit.cann.networks import through_aipp
 
+from resnet_contract.types import Crop, Preprocessing
 from resnet_jobs import pictures
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.types import Crop, Preprocessing
 from resnet_jobs.tools.aipp import plan_aipp
 
 if TYPE_CHECKING:

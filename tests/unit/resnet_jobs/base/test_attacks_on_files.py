@@ -14,10 +14,10 @@ import pytest
 from tests.unit.resnet_jobs.store.test_sweep import keep
 from tests.unit.resnet_jobs.stores import KEY, Kind, artifact, manifest, publish
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.left_files import check_folder, is_regular, read_bounded
 from resnet_jobs.base.workspace import Workspace, read_json
-from resnet_jobs.order.job import JobSpec
 from resnet_jobs.store import artifact_name
 from resnet_jobs.store.base import parse_manifest
 from resnet_jobs.store.server import listed

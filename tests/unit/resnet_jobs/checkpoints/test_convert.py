@@ -13,10 +13,10 @@ import pytest
 from tests.unit.resnet_jobs.checkpoints import saved
 from tests.unit.resnet_jobs.checkpoints.saved import resnet
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 SMALL = {"inputShapes": {"input": [3, 64, 64]}}

@@ -19,13 +19,13 @@ from tests.support.patience import patient
 from tests.unit.resnet_jobs.conftest import FakeTime
 from tests.unit.resnet_jobs.stores import Kind
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace, write_json
 from resnet_jobs.commands.download import copy_from_claim, download
 from resnet_jobs.commands.publish import publish
 from resnet_jobs.driver.message import fit_message
 from resnet_jobs.driver.outcome import content_key, host_part
-from resnet_jobs.order.job import JobSpec
 from resnet_jobs.store.base import Manifest
 from resnet_jobs.store.shared_claim import SharedClaimStore
 from resnet_jobs.store.sweep import parse_keep

@@ -19,6 +19,7 @@ import pytest
 from tests.support.needs import SYSTEM_PYTHON, need_torch
 from tests.unit.resnet_jobs import models, torch_fork
 
+from resnet_contract.networks import TORCHVISION as BUILT_IN_PODS
 from resnet_jobs.base.errors import JobError
 from resnet_jobs.base.workspace import Workspace, install_driver
 from resnet_jobs.commands.prepare import prepare
@@ -28,14 +29,11 @@ from resnet_jobs.driver.export_inputs import network_input, script_inputs
 from resnet_jobs.driver.message import DriverError
 from resnet_jobs.driver.tool import Run
 from resnet_jobs.model.export_check import check_export
-from resnet_jobs.order.options import ARCHITECTURES
-from resnet_operator.api.serving.network_names import TORCHVISION as BUILT_IN_PODS
-from resnet_operator.api.serving.network_names import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from resnet_jobs.order.job import JobSpec
+    from resnet_contract.order import JobSpec
 
 NETWORK = {"architecture": "resnet18", "classes": 5}
 SMALL = {"input": [3, 64, 64]}
@@ -149,7 +147,6 @@ def test_our_networks_are_torchvisions(files: tuple[Path, dict[str, Any]], name:
 
 
 def test_every_architecture_of_the_spec_is_there() -> None:
-    assert {entry.value for entry in Architecture} == set(ARCHITECTURES)
     assert {entry.value for entry in BUILT_IN_PODS} == set(PLANS) == set(TORCHVISION)
 
 

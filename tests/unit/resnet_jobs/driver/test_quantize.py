@@ -16,12 +16,12 @@ from onnx import TensorProto, helper
 from tests.unit.resnet_jobs import models
 from tests.unit.resnet_jobs.limits import LIMIT_SECONDS, time_is_up_after
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import EXIT_CODES, JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.driver import amct, message, quantize
 from resnet_jobs.driver.tool import Run
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.job import JobSpec
 from resnet_jobs.tools import amct as quantization
 
 Order = Callable[..., JobSpec]

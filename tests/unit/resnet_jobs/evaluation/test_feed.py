@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from tests.unit.resnet_jobs.conftest import ORDER
 
+from resnet_contract.order import parse_job
+from resnet_contract.types import DeclaredTensor, Preprocessing, ServedModel
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.datasets.base import Dataset, Kind
 from resnet_jobs.evaluation.feed import Feed, logits_output, picture_input
-from resnet_jobs.order.job import DeclaredTensor, Preprocessing, ServedModel, parse_job
 from resnet_jobs.pictures import decode_pixels
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.resnet_jobs.conftest import FakeTime
 
+from resnet_contract.types import StatedLoad
 from resnet_jobs.base.clock import SYSTEM_CLOCK
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.evaluation import latency
 from resnet_jobs.evaluation.latency import Waited, clients_of, is_enough, run_load, summary
-from resnet_jobs.order.types import StatedLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable

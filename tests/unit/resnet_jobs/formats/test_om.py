@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from tests.unit.resnet_jobs import models
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
 from resnet_jobs.driver import message, om, om_facts
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 GOOD = b"IMOD" + bytes(400)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tests.unit.resnet_jobs.driver.test_export import TORCHVISION
 
+from resnet_contract.fields import OrderError
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace, read_json
 from resnet_jobs.commands.prepare import prepare
@@ -18,7 +20,6 @@ from resnet_jobs.driver.checkpoint import PLANS
 from resnet_jobs.driver.saved.names import Tensor
 from resnet_jobs.driver.saved.torch_file import open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
-from resnet_jobs.order.job import JobSpec
 from resnet_jobs.store.shared_claim import SharedClaimStore
 
 Order = Callable[..., JobSpec]
@@ -231,5 +232,5 @@ def test_other_files(order: Order, workspace: Workspace, data: bytes, words: str
 
 def test_it_is_for_chips_and_pytorch_only(order: Order) -> None:
     for wrong in ({"chip": "CPU"}, {"format": "ONNX", "pytorch": None}):
-        with pytest.raises(JobError, match=r"spec\.serving\.runtime TorchAIE"):
+        with pytest.raises(OrderError, match=r"spec\.serving\.runtime TorchAIE"):
             weights(order, **wrong)

@@ -12,13 +12,13 @@ from tests.unit.resnet_jobs.conftest import FakeTime
 from tests.unit.resnet_jobs.publisher.test_publisher import CONVNEXT, MEAN, RESNET_50, TIMM
 from tests.unit.resnet_jobs.sources.test_hub import ENDPOINTS, KINDS, TOKENS
 
+from resnet_contract.address import parse_source
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.fetch import fetch
 from resnet_jobs.hub.choice import choose
 from resnet_jobs.hub.listing import Snapshot
-from resnet_jobs.order.job import JobSpec
-from resnet_jobs.order.source import parse_source
 from resnet_jobs.publisher.handover import read_facts
 
 Order = Callable[..., JobSpec]

@@ -15,12 +15,12 @@ import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from tests.unit.resnet_jobs import models
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
 from resnet_jobs.formats.onnx_file import load_model
 from resnet_jobs.model.runtime_error import read_failure
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 Model = onnx.ModelProto

@@ -12,11 +12,11 @@ import pytest
 from tests.support.loopback.webserver import redirect, serving, status, whole
 from tests.unit.resnet_jobs.conftest import FakeTime
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.fetch import fetch
 from resnet_jobs.net.addresses import AddressGuard, refused_kind
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 DATA = b"a model" * 1000

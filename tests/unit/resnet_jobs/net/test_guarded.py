@@ -23,11 +23,11 @@ from tests.support.servers import Certificate, make_certificate
 from tests.unit.resnet_jobs.conftest import FakeTime
 from tests.unit.resnet_jobs.net.test_addresses import Names
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.fetch import fetch
 from resnet_jobs.net.proxies import Proxies
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 Secret = Callable[[Mapping[str, str]], None]

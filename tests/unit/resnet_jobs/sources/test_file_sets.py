@@ -15,8 +15,8 @@ from tests.support.loopback.webserver import serving, whole
 from tests.support.servers import registry_server, s3_server
 from tests.unit.resnet_jobs.conftest import FakeTime
 
+from resnet_contract.address import parse_source
 from resnet_jobs.base.errors import JobError, Reason
-from resnet_jobs.order.source import parse_source
 from resnet_jobs.sources.access import Access
 from resnet_jobs.sources.file_sets import SetOrder, fetch_set
 from resnet_jobs.sources.one_file import Order, source_patience

@@ -9,9 +9,9 @@ from tests.support.loopback.webserver import Answer, redirect, serving, status, 
 from tests.unit.resnet_jobs.conftest import FakeTime
 from tests.unit.resnet_jobs.sources.test_oci import PASSWORD, USER, Secret, failing, trust
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import Reason
 from resnet_jobs.base.workspace import Workspace
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 TOKEN = whole(b'{"token": "a token"}')

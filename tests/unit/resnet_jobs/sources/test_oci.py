@@ -28,10 +28,10 @@ from tests.support.servers import (
 from tests.unit.resnet_jobs import models
 from tests.unit.resnet_jobs.conftest import FakeTime
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.fetch import fetch
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 Secret = Callable[[Mapping[str, str]], None]

@@ -15,11 +15,11 @@ from tests.support.loopback.webserver import piece, serving, status, unused_addr
 from tests.unit.resnet_jobs import models
 from tests.unit.resnet_jobs.conftest import FakeTime
 
+from resnet_contract.order import JobSpec
 from resnet_jobs import driver
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.fetch import fetch
-from resnet_jobs.order.job import JobSpec
 
 Order = Callable[..., JobSpec]
 DATA = bytes(range(256)) * 20_000  # 5 MB: more than one chunk

@@ -20,11 +20,11 @@ from tests.unit.resnet_jobs.commands.test_publish import ARGV, BUILD, CONTENT, O
 from tests.unit.resnet_jobs.commands.test_publish import KEY as CONTENT_KEY
 from tests.unit.resnet_jobs.stores import KEY, SEAL, Kind, artifact, manifest, publish
 
+from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace, write_json
 from resnet_jobs.commands.publish import publish as publish_job
 from resnet_jobs.driver.outcome import content_key, host_part
-from resnet_jobs.order.job import JobSpec
 from resnet_jobs.store.base import Store
 from resnet_jobs.store.key import Seal, parse_vouched, read_password, read_seal
 from resnet_jobs.store.known import index, write_known

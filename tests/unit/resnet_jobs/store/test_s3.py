@@ -24,11 +24,11 @@ from tests.unit.resnet_jobs import models
 from tests.unit.resnet_jobs.conftest import ORDER, FakeTime
 from tests.unit.resnet_jobs.stores import KEY, artifact, publish
 
+from resnet_contract.store import StoreSpec
 from resnet_jobs import __main__ as program
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.download import download_from_bucket
-from resnet_jobs.order.store import StoreSpec
 from resnet_jobs.store import s3 as store_s3
 from resnet_jobs.store.known import index, write_known
 from resnet_jobs.store.s3 import S3Store

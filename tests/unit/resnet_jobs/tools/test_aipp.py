@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from tests.unit.resnet_jobs.conftest import ORDER
 
+from resnet_contract.order import parse_job
+from resnet_contract.types import Preprocessing
 from resnet_jobs import pictures
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.job import Preprocessing, parse_job
 from resnet_jobs.tools import aipp_raw
 from resnet_jobs.tools.aipp import Aipp, plan_aipp
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.unit.resnet_jobs.conftest import ORDER
 
+from resnet_contract.order import JobSpec, parse_job
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.job import JobSpec, parse_job
 from resnet_jobs.tools import atc
 from resnet_operator.api.conversion import EXTRA_ARGS, OpSelectImplMode, PrecisionMode
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resnet_contract.order import JobSpec
 from resnet_jobs import pictures
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.model.inspect import Tensor
-from resnet_jobs.order.job import JobSpec
 from resnet_jobs.tools.calibration import CalibrationSet, folder_name, write_calibration
 from resnet_jobs.tools.calibration_files import spread
 

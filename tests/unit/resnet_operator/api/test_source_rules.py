@@ -13,10 +13,9 @@ from tests.cluster.manifests import SMALLEST, service
 from tests.cluster.rule_cases import RULES, RuleCase
 from tests.support.builders import a_service, a_settings, deterministic, resolved
 
-from resnet_jobs.base.errors import JobError
-from resnet_jobs.order.fields import Fields
-from resnet_jobs.order.options import parse_preprocessing
-from resnet_jobs.order.source import parse_source
+from resnet_contract.address import parse_source
+from resnet_contract.blocks import parse_preprocessing
+from resnet_contract.fields import Fields, OrderError
 from resnet_operator.api.source import broken_rule
 from resnet_operator.render.conversion import job_spec
 
@@ -80,7 +79,7 @@ def test_pictures_that_are_accepted_the_job_accepts(case: RuleCase) -> None:
     order = job_spec(namespace="models", resolved=found, settings=a_settings())
     try:
         parse_preprocessing(Fields(order["preprocessing"], at="spec.conversion.preprocessing"))
-    except JobError as error:
+    except OrderError as error:
         pytest.fail(f"{case.reason}: {error}")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.support.builders import MEASURED, a_meta, a_settings, an_artifact, merged, resolved
 
-from resnet_jobs.order.job import parse_job
-from resnet_jobs.order.types import StatedLoad
+from resnet_contract.order import parse_job
+from resnet_contract.types import StatedLoad
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.artifact.contract import settle

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.builders import a_settings, resolved
 
-from resnet_jobs.order.job import JobSpec, parse_job
+from resnet_contract.order import JobSpec, parse_job
 from resnet_operator.render.conversion import job_spec
 
 SETTINGS = a_settings(export_image="export:1", amct_image="amct:1")

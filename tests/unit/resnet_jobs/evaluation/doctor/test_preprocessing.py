@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 from tests.support.apiserver import ROOT
 
+from resnet_contract.types import Preprocessing
 from resnet_jobs.evaluation.doctor import preprocessing
 from resnet_jobs.evaluation.doctor.preprocessing import Finding, better, candidates, is_gain, patch
-from resnet_jobs.order.types import Preprocessing
 
 DIGITS = ROOT / "samples/digits"
 SIZE = (32, 32)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.runtimes.choice import runtime_of

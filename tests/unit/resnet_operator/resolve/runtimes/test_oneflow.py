@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.builders import a_settings, an_artifact, merged, resolved
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.record.artifact import TensorInfo

@@ -15,7 +15,7 @@ from tests.support.builders import (
     resolved,
 )
 
-from resnet_jobs.order.job import parse_job
+from resnet_contract.order import parse_job
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.render.conversion import job_spec

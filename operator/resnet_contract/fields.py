@@ -1,6 +1,6 @@
 """Reads one JSON object of the order field by field; a bad value ends as a sentence.
 
-Called by `spec` and `spec_options` only. `at` is where the object stands in the ResNetService, so
+Called by `order` and `blocks` only. `at` is where the object stands in the ResNetService, so
 every sentence names the field as its author wrote it.
 """
 
@@ -10,8 +10,6 @@ import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from resnet_jobs.base.errors import JobError, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,5 +131,9 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, message)
+class OrderError(ValueError):
+    """An order that no Job can carry out; one sentence that names the field and what to write."""
+
+
+def invalid(message: str) -> OrderError:
+    return OrderError(message)

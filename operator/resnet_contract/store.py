@@ -1,5 +1,5 @@
-"""Which store a Job or a serving pod uses, as the operator's settings say it. Read by `spec`,
-`store` and `download`.
+"""Which store a Job or a serving pod uses, as the operator's settings say it. Read by `order`
+and by the commands that only move artifacts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where a file comes from, read from a URI: one small grammar for each scheme.
 
-Called by `spec` for the model and by `spec_options` for calibration sets and datasets. The CRD's
-schema refuses most mistakes earlier; here each ends as a sentence that names the field.
+Called by `order` for the model and by `blocks` for calibration sets and datasets. It guards: a
+Job reads every address again, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_contract.fields import OrderError
 
 # What to write, by scheme: the order is that of the sentence for an unknown scheme.
 FORMS = {
@@ -25,7 +25,6 @@ FORMS = {
     "modelscope": "modelscope://<org>/<name>/<path>[@<revision>]",
     "oci": "oci://<registry>/<repository>:<tag> or @sha256:<digest>",
 }
-SUPPORTED_SCHEMES = tuple(FORMS)
 MOUNTED_SCHEMES = ("pvc", "configmap")
 WEB_SCHEMES = ("http", "https")
 BUCKET_SCHEMES = ("s3", "obs")
@@ -213,5 +212,5 @@ def _oci_source(uri: str, field: str) -> SourceSpec:
     )
 
 
-def _invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, message)
+def _invalid(message: str) -> OrderError:
+    return OrderError(message)

@@ -1,8 +1,8 @@
-"""The Job's order, parsed once from RESNET_JOB into frozen data.
+"""An order: what the operator asks of a Job, read into frozen data.
 
-The CRD's schema refuses most of this earlier. It is checked again here because the record of an
-older operator, or a Job made by hand, passes no schema; and a bad order must end as a sentence.
-The optional blocks are in `spec_options`, the address of a source in `source_spec`.
+RESNET_JOB carries it as JSON. The operator reads it by the same functions before a Job is made, so
+that what no Job can carry out is refused at once; the Job reads it again, because whoever may make
+pods may write one. The optional blocks are in `blocks`, the address of a source in `address`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.driver.checkpoint import PLANS
-from resnet_jobs.order.fields import Fields, invalid, is_positive, sha256
-from resnet_jobs.order.options import (
+from resnet_contract.address import SourceSpec, parse_source
+from resnet_contract.blocks import (
     parse_config_files,
     parse_dataset,
     parse_diagnose,
@@ -27,11 +26,10 @@ from resnet_jobs.order.options import (
     parse_served,
     parse_tensors,
 )
-from resnet_jobs.order.source import SourceSpec, parse_source, shortened
-from resnet_jobs.order.store import StoreSpec, parse_store
-from resnet_jobs.order.types import (
-    Calibration,
-    Crop,
+from resnet_contract.fields import Fields, invalid, is_positive, sha256
+from resnet_contract.networks import TORCHVISION
+from resnet_contract.store import StoreSpec, parse_store
+from resnet_contract.types import (
     Dataset,
     DeclaredTensor,
     Diagnose,
@@ -41,25 +39,23 @@ from resnet_jobs.order.types import (
     ServedModel,
     StatedLoad,
 )
+from resnet_contract.words import (
+    COMPILED_AT_LOAD,
+    DEFAULT_BATCH_SIZES,
+    DEFAULT_LOOPS,
+    DEFAULT_TIMEOUT_SECONDS,
+    EXPORTED,
+    MOST_LOOPS,
+    MOST_PROFILES,
+    HostArchitecture,
+    ModelFormat,
+    OutputType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "Calibration", "Crop", "Dataset", "DeclaredTensor", "JobSpec", "Preprocessing", "PyTorch",
-    "Quantization", "ServedModel", "SourceSpec", "StatedLoad", "StoreSpec", "parse_job",
-    "parse_source", "shortened",
-]  # fmt: skip
-
-DEFAULT_BATCH_SIZES = (1, 2, 4, 8)
-DEFAULT_TIMEOUT_SECONDS = 3600
-DEFAULT_LOOPS = 100
-FORMATS = ("ONNX", "OM", "PyTorch", "TorchScript", "OneFlow")
-EXPORTED = ("TorchScript",)
-COMPILED_AT_LOAD = ("PyTorch", "TorchScript")
 RUNTIMES = ("TorchAIE",)
-HOST_ARCHITECTURES = ("amd64", "arm64")
-OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8")
 
 
 @dataclass(frozen=True)
@@ -128,14 +124,18 @@ class JobSpec:
 
 
 def parse_job(text: str | None) -> JobSpec:
-    """The order in the environment variable; `InvalidSpec` names the field at fault."""
-    job = _object(text)
+    """The order in the environment variable; `OrderError` names the field at fault."""
+    return parse_order(_object(text))
+
+
+def parse_order(job: Mapping[str, Any]) -> JobSpec:
+    """The order of a JSON object; `OrderError` names the field at fault."""
     model, conversion = Fields(job, "spec.model"), Fields(job, "spec.conversion")
     benchmark = Fields(job, "spec.validation").child("benchmark")
     spec = JobSpec(
         source=parse_source(job.get("uri")),
         sha256=sha256(model),
-        format=model.choice("format", FORMATS) or "ONNX",
+        format=model.choice("format", tuple(ModelFormat)) or "ONNX",
         pytorch=parse_pytorch(model.child("pytorch")),
         quantized=model.flag("quantized"),
         declared_inputs=parse_tensors(job.get("declaredInputs"), field="spec.model.inputs"),
@@ -149,8 +149,8 @@ def parse_job(text: str | None) -> JobSpec:
         op_select_impl_mode=conversion.text("opSelectImplMode"),
         small_channel=conversion.flag("smallChannel"),
         virtual_device=conversion.flag("virtualDevice"),
-        host_architecture=conversion.choice("hostArchitecture", HOST_ARCHITECTURES),
-        output_type=conversion.choice("outputType", OUTPUT_TYPES),
+        host_architecture=conversion.choice("hostArchitecture", tuple(HostArchitecture)),
+        output_type=conversion.choice("outputType", tuple(OutputType)),
         first_layer_quantization=conversion.flag("firstLayerQuantization"),
         config_files=parse_config_files(conversion.child("configFiles")),
         op_compiler_cache=conversion.flag("opCompilerCache"),
@@ -158,7 +158,8 @@ def parse_job(text: str | None) -> JobSpec:
         timeout_seconds=_seconds(job.get("timeoutSeconds")),
         store=_store(job.get("store")),
         dataset=parse_dataset(Fields(job, "spec.validation").child("dataset")),
-        loops=(benchmark.whole("loops", maximum=10_000) if benchmark else None) or DEFAULT_LOOPS,
+        loops=(benchmark.whole("loops", maximum=MOST_LOOPS) if benchmark else None)
+        or DEFAULT_LOOPS,
         diagnose=parse_diagnose(Fields(job, "RESNET_JOB").child("diagnose")),
         load=parse_load(benchmark.child("load") if benchmark else None),
         validation_key=Fields(job, "RESNET_JOB").matching(
@@ -187,10 +188,11 @@ def _object(text: str | None) -> dict[str, Any]:
 def _check_format(spec: JobSpec) -> None:
     """What a format needs beside it, and what it makes pointless."""
     named = spec.pytorch.architecture if spec.pytorch else None
-    if spec.format == "PyTorch" and spec.compiles_at_load and named not in PLANS:
+    if spec.format == "PyTorch" and spec.compiles_at_load and named not in TORCHVISION:
         raise invalid(
             "spec.model.pytorch.architecture: serving pods of runtime TorchAIE build the network "
-            f"themselves, and know {', '.join(PLANS)}; write the one that the weights belong to"
+            f"themselves, and know {', '.join(TORCHVISION)}; write the one that the weights "
+            "belong to"
         )
     if spec.format == "OM" and spec.is_cpu:
         raise invalid(
@@ -227,14 +229,9 @@ def _chip(value: object) -> str:
     return value
 
 
-def most_profiles(chip: str) -> int:
-    """How many batch sizes one OM may have."""
-    return 256 if chip.startswith("Ascend950") else 100
-
-
 def _batch_sizes(job: Mapping[str, Any]) -> tuple[int, ...]:
     """Empty for an OM that nothing is declared of: the file tells them."""
-    value, limit = job.get("batchSizes"), most_profiles(_chip(job.get("chip")))
+    value, limit = job.get("batchSizes"), MOST_PROFILES
     if value is None:
         return () if job.get("format") == "OM" else DEFAULT_BATCH_SIZES
     whole = isinstance(value, list) and all(is_positive(number) for number in value)

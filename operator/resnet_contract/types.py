@@ -1,4 +1,4 @@
-"""The data of the order's optional blocks; `spec_options` fills it, every command reads it.
+"""The data of the order's optional blocks; `blocks` fills it, every command reads it.
 
 Apart from the parsing so that a module can name a type without pulling in the checks.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_jobs.order.source import SourceSpec
+    from resnet_contract.address import SourceSpec
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,15 @@ class Architecture(StrEnum):
     RESNEXT152_32X4D = "resnext152_32x4d"
 
 
+class Style(StrEnum):
+    PYTORCH = "PyTorch"
+    CAFFE = "Caffe"
+
+
+class Stem(StrEnum):
+    CIFAR = "CIFAR"
+
+
 # What a serving pod of runtime TorchAIE builds itself.
 TORCHVISION = (
     Architecture.RESNET18,

@@ -1,6 +1,6 @@
 """The optional blocks of the order: formats, preprocessing, quantization, dataset.
 
-Called by `spec.parse_job`. What a block may hold by itself is checked here; what needs the model
+Called by `order.parse_order`. What a block may hold by itself is checked here; what needs the model
 is checked by `prepare`.
 """
 
@@ -10,9 +10,10 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from resnet_jobs.order.fields import Fields, invalid, is_positive, sha256
-from resnet_jobs.order.source import parse_source
-from resnet_jobs.order.types import (
+from resnet_contract.address import parse_source
+from resnet_contract.fields import Fields, invalid, is_positive, sha256
+from resnet_contract.networks import Architecture, Stem, Style
+from resnet_contract.types import (
     Calibration,
     Crop,
     Dataset,
@@ -24,43 +25,40 @@ from resnet_jobs.order.types import (
     ServedModel,
     StatedLoad,
 )
+from resnet_contract.words import (
+    CONFIG_FILES,
+    DATA_TYPES,
+    DEFAULT_CALIBRATION_BATCHES,
+    DEFAULT_CALIBRATION_FORMAT,
+    DEFAULT_LOAD_BATCH,
+    LAYOUTS,
+    MAX_SIDE,
+    MIN_WIDTH,
+    MOST_CALIBRATION_BATCHES,
+    MOST_CLASSES,
+    MOST_CONCURRENCY,
+    MOST_LOAD_BATCH,
+    MOST_REQUESTS_PER_SECOND,
+    CalibrationFormat,
+    DatasetFormat,
+    DiagnoseWhen,
+    PixelFormat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-ARCHITECTURES = (
-    "resnet10t", "resnet14t", "resnet18", "resnet18d", "resnet26", "resnet26d", "resnet26t",
-    "resnet34", "resnet34d", "resnet50", "resnet50c", "resnet50d", "resnet50s", "resnet50t",
-    "resnet101", "resnet101c", "resnet101d", "resnet101s",
-    "resnet152", "resnet152c", "resnet152d", "resnet152s", "resnet200", "resnet200d",
-    "wide_resnet50_2", "wide_resnet101_2",
-    "resnext50_32x4d", "resnext50d_32x4d", "resnext101_32x4d", "resnext101_32x8d",
-    "resnext101_32x16d", "resnext101_32x32d", "resnext101_32x48d", "resnext101_64x4d",
-    "resnext152_32x4d",
-    "resnet18_cifar", "resnet34_cifar", "resnet50_cifar", "resnet101_cifar", "resnet152_cifar",
-)  # fmt: skip
-STYLES = ("PyTorch", "Caffe")
-STEMS = ("CIFAR",)
-PIXEL_FORMATS = ("RGB888", "XRGB8888", "YUV420SP", "YUV400")
-DATA_TYPES = ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
-              "FP16", "FP32", "FP64", "BF16", "STRING")  # fmt: skip
-CALIBRATION_FORMATS = ("Images", "RawBatches", "Npy")
-DATASET_FORMATS = ("ImageFolder", "ImageList", "Npy", "RawBin", "CifarPython")
-CONFIG_FILES = ("fusionSwitch", "opPrecision", "mixList", "keepDtype")
-DEFAULT_CALIBRATION_BATCHES = 5
-MIN_WIDTH, MAX_SIDE = 2, 4096
 
 
 def parse_pytorch(fields: Fields | None) -> PyTorch | None:
     if fields is None:
         return None
     return PyTorch(
-        architecture=fields.choice("architecture", ARCHITECTURES),
-        classes=fields.whole("classes"),
+        architecture=fields.choice("architecture", tuple(Architecture)),
+        classes=fields.whole("classes", maximum=MOST_CLASSES),
         checkpoint_key=fields.text("checkpointKey"),
         strip_prefix=fields.text("stripPrefix"),
-        style=fields.choice("style", STYLES),
-        stem=fields.choice("stem", STEMS),
+        style=fields.choice("style", tuple(Style)),
+        stem=fields.choice("stem", tuple(Stem)),
     )
 
 
@@ -72,7 +70,7 @@ def parse_preprocessing(fields: Fields | None) -> Preprocessing | None:
     raw = fields.text("rawAIPP")
     if raw is not None:
         return Preprocessing("", 0, 0, None, (), (), swap_red_blue=False, raw_aipp=raw)
-    pixel_format = fields.needed_choice("pixelFormat", PIXEL_FORMATS)
+    pixel_format = fields.needed_choice("pixelFormat", tuple(PixelFormat))
     source = fields.child("source")
     if source is None:
         raise invalid(
@@ -164,12 +162,13 @@ def parse_quantization(fields: Fields | None) -> Quantization | None:
             f"{fields.name('calibration')} is missing; write where pictures like those served lie, "
             "for example {uri: pvc://data/pictures.tar, format: Images, batches: 5}"
         )
-    batches = calibration.whole("batches", maximum=1_000)
+    batches = calibration.whole("batches", maximum=MOST_CALIBRATION_BATCHES)
     return Quantization(
         calibration=Calibration(
             source=parse_source(calibration.values.get("uri"), field=calibration.name("uri")),
             sha256=sha256(calibration),
-            format=calibration.choice("format", CALIBRATION_FORMATS) or "Images",
+            format=calibration.choice("format", tuple(CalibrationFormat))
+            or DEFAULT_CALIBRATION_FORMAT,
             batches=DEFAULT_CALIBRATION_BATCHES if batches is None else batches,
         ),
         skip_layers=fields.texts("skipLayers"),
@@ -190,7 +189,7 @@ def parse_dataset(fields: Fields | None) -> Dataset | None:
     return Dataset(
         source=parse_source(fields.values.get("uri"), field=fields.name("uri")),
         sha256=sha256(fields),
-        format=fields.needed_choice("format", DATASET_FORMATS),
+        format=fields.needed_choice("format", tuple(DatasetFormat)),
         labels=labels,
     )
 
@@ -201,9 +200,9 @@ def parse_load(fields: Fields | None) -> StatedLoad | None:
     if fields.has("concurrency") == fields.has("requestsPerSecond"):
         raise invalid(f"{fields.at} needs one of concurrency and requestsPerSecond")
     return StatedLoad(
-        concurrency=fields.whole("concurrency", maximum=256),
-        requests_per_second=fields.whole("requestsPerSecond", maximum=2000),
-        batch=fields.whole("batchSize") or 1,
+        concurrency=fields.whole("concurrency", maximum=MOST_CONCURRENCY),
+        requests_per_second=fields.whole("requestsPerSecond", maximum=MOST_REQUESTS_PER_SECOND),
+        batch=fields.whole("batchSize", maximum=MOST_LOAD_BATCH) or DEFAULT_LOAD_BATCH,
     )
 
 
@@ -216,7 +215,7 @@ def parse_diagnose(fields: Fields | None) -> Diagnose | None:
         limits = {str(name): float(limit) for name, limit in given.items()}
     except (TypeError, ValueError) as error:
         raise invalid(f"{fields.name('thresholds')} must be decimals in quotes") from error
-    when = fields.needed_choice("when", ("Never", "OnFailure", "Always"))
+    when = fields.needed_choice("when", tuple(DiagnoseWhen))
     return Diagnose(when=when, thresholds=MappingProxyType(limits))
 
 
@@ -236,7 +235,7 @@ def parse_tensors(value: object, *, field: str) -> tuple[DeclaredTensor, ...]:
             )
         name = fields.needed_text("name", "input")
         data_type = fields.needed_choice("dataType", DATA_TYPES)
-        layout = fields.choice("layout", ("NCHW", "NHWC"))
+        layout = fields.choice("layout", LAYOUTS)
         tensors.append(DeclaredTensor(name, data_type, tuple(dims), layout))
     return tuple(tensors)
 

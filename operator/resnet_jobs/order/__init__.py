@@ -1,1 +1,0 @@
-"""The order of a Job, RESNET_JOB, as it is read."""
