@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 from devkit import deploy
 from devkit.cluster.cluster import Cluster, build
 from devkit.images.targets import DEMO
+from devkit.release.make import Release, make
 from tests.e2e.files import FileServer
 from tests.e2e.story import FOUR_CHIPS, Story, new_story
 from tests.support import shared
@@ -151,3 +154,18 @@ def files(full_cluster: tuple[ApiServer, Cluster | None]) -> Iterator[FileServer
         pytest.skip("pods of a foreign cluster cannot reach this host")
     with FileServer.start(cluster.host_ip) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def release() -> Release:
+    """What the tests release: the working tree, under a version that nothing else has."""
+    return Release(version="9.8.7-test.1", commit="test", epoch=1_700_000_000, out=Path("dist"))
+
+
+@pytest.fixture(scope="session")
+def dist(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of that release; large, and gone at the end."""
+    folder = tmp_path_factory.mktemp("release")
+    make(replace(release, out=folder / "dist"))
+    yield folder / "dist"
+    shutil.rmtree(folder)
