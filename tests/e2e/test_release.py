@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from devkit.release.make import Release
 
+pytestmark = pytest.mark.own_cluster  # it boots none, and builds all images twice
 HASHED_SOURCE = 0b01
 """In the second word of a .pyc: its source is named by hash. Without it, by time."""
 

@@ -21,10 +21,12 @@ from devkit.cluster.cluster import Cluster
 from devkit.images import build as image_build
 from devkit.images.targets import IMAGES
 from tests.support.apiserver import ROOT
-from tests.support.servers import PASSWORD, USER, htpasswd, make_certificate, registry_server
+from tests.support.registry import cluster_registry, trust
+from tests.support.servers import registry_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.own_cluster
 EXAMPLE = "registry.example.com"
@@ -44,7 +46,7 @@ class Place:
 
     cluster: Cluster
     registry: str
-    authority: str
+    authority: Path
     environment: dict[str, str]
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
@@ -72,41 +74,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     builder = image_build.devkit_builder()
     with image_build.locked(builder.cache):
         bases = {name: builder.build(IMAGES[image]) for name, image in BASES.items()}
-    with Cluster.start(mode="full") as cluster:
-        host = cluster.host_ip
-        certificate = make_certificate(folder / "tls", names=(f"IP:{host}",))
-        closed = registry_server(
-            folder / "closed",
-            host=host,
-            authentication=htpasswd(folder),
-            certificate=certificate,
-        )
-        with closed as registry, registry_server(folder / "open", host=host) as hub:
-            assert registry.ca is not None
-            trust(cluster, registry.name, f"https://{registry.name}", ca=registry.ca)
-            trust(cluster, "docker.io", f"http://{hub.name}")
-            pushed = f"{hub.name}/{STORE}"
-            builder.push(IMAGES["store"], pushed, verify_tls=False)
-            environment = (
-                cluster.environment()
-                | bases
-                | {
-                    "USERNAME": USER,
-                    "PASSWORD": PASSWORD,
-                    "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
-                    "SSL_CERT_FILE": registry.ca,
-                }
-            )
-            yield Place(cluster, registry.name, registry.ca, environment)
-
-
-def trust(cluster: Cluster, name: str, server: str, *, ca: str = "") -> None:
-    """What an administrator does on each node: where a registry is, and who vouches for it."""
-    folder = cluster.state_dir / "certs.d" / name
-    folder.mkdir(parents=True)
-    lines = [f'server = "{server}"', f'[host."{server}"]', '  capabilities = ["pull", "resolve"]']
-    lines += [f'  ca = "{ca}"'] if ca else []
-    (folder / "hosts.toml").write_text("\n".join(lines) + "\n")
+    with (
+        Cluster.start(mode="full") as cluster,
+        cluster_registry(folder / "closed", cluster) as registry,
+        registry_server(folder / "open", host=cluster.host_ip) as hub,
+    ):
+        trust(cluster, "docker.io", f"http://{hub.name}")
+        builder.push(IMAGES["store"], f"{hub.name}/{STORE}", verify_tls=False)
+        login = {
+            "USERNAME": registry.user,
+            "PASSWORD": registry.password,
+            "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
+            "SSL_CERT_FILE": str(registry.authority),
+        }
+        environment = cluster.environment() | bases | login
+        yield Place(cluster, registry.name, registry.authority, environment)
 
 
 def readme_block() -> str:
@@ -117,7 +99,7 @@ def readme_block() -> str:
 def test_the_readme_word_for_word(place: Place) -> None:
     script = readme_block()
     assert EXAMPLE in script
-    with urllib3.PoolManager(ca_certs=place.authority) as pool:
+    with urllib3.PoolManager(ca_certs=str(place.authority)) as pool:
         assert pool.request("GET", f"https://{place.registry}/v2/").status == 401
 
     done = place.run(script.replace(EXAMPLE, place.registry))

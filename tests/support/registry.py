@@ -55,19 +55,17 @@ def cluster_registry(folder: Path, cluster: Cluster) -> Iterator[ClusterRegistry
     with registry_server(
         folder / "server", host=host, authentication=users, certificate=certificate
     ) as server:
-        trust(cluster, server.name, certificate.authority)
+        trust(cluster, server.name, f"https://{server.name}", authority=certificate.authority)
         yield ClusterRegistry(server.name, certificate.authority)
 
 
-def trust(cluster: Cluster, name: str, authority: Path) -> None:
-    """Let the cluster's containerd trust a registry; it reads the file at each pull."""
+def trust(cluster: Cluster, name: str, server: str, *, authority: Path | None = None) -> None:
+    """What an administrator does on each node: where a registry is, and who vouches for it.
+
+    containerd reads the file at each pull.
+    """
     folder = cluster.state_dir / "certs.d" / name
     folder.mkdir(parents=True)
-    address = json.dumps(f"https://{name}")
-    (folder / "ca.crt").write_bytes(authority.read_bytes())
-    (folder / "hosts.toml").write_text(
-        f"server = {address}\n"
-        f"[host.{address}]\n"
-        'capabilities = ["pull", "resolve"]\n'
-        f"ca = {json.dumps(str(folder / 'ca.crt'))}\n"
-    )
+    lines = [f'server = "{server}"', f'[host."{server}"]', '  capabilities = ["pull", "resolve"]']
+    lines += [f'  ca = "{authority}"'] if authority else []
+    (folder / "hosts.toml").write_text("\n".join(lines) + "\n")
