@@ -31,12 +31,12 @@ test-tools: venv
 	@devkit/torch.sh
 	@devkit/servers/build.sh >/dev/null
 
-# Suites that need no node, so that another Kubernetes costs its build (minutes, once) and these.
-KUBERNETES_SUITES ?= cluster component chart
-test-kubernetes: venv ## cluster, component and chart on another Kubernetes: VERSION=v1.33.13
+# Another Kubernetes costs its build (minutes, once), the suites that need no node, and the stories of
+# the main job on a node. What passed is written to docs/support.json.
+test-kubernetes: export KT_KUBERNETES = $(VERSION)
+test-kubernetes: test-tools ## chart, cluster, component and the main stories on another Kubernetes: VERSION=v1.33.13
 	@[[ "$(VERSION)" =~ ^v1\.[0-9]+\.[0-9]+$$ ]] || { echo "say which: make test-kubernetes VERSION=v1.33.13"; exit 2; }
-	@devkit/cluster/install.sh
-	KT_KUBERNETES=$(VERSION) $(PY) -m pytest -q -n 2 --dist loadfile --record-support $(addprefix tests/,$(KUBERNETES_SUITES))
+	@$(PY) -m tests.run kubernetes stories
 	@$(PY) -m devkit.support
 
 # The faults of docs/chaos.md. Each step is printed as it is made.

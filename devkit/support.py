@@ -39,12 +39,13 @@ The operator needs Kubernetes 1.25 or later, because rules of the CRD are writte
 WHAT_SUITES_ARE = """
 `cluster`: the CRD and its rules at a real API server. `component`: the controller at a real API
 server, with faults. `chart`: what Helm makes of the chart. `e2e`: nodes, containerd, Triton and
-simulated chips.
+simulated chips; `stories`: the part of it that tells the main job, from a source to an answer, its
+failures and its scaling.
 """
 SERVED = """
 ## Triton, CANN and chips
 
-What served, or converted, in `e2e`:
+What served, or converted, in `e2e` and `stories`:
 
 | Kubernetes | Triton | CANN | chips |
 | --- | --- | --- | --- |

@@ -76,6 +76,21 @@ PARTS: dict[str, Part] = {
         ("-m", "own_cluster"),
         on_demand=True,
     ),
+    # `make test-kubernetes`: what passes goes into the support matrix.
+    "kubernetes": Part(
+        "chart, cluster and component tests on another Kubernetes",
+        ("tests/chart", "tests/cluster", "tests/component"),
+        2,
+        (*BY_FILE, "--record-support"),
+        on_demand=True,
+    ),
+    "stories": Part(
+        "the main stories on another Kubernetes",
+        ("tests/e2e",),
+        3,
+        (*BY_STORY, "-m", "main", "--record-support"),
+        on_demand=True,
+    ),
 }
 
 

@@ -15,16 +15,17 @@ from devkit import deploy
 from devkit.cluster.cluster import Cluster, build
 from devkit.images.targets import DEMO
 from devkit.release.make import Release, make
+from tests.support import record, shared
+from tests.support.apiserver import ROOT, ApiServer, proxied
 from tests.e2e.files import FileServer
 from tests.e2e.story import FOUR_CHIPS, Story, new_story
-from tests.support import shared
-from tests.support.apiserver import ROOT, ApiServer, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 VALUES = {"retrySeconds": [2, 3600], "log": {"format": "plain"}}
+MAIN = record.files_of("stories")
 LONGEST = {"test_upgrade", "test_your_cluster", "test_closed_network", "test_rollouts"}
 # Enough for stories side by side. What a story about scarce chips counts is a kind of its own.
 DEVICES = (
@@ -41,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
+        if f"tests/e2e/{item.path.name}" in MAIN:
+            item.add_marker(pytest.mark.main)
         if is_alone(item):
             item.add_marker(pytest.mark.xdist_group("alone"))
         elif shares_a_fixture(item.path):

@@ -1,8 +1,9 @@
 """`--record-support`: what a session ran and saw, for docs/support.json.
 
-A suite is recorded if all of it was selected and all of it passed. What tests saw of the cluster
-(`note`) is what the cluster itself answered, never what we meant to start. With pytest-xdist the
-workers hand their notes to the session that counts.
+A suite is recorded if all of it was selected and all of it passed; `stories` is the part of e2e
+that tells the main job, for a Kubernetes on which nobody waits for all of it. What tests saw of
+the cluster (`note`) is what the cluster itself answered, never what we meant to start. With
+pytest-xdist the workers hand their notes to the session that counts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from devkit import support
 
 TESTS = Path(__file__).resolve().parents[1]
 SUITES = ("chart", "cluster", "component", "e2e")
+STORIES = ("demo", "failures", "lifecycle", "om", "scaling", "sources", "store")
+ON_DEMAND = "own_cluster"
 NOTES: dict[str, set[str]] = {}
 
 
@@ -27,9 +30,16 @@ def note(**seen: str) -> None:
         NOTES.setdefault(key, set()).add(value)
 
 
-def suite_of(nodeid: str) -> str | None:
-    parts = Path(nodeid.partition("::")[0]).parts
-    return parts[1] if len(parts) > 2 and parts[0] == "tests" and parts[1] in SUITES else None
+def files_of(suite: str) -> set[str]:
+    """Return the test files that a suite consists of, without what runs on demand only."""
+    if suite == "stories":
+        return {f"tests/e2e/test_{name}.py" for name in STORIES}
+    there = (TESTS / suite).glob("test_*.py")
+    return {f"tests/{suite}/{path.name}" for path in there if ON_DEMAND not in path.read_text()}
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 @dataclass(eq=False)  # pytest keeps its plugins in sets
@@ -38,19 +48,16 @@ class Recorder:
 
     path: Path = support.RECORD
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    files: dict[str, set[str]] = field(default_factory=dict)
+    """By file and outcome."""
     deselected: set[str] = field(default_factory=set)
+    """Files of which something was left out."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        suite = suite_of(report.nodeid)
-        if suite is None:
-            return
-        self.files.setdefault(suite, set()).add(report.nodeid.partition("::")[0])
         if report.when == "call" or report.outcome != "passed":
-            self.counted[suite, report.outcome] += 1
+            self.counted[file_of(report.nodeid), report.outcome] += 1
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        self.deselected |= {suite for item in items if (suite := suite_of(item.nodeid))}
+        self.deselected |= {file_of(item.nodeid) for item in items}
 
     def pytest_testnodedown(self, node: Any) -> None:
         sent = getattr(node, "workeroutput", {})
@@ -79,18 +86,23 @@ class Recorder:
                 "kubernetes": version,
                 **support.machine(),
                 "suite": suite,
-                "passed": self.counted[suite, "passed"],
-                "skipped": self.counted[suite, "skipped"],
+                "passed": self.count(suite, "passed"),
+                "skipped": self.count(suite, "skipped"),
                 "commit": commit(),
-                "seen": seen(notes) if suite == "e2e" else {},
+                "seen": seen(notes) if suite in {"e2e", "stories"} else {},
             }
-            for suite in sorted(self.files)
-            if self.is_whole(suite) and not self.counted[suite, "failed"]
+            for suite in self.whole()
+            if not self.count(suite, "failed")
         ]
 
-    def is_whole(self, suite: str) -> bool:
-        there = {str(path.relative_to(TESTS.parent)) for path in (TESTS / suite).glob("test_*.py")}
-        return suite not in self.deselected and self.files[suite] == there
+    def whole(self) -> list[str]:
+        """Return the suites of which every file ran, and nothing was left out."""
+        ran = {file for file, _ in self.counted} - self.deselected
+        found = [suite for suite in (*SUITES, "stories") if files_of(suite) <= ran]
+        return [suite for suite in found if suite != "stories" or "e2e" not in found]
+
+    def count(self, suite: str, outcome: str) -> int:
+        return sum(self.counted[file, outcome] for file in files_of(suite))
 
 
 def seen(notes: dict[str, set[str]]) -> dict[str, list[str]]:

@@ -99,12 +99,41 @@ def test_a_whole_suite_that_passed_is_recorded() -> None:
     assert (entry["kubernetes"], entry["seen"]) == ("v1.36.4", {})
 
 
-def test_what_is_seen_in_e2e_is_recorded() -> None:
+@pytest.mark.parametrize("suite", ["e2e", "stories"])
+def test_what_is_seen_on_nodes_is_recorded(suite: str) -> None:
     recorder = Recorder()
-    files = [f"tests/e2e/{path.name}" for path in (record.TESTS / "e2e").glob("test_*.py")]
-    run(recorder, files)
+    run(recorder, sorted(record.files_of(suite)))
     [entry] = recorder.entries(KUBERNETES | {"triton": {"2.51.0"}})
+    assert entry["suite"] == suite, "all of e2e has the stories in it"
     assert entry["seen"] == {"triton": ["2.51.0"]}
+
+
+def test_stories_are_there_and_what_runs_on_demand_is_not_of_e2e() -> None:
+    assert record.files_of("stories") < record.files_of("e2e")
+    for story in record.files_of("stories"):
+        assert (record.TESTS.parent / story).exists()
+    assert "tests/e2e/test_upgrade.py" not in record.files_of("e2e")
+
+
+class Left:
+    """What pytest hands over of a test that was not selected."""
+
+    def __init__(self, file: str) -> None:
+        self.nodeid = f"{file}::test"
+
+
+LEFT_OUT = [
+    ("tests/e2e/test_gate.py", ["stories"], "another file's tests were not asked for"),
+    ("tests/e2e/test_om.py", [], "one test of a story's file was left out"),
+]
+
+
+@pytest.mark.parametrize(("file", "recorded", "why"), LEFT_OUT, ids=[row[2] for row in LEFT_OUT])
+def test_what_was_left_out_is_not_recorded(file: str, recorded: list[str], why: str) -> None:
+    recorder = Recorder()
+    recorder.pytest_deselected([Left(file)])  # type: ignore[list-item]
+    run(recorder, sorted(record.files_of("e2e") - {"tests/e2e/test_gate.py"}))
+    assert [entry["suite"] for entry in recorder.entries(KUBERNETES)] == recorded, why
 
 
 def test_a_failure_is_no_support() -> None:
