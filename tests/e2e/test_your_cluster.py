@@ -1,7 +1,8 @@
-"""README's section "On your cluster", word for word: nodes that pull from a registry with a login.
+"""What README and quick start say of your cluster, word for word: nodes that pull from registries.
 
-Nothing is loaded into this cluster. What differs from the README: the registry's host, and the base
-images, which here are the devkit's own, because no registry of the internet can be reached.
+Nothing is loaded into this cluster. What differs from the pages: the host of the registry with a
+login, the base images, which here are the devkit's own, because no registry of the internet can be
+reached, and the port on this machine that a Service is forwarded to.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
+import yaml
 from devkit import demo, deploy
 from devkit.cluster.cluster import Cluster
 from devkit.images import build as image_build
 from devkit.images.targets import IMAGES
 from tests.support.apiserver import ROOT
+from tests.support.pages import blocks, commands
 from tests.support.registry import cluster_registry, trust
-from tests.support.servers import registry_server
+from tests.support.servers import free_port, registry_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.own_cluster
 EXAMPLE = "registry.example.com"
@@ -47,13 +50,17 @@ class Place:
     cluster: Cluster
     registry: str
     authority: Path
+    hub: str
+    """A registry without a login, for what stands for others' registries."""
     environment: dict[str, str]
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, *, folder: Path = ROOT, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
-            cwd=ROOT,
-            env=self.environment,
+            cwd=folder,
+            env=self.environment | more,
             text=True,
             capture_output=True,
         )
@@ -88,7 +95,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "SSL_CERT_FILE": str(registry.authority),
         }
         environment = cluster.environment() | bases | login
-        yield Place(cluster, registry.name, registry.authority, environment)
+        yield Place(cluster, registry.name, registry.authority, hub.name, environment)
 
 
 def readme_block() -> str:
@@ -165,3 +172,54 @@ def test_the_demo_with_a_registry(
     assert f"helm uninstall {deploy.RELEASE}" in shown
     used = images(place, demo.NAMESPACE)
     assert {name.rpartition("/")[0] for name in used} == {f"{place.registry}/demo"}
+
+
+QUICK_START = ROOT / "docs" / "quickstart.md"
+QUICK_IMAGES = ("operator", "jobs", "fetch", "serving-cpu")
+
+
+def typed(heading: str, port: int) -> str:
+    """Return what a reader of the quick start types, and when: once the port is forwarded."""
+    script = commands(QUICK_START)[heading]
+    begun = f"{port}:8000 > forwarded &\nuntil grep -q Forwarding forwarded; do sleep 0.1; done"
+    script = script.replace("8000:8000 &", begun).replace("localhost:8000", f"localhost:{port}")
+    return f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"
+
+
+def put_images(place: Place) -> None:
+    """Fill the registry that the page names with what `make images` would push under the name."""
+    chart = yaml.safe_load((ROOT / "charts/resnet-operator/Chart.yaml").read_text())
+    builder = image_build.devkit_builder()
+    with image_build.locked(builder.cache):
+        for name in QUICK_IMAGES:
+            pushed = f"{place.hub}/resnet/{IMAGES[name].repository}:{chart['appVersion']}"
+            builder.push(IMAGES[name], pushed, verify_tls=False)
+    trust(place.cluster, EXAMPLE, f"http://{place.hub}")
+
+
+def test_the_quick_start_word_for_word(place: Place, tmp_path: Path) -> None:
+    """In a namespace of its own, after what other pages' readers have installed is removed."""
+    put_images(place)
+    (tmp_path / "digits.yaml").write_text(blocks(QUICK_START, "yaml")[0])
+    for name in ("charts", "samples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    reader = {
+        "KUBECONFIG": str(tmp_path / "kubeconfig"),
+        "PATH": f"{Path(sys.executable).parent}:{place.environment['PATH']}",
+    }
+    before = f"""
+      kubectl delete resnetservices --all --all-namespaces --ignore-not-found || true
+      helm uninstall resnet-operator -n {deploy.NAMESPACE} --ignore-not-found --wait
+      cp {place.cluster.kubeconfig} {reader["KUBECONFIG"]}
+      kubectl create namespace quick
+      KUBECONFIG={reader["KUBECONFIG"]} kubectl config set-context --current --namespace quick
+    """
+    done = place.run(before, PATH=reader["PATH"])
+    assert done.returncode == 0, done.stderr
+    for heading in ("On your cluster", "When it is not ready"):
+        done = place.run(typed(heading, free_port()), folder=tmp_path, **reader)
+        assert done.returncode == 0, f"{heading}: {done.stdout}\n{done.stderr}\n{picture(place)}"
+        assert "digits" in done.stdout
+        assert ("  1  seven" in done.stdout) == (heading == "On your cluster")
+    used = {*images(place, "quick"), *images(place, deploy.NAMESPACE)} - {f"docker.io/{STORE}"}
+    assert {name.rpartition("/")[0] for name in used} == {f"{EXAMPLE}/resnet"}
