@@ -15,10 +15,10 @@ from devkit import deploy
 from devkit.cluster.cluster import Cluster, build
 from devkit.images.targets import DEMO
 from devkit.release.make import Release, make
-from tests.support import record, shared
-from tests.support.apiserver import ROOT, ApiServer, proxied
 from tests.e2e.files import FileServer
 from tests.e2e.story import FOUR_CHIPS, Story, new_story
+from tests.support import record, shared
+from tests.support.apiserver import ROOT, ApiServer, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from devkit.cluster.cluster import Cluster
 from devkit.images import build as image_build
 from devkit.images.targets import IMAGES
 from devkit.release.pusher.references import mirrored
-from tests.support.apiserver import ROOT, proxied
 from tests.e2e.story import PICTURES, Story, new_story
+from tests.support.apiserver import ROOT, proxied
 from tests.support.registry import ClusterRegistry, cluster_registry
 
 if TYPE_CHECKING:

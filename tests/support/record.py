@@ -34,8 +34,9 @@ def files_of(suite: str) -> set[str]:
     """Return the test files that a suite consists of, without what runs on demand only."""
     if suite == "stories":
         return {f"tests/e2e/test_{name}.py" for name in STORIES}
-    there = (TESTS / suite).glob("test_*.py")
-    return {f"tests/{suite}/{path.name}" for path in there if ON_DEMAND not in path.read_text()}
+    there = (TESTS / suite).rglob("test_*.py")
+    usual = (path for path in there if ON_DEMAND not in path.read_text())
+    return {path.relative_to(TESTS.parent).as_posix() for path in usual}
 
 
 def file_of(nodeid: str) -> str:

@@ -29,7 +29,7 @@ func main() {
 		"kube-apiserver":          func() *cobra.Command { return apiserver.NewAPIServerCommand() },
 		"kube-controller-manager": func() *cobra.Command { return kcm.NewControllerManagerCommand() },
 		"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
-		"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+		"kubelet":                 newKubelet,
 		"kube-proxy":              func() *cobra.Command { return proxy.NewProxyCommand() },
 		"kubectl":                 func() *cobra.Command { return kubectl.NewDefaultKubectlCommand() },
 	}
@@ -45,4 +45,16 @@ func main() {
 		return
 	}
 	os.Exit(cli.Run(mk()))
+}
+
+// newKubelet calls what takes a context since 1.34, and nothing before.
+func newKubelet() *cobra.Command {
+	switch make := any(kubelet.NewKubeletCommand).(type) {
+	case func(context.Context) *cobra.Command:
+		return make(context.Background())
+	case func() *cobra.Command:
+		return make()
+	default:
+		panic(fmt.Sprintf("the kubelet's command is made by a %T", make))
+	}
 }
