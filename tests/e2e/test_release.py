@@ -186,11 +186,14 @@ def layers(archive: Path) -> Iterator[Layer]:
             for part in json.load(read(variant))["layers"]:
                 with tarfile.open(fileobj=read(part)) as layer:
                     yield {
-                        member.name: (
-                            file.read() if (file := layer.extractfile(member)) else b"",
-                            member.mode,
-                            int(member.mtime),
-                        )
+                        member.name: (content_of(member, layer), member.mode, int(member.mtime))
                         for member in layer
-                        if not member.issym()
                     }
+
+
+def content_of(member: tarfile.TarInfo, layer: tarfile.TarFile) -> bytes:
+    """Return a file's content, and where a symbolic link leads, which may be in another layer."""
+    if member.issym():
+        return member.linkname.encode()
+    file = layer.extractfile(member)
+    return file.read() if file else b""
