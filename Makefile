@@ -36,7 +36,7 @@ test-tools: venv
 test-kubernetes: export KT_KUBERNETES = $(VERSION)
 test-kubernetes: test-tools ## chart, cluster, component and the main stories on another Kubernetes: VERSION=v1.33.13
 	@[[ "$(VERSION)" =~ ^v1\.[0-9]+\.[0-9]+$$ ]] || { echo "say which: make test-kubernetes VERSION=v1.33.13"; exit 2; }
-	@$(PY) -m tests.run kubernetes stories
+	@RECORD_SUPPORT=1 $(PY) -m tests.run cluster stories
 	@$(PY) -m devkit.support
 
 # The faults of docs/chaos.md. Each step is printed as it is made.
