@@ -36,21 +36,23 @@ FROM ${PYTHON_IMAGE} AS jobs-libraries
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 COPY requirements/jobs.lock /tmp/
-# The test data of onnx and numpy is a third of their size. SOURCE_DATE_EPOCH makes pip write
-# bytecode that names its source by hash and not by time, so that layers can be built twice.
-RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
-      --target /opt/libraries \
-      -r /tmp/jobs.lock \
+# The test data of onnx and numpy is a third of their size. Bytecode names its source by hash and not
+# by time, so that layers can be built twice; with --target pip would write the name of a temporary
+# folder into it.
+RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes --only-binary :all: \
+      --target /opt/libraries -r /tmp/jobs.lock \
  && rm -rf /opt/libraries/onnx/backend/test \
- && find /opt/libraries -type d -name tests -prune -exec rm -rf {} +
+ && find /opt/libraries -type d -name tests -prune -exec rm -rf {} + \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/libraries
 
 FROM ${PYTHON_IMAGE} AS fetch-libraries
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 COPY requirements/fetch.lock /tmp/
-RUN SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes --only-binary :all: \
       --target /opt/libraries -r /tmp/fetch.lock \
- && find /opt/libraries -type d \( -name tests -o -name SelfTest \) -prune -exec rm -rf {} +
+ && find /opt/libraries -type d \( -name tests -o -name SelfTest \) -prune -exec rm -rf {} + \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/libraries
 
 # ---- fetch ------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS fetch
@@ -108,7 +110,8 @@ ARG PIP_FIND_LINKS
 ARG PIP_BREAK_SYSTEM_PACKAGES=1
 COPY requirements/serving.lock /opt/resnet-operator/
 # The loader's cache serves every way of starting a program, and needs no variable that a pod could
-# replace. CANN looks its user up by name: uid 1000 must stand in /etc/passwd.
+# replace. CANN looks its user up by name: uid 1000 must stand in /etc/passwd. SOURCE_DATE_EPOCH has pip
+# write bytecode by hash, here under the names that the files keep.
 RUN echo /opt/tritonserver/lib > /etc/ld.so.conf.d/tritonserver.conf && ldconfig \
  && SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
       -r /opt/resnet-operator/serving.lock \

@@ -25,6 +25,14 @@ def test_bytecode_names_its_source_by_hash() -> None:
     assert by_time == []
 
 
+def test_bytecode_has_the_names_that_files_keep() -> None:
+    """With --target pip compiles in a temporary folder, whose name is another one each time."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    installs = [line for line in text.splitlines() if "pip install" in line and "--target" in line]
+    assert len(installs) >= 3
+    assert [line for line in installs if "--no-compile" not in line] == []
+
+
 def test_all_other_compiling_is_by_hash_too() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     compiles = [line for line in lines if "compileall" in line]
