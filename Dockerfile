@@ -173,7 +173,7 @@ ARG PIP_BREAK_SYSTEM_PACKAGES=1
 # From 2.0 on the exporter of torch wants the package onnx.
 COPY requirements /tmp/requirements
 RUN if [ -n "${EXPORT_LOCK}" ]; then \
-      pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+      SOURCE_DATE_EPOCH=1 pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
         -r "/tmp/requirements/${EXPORT_LOCK}"; \
     else pip install --no-cache-dir --only-binary :all: "${TORCH}" numpy onnx; fi \
  && rm -rf /tmp/requirements \
