@@ -8,7 +8,7 @@ from collections.abc import Callable
 import typer
 
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.lines import change, look, offline
+from resnet_cli.lines import ask, change, look, offline
 
 HELP = "Ask, show and check ResNetServices: kubectl resnet COMMAND --help"
 app = typer.Typer(
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "get": look.get,
     "why": look.why,
     "logs": look.logs,
+    "predict": ask.predict,
     "render": offline.render,
     "check": offline.check,
     "suspend": change.suspend,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -30,6 +31,8 @@ class Cluster(Protocol):
     def follow(self, where: str, query: Mapping[str, str]) -> Iterator[str]: ...
 
     def write(self, method: str, where: str, body: object, *, content_type: str) -> Body: ...
+
+    def dial(self, namespace: str, pod: str, port: int) -> socket.socket: ...
 
 
 def get(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body:
@@ -97,6 +100,30 @@ class LiveCluster:
         answer = self._ask(method, where, {}, body=body, content_type=content_type)
         found: Body = json.loads(answer.data)
         return found
+
+    def dial(self, namespace: str, pod: str, port: int) -> socket.socket:
+        """Open one connection to a port of a pod; needs pods/portforward."""
+        from kubernetes.client import CoreV1Api
+        from kubernetes.client.rest import ApiException
+        from kubernetes.stream import portforward
+
+        connect = CoreV1Api(self.api).connect_get_namespaced_pod_portforward
+        try:
+            opened: socket.socket = portforward(connect, pod, namespace, ports=str(port)).socket(
+                port
+            )
+        except ApiException as error:
+            said = _first_line(error)
+            if "403" in said or "Forbidden" in said:
+                raise CliError(
+                    f"pods/portforward is not allowed in {namespace}: ask for the right to create "
+                    "it, or reach the service yourself and name it by --url",
+                    Exit.FORBIDDEN,
+                ) from error
+            raise CliError(
+                f"no port of pod {pod} can be forwarded: {said}", Exit.NO_ANSWER
+            ) from error
+        return opened
 
     def _ask(
         self,

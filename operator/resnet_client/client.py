@@ -30,11 +30,16 @@ class Label:
 
 @dataclass(frozen=True)
 class Tls:
-    """Files in PEM form; without `ca` the system's certificate authorities are trusted."""
+    """Files in PEM form; without `ca` the system's certificate authorities are trusted.
+
+    `server_name` is what the certificate is for where that is not the host of the URL, as behind a
+    forwarded port.
+    """
 
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
+    server_name: str | None = None
 
 
 class _Asking:
@@ -76,6 +81,7 @@ class _Asking:
                 root_certificates=tls.ca,
                 certificate_chain=tls.certificate,
                 private_key=tls.key,
+                **({"channel_args": _named(tls.server_name)} if tls.server_name else {}),
             )
         options: dict[str, Any] = {"ssl": self._tls is not None}
         if is_async:
@@ -208,8 +214,18 @@ def _label(entry: Any) -> Label:
     return Label(name[0] if name else f"class {index}", float(score), int(index))
 
 
+def _named(server_name: str) -> list[tuple[str, str]]:
+    return [
+        ("grpc.ssl_target_name_override", server_name),
+        ("grpc.default_authority", server_name),
+    ]
+
+
 def _context(tls: Tls, library: Any) -> Any:
     context = library.create_default_context(cafile=tls.ca)
+    if tls.server_name:
+        # The library takes the URL's host; who is behind a forwarded port the API server has said.
+        context.check_hostname = False
     if tls.certificate:
         context.load_cert_chain(tls.certificate, tls.key)
     return context

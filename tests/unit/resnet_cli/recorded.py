@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from resnet_cli.exits import CliError
+from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import refusal
 from resnet_cli.paths import KINDS
 from resnet_operator import names
@@ -39,6 +40,8 @@ class Recorded:
     asked: list[str] = field(default_factory=list)
     written: list[tuple[str, str, Any]] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
+    # Where a port of any pod is to be found on this machine.
+    ports: Mapping[int, int] = field(default_factory=dict)
 
     def read(self, where: str, query: Mapping[str, str]) -> str:
         self.asked.append(f"{where}?{'&'.join(f'{k}={v}' for k, v in query.items())}")
@@ -67,6 +70,12 @@ class Recorded:
             raise refusal(403, json.dumps({"message": f"{kind} is forbidden"}), where)
         self.written.append((method, where, body))
         return self._one(kind, found["ns"], found["name"], where) if found["name"] else {}
+
+    def dial(self, namespace: str, pod: str, port: int) -> socket.socket:
+        self.asked.append(f"{namespace}/{pod}:{port}")
+        if "pods/portforward" in self.forbidden:
+            raise CliError("pods/portforward is not allowed", Exit.FORBIDDEN)
+        return socket.create_connection(("127.0.0.1", self.ports[port]))
 
     def _match(self, where: str) -> tuple[str, re.Match[str]]:
         found = WHERE.match(where)

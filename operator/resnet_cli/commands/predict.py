@@ -1,0 +1,92 @@
+"""`predict`: what a service sees on pictures, asked through a port that is forwarded for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from resnet_cli.asking.endpoint import endpoint
+from resnet_cli.exits import CliError, Exit
+from resnet_cli.kube import Cluster
+from resnet_cli.picture import Cell, Column, Table
+from resnet_cli.show import Output, Screen
+
+COLUMNS = (
+    Column("PICTURE", grows=True),
+    Column("PLACE"),
+    Column("LABEL"),
+    Column("SCORE"),
+    Column("TIME", rank=1),
+)
+NEEDS = "install the package with its client: pipx install 'resnet-operator[cli]'"
+
+
+def predict(
+    cluster: Cluster,
+    screen: Screen,
+    *,
+    name: str,
+    pictures: Sequence[Path],
+    top: int,
+    grpc: bool,
+    tls: bool,
+    ca: str | None,
+    url: str | None,
+    model: str | None,
+    preset: str | None,
+    output: Output,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Exit:
+    try:
+        from resnet_client import Client, ClientError, Tls
+    except ImportError as error:
+        raise CliError(f"{error}; {NEEDS}", Exit.MISSING_HERE) from error
+    for picture in pictures:
+        if not picture.is_file():
+            raise CliError(f"{picture}: there is no such file", Exit.BAD_FILE)
+    rows: list[dict[str, Any]] = []
+    with endpoint(cluster, name, grpc=grpc, url=url, model=model) as where:
+        secured = Tls(ca=ca, server_name=where.server_name or None) if tls or ca else None
+        protocol = "grpc" if grpc else "http"
+        try:
+            with Client(
+                where.url, where.model, protocol=protocol, tls=secured, preset=preset
+            ) as client:
+                _ = client.contract  # so that the first picture's time is that of the picture
+                for picture in pictures:
+                    began = clock()
+                    (labels,) = client.classify([picture], top=top)
+                    rows.append(
+                        {
+                            "picture": str(picture),
+                            "milliseconds": round(1000 * (clock() - began), 1),
+                            "labels": [
+                                {"label": one.name, "score": one.score, "class": one.index}
+                                for one in labels
+                            ],
+                        }
+                    )
+        except ClientError as error:
+            raise CliError(str(error), Exit.NO_ANSWER) from error
+    if output is Output.TEXT:
+        screen.table(table_of(rows))
+    else:
+        screen.data(rows, output)
+    return Exit.DONE
+
+
+def table_of(rows: Sequence[dict[str, Any]]) -> Table:
+    cells = [
+        [
+            Cell(row["picture"] if place == 1 else ""),
+            Cell(str(place)),
+            Cell(label["label"]),
+            Cell(f"{label['score']:.3f}"),
+            Cell(f"{row['milliseconds']} ms" if place == 1 else ""),
+        ]
+        for row in rows
+        for place, label in enumerate(row["labels"], start=1)
+    ]
+    return Table(COLUMNS, cells)
