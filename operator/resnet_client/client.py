@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import importlib
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from resnet_client.contract import ClientError, Contract, read_contract
 from resnet_client.pictures import Picture, Preprocessing, preset_for, to_tensor
 
+T = TypeVar("T")
+# What is asked, step by step: yields a method of tritonclient's and its arguments, is sent the
+# answer, and returns what was wanted. `Client` and `AsyncClient` only differ in how they ask.
+Talk = Generator[tuple[str, dict[str, Any]], Any, T]
 PROTOCOLS = ("http", "grpc")
 ANSWER_SECONDS = 60.0
 
@@ -116,9 +120,20 @@ class _Asking:
             raise ClientError(f"the answer has no output {contract.output_name}")
         return [[_label(entry) for entry in row.reshape(-1)] for row in rows]
 
-    def _keep(self, config: Any) -> Contract:
-        self._contract = read_contract(config, output=self._output)
+    def _ask_contract(self) -> Talk[Contract]:
+        if self._contract is None:
+            as_json = {"as_json": True} if self._protocol == "grpc" else {}
+            config = yield "get_model_config", {"model_name": self.model, **as_json}
+            self._contract = read_contract(config.get("config", config), output=self._output)
         return self._contract
+
+    def _ask_labels(self, pictures: Sequence[Picture], top: int) -> Talk[list[list[Label]]]:
+        contract = yield from self._ask_contract()
+        found: list[list[Label]] = []
+        for request in self._batches(contract, pictures, top):
+            answer = yield "infer", request
+            found += self._read(contract, answer)
+        return found
 
     def _explained(self, error: Exception) -> ClientError:
         """Turn what a library raises into a sentence."""
@@ -154,25 +169,23 @@ class Client(_Asking):
     @property
     def contract(self) -> Contract:
         """What the model takes and gives; asked for once."""
-        if self._contract is None:
-            as_json = {"as_json": True} if self._protocol == "grpc" else {}
-            try:
-                config = self._triton.get_model_config(self.model, **as_json)
-            except Exception as error:  # tritonclient's, gevent's and the socket's own
-                raise self._explained(error) from error
-            return self._keep(config.get("config", config))
-        return self._contract
+        return self._hold(self._ask_contract())
 
     def classify(self, pictures: Sequence[Picture], *, top: int = 3) -> list[list[Label]]:
         """Return the best `top` labels of each picture, best first."""
-        contract, found = self.contract, list[list[Label]]()
-        for request in self._batches(contract, pictures, top):
+        return self._hold(self._ask_labels(pictures, top))
+
+    def _hold(self, talk: Talk[T]) -> T:
+        answer = None
+        while True:
             try:
-                answer = self._triton.infer(**request)
-            except Exception as error:  # as above
+                method, arguments = talk.send(answer)
+            except StopIteration as end:
+                return cast("T", end.value)
+            try:
+                answer = getattr(self._triton, method)(**arguments)
+            except Exception as error:  # tritonclient's, gevent's and the socket's own
                 raise self._explained(error) from error
-            found += self._read(contract, answer)
-        return found
 
 
 class AsyncClient(_Asking):
@@ -186,25 +199,24 @@ class AsyncClient(_Asking):
         await self._triton.close()
 
     async def contract(self) -> Contract:
-        if self._contract is None:
-            as_json = {"as_json": True} if self._protocol == "grpc" else {}
-            try:
-                config = await self._triton.get_model_config(self.model, **as_json)
-            except Exception as error:  # tritonclient's, aiohttp's and grpc's own
-                raise self._explained(error) from error
-            return self._keep(config.get("config", config))
-        return self._contract
+        """What the model takes and gives; asked for once."""
+        return await self._hold(self._ask_contract())
 
     async def classify(self, pictures: Sequence[Picture], *, top: int = 3) -> list[list[Label]]:
         """Return the best `top` labels of each picture, best first."""
-        contract, found = await self.contract(), list[list[Label]]()
-        for request in self._batches(contract, pictures, top):
+        return await self._hold(self._ask_labels(pictures, top))
+
+    async def _hold(self, talk: Talk[T]) -> T:
+        answer = None
+        while True:
             try:
-                answer = await self._triton.infer(**request)
-            except Exception as error:  # as above
+                method, arguments = talk.send(answer)
+            except StopIteration as end:
+                return cast("T", end.value)
+            try:
+                answer = await getattr(self._triton, method)(**arguments)
+            except Exception as error:  # tritonclient's, aiohttp's and grpc's own
                 raise self._explained(error) from error
-            found += self._read(contract, answer)
-        return found
 
 
 def _label(entry: Any) -> Label:

@@ -19,6 +19,7 @@ from resnet_contract.types import (
     Dataset,
     DeclaredTensor,
     Diagnose,
+    Pictures,
     Preprocessing,
     PyTorch,
     Quantization,
@@ -30,6 +31,7 @@ from resnet_contract.words import (
     DATA_TYPES,
     DEFAULT_CALIBRATION_BATCHES,
     DEFAULT_CALIBRATION_FORMAT,
+    DEFAULT_INTERPOLATION,
     DEFAULT_LOAD_BATCH,
     LAYOUTS,
     MAX_SIDE,
@@ -42,6 +44,7 @@ from resnet_contract.words import (
     CalibrationFormat,
     DatasetFormat,
     DiagnoseWhen,
+    Interpolation,
     PixelFormat,
 )
 
@@ -92,6 +95,23 @@ def parse_preprocessing(fields: Fields | None) -> Preprocessing | None:
         std=std,
         swap_red_blue=fields.flag("swapRedBlue"),
         raw_aipp=None,
+        short_side=fields.whole("resizeShortSide", maximum=MAX_SIDE),
+        interpolation=fields.choice("interpolation", tuple(Interpolation)) or DEFAULT_INTERPOLATION,
+        says_colours="swapRedBlue" in fields.values,
+    )
+
+
+def parse_pictures(fields: Fields | None) -> Pictures | None:
+    """What the operator has decided for the gate: the object's pipeline, or the publisher's."""
+    if fields is None:
+        return None
+    mean, std = _parse_normalisation(fields)
+    return Pictures(
+        mean=mean,
+        std=std,
+        swap_red_blue=fields.flag("swapRedBlue"),
+        short_side=fields.whole("resizeShortSide", maximum=MAX_SIDE),
+        interpolation=fields.choice("interpolation", tuple(Interpolation)) or DEFAULT_INTERPOLATION,
     )
 
 

@@ -20,6 +20,7 @@ from resnet_contract.blocks import (
     parse_diagnose,
     parse_extra_args,
     parse_load,
+    parse_pictures,
     parse_preprocessing,
     parse_pytorch,
     parse_quantization,
@@ -33,6 +34,7 @@ from resnet_contract.types import (
     Dataset,
     DeclaredTensor,
     Diagnose,
+    Pictures,
     Preprocessing,
     PyTorch,
     Quantization,
@@ -90,6 +92,7 @@ class JobSpec:
     loops: int
     validation_key: str | None
     served: ServedModel | None
+    pictures: Pictures | None = None
     load: StatedLoad | None = None  # at which latency is measured
     diagnose: Diagnose | None = None
     runtime: str | None = None  # only one that is served without a conversion
@@ -166,6 +169,7 @@ def parse_order(job: Mapping[str, Any]) -> JobSpec:
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),
         served=parse_served(Fields(job, "RESNET_JOB").child("model")),
+        pictures=parse_pictures(Fields(job, "RESNET_JOB").child("pictures")),
         runtime=Fields(job, "spec.serving").choice("runtime", RUNTIMES),
         own_means=_own_means(job.get("ownMeans")),
     )

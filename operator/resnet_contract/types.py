@@ -48,7 +48,11 @@ class Crop:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What AIPP does to a picture on the chip. With `raw_aipp` nothing else is set."""
+    """What AIPP does to a picture on the chip. With `raw_aipp` nothing else is set.
+
+    `short_side` and `interpolation` are the client's part: how a picture is resized before the
+    middle is cut out; without the first it just covers what is sent.
+    """
 
     pixel_format: str
     source_height: int
@@ -58,6 +62,20 @@ class Preprocessing:
     std: tuple[float, ...]
     swap_red_blue: bool
     raw_aipp: str | None
+    short_side: int | None = None
+    interpolation: str = "Bilinear"
+    says_colours: bool = False  # whether the object says the order of the colours at all
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How pictures become the floats of a network that nothing scales for."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    swap_red_blue: bool
+    short_side: int | None
+    interpolation: str
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,17 @@ class DatasetFormat(StrEnum):
     CIFAR_PYTHON = "CifarPython"
 
 
+class Interpolation(StrEnum):
+    """Pillow's filters."""
+
+    NEAREST = "Nearest"
+    BILINEAR = "Bilinear"
+    BICUBIC = "Bicubic"
+    LANCZOS = "Lanczos"
+    BOX = "Box"
+    HAMMING = "Hamming"
+
+
 class DiagnoseWhen(StrEnum):
     ON_FAILURE = "OnFailure"
     ALWAYS = "Always"
@@ -85,6 +96,7 @@ DEFAULT_TIMEOUT_SECONDS = 3600
 DEFAULT_CALIBRATION_FORMAT = CalibrationFormat.IMAGES
 DEFAULT_CALIBRATION_BATCHES = 5
 DEFAULT_LOOPS = 100
+DEFAULT_INTERPOLATION = Interpolation.BILINEAR
 DEFAULT_LOAD_BATCH = 1
 
 MOST_CALIBRATION_BATCHES = 1_000

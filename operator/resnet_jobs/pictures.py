@@ -55,28 +55,28 @@ def decode(data: bytes) -> Pixels:
 def to_source(picture: Pixels, preprocessing: Preprocessing) -> Pixels:
     """[source height, source width, 3]: the short side resized to fit, the middle cut out.
 
-    Bilinear with antialias, sizes and origins rounded as torchvision's Resize and CenterCrop do
-    it, so Resize(256) and CenterCrop(256) of a recipe give these very pixels.
+    By the given filter with antialias, sizes and origins rounded as torchvision's Resize and
+    CenterCrop do it, so Resize(256) and CenterCrop(256) of a recipe give these very pixels.
     """
     from PIL import Image
 
     want = (preprocessing.source_height, preprocessing.source_width)
     height, width = picture.shape[:2]
-    if (height, width) == want:
+    base = tuple(preprocessing.short_side or side for side in want)
+    if (height, width) == want == base:
         return picture
     if max(height, width) > LONGEST * min(height, width):
         raise PictureError(f"{width}x{height} pixels are a strip: it has no middle to show")
-    if want[0] * width >= want[1] * height:
-        size = (want[0], want[0] * width // height)
+    if base[0] * width >= base[1] * height:
+        size = (base[0], base[0] * width // height)
     else:
-        size = (want[1] * height // width, want[1])
-    if size[0] * size[1] > max(MOST_RESIZED, 4 * want[0] * want[1]):
+        size = (base[1] * height // width, base[1])
+    if size[0] * size[1] > max(MOST_RESIZED, 4 * base[0] * base[1]):
         raise PictureError(
             f"{width}x{height} pixels would become {size[1]}x{size[0]} before the middle is cut out"
         )
-    resized = np.asarray(
-        Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    )
+    by = Image.Resampling[preprocessing.interpolation.upper()]
+    resized = np.asarray(Image.fromarray(picture).resize((size[1], size[0]), by))
     top, left = (round((have - need) / 2) for have, need in zip(size, want, strict=True))
     return np.ascontiguousarray(resized[top : top + want[0], left : left + want[1]])
 

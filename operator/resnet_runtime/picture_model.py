@@ -98,6 +98,7 @@ def read_steps(settings: Settings) -> Steps:
         width=settings.numbers("width")[0],
         kinds=KINDS[settings.parameter("decode")],
         short_side=int(given["short_side"]) if "short_side" in given else None,
+        interpolation=given.get("interpolation", "Bilinear"),
         pixel_format=given.get("pixel_format", "RGB888"),
         layout=settings.parameter("layout"),
         swap_red_blue=given.get("swap_red_blue") == "true",

@@ -46,6 +46,7 @@ class Steps:
     width: int
     kinds: Tuple[str, ...] = KINDS["Auto"]
     short_side: Optional[int] = None
+    interpolation: str = "Bilinear"
     pixel_format: str = "RGB888"
     layout: str = "NHWC"
     swap_red_blue: bool = False
@@ -119,7 +120,8 @@ class Steps:
                 )
             )
         if (new_width, new_height) != (width, height):
-            picture = picture.resize((new_width, new_height), Image.Resampling.BILINEAR)
+            by = Image.Resampling[self.interpolation.upper()]
+            picture = picture.resize((new_width, new_height), by)
         left = round((new_width - self.width) / 2)
         top = round((new_height - self.height) / 2)
         return picture.crop((left, top, left + self.width, top + self.height))

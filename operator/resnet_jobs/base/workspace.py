@@ -111,6 +111,11 @@ class Workspace:
         return self.scratch / "conf" / "publisher.json"
 
     @property
+    def hub_config(self) -> Path:
+        """The config.json of the hub that the weights are from, as it came."""
+        return self.scratch / "conf" / "hub-config.json"
+
+    @property
     def convert_plan(self) -> Path:
         return self.scratch / "conf" / "convert.json"
 

@@ -42,20 +42,30 @@ class Converted:
 
 
 def convert_weights(
-    spec: JobSpec, source: Path, target: Path, *, config: Mapping[str, Any] | None = None
+    spec: JobSpec,
+    source: Path,
+    target: Path,
+    *,
+    config: Mapping[str, Any] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Converted:
     """Writes the ONNX model; `JobError` with a sentence where the weights are no known ResNet's.
 
-    `config` is the config.json of the hub that the weights are from.
+    `config` is the config.json of the hub that the weights are from, `size` the height and width
+    that their publisher says.
     """
     try:
-        return _convert(spec, source, target, config)
+        return _convert(spec, source, target, config, size)
     except MisfitError as error:
         raise JobError(Reason(error.reason), str(error)) from error
 
 
 def _convert(
-    spec: JobSpec, source: Path, target: Path, config: Mapping[str, Any] | None
+    spec: JobSpec,
+    source: Path,
+    target: Path,
+    config: Mapping[str, Any] | None,
+    size: tuple[int, int] | None,
 ) -> Converted:
     asked = spec.pytorch
     file = open_weights(source)
@@ -71,7 +81,7 @@ def _convert(
     )
     if asked:
         _check_asked(asked, network.architecture)
-    _write(spec, network, target)
+    _write(spec, network, target, size)
     architecture = network.architecture
     say(f"{len(network.weights)} tensors of {file.kind} make a {architecture.name}")
     note = f"built {architecture.name} with {architecture.classes} classes from the weights"
@@ -93,8 +103,10 @@ def _check_asked(asked: PyTorch, found: Architecture) -> None:
         )
 
 
-def _write(spec: JobSpec, network: Recognised, target: Path) -> None:
-    name, size = _picture(spec, network.architecture)
+def _write(
+    spec: JobSpec, network: Recognised, target: Path, published: tuple[int, int] | None
+) -> None:
+    name, size = _picture(spec, network.architecture, published)
     outputs = [entry.name for entry in spec.declared_outputs]
     for key, value in network.weights.items():
         if not np.isfinite(value.load()).all():
@@ -120,15 +132,18 @@ def _write(spec: JobSpec, network: Recognised, target: Path) -> None:
         ) from error
 
 
-def _picture(spec: JobSpec, architecture: Architecture) -> tuple[str, tuple[int, int]]:
-    """(name of the input, height and width) as the object says, else as is usual."""
+def _picture(
+    spec: JobSpec, architecture: Architecture, published: tuple[int, int] | None
+) -> tuple[str, tuple[int, int]]:
+    """(name of the input, height and width) as the object says, else the publisher, else as is
+    usual.
+    """
     shapes = {name: list(dims) for name, dims in spec.input_shapes.items()}
     declared = [
         {"name": entry.name, "dims": list(entry.dims), "dataType": entry.data_type}
         for entry in spec.declared_inputs
     ]
-    side = architecture.side
-    usual = {"input": [architecture.channels, side, side]}
+    usual = {"input": [architecture.channels, *(published or (architecture.side,) * 2)]}
     entry = network_input(
         {"inputShapes": shapes or usual, "declaredInputs": declared}, architecture.channels
     )

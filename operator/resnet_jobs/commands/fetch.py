@@ -112,8 +112,9 @@ class _Fetch:
         access, patience = self.access, order.patience
         found = find_model(order.source, wanted=self.spec.format, access=access, patience=patience)
         if self.spec.validation_key is None:  # the gate is told by the operator
-            facts, notes = fetch_facts(found, access=access, patience=patience)
+            facts, notes, config = fetch_facts(found, access=access, patience=patience)
             write_facts(self.workspace.publisher, facts, notes)
+            self.workspace.hub_config.write_bytes(config)
         return found
 
     def _folder(self) -> Digest:

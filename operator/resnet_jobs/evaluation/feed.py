@@ -14,7 +14,14 @@ import numpy as np
 
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.datasets.base import Kind, invalid
-from resnet_jobs.pictures import PictureError, decode, encode_pixels, normalise_sent, to_source
+from resnet_jobs.pictures import (
+    PictureError,
+    decode,
+    encode_pixels,
+    normalise,
+    normalise_sent,
+    to_source,
+)
 
 if TYPE_CHECKING:
     from resnet_contract.types import DeclaredTensor, Preprocessing, ServedModel
@@ -53,7 +60,8 @@ class Feed:
     """`tensor` is the served input, `model_hw` the size of picture that the network itself takes.
 
     With `aipp` the chip makes the network's input out of bytes; `preprocessing` says how, or is
-    None where a raw AIPP text says more than fields can.
+    None where a raw AIPP text says more than fields can. Without, it says how pictures are scaled
+    for a network of floats, where that is known.
     """
 
     tensor: DeclaredTensor
@@ -97,7 +105,7 @@ class Feed:
                 "with this preprocessing.rawAIPP nobody here knows how a picture is to be sent: "
                 "write the preprocessing as fields, or bring the set as RawBin"
             )
-        elif not self.takes_bytes:
+        elif not self.takes_bytes and self.preprocessing is None:
             instead = "" if on_cpu else "add spec.conversion.preprocessing, or "
             raise invalid(
                 f"{needs}, and nobody here knows what a pixel becomes: {instead}bring the set as "
@@ -128,6 +136,8 @@ class Feed:
         return self._seen(sent) if self.takes_bytes else self._tensor(sent, name)
 
     def _sent(self, picture: Any, name: str) -> Any:
+        if self.preprocessing is not None and not self.takes_bytes:
+            return self._scaled(picture)
         if self.preprocessing is not None:
             return encode_pixels(
                 to_source(picture, self.preprocessing), self.preprocessing.pixel_format
@@ -141,9 +151,18 @@ class Feed:
             "nothing resizes it: bring pictures of that size"
         )
 
+    def _scaled(self, picture: Any) -> Any:
+        """What a client computes for a network of floats, in the order of its dimensions."""
+        how = self.preprocessing
+        if how is None:
+            raise ValueError("nobody says how pictures are scaled")
+        size = (how.source_height, how.source_width)
+        values = normalise(to_source(picture, how), how, size)
+        return values if self.tensor.dims[0] == len(values) else values.transpose(1, 2, 0)
+
     def _seen(self, sent: Any) -> tuple[Any, Any | None]:
         if not self.aipp:
-            return sent, sent
+            return sent.astype(self.dtype), sent if self.takes_bytes else sent.astype(np.float32)
         if self.preprocessing is None or self.model_hw is None:
             return sent, None
         return sent, normalise_sent(sent, self.preprocessing, self.model_hw)

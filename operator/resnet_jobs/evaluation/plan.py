@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.types import Preprocessing
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.datasets.open import open_dataset
 from resnet_jobs.evaluation.feed import Feed, logits_output, picture_input
@@ -17,11 +18,12 @@ from resnet_jobs.evaluation.triton_client import BYTES_IN_FLIGHT
 if TYPE_CHECKING:
     from resnet_contract.order import JobSpec
     from resnet_contract.types import Dataset as Asked
-    from resnet_contract.types import DeclaredTensor, Preprocessing, ServedModel, StatedLoad
+    from resnet_contract.types import DeclaredTensor, ServedModel, StatedLoad
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.datasets.base import Dataset
 
 # Tritons of 2025 and later refuse a body above 64 MiB; earlier ones have no limit.
+FLOATS = ("FP32", "FP16")
 REQUEST_BYTES = 48 * 2**20
 
 
@@ -65,7 +67,7 @@ def make_plan(spec: JobSpec, workspace: Workspace) -> Plan:
     feed = Feed(
         tensor=tensor,
         aipp=spec.preprocessing is not None,
-        preprocessing=as_fields(spec, reference, model_hw),
+        preprocessing=as_fields(spec, reference, model_hw) or as_floats(spec, tensor),
         model_hw=model_hw,
     )
     if not workspace.dataset.is_dir():
@@ -142,6 +144,29 @@ def check_load(load: StatedLoad, *, served: ServedModel, sample_bytes: int) -> N
             f"are more than the evaluator can send, {REQUEST_BYTES} bytes in one request and "
             f"{BYTES_IN_FLIGHT} in all: lower concurrency or batchSize",
         )
+
+
+def as_floats(spec: JobSpec, tensor: DeclaredTensor) -> Preprocessing | None:
+    """How pictures become the floats of a network without AIPP; None where nobody says it."""
+    asked, dims = spec.pictures, tensor.dims
+    is_picture = len(dims) == 3 and 3 in (dims[0], dims[2])
+    if asked is None or spec.preprocessing is not None or not is_picture:
+        return None
+    if tensor.data_type not in FLOATS:
+        return None
+    height, width = dims[1:] if dims[0] == 3 else dims[:2]
+    return Preprocessing(
+        pixel_format="RGB888",
+        source_height=height,
+        source_width=width,
+        crop=None,
+        mean=asked.mean,
+        std=asked.std,
+        swap_red_blue=asked.swap_red_blue,
+        raw_aipp=None,
+        short_side=asked.short_side,
+        interpolation=asked.interpolation,
+    )
 
 
 def lost(what: str) -> JobError:

@@ -13,7 +13,7 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say
 from resnet_jobs.hub.choice import choose
 from resnet_jobs.hub.listing import Snapshot, at_commit, find_snapshot, is_commit
-from resnet_jobs.publisher.config_files import FILES, MOST_BYTES, read_config_file
+from resnet_jobs.publisher.config_files import CONFIG, FILES, MOST_BYTES, read_config_file
 from resnet_jobs.publisher.facts import NOTHING, PublisherFacts, merge
 from resnet_jobs.sources.hub import read_file
 
@@ -56,9 +56,11 @@ def find_model(source: SourceSpec, *, wanted: str, access: Access, patience: Pat
 
 def fetch_facts(
     model: HubModel, *, access: Access, patience: Patience
-) -> tuple[PublisherFacts, list[str]]:
-    """(facts, notes) of the hub's own files beside the model or at the top of its repository."""
-    facts, notes = [], []
+) -> tuple[PublisherFacts, list[str], bytes]:
+    """(facts, notes, config.json) of the hub's own files beside the model or at the top of its
+    repository.
+    """
+    facts, notes, config = [], [], b""
     for name in FILES:
         text = _first(model, name, access=access, patience=patience)
         if text is None:
@@ -69,8 +71,9 @@ def fetch_facts(
         found, said = read_config_file(name, text)
         facts.append(found)
         notes += said
+        config = text if name == CONFIG else config
     # The preprocessor's file speaks of pictures alone, so it counts before what config.json has.
-    return (merge(reversed(facts)) if facts else NOTHING), notes
+    return (merge(reversed(facts)) if facts else NOTHING), notes, config
 
 
 def _first(model: HubModel, name: str, *, access: Access, patience: Patience) -> bytes | None:

@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.words import Interpolation
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-INTERPOLATIONS = ("Nearest", "Bilinear", "Bicubic", "Lanczos", "Box", "Hamming")
+INTERPOLATIONS = tuple(Interpolation)
 MOST_LABELS, MOST_LABEL_BYTES, MOST_LABEL_CHARACTERS = 100_000, 900_000, 1_000
 SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
 LARGEST_STD = 65_504.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.publisher.facts import merge
+from resnet_jobs.publisher.facts import PublisherFacts, merge
 from resnet_jobs.publisher.handover import read_facts, write_facts
 from resnet_jobs.publisher.mmcls import read_meta
 from resnet_jobs.publisher.onnx_metadata import read_metadata
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def gather_facts(path: Path, model: Any, *, meta: Mapping[str, Any]) -> None:
-    """What the file says of itself comes before what lies beside it at its source.
+def gather_facts(path: Path, model: Any, *, meta: Mapping[str, Any]) -> PublisherFacts:
+    """All facts, kept for `publish` too. What the file says of itself comes before what lies
+    beside it at its source.
 
     `meta` is a checkpoint's, `path` where `fetch` has left the rest.
     """
@@ -25,3 +26,4 @@ def gather_facts(path: Path, model: Any, *, meta: Mapping[str, Any]) -> None:
     facts = merge([inside, saved, beside])
     if notes or said or not (inside.is_empty and saved.is_empty):
         write_facts(path, facts, [*notes, *said, *more])
+    return facts

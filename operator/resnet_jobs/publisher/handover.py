@@ -22,6 +22,15 @@ def write_facts(path: Path, facts: PublisherFacts, notes: list[str]) -> None:
     write_json(path, {"facts": facts.to_json(with_labels=True), "notes": notes})
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The hub's own config.json as `fetch` left it; empty without one."""
+    try:
+        value = json.loads(read_bounded(path, most=MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def read_facts(path: Path) -> tuple[PublisherFacts, list[str]]:
     """(facts, notes); nothing where nobody left any."""
     try:

@@ -21,6 +21,9 @@ FAILURE_KEY = "failure.json"
 # What 0.1.0 did not write: left out of a record that has nothing of it.
 LATER_FIELDS = ("source_file", "source_revision", "publisher")
 
+# Kinds of Hugging Face's repositories that an address names before the owner.
+OTHER_REPOSITORIES = ("datasets", "spaces")
+
 # What a message or a record may hold: it comes from images of others too.
 Short = Annotated[str, Field(max_length=512)]
 Long = Annotated[str, Field(max_length=65_536)]
@@ -185,3 +188,14 @@ def _list(said: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(value, list):
         raise Misfit(f"{key}: it is not a list")
     return value
+
+
+def found_uri(uri: str, artifact: Artifact) -> str:
+    """Return the address of the very file of a hub that the artifact was made of."""
+    scheme, _, rest = uri.partition("://")
+    if artifact.source_file is None or artifact.source_revision is None:
+        return uri
+    owner = rest.split("/")[0]
+    size = 3 if owner in OTHER_REPOSITORIES else 2
+    repository = "/".join(rest.split("/")[:size]).partition("@")[0]
+    return f"{scheme}://{repository}@{artifact.source_revision}/{artifact.source_file}"

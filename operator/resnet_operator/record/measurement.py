@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from resnet_contract.words import DEFAULT_LOOPS, DiagnoseWhen
+from resnet_contract.words import DEFAULT_LOOPS, DatasetFormat, DiagnoseWhen
 from resnet_operator.api.validation import Thresholds, Validation
 from resnet_operator.errors import Misfit
 from resnet_operator.names import digest
@@ -24,6 +24,8 @@ from resnet_operator.record.latency import Latency, latency_shortfall
 RESULT_KEY = "result.json"
 # The whole of it; a result's name has eight digits.
 VALIDATION_KEY = "validationKey"
+# Sets that mostly hold what the model takes: how pictures are scaled matters to few of them.
+AS_THEY_ARE = {DatasetFormat.NPY, DatasetFormat.RAW_BIN}
 MOST_SPEEDS = 256
 MOST_DIAGNOSIS = 1500
 UNKNOWN = "Unknown"
@@ -140,11 +142,13 @@ def validation_key(
     uid: str,
     refetch: str | None,
     serving: Mapping[str, Any] | None = None,
+    pictures: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the digest of what the numbers depend on; no bar is among it.
 
     A data set without a digest may be another one for another object: its numbers are not shared.
-    `serving` is what a latency depends on beside the artifact, and empty without a stated load.
+    `serving` is what a latency depends on beside the artifact, and empty without a stated load;
+    `pictures` is what the model's publisher adds to how pictures are made into its input.
     """
     dataset = validation.dataset
     declared: dict[str, Any] = {
@@ -160,6 +164,8 @@ def validation_key(
     if validation.diagnose is DiagnoseWhen.ALWAYS:
         # Nobody has looked at what passed.
         declared["diagnose"] = validation.diagnose
+    if pictures and (artifact.publisher is not None or dataset.format not in AS_THEY_ARE):
+        declared["pictures"] = dict(pictures)
     if not dataset.sha256:
         declared |= {"uid": uid, "refetch": refetch}
     return digest(declared)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-# Pillow's names of its filters.
-Filter = Literal["Nearest", "Bilinear", "Bicubic", "Lanczos", "Box", "Hamming"]
+from resnet_contract.words import Interpolation
+
 Side = Annotated[int, Field(ge=8, le=4096)]
 Means = Annotated[tuple[Annotated[float, Field(ge=0, le=255)], ...], Field(max_length=3)]
 Scales = Annotated[tuple[Annotated[float, Field(ge=0.001, le=65504)], ...], Field(max_length=3)]
@@ -44,7 +44,11 @@ class Publisher:
     std: Scales = ()
     swap_red_blue: Annotated[bool | None, Field(validation_alias="swapRedBlue")] = None
     crop_pct: Annotated[float | None, Field(ge=0.1, le=1, validation_alias="cropPct")] = None
-    interpolation: Filter | None = None
+    interpolation: Interpolation | None = None
+
+    @property
+    def has_scale(self) -> bool:
+        return len(self.mean) == len(self.std) and len(self.mean) in {1, 3}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the Job wrote it."""

@@ -14,7 +14,7 @@ from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator import names
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.validation import Validation
-from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.artifact import Artifact, found_uri
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.render.conversion import job_spec
 from resnet_operator.render.engine import render_one
@@ -23,6 +23,7 @@ from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import store_access
 from resnet_operator.render.triton.config import output_types
+from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.order import gate_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import fetch_image
@@ -148,14 +149,20 @@ def evaluation_spec(
 ) -> dict[str, Any]:
     """Return what the containers are told: the conversion's order, the data set, the contract.
 
-    The source's digest is that of the artifact: another file would be no reference for it.
+    The source's digest is that of the artifact: another file would be no reference for it. Of a
+    hub it is the file and the commit that the artifact was made of, whatever was pushed since.
     """
     order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
     order.pop("quantization", None)
+    pictures = pictures_of_gate(resolved, artifact)
+    if "preprocessing" in pictures:
+        pictures["preprocessing"] |= order["preprocessing"]
     return (
         order
+        | pictures
         | gate_order(asked)
         | {
+            "uri": found_uri(order["uri"], artifact),
             "sha256": artifact.model_sha256,
             "validationKey": validation,
             "model": {

@@ -97,6 +97,7 @@ def test_preprocessing() -> None:
         std=(1.0, 1.0, 1.0),
         swap_red_blue=True,
         raw_aipp=None,
+        says_colours=True,
     )
     raw = parsed(preprocessing={"rawAIPP": "aipp_op {}", "swapRedBlue": False}).preprocessing
     assert raw.raw_aipp == "aipp_op {}"

@@ -90,6 +90,13 @@ def test_a_float_network_gets_what_the_jobs_compute(reason: str, data: bytes, sw
     np.testing.assert_array_equal(got, pictures.normalise(picture, how, (56, 56)), reason)
 
 
+@pytest.mark.parametrize("name", ["Nearest", "Bilinear", "Bicubic", "Lanczos", "Box", "Hamming"])
+def test_each_filter_is_pillows_own(name: str) -> None:
+    want = EVEN.resize((64, 64 * EVEN.height // EVEN.width), Image.Resampling[name.upper()])
+    steps = Steps(height=want.height, width=64, interpolation=name)
+    np.testing.assert_array_equal(steps.apply(saved(EVEN)), np.asarray(want))
+
+
 def test_bytes_in_both_layouts() -> None:
     data = saved(EVEN)
     rows = Steps(height=48, width=64).apply(data)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from resnet_contract.words import Interpolation
 from resnet_operator.api.base import ApiModel, cel, rule
 from resnet_operator.api.serving.oneflow import IS_ONEFLOW
 
@@ -30,16 +31,29 @@ class Pipeline(ApiModel):
     resize_short_side: Annotated[int, Field(ge=1, le=4096)] | None = Field(
         default=None,
         description=(
-            "Short side in pixels before the middle is cut out; default just covers the input."
+            "Short side in pixels before the middle is cut out; default what the publisher says, "
+            "else it just covers the input."
+        ),
+    )
+    interpolation: Interpolation | None = Field(
+        default=None,
+        description=(
+            "Filter by which pictures are resized; default what the publisher says, else Bilinear."
         ),
     )
     mean: Annotated[list[Annotated[float, Field(ge=0, le=255)]], OfThree] | None = Field(
         default=None,
-        description="Mean of each colour, or of all, for a float input, from 0 to 255; default 0.",
+        description=(
+            "Mean of each colour, or of all, for a float input, from 0 to 255; default what the "
+            "publisher says, else 0."
+        ),
     )
     std: Annotated[list[Annotated[float, Field(ge=0, le=65504)]], OfThree] | None = Field(
         default=None,
-        description="Standard deviation of each colour, or of all, on the same scale; default 1.",
+        description=(
+            "Standard deviation of each colour, or of all, on the same scale; default what the "
+            "publisher says, else 1."
+        ),
     )
     swap_red_blue: bool | None = Field(
         default=None, description="True for a float input that wants BGR; default false."

@@ -8,6 +8,7 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.actions import Problem
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.record.class_labels import labelled_output
+from resnet_operator.render.triton.picture_defaults import with_publisher
 from resnet_operator.render.triton.picture_input import picture_input
 from resnet_operator.resolve.batches import fitted_batches
 from resnet_operator.resolve.config_overrides import check_warmups
@@ -16,11 +17,13 @@ from resnet_operator.seen.observed import Observed
 
 
 def settle(resolved: Resolved, artifact: Artifact) -> Resolved:
-    """Take the batch sizes of an OM from itself; raises InvalidSpec where they do not fit.
+    """Take the batch sizes of an OM from itself, and what `serving.pipeline` leaves out from the
+    model's publisher; raises InvalidSpec where sizes do not fit.
 
     So it does for warm-ups of the user's own that are not of the model's inputs, and for a
     pipeline around a model that takes no picture.
     """
+    resolved = with_publisher(resolved, artifact)
     picture_input(resolved=resolved, artifact=artifact)
     if resolved.spec.serving.config_overrides:
         inputs = [(tensor.name, tensor.data_type, tensor.dims) for tensor in artifact.inputs]

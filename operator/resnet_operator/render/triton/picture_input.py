@@ -40,12 +40,17 @@ def picture_input(*, resolved: Resolved, artifact: Artifact) -> PictureInput | N
         raise InvalidSpec(f"remove {FIELD}; the model has several inputs ({names})")
     if any(tensor.name == PICTURE for tensor in artifact.outputs):
         raise InvalidSpec(f"remove {FIELD}; an output of the model is called {PICTURE} already")
-    found = _sent_to_aipp(resolved, artifact.inputs[0]) or _plain(artifact.inputs[0])
+    found = sent_picture(resolved, artifact.inputs[0])
     _check_scale(pipeline, found.tensor)
     _check_size(pipeline, found)
     if pipeline.softmax:
         _check_softmax(artifact)
     return found
+
+
+def sent_picture(resolved: Resolved, tensor: TensorInfo) -> PictureInput:
+    """Return what is sent for a picture: to AIPP, or to the network itself."""
+    return _sent_to_aipp(resolved, tensor) or _plain(tensor)
 
 
 def _sent_to_aipp(resolved: Resolved, tensor: TensorInfo) -> PictureInput | None:

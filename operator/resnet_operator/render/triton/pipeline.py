@@ -224,6 +224,7 @@ def _parameters(pipeline: Pipeline, resolved: Resolved, sent: PictureInput) -> d
         "layout": sent.layout,
         "pixel_format": sent.pixel_format,
         "short_side": pipeline.resize_short_side,
+        "interpolation": pipeline.interpolation and pipeline.interpolation.value,
         "mean": pipeline.mean and ",".join(repr(one) for one in pipeline.mean),
         "std": pipeline.std and ",".join(repr(one) for one in pipeline.std),
         "swap_red_blue": "true" if pipeline.swap_red_blue else None,

@@ -306,3 +306,19 @@ def test_what_is_no_classifier_of_pictures(model: ServedModel, words: str) -> No
         assert picture_input(model) != logits_output(model)
     assert caught.value.reason is Reason.INVALID_SPEC
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize("dims", [(3, 6, 8), (6, 8, 3)])
+@pytest.mark.parametrize("data_type", ["FP32", "FP16"])
+def test_pictures_for_a_network_of_floats(dims: tuple[int, ...], data_type: str) -> None:
+    """Without AIPP the client scales, as the model's publisher or the pipeline says."""
+    scale = {**RGB, "mean": [10, 20, 30], "std": [2, 4, 5]}
+    fed = feed(dims, data_type, preprocessing=scale, aipp=False)
+    dataset = one(Kind.ENCODED, png(PIXELS))
+    fed.check(dataset, on_cpu=True)
+    sent, seen = fed.rows(dataset, 0)
+    want = (PIXELS - np.array([10.0, 20, 30])) / [2, 4, 5]
+    want = want.transpose(2, 0, 1) if dims[0] == 3 else want
+    np.testing.assert_allclose(seen, want.astype(np.float32), rtol=1e-6)
+    assert (sent.dtype, seen.dtype) == (np.dtype(data_type.replace("FP", "float")), np.float32)
+    np.testing.assert_allclose(sent, want, rtol=1e-3)

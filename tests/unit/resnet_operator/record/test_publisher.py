@@ -88,10 +88,14 @@ def pod(world: World) -> Body:
 def test_labels_come_from_the_store_by_their_digest() -> None:
     world = served()
     spec, data = pod(world), world.body("ConfigMap", world.revision)["data"]
-    assert spec["initContainers"][0]["command"][-2:] == ["--labels", LABELS]
+    assert f"--labels {LABELS}" in " ".join(spec["initContainers"][0]["command"])
     assert 'label_filename: "labels.txt"' in data["config.pbtxt"]
     assert data["labels.txt"] == "", "the file that is mounted over"
-    (mount,) = (m for m in spec["containers"][0]["volumeMounts"] if m.get("subPath"))
+    (mount,) = (
+        m
+        for m in spec["containers"][0]["volumeMounts"]
+        if m["name"] == "artifact" and "subPath" in m
+    )
     assert mount["mountPath"].endswith("/labels.txt")
     assert (mount["name"], mount["subPath"], mount["readOnly"]) == ("artifact", "labels.txt", True)
 
@@ -100,7 +104,11 @@ def test_each_model_with_labels_gets_the_file() -> None:
     world = served()
     world.change({"serving": {"pipeline": {"mean": [1], "std": [1], "softmax": True}}})
     world.reconcile()
-    mounts = [m["mountPath"] for m in pod(world)["containers"][0]["volumeMounts"] if "subPath" in m]
+    mounts = [
+        m["mountPath"]
+        for m in pod(world)["containers"][0]["volumeMounts"]
+        if m["name"] == "artifact" and "subPath" in m
+    ]
     assert [path.split("/")[2].rpartition("-")[2] for path in mounts][-1] == "softmax"
     assert len(mounts) == 2
 
