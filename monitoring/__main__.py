@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from monitoring.dashboards import dashboards
+from monitoring.reference import metrics_page
 from monitoring.rules import plain_rules, rules_for_chart, runbooks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,7 +19,10 @@ FILES = "charts/resnet-operator/files"
 def generated_files() -> dict[str, str]:
     """Return the text of every generated file by its path in the repository."""
     pages = {f"docs/runbooks/{name}": text for name, text in runbooks().items()}
+    boards = {f"{FILES}/dashboards/{name}": text for name, text in dashboards().items()}
     return {
+        **boards,
+        "docs/metrics.md": metrics_page(),
         f"{FILES}/alerts.yaml": rules_for_chart(),
         "monitoring/rules.yaml": plain_rules(),
         **pages,

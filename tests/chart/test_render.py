@@ -37,6 +37,8 @@ EVERYTHING: Manifest = {
     "metrics": {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboards": {"enabled": True, "annotations": {"folder": "ResNet"}},
     },
     "priorityClassName": "system-cluster-critical",
     "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -70,7 +72,7 @@ MONITOR_CRDS = [
             ],
         },
     }
-    for kind in ("ServiceMonitor", "PodMonitor")
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule")
 ]
 
 
@@ -337,6 +339,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "the selector's own labels",
     ),
     ({"metrics": {"podMonitor": {"interval": "30"}}}, "/podMonitor/interval", "30 of what?"),
+    ({"metrics": {"prometheusRule": {"errorBudget": 0}}}, "/errorBudget", "each error would alert"),
+    ({"metrics": {"prometheusRule": {"errorBudget": 0.5}}}, "/errorBudget", "14.4 times it is all"),
+    ({"metrics": {"prometheusRule": {"noChipFor": "15"}}}, "/noChipFor", "15 of what?"),
 ]
 
 

@@ -22,7 +22,12 @@ from resnet_operator.render.store import artifact_access, label_mounts
 from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import oneflow
 from resnet_operator.render.triton.class_names import ClassNames, class_names
-from resnet_operator.render.triton.command import DRAIN_SECONDS, GRACE_SECONDS, TRITON_COMMAND
+from resnet_operator.render.triton.command import (
+    DRAIN_SECONDS,
+    GRACE_SECONDS,
+    SCRAPED,
+    triton_command,
+)
 from resnet_operator.render.triton.config import config_pbtxt, shared_memory_bytes
 from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
 from resnet_operator.render.triton.files import driver_data, is_driver, model_items
@@ -179,10 +184,9 @@ def pod_template(
     access = artifact_access(
         namespace=service.namespace, artifact=artifact, labels=in_store, settings=settings
     )
-    triton_command, is_oneflow = TRITON_COMMAND, resolved.runtime is Runtime.ONEFLOW
+    is_oneflow = resolved.runtime is Runtime.ONEFLOW
     if is_oneflow:
         access = oneflow.unpacked(access, model=resolved.model_name, size=artifact.size_bytes)
-        triton_command = oneflow.TRITON_COMMAND
     tls = tls_parts(resolved)
     pipeline = pipeline_parts(
         resolved=resolved,
@@ -210,7 +214,8 @@ def pod_template(
                 },
             ),
         },
-        annotations=dict(serving.pod_annotations or {}),
+        annotations=(SCRAPED if settings.scrape_annotations else {})
+        | (serving.pod_annotations or {}),
         grace_seconds=GRACE_SECONDS,
         runtime_class_name=devices.runtime_class_name,
         scheduler_name=devices.scheduler_name,
@@ -221,7 +226,7 @@ def pod_template(
         artifact_command=access.command,
         artifact_mounts=access.init_mounts,
         image=resolved.serving_image,
-        args=[f"--drain-seconds={DRAIN_SECONDS}", *triton_command, *tls.args],
+        args=[f"--drain-seconds={DRAIN_SECONDS}", *triton_command(resolved), *tls.args],
         working_dir=oneflow.WORKING_DIR if is_oneflow else "",
         env=environment(resolved, devices),
         resources=serving_resources(

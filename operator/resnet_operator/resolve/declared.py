@@ -33,6 +33,7 @@ OF_THE_PODS = {
     "pod_security",
     "runtime_class_name",
     "scheduler_name",
+    "scrape_annotations",
 }
 
 

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     gpu_runtime_class_name: str = ""
     scheduler_name: str = ""
     device_group: int = 1000
+    # For a Prometheus that finds pods by prometheus.io/scrape and not by a PodMonitor.
+    scrape_annotations: bool = True
     pod_security: PodSecurity = PodSecurity()
     helper_pods: HelperPods = HelperPods()
     container_resources: dict[Maker, ContainerResources] = Field(default_factory=dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from monitoring.alerts import ALERTS, OF_CONVERSIONS
 from monitoring.rules import plain_rules, runbooks
 from prometheus_client import Counter, Gauge, Histogram
 from tests.support.apiserver import ROOT
+from tests.support.needs import need_program
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.measured.families import Families
@@ -242,8 +242,7 @@ def run(state: State, folder: Path, expected: dict[int, list[str]]) -> None:
 
 @pytest.fixture(autouse=True)
 def promtool() -> None:
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is missing: run devkit/servers/install.sh, or `make test`")
+    need_program("promtool", "prometheus")
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.alert}: {state.reason}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.render.triton import oneflow
+from resnet_operator.resolve.resolved import Resolved
+
 # Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
 DRAIN_SECONDS = 15
 EXIT_TIMEOUT_SECONDS = 15
@@ -25,4 +29,19 @@ TRITON_COMMAND: tuple[str, ...] = (
     "--http-port=8000",
     "--grpc-port=8001",
     "--metrics-port=8002",
+    # Quantiles, which the alerts on p99 ask for.
+    "--metrics-config=summary_latencies=true",
 )
+# For a Prometheus that finds pods by their annotations.
+SCRAPED = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": "8002",
+    "prometheus.io/path": "/metrics",
+}
+
+
+def triton_command(resolved: Resolved) -> tuple[str, ...]:
+    """Return the command line for what the object asks of Triton."""
+    if resolved.runtime is Runtime.ONEFLOW:
+        return oneflow.TRITON_COMMAND
+    return TRITON_COMMAND

@@ -1,0 +1,164 @@
+"""The dashboards as a table: each panel's questions to Prometheus, in words and in PromQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# What a dashboard lets the reader choose.
+OF_SERVICE = 'namespace="$namespace",name="$name"'
+IN = 'namespace=~"$namespace"'
+# Triton's counters by ResNetService, over what Grafana thinks fits the picture.
+RATE = "$__rate_interval"
+
+
+@dataclass(frozen=True)
+class Query:
+    expr: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    unit: str
+    queries: tuple[Query, ...]
+    kind: str = "timeseries"
+    # What may be empty while all is well, such as failures.
+    may_be_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    name: str
+    title: str
+    # The variables, each with the query that lists its values.
+    variables: tuple[tuple[str, str], ...]
+    panels: tuple[Panel, ...]
+
+
+def per_request(metric: str) -> str:
+    """Return microseconds of a request as seconds."""
+    count = f"sum(rate(nv_inference_request_success{{{OF_SERVICE}}}[{RATE}]))"
+    return f"sum(rate({metric}{{{OF_SERVICE}}}[{RATE}])) / {count} / 1e6"
+
+
+def quantile(metric: str, share: str) -> str:
+    return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[{RATE}])))"
+
+
+NAMESPACE = ("namespace", "label_values(resnet_service_reason_info, namespace)")
+NAME = ("name", 'label_values(resnet_service_reason_info{namespace="$namespace"}, name)')
+
+DASHBOARDS = (
+    Dashboard("fleet", "ResNet / Fleet", (NAMESPACE,), (
+        Panel("Services by phase", "short", (
+            Query(f"count by (phase) (resnet_service_reason_info{{{IN}}})", "{{phase}}"),), "stat"),
+        Panel("Not available", "short", (
+            Query(f'count(resnet_service_condition{{{IN},type="Available",status="False"}}) '
+                  "or vector(0)", "services"),), "stat"),
+        Panel("Not ready, by reason", "short", (
+            Query(f'count by (reason) (resnet_service_reason_info{{{IN},phase!="Ready"}}) '
+                  'or label_replace(vector(0), "reason", "none", "", "")', "{{reason}}"),)),
+        Panel("Ready of wanted pods", "percentunit", (
+            Query(f"sum by (namespace) (resnet_service_replicas_ready{{{IN}}}) "
+                  f"/ sum by (namespace) (resnet_service_replicas_wanted{{{IN}}})",
+                  "{{namespace}}"),)),
+        Panel("Requests", "reqps", (
+            Query(f"sum by (namespace, name) (rate(nv_inference_request_success{{{IN}}}[{RATE}]))",
+                  "{{namespace}}/{{name}}"),)),
+        Panel("Failed requests", "percentunit", (
+            Query(f"sum by (namespace, name) (rate(nv_inference_request_failure{{{IN}}}[{RATE}])) "
+                  "/ (sum by (namespace, name) "
+                  f"(rate(nv_inference_request_failure{{{IN}}}[{RATE}])) + "
+                  "sum by (namespace, name) "
+                  f"(rate(nv_inference_request_success{{{IN}}}[{RATE}])))",
+                  "{{namespace}}/{{name}}"),)),
+        Panel("Chips in use", "short", (
+            Query(f"sum by (namespace, chip) (rate(resnet_chip_seconds_total{{{IN}}}[{RATE}]))",
+                  "{{namespace}} {{chip}}"),), may_be_empty=True),
+        Panel("Services", "short", (
+            Query(f"resnet_service_revision_info{{{IN}}}", ""),), "table"),
+    )),
+    Dashboard("service", "ResNet / Service", (NAMESPACE, NAME), (
+        Panel("Conditions", "short", (
+            Query(f"resnet_service_condition{{{OF_SERVICE}}}", "{{type}} {{status}}"),), "stat"),
+        Panel("Pods", "short", (
+            Query(f"resnet_service_replicas_wanted{{{OF_SERVICE}}}", "wanted"),
+            Query(f"resnet_service_replicas_ready{{{OF_SERVICE}}}", "ready"))),
+        Panel("Requests by pod", "reqps", (
+            Query(f"sum by (pod) (rate(nv_inference_request_success{{{OF_SERVICE}}}[{RATE}]))",
+                  "{{pod}}"),)),
+        Panel("Failed requests", "reqps", (
+            Query("sum by (reason) "
+                  f"(rate(nv_inference_request_failure{{{OF_SERVICE}}}[{RATE}]))",
+                  "{{reason}}"),)),
+        Panel("Time of a request", "s", (
+            Query(per_request("nv_inference_queue_duration_us"), "queue"),
+            Query(per_request("nv_inference_compute_infer_duration_us"), "compute"),
+            Query(per_request("nv_inference_request_duration_us"), "all of it"))),
+        Panel("p50 and p99", "s", (
+            Query("max(nv_inference_request_summary_us{"
+                  f'{OF_SERVICE},quantile="0.5"}}) / 1e6', "p50"),
+            Query("max(nv_inference_request_summary_us{"
+                  f'{OF_SERVICE},quantile="0.99"}}) / 1e6', "p99"))),
+        Panel("Waiting requests", "short", (
+            Query(f"sum by (pod) (nv_inference_pending_request_count{{{OF_SERVICE}}})",
+                  "{{pod}}"),)),
+        Panel("Pictures in a batch", "short", (
+            Query(f"sum(rate(nv_inference_count{{{OF_SERVICE}}}[{RATE}])) "
+                  f"/ sum(rate(nv_inference_exec_count{{{OF_SERVICE}}}[{RATE}]))", "mean"),)),
+        Panel("Gate", "short", (
+            Query(f"resnet_service_gate_value{{{OF_SERVICE}}}", "{{measure}}"),), "stat",
+              may_be_empty=True),
+        Panel("Rollbacks and retries", "short", (
+            Query(f"resnet_service_rollbacks_total{{{OF_SERVICE}}}", "rollbacks"),
+            Query(f"resnet_service_retries_total{{{OF_SERVICE}}}", "retries"))),
+    )),
+    Dashboard("conversions", "ResNet / Conversions", (), (
+        Panel("Jobs in an hour", "short", (
+            Query("sum by (result, reason) (increase(resnet_conversions_total[1h]))",
+                  "{{result}} {{reason}}"),)),
+        Panel("Time of the compiler", "s", (
+            Query(quantile("resnet_conversion_seconds", "0.5"), "p50"),
+            Query(quantile("resnet_conversion_seconds", "0.95"), "p95"))),
+        Panel("Downloads in an hour", "short", (
+            Query("sum by (result, reason) (increase(resnet_fetches_total[1h]))",
+                  "{{result}} {{reason}}"),)),
+        Panel("Downloaded", "Bps", (
+            Query(f"sum(rate(resnet_fetched_bytes_total[{RATE}]))", "models"),)),
+        Panel("Time of a download", "s", (
+            Query(quantile("resnet_fetch_seconds", "0.5"), "p50"),
+            Query(quantile("resnet_fetch_seconds", "0.95"), "p95"))),
+        Panel("Conversions saved in a day", "short", (
+            Query("sum by (cache) (increase(resnet_cache_hits_total[1d]))", "{{cache}}"),),
+              may_be_empty=True),
+        Panel("Size of artifacts", "bytes", (
+            Query("resnet_service_artifact_bytes", "{{namespace}}/{{name}}"),)),
+    )),
+    Dashboard("operator", "ResNet / Operator", (), (
+        Panel("Leads", "short", (Query("resnet_operator_leading", "{{pod}}"),), "stat"),
+        Panel("Age of what is seen", "s", (
+            Query("max by (kind) (resnet_operator_watch_age_seconds)", "{{kind}}"),)),
+        Panel("Queue", "short", (Query("resnet_operator_queue_depth", "waiting"),)),
+        Panel("Wait in the queue", "s", (
+            Query(quantile("resnet_operator_queue_latency_seconds", "0.99"), "p99"),)),
+        Panel("Time of a reconcile", "s", (
+            Query(quantile("resnet_operator_reconcile_seconds", "0.5"), "p50"),
+            Query(quantile("resnet_operator_reconcile_seconds", "0.99"), "p99"))),
+        Panel("Reconciles", "ops", (
+            Query(f"sum by (result) (rate(resnet_operator_reconciles_total[{RATE}]))",
+                  "{{result}}"),)),
+        Panel("Requests to the API server", "reqps", (
+            Query("sum by (method, resource) "
+                  f"(rate(resnet_operator_api_requests_total[{RATE}]))",
+                  "{{method}} {{resource}}"),)),
+        Panel("New lists in an hour", "short", (
+            Query("sum by (kind, reason) (increase(resnet_operator_relists_total[1h]))",
+                  "{{kind}} {{reason}}"),), may_be_empty=True),
+        Panel("Errors", "short", (
+            Query("increase(resnet_operator_internal_errors_total[1h])", "internal"),
+            Query("increase(resnet_operator_login_errors_total[1h])", "login"))),
+        Panel("Memory", "bytes", (
+            Query('process_resident_memory_bytes{job=~".*resnet-operator.*"}', "{{pod}}"),)),
+    )),
+)  # fmt: skip
