@@ -69,7 +69,7 @@ class App:
             views=self.views,
             queue=self.queue,
             namespaces=settings.namespaces,
-            with_optional=settings.gateway_api,
+            optional_kinds=settings.optional_kinds,
             limits=limits,
         )
         self.watches.is_leading = False

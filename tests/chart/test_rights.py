@@ -29,6 +29,7 @@ GRANTED = {
     "networkpolicies": {"list", "watch", "create", "patch", "delete"},
     "ingresses": {"list", "watch", "create", "patch", "delete"},
     "poddisruptionbudgets": {"list", "watch", "create", "patch", "delete"},
+    "horizontalpodautoscalers": {"list", "watch", "create", "patch", "delete"},
 }
 WITH_GATEWAY_API = GRANTED | {"httproutes": {"list", "watch", "create", "patch", "delete"}}
 RBAC_KINDS = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"}

@@ -164,6 +164,7 @@ def path(kind: str, namespace: str, name: str = "") -> str:
         "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
         "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
         "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+        "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
         "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     }.get(kind, ("api/v1", f"{kind.lower()}s"))
     return f"/{version}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")

@@ -35,7 +35,12 @@ Right = tuple[str, str]  # verb, group/resource[/subresource]
 NAME = "resnet50"
 MANIFEST = service(NAME)
 CHILDREN = ("Ingress", "NetworkPolicy", "PodDisruptionBudget")
-ALL_CHILDREN = {"replicas": 2, "ingress": {"host": "a.example"}, "networkPolicy": {}}
+ALL_CHILDREN = {
+    "replicas": 2,
+    "ingress": {"host": "a.example"},
+    "networkPolicy": {},
+    "autoscaling": {"maxReplicas": 2},
+}
 SUCCESSOR = service(NAME, model="successor")
 
 

@@ -29,6 +29,7 @@ PLURALS: Mapping[str, str] = {
     "Deployment": "deployments",
     "Event": "events",
     "HTTPRoute": "httproutes",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
     "Ingress": "ingresses",
     "Job": "jobs",
     "NetworkPolicy": "networkpolicies",
@@ -36,6 +37,7 @@ PLURALS: Mapping[str, str] = {
     "PodDisruptionBudget": "poddisruptionbudgets",
     "ReplicaSet": "replicasets",
     "ResNetService": "resnetservices",
+    "ScaledObject": "scaledobjects",
     "Secret": "secrets",
     "Service": "services",
 }

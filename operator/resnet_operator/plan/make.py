@@ -76,7 +76,7 @@ def make_plan(
     if gate.again:
         return Plan(actions=(*conversion.actions, *gate.actions), again=True)
     serving = plan_serving(observed, resolved, desired, gate, settings=settings, now=now)
-    serving = with_network(serving, observed, resolved)
+    serving = with_network(serving, observed, resolved, settings=settings)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
     used.add(serving.revisions.get("serving"))
     tidy = plan_housekeeping(

@@ -10,10 +10,12 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.serving.network import DisruptionBudget, ServiceOptions
+from resnet_operator.render.autoscaler import autoscaler
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.serving import owner_reference, selector
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.operator import Settings
 
 # Every kind that `network_children` can return, and its API version.
 KINDS = {
@@ -21,6 +23,8 @@ KINDS = {
     "NetworkPolicy": "networking.k8s.io/v1",
     "Ingress": "networking.k8s.io/v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "ScaledObject": "keda.sh/v1alpha1",
 }
 SAME_NAMESPACE: list[dict[str, Any]] = [{"podSelector": {}}]
 EVERY_POD: list[dict[str, Any]] = [{"namespaceSelector": {}}]
@@ -48,13 +52,16 @@ def network_service(*, service: Meta, resolved: Resolved) -> dict[str, Any]:
     )
 
 
-def network_children(*, service: Meta, resolved: Resolved) -> tuple[dict[str, Any], ...]:
+def network_children(
+    *, service: Meta, resolved: Resolved, settings: Settings
+) -> tuple[dict[str, Any], ...]:
     """Return the children that the spec asks for."""
     found = (
         _disruption_budget(service, resolved),
         _network_policy(service, resolved),
         _ingress(service, resolved),
         _http_route(service, resolved),
+        _autoscaler(service, resolved, settings),
     )
     return tuple(body for body in found if body is not None)
 
@@ -109,6 +116,11 @@ def _http_route(service: Meta, resolved: Resolved) -> dict[str, Any] | None:
         parent_refs=parents,
         hostnames=options.hostnames,
     )
+
+
+def _autoscaler(service: Meta, resolved: Resolved, settings: Settings) -> dict[str, Any] | None:
+    found = autoscaler(service, resolved, settings)
+    return _child(found[0], service, **found[1]) if found else None
 
 
 def _child(

@@ -19,6 +19,7 @@ OUTSIDE_THE_PODS = {
     "http_route",
     "network_policy",
     "pod_disruption_budget",
+    "autoscaling",
 }
 
 

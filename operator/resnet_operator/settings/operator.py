@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from resnet_operator.settings.autoscaling import AutoscalingSettings
 from resnet_operator.settings.devices import DeviceSettings
 from resnet_operator.settings.pods import ContainerResources, HelperPods, Maker, PodSecurity
 from resnet_operator.settings.store import S3Settings, StoreSettings, StoreType
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     pod_security: PodSecurity = PodSecurity()
     helper_pods: HelperPods = HelperPods()
     container_resources: dict[Maker, ContainerResources] = Field(default_factory=dict)
+    autoscaling: AutoscalingSettings = AutoscalingSettings()
     # Whether HTTPRoutes are watched and made; without it the chart gives no right to.
     gateway_api: bool = False
     # The local disk that a Job may use for the model and all that is made of it.
@@ -76,6 +78,15 @@ class Settings(BaseSettings):
     def installation(self) -> str:
         """Return the name by which other installations know this one; empty if it has none."""
         return f"{self.lease_namespace}/{self.lease_name}" if self.lease_name else ""
+
+    @property
+    def optional_kinds(self) -> frozenset[str]:
+        """Return the kinds of others that are watched and made here."""
+        kinds = {
+            "HTTPRoute": self.gateway_api,
+            "ScaledObject": self.autoscaling.provider == "KEDA",
+        }
+        return frozenset(kind for kind, is_on in kinds.items() if is_on)
 
     @property
     def has_ipv6(self) -> bool:

@@ -123,6 +123,17 @@ WATCHED = (
     Watched(kind="NetworkPolicy", path="apis/networking.k8s.io/v1/networkpolicies", keys=_keys),
     Watched(kind="Ingress", path="apis/networking.k8s.io/v1/ingresses", keys=_keys),
     Watched(
+        kind="HorizontalPodAutoscaler",
+        path="apis/autoscaling/v2/horizontalpodautoscalers",
+        keys=_keys,
+    ),
+    Watched(
+        kind="ScaledObject",
+        path="apis/keda.sh/v1alpha1/scaledobjects",
+        keys=_keys,
+        is_optional=True,
+    ),
+    Watched(
         kind="HTTPRoute",
         path="apis/gateway.networking.k8s.io/v1/httproutes",
         keys=_keys,

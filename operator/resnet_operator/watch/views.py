@@ -22,7 +22,14 @@ from resnet_operator.watch.store import IndexKey, Name, Store
 # ConfigMaps of users, by their metadata.
 REFERENCED = "ReferencedConfigMap"
 # What lies between clients and pods, beside the Service.
-NETWORK_KINDS = ("PodDisruptionBudget", "NetworkPolicy", "Ingress", "HTTPRoute")
+NETWORK_KINDS = (
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "Ingress",
+    "HTTPRoute",
+    "HorizontalPodAutoscaler",
+    "ScaledObject",
+)
 
 
 class Views:

@@ -43,7 +43,8 @@ class Watches:
     views: Views
     queue: WorkQueue
     namespaces: tuple[str, ...] = ()
-    with_optional: bool = False
+    # Of the kinds that a cluster may lack, those that are asked for.
+    optional_kinds: frozenset[str] = frozenset()
     limits: Limits = LIMITS
     clock: Callable[[], float] = time.monotonic
     synced: bool = False
@@ -59,7 +60,7 @@ class Watches:
         places = [
             (watched, self.sights.add(watched.kind, namespace))
             for watched in WATCHED
-            if self.with_optional or not watched.is_optional
+            if not watched.is_optional or watched.kind in self.optional_kinds
             for namespace in (self.namespaces or (None,))
         ]
         return [

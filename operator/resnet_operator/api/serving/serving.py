@@ -12,6 +12,7 @@ from resnet_operator.api.conversion import Batch
 from resnet_operator.api.kubernetes.affinity import Affinity, SpreadConstraints
 from resnet_operator.api.kubernetes.pods import Env, Tolerations
 from resnet_operator.api.pod import LabelMap, LocalObjectReference, PodAnnotations, Resources
+from resnet_operator.api.serving.autoscaling import Autoscaling
 from resnet_operator.api.serving.network import (
     DisruptionBudget,
     HTTPRouteOptions,
@@ -90,6 +91,10 @@ class Serving(ApiModel):
     )
     replicas: int = Field(
         default=1, ge=0, le=1000, description="Number of serving pods, 0 stops serving; default 1."
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="An autoscaler that sets replicas by what it measures; default none.",
     )
     instances_per_chip: int | None = Field(
         default=None, ge=1, le=32, description="Triton model instances for each chip; default 1."

@@ -6,6 +6,7 @@ live, ours and not asked for is deleted.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +17,21 @@ from resnet_operator.render.network import KINDS, network_children
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.others import NetworkServiceObject
+from resnet_operator.settings.operator import Settings
 
 # Fields that Kubernetes 1.25 drops: if we missed them, we would write for ever.
 MAY_BE_DROPPED = {"unhealthyPodEvictionPolicy"}
 ROUTE = "HTTPRoute"
+# Kinds that a cluster may lack, and what to do.
+INSTEAD = {
+    ROUTE: "install the Gateway API, or use serving.ingress",
+    "ScaledObject": "install KEDA, or set autoscaling.provider to HPA in the operator's chart",
+}
 
 
-def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -> ServingPlan:
+def with_network(
+    serving: ServingPlan, observed: Observed, resolved: Resolved, *, settings: Settings
+) -> ServingPlan:
     """Return the plan with these children's actions at its end, and with what one of them lacks.
 
     A route that is refused or cannot be made keeps the object from Ready, but not the pods from
@@ -31,7 +40,7 @@ def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -
     if serving.target is None:
         return serving
     service = observed.service.meta
-    children = network_children(service=service, resolved=resolved)
+    children = network_children(service=service, resolved=resolved, settings=settings)
     wanted = {body["kind"]: body for body in children}
     actions: list[Action] = []
     for kind, body in wanted.items():
@@ -41,18 +50,17 @@ def with_network(serving: ServingPlan, observed: Observed, resolved: Resolved) -
         if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
             actions.append(Delete.of(KINDS[kind], kind, live.meta))
     serving = replace(serving, actions=(*serving.actions, *actions))
-    problem = _route_problem(observed) if ROUTE in wanted and serving.complete else None
+    problem = _lack(observed, wanted) if serving.complete else None
     return replace(serving, problem=problem, complete=False) if problem else serving
 
 
-def _route_problem(observed: Observed) -> Problem | None:
-    if ROUTE in observed.absent_kinds:
-        return Problem(
-            reason=Reason.KIND_MISSING,
-            message="the cluster has no HTTPRoute; install the Gateway API, or use serving.ingress",
-        )
+def _lack(observed: Observed, wanted: Collection[str]) -> Problem | None:
+    for kind, instead in INSTEAD.items():
+        if kind in wanted and kind in observed.absent_kinds:
+            message = f"the cluster has no {kind}; {instead}"
+            return Problem(reason=Reason.KIND_MISSING, message=message)
     live = observed.network.get(ROUTE)
-    if live is None or not live.refusal:
+    if ROUTE not in wanted or live is None or not live.refusal:
         return None
     message = f"the HTTPRoute is refused by {live.refusal}; correct it or the Gateway"
     return Problem(reason=Reason.ROUTE_REFUSED, message=message)

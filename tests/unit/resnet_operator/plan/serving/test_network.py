@@ -26,7 +26,8 @@ def test_every_kind_is_watched_and_kept() -> None:
     assert set(KINDS) == set(NETWORK_KINDS) <= set(watched)
     for kind, version in KINDS.items():
         assert watched[kind].path.rsplit("/", 1)[0] == f"apis/{version}"
-    assert [kind for kind in watched if watched[kind].is_optional] == ["HTTPRoute"]
+    optional = {kind for kind in watched if watched[kind].is_optional}
+    assert optional == {"HTTPRoute", "ScaledObject"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ OPTIONS = (
         {"serving": {"ingress": {"annotations": None}}},
         {"serving": {"ingress": None}},
         {"spec": {"rules": []}},
+    ),
+    Option(
+        "an autoscaler",
+        "HorizontalPodAutoscaler",
+        {"serving": {"autoscaling": {"maxReplicas": 3}}},
+        {"serving": {"autoscaling": {"maxReplicas": 4}}},
+        {"serving": {"autoscaling": None}},
+        {"spec": {"maxReplicas": 9}},
     ),
     Option(
         "a route",

@@ -1,0 +1,55 @@
+"""`spec.serving.autoscaling`: an autoscaler for the object, by what it measures."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field
+
+from resnet_operator.api.base import ApiModel, cel, rule
+
+
+class ScaleTarget(StrEnum):
+    QUEUE_TIME = "QueueTime"
+    CPU = "CPU"
+    REQUESTS = "Requests"
+
+
+class Autoscaling(ApiModel):
+    """An autoscaler that sets `spec.serving.replicas`; leave that out of the manifest."""
+
+    min_replicas: int = Field(
+        default=1, ge=1, le=1000, description="Fewest serving pods; default 1."
+    )
+    max_replicas: int = Field(ge=1, le=1000, description="Most serving pods.")
+    target: ScaleTarget | None = Field(
+        default=None,
+        description="What is measured: QueueTime (mean wait of a request in microseconds), CPU "
+        "(percent of the request) or Requests (a second and pod); default QueueTime.",
+    )
+    value: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000_000,
+        description="Where pods are added; default 5000 microseconds and at least twice "
+        "maxQueueDelayMicroseconds, or 70 percent.",
+    )
+    scale_down_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=3600,
+        description="How long less has to do before a pod goes; default 300.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "self.minReplicas <= self.maxReplicas",
+                "write a maxReplicas that is not below minReplicas",
+            ),
+            rule(
+                "!has(self.target) || self.target != 'Requests' || has(self.value)",
+                "write value: how many requests a second one pod may get",
+            ),
+        )
+    )

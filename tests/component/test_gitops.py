@@ -1,0 +1,94 @@
+"""What GitOps tools see of an object that they applied: no difference, after defaults and status.
+
+Argo CD and Flux apply by server-side apply and compare the answer of a dry run with what is there.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.component.client import APPLY
+from tests.component.objects import service
+
+if TYPE_CHECKING:
+    from tests.component.world import World
+
+NAME = "digits"
+MANAGERS = ("argocd-controller", "kustomize-controller")
+
+
+@dataclass(frozen=True)
+class Applied:
+    reason: str
+    spec: dict[str, Any] = field(default_factory=dict)
+    # What others do to the object afterwards.
+    scaled_to: int | None = None
+
+
+APPLIED = (
+    Applied("no more than is needed: the API server fills in serving.replicas", {}),
+    Applied("an empty serving", {"serving": {}}),
+    Applied("replicas that the manifest states", {"serving": {"replicas": 1}}),
+    Applied("an autoscaler owns the replicas, which the manifest leaves out", {}, scaled_to=2),
+    Applied("parts that are empty maps", {"serving": {"networkPolicy": {}, "batching": {}}}),
+    Applied("labels of classes", {"model": {"classLabels": {"configMapKeyRef": {
+        "name": "labels", "key": "labels.txt"}}}}),
+    Applied("suspended", {"suspend": True}),
+)  # fmt: skip
+
+
+def manifest(case: Applied) -> dict[str, Any]:
+    body = service(NAME)
+    del body["spec"]["serving"]
+    body["spec"] |= case.spec | {"model": body["spec"]["model"] | case.spec.get("model", {})}
+    body["metadata"] |= {"labels": {"team": "vision"}, "annotations": {"example.com/a": "b"}}
+    return body
+
+
+async def differs(world: World, body: dict[str, Any], manager: str) -> bool:
+    """Tell whether a tool would call the object out of sync: its dry run against what is there."""
+    where = f"{world.path('ResNetService', NAME)}?fieldManager={manager}&force=true&dryRun=All"
+    wanted = await world.api.request("PATCH", where, body, content_type=APPLY)
+    return seen(wanted) != seen(await world.get("ResNetService", NAME))
+
+
+def seen(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what tools compare: not who wrote what and when."""
+    body = copy.deepcopy(body)
+    del body["metadata"]["managedFields"]
+    return body
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+@pytest.mark.parametrize("case", APPLIED, ids=lambda case: case.reason)
+async def test_an_applied_object_shows_no_difference(
+    case: Applied, manager: str, world: World
+) -> None:
+    await world.start()
+    labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "labels"}}
+    await world.create(labels | {"data": {"labels.txt": "class\n" * 1000}})
+    body = manifest(case)
+    await world.known_artifact(service(NAME))
+    await world.apply(body, manager=manager)
+    if not case.spec.get("suspend"):
+        await world.is_ready(NAME)
+    await world.condition(NAME, "Ready", "True")
+    if case.scaled_to is not None:
+        scale = {"spec": {"replicas": case.scaled_to}}
+        await world.api.request(
+            "PATCH",
+            f"{world.path('ResNetService', NAME)}/scale?fieldManager=autoscaler",
+            scale,
+            content_type="application/merge-patch+json",
+        )
+        await world.becomes(
+            "Deployment", NAME, lambda b: b["spec"]["replicas"] == case.scaled_to, what="two pods"
+        )
+    assert not await differs(world, body, manager)
+    live = await world.get("ResNetService", NAME)
+    assert live["spec"]["serving"]["replicas"] == (case.scaled_to or 1)
+    body["spec"]["accelerator"]["count"] = 2
+    assert await differs(world, body, manager), "the comparison sees a difference where one is"

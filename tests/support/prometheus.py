@@ -1,0 +1,123 @@
+"""A real Prometheus that scrapes a cluster as docs/metrics.md says, with the rules of the chart.
+
+Debian's package (devkit/servers/install.sh); it runs in a folder of the test and ends with it.
+Only time is shortened: it scrapes each second, and an alert holds for two seconds, not minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from monitoring.rules import plain_rules
+from tests.support.apiserver import ROOT, eventually
+from tests.support.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OPERATOR_JOB: dict[str, Any] = {
+    "job_name": "resnet-operator",
+    "honor_labels": True,
+    "relabel_configs": [
+        {
+            "source_labels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"],
+            "regex": "resnet-operator",
+            "action": "keep",
+        },
+        {
+            "source_labels": ["__meta_kubernetes_pod_container_port_name"],
+            "regex": "http",
+            "action": "keep",
+        },
+        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """What a person asks it."""
+
+    url: str
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
+        return found
+
+    def history(self, expression: str, *, seconds: int, now: float) -> list[dict[str, Any]]:
+        """Return each series of the last seconds, as a panel of Grafana draws them."""
+        times = {"start": now - seconds, "end": now, "step": max(seconds // 60, 1)}
+        found: list[dict[str, Any]] = self._ask("query_range", query=expression, **times)["result"]
+        return found
+
+    def firing(self, namespace: str) -> dict[tuple[str, str], dict[str, str]]:
+        """Return the annotations of what fires in a namespace, by alert and object."""
+        return {
+            (alert["labels"]["alertname"], alert["labels"].get("name", "")): alert["annotations"]
+            for alert in self._ask("alerts")["alerts"]
+            if alert["state"] == "firing" and alert["labels"].get("namespace") == namespace
+        }
+
+    def _ask(self, what: str, **query: Any) -> dict[str, Any]:
+        address = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            data: dict[str, Any] = json.load(answer)["data"]
+        return data
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, *, kubeconfig: Path) -> Iterator[Prometheus]:
+    """Run Prometheus on loopback until the block ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rules.yaml").write_text(re.sub(r"for: \w+", "for: 2s", plain_rules()), "utf-8")
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(_config(kubeconfig)), "utf-8")
+    port = free_port()
+    command = [
+        "prometheus",
+        f"--config.file={folder}/prometheus.yaml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        served = Prometheus(f"http://127.0.0.1:{port}")
+        eventually(lambda: _is_ready(served), what=f"Prometheus, see {folder}/log", seconds=60)
+        yield served
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _config(kubeconfig: Path) -> dict[str, Any]:
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    documented = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    (serving,) = documented["scrape_configs"]
+    found = [{"role": "pod", "kubeconfig_file": str(kubeconfig)}]
+    return {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [
+            OPERATOR_JOB | {"kubernetes_sd_configs": found},
+            serving | {"kubernetes_sd_configs": found},
+        ],
+    }
+
+
+def _is_ready(served: Prometheus) -> bool:
+    try:
+        with urllib.request.urlopen(f"{served.url}/-/ready", timeout=2):
+            return True
+    except OSError:
+        return False
