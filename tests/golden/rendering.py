@@ -132,7 +132,7 @@ class Case:
         }
         if resolved.spec.validation:
             found |= self._gate(Meta.from_body({"metadata": about}), revision["data"][TEMPLATE_KEY])
-        for child in network_children(service=service, resolved=resolved):
+        for child in network_children(service=service, resolved=resolved, settings=settings):
             found[child["kind"].lower()] = child
         return found | namespace_children(service.namespace, settings)
 
