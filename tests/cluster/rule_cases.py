@@ -267,6 +267,20 @@ RULES = [
         message="write the load balancer's class",
         accepted={"serving.service": {"type": "LoadBalancer", "loadBalancerClass": "a/b"}},
     ),
+    one(
+        "more pods at least than at most",
+        "serving.autoscaling",
+        {"minReplicas": 3, "maxReplicas": 2},
+        "write a maxReplicas that is not below minReplicas",
+        {"minReplicas": 2, "maxReplicas": 2},
+    ),
+    one(
+        "nobody knows how many requests a pod can take",
+        "serving.autoscaling",
+        {"maxReplicas": 2, "target": "Requests"},
+        "write value: how many requests a second one pod may get",
+        {"maxReplicas": 2, "target": "Requests", "value": 100},
+    ),
     one("a URL for a host", "serving.ingress.host", "https://a.example", HOST, "a.example"),
     one("a host with a port", "serving.ingress.host", "a.example:80", HOST, "*.a.example"),
     one(

@@ -46,7 +46,7 @@ def before_the_artifact(order: Order) -> Children:
         ),
         "service": network_service(service=service, resolved=resolved),
     }
-    for child in network_children(service=service, resolved=resolved, settings=settings):
+    for child in network_children(service=service, resolved=resolved, settings=order.settings):
         found[child["kind"].lower()] = child
     return found
 

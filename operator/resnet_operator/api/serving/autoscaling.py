@@ -44,7 +44,7 @@ class Autoscaling(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=cel(
             rule(
-                "self.minReplicas <= self.maxReplicas",
+                "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
                 "write a maxReplicas that is not below minReplicas",
             ),
             rule(
