@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.component.chaos import SETTINGS, Walk, a_kubelet, settle, walk_through
+from tests.component.lies import a_witness
 
 if TYPE_CHECKING:
     from tests.component.world import World
@@ -25,7 +26,7 @@ STEPS = int(os.environ.get("CHAOS_STEPS", "25"))
 async def test_a_walk_ends_in_the_right_world(seed: int, world: World) -> None:
     walk = Walk(world=world, seed=seed, rng=random.Random(seed))
     await world.start(**SETTINGS)
-    async with a_kubelet(walk):
+    async with a_witness(world) as witness, a_kubelet(walk):
         await walk_through(walk, STEPS)
         await settle(walk)
         await walk.operator.idle()
@@ -33,3 +34,5 @@ async def test_a_walk_ends_in_the_right_world(seed: int, world: World) -> None:
         walk.operator.look_at_all()
         await walk.operator.idle()
         assert world.proxy.writes(mark) == [], f"seed {seed}: and then there is peace"
+    assert witness.read > STEPS
+    assert witness.lies == [], f"seed {seed}"

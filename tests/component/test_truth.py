@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.component.lies import a_witness as reading
 from tests.component.objects import service
 from tests.component.world import World, condition_of, until
 
@@ -110,7 +111,7 @@ async def test_a_repair_is_no_outage(case: Fault, world: World) -> None:
     await operator.idle()
     name = await case.name(world)
     before = await world.get(case.kind, name)
-    async with a_witness(world) as witness:
+    async with a_witness(world) as witness, reading(world) as reader:
         if case.remove:
             await world.json_patch(case.kind, name, {"op": "remove", "path": case.remove})
         else:
@@ -128,6 +129,7 @@ async def test_a_repair_is_no_outage(case: Fault, world: World) -> None:
 
         await until(is_ready_again, what="Ready")
     assert witness.longest <= MAY_LIE_SECONDS, case.reason
+    assert reader.lies == []
     mark = len(world.proxy.calls)
     operator.look_at_all()
     await operator.idle()
