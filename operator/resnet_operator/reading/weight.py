@@ -9,6 +9,8 @@ from typing import Any
 SPEC_BYTES = 65_536
 STATUS_BYTES = 262_144
 MAX_DEPTH = 32
+# What JSON has most of; to ask whether such a thing is a Mapping would cost more than all else.
+LEAVES = frozenset({str, int, float, bool, type(None)})
 # Of a number, a boolean or the signs around a value.
 EACH = 8
 
@@ -24,7 +26,10 @@ def weight(value: Any, limit: int) -> int:
         total += EACH + (len(item) if isinstance(item, str | bytes) else 0)
         if total > limit or depth > MAX_DEPTH:
             return limit + 1
-        if isinstance(item, Mapping):
+        kind = type(item)
+        if kind in LEAVES:
+            continue
+        if kind is dict or isinstance(item, Mapping):
             if len(item) * EACH > limit:
                 return limit + 1
             for key, inner in item.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -130,7 +131,7 @@ class Artifact:
         """Read a record's data; None while it is not filled. Raises Misfit."""
         if ARTIFACT_KEY not in data:
             return None
-        return decode(ARTIFACT, read_object(data[ARTIFACT_KEY], max_chars=RECORD_CHARS))
+        return _artifact(data[ARTIFACT_KEY])
 
     def to_record(self) -> dict[str, str]:
         value = asdict(self) | {
@@ -166,6 +167,12 @@ class Failure:
 
     def to_record(self) -> dict[str, str]:
         return {FAILURE_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+
+@functools.lru_cache(maxsize=512)
+def _artifact(text: str) -> Artifact:
+    """Read a record's text; an object is looked at several times while it is being made."""
+    return decode(ARTIFACT, read_object(text, max_chars=RECORD_CHARS))
 
 
 # Unknown fields are left out: records outlive a step back from a newer version to this one.

@@ -185,7 +185,22 @@ def nginx_conf(settings: Settings) -> str:
 
 
 def store_digest(settings: Settings) -> str:
-    """Return the digest of what the store's children are rendered from."""
+    """Return the digest of what the store's children are rendered from.
+
+    Each plan asks for it, and an operator has one set of settings.
+    """
+    texts = (read_template("store.yaml.j2"), nginx_conf(settings))
+    if _last and _last[0][0] is settings and _last[0][1] == texts:
+        return _last[0][2]
+    found = _store_digest(settings, texts)
+    _last[:] = [(settings, texts, found)]
+    return found
+
+
+_last: list[tuple[Settings, tuple[str, str], str]] = []
+
+
+def _store_digest(settings: Settings, texts: tuple[str, str]) -> str:
     return names.digest(
         [
             settings.store.children(),
@@ -198,8 +213,7 @@ def store_digest(settings: Settings) -> str:
                 for one in (settings.container_resources.get(Maker.STORE),)
                 if one
             ],
-            read_template("store.yaml.j2"),
-            nginx_conf(settings),
+            *texts,
         ],
         16,
     )

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.status import ResNetServiceStatus
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.reading.weight import SPEC_BYTES, STATUS_BYTES, heaviest, weight
+from resnet_operator.reading.weight import LEAVES, SPEC_BYTES, STATUS_BYTES, heaviest, weight
 
 Body = Mapping[str, Any]
 
@@ -44,7 +44,10 @@ def status_seen(body: Body) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Copy read-only views into plain dicts and lists."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind in LEAVES:
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
