@@ -4,7 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resnet-operator
 VENV = $(CACHE)/venv
 PY = PYTHONPATH=operator:. $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test installs chaos chaos-nodes unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test installs chaos chaos-nodes unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cli cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -88,6 +88,9 @@ devkit-images: ## build the images of the demo and the tests, with simulators, a
 bench: venv ## measure the control plane and the data plane, against floors within one run
 	@$(PY) -m tests.perf.bench_control_plane
 	@$(PY) -m tests.perf.triton_ratio
+
+cli: venv ## write build/kubectl-resnet, the kubectl plugin as one file
+	@$(PY) -m devkit.cli
 
 cluster: ## boot the embedded cluster alone and print its kubeconfig
 	@python3 devkit/cluster/cluster.py up --name demo

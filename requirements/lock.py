@@ -16,6 +16,7 @@ LOCKS = {
     "jobs": ["jobs"],
     "serving": ["serving"],
     "serving-cpu": ["serving-cpu"],
+    "cli": ["", "cli"],
     "dev": ["", "jobs", "cli", "dev"],
     "tools": ["tools"],
     "docs": ["docs"],

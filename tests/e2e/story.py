@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import subprocess
+import sys
 import time
 import urllib.parse
 from contextlib import contextmanager
@@ -219,6 +221,22 @@ class Story:
         heads, line = self.kubectl("get", "resnetservices", name).splitlines()
         start = heads.index("MESSAGE")
         return line[start : heads.rindex("AGE")].strip()
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run kubectl-resnet in the story's namespace, whatever the outcome."""
+        return subprocess.run(
+            [sys.executable, "-m", "resnet_cli", *arguments, "-n", self.namespace],
+            env=self.server.environment() | {"PYTHONPATH": str(ROOT / "operator")},
+            capture_output=True,
+            text=True,
+        )
+
+    def why(self, name: str = "digits") -> dict[str, Any]:
+        """Return what `kubectl resnet why` says."""
+        done = self.cli("why", name, "-o", "json")
+        assert done.returncode in {0, 1}, done.stderr
+        value: dict[str, Any] = json.loads(done.stdout)
+        return value
 
     def running(self, container: str) -> bool:
         """Tell whether a container of a conversion's pod is running now."""

@@ -108,11 +108,15 @@ def here(story: Story) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cause:
-    """What stands in the way, and the line that tells it."""
+    """What stands in the way, the line that tells it, and what `kubectl resnet why` names.
+
+    `fault` is the kind, the step, and the name or the part of the object at fault.
+    """
 
     name: str
     says: str
     message: tuple[str, ...]
+    fault: tuple[str, str, str]
     spec: dict[str, Any] = field(default_factory=lambda: {"accelerator": CPU})
     objects: Callable[[Story], Any] | None = None
     phase: str = "Deploying"
@@ -124,6 +128,7 @@ CAUSES = [
         "quota",
         "QuotaExceeded",
         ('quota "chips"', "huawei.com/Ascend310P", "raise the quota"),
+        ("ResourceQuota", "admission", "chips"),
         {"accelerator": {"chip": "Ascend310P3"}},
         quota,
     ),
@@ -131,6 +136,7 @@ CAUSES = [
         "limit-range",
         "QuotaExceeded",
         ("LimitRange", "maximum memory is 16Mi"),
+        ("LimitRange", "admission", "small"),
         objects=limit_range,
         phase="Pending",
     ),
@@ -138,6 +144,7 @@ CAUSES = [
         "admission-policy",
         "AdmissionDenied",
         ("ValidatingAdmissionPolicy", "no-triton"),
+        ("ValidatingAdmissionPolicy", "admission", "no-triton"),
         objects=policy,
         cluster_wide=("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
     ),
@@ -145,6 +152,7 @@ CAUSES = [
         "webhook-gone",
         "AdmissionDenied",
         ('webhook "pods.policy.example" does not answer',),
+        ("Webhook", "admission", "pods.policy.example"),
         objects=webhook,
         phase="Pending",
         cluster_wide=("validatingwebhookconfigurations",),
@@ -153,6 +161,7 @@ CAUSES = [
         "secret-of-env-missing",
         "ContainerConfigError",
         ('Secret "nowhere" does not exist',),
+        ("Secret", "create", "nowhere"),
         {
             "accelerator": CPU,
             "serving": {
@@ -169,6 +178,7 @@ CAUSES = [
         "crash-loop-with-the-line-that-matters",
         "CrashLooping",
         ("ended with status 1", "PYTHONHASHSEED must be"),
+        ("Pod", "run", "container triton"),
         {
             "accelerator": CPU,
             "serving": {"env": [{"name": "PYTHONHASHSEED", "value": "none"}]},
@@ -178,6 +188,7 @@ CAUSES = [
         "out-of-memory",
         "OutOfMemory",
         ("memory",),
+        ("Pod", "run", "container"),
         {
             "accelerator": CPU,
             "serving": {"instancesPerChip": 4, "resources": {"limits": {"memory": "1Mi"}}},
@@ -187,18 +198,21 @@ CAUSES = [
         "service-account-missing",
         "Rejected",
         ('ServiceAccount "nowhere" does not exist',),
+        ("ServiceAccount", "admission", "nowhere"),
         {"accelerator": CPU, "serving": {"serviceAccountName": "nowhere"}},
     ),
     Cause(
         "priority-class-missing",
         "Rejected",
         ('PriorityClass "nowhere" does not exist',),
+        ("PriorityClass", "admission", "nowhere"),
         {"accelerator": CPU, "serving": {"priorityClassName": "nowhere"}},
     ),
     Cause(
         "ca-bundle-missing",
         "VolumeMountFailed",
         ("cannot be mounted",),
+        ("ConfigMap", "mount", "nowhere"),
         {
             "accelerator": CPU,
             "model": {
@@ -209,6 +223,14 @@ CAUSES = [
         phase="Pending",
     ),
 ]
+
+
+def assert_named(found: dict[str, Any], fault: tuple[str, str, str]) -> None:
+    """Hold an answer of `why` against what was broken: kind, step, name or part."""
+    kind, step, name = fault
+    assert (found["fault"]["kind"], found["step"]) == (kind, step), found["fault"]
+    assert name in f"{found['fault']['name']} {found['fault']['part']}"
+    assert found["do"]
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=[cause.name for cause in CAUSES])
@@ -223,6 +245,7 @@ def test_cause_is_named(story: Story, cause: Cause) -> None:
         assert len(condition["message"]) <= 120
         assert condition["message"] == story.printed_message()
         assert story.get("resnetservice", "digits")["status"]["phase"] == cause.phase
+        assert_named(story.why(), cause.fault)
     finally:
         for kind in cause.cluster_wide:
             named = [
@@ -275,6 +298,7 @@ def test_a_load_that_takes_too_long_is_told(
     story.eventually(halt, lambda: "no pod was halted while it was loading", seconds=60)
     told = ("before the model was loaded", "serving.loadTimeoutSeconds")
     story.wait_reason("ProbeFailing", seconds=120, saying=told)
+    assert_named(story.why(), ("Pod", "load", "container triton"))
     if advised:
         story.patch("resnetservice", "digits", {"spec": {"serving": advised}})
     assert story.wait_ready()["ready"] == "1/1", why
@@ -292,6 +316,7 @@ def test_a_server_that_stops_answering_is_told_and_recovers(story: Story) -> Non
 
     send("SIGSTOP")
     story.wait_reason("ProbeFailing", seconds=40, saying=("does not answer that it is ready",))
+    assert_named(story.why(), ("Pod", "load", "container triton"))
     send("SIGCONT")
     story.wait_ready()
 
@@ -308,6 +333,7 @@ def test_chips_that_fell_ill_are_no_free_chips(story: Story) -> None:
         condition = story.wait_reason("Unschedulable", seconds=60)
         assert "1 free huawei.com/Ascend310" in condition["message"]
         assert "unhealthy" in condition["message"]
+        assert_named(story.why(), ("Pod", "schedule", "digits"))
     finally:
         story.cluster.set_unhealthy()
     story.wait_ready()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.story import MODEL, Story
+from tests.e2e.test_causes import assert_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ def test_an_image_that_may_not_be_pulled(story: Story) -> None:
         story.apply(story.service(accelerator=CPU, serving={"image": image}))
         condition = story.wait_reason("ImagePullFailed", seconds=90)
         assert f"image {image} is not on the node and may not be pulled" in condition["message"]
+        assert_named(story.why(), ("Pod", "pull", "container triton"))
     finally:
         story.operator.upgrade({})
 
@@ -43,6 +45,7 @@ def test_a_driver_that_pod_security_forbids(story: Story) -> None:
         story.apply(story.service())
         condition = story.wait_reason("PodSecurityForbidden", seconds=90)
         assert "Pod Security restricted" in condition["message"]
+        assert_named(story.why(), ("Namespace", "admission", story.namespace))
     finally:
         story.operator.upgrade({})
 
@@ -57,6 +60,7 @@ def test_a_pod_that_its_node_evicts(story: Story, files: FileServer) -> None:
         story.apply(story.service(model={"uri": uri}))
         condition = story.wait_reason("Evicted", seconds=120)
         assert "it used more local storage than its limit" in condition["message"]
+        assert_named(story.why(), ("Node", "run", ""))
     finally:
         held.set()
         story.operator.upgrade({})
@@ -88,4 +92,5 @@ def test_a_node_that_falls_silent(story: Story) -> None:
         condition = story.wait_reason("NodeLost", seconds=150)
         assert "the node of a pod does not answer" in condition["message"]
         assert story.condition("Available")["status"] == "False"
+        assert_named(story.why(), ("Node", "run", ""))
     story.wait_ready()
