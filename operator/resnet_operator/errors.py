@@ -3,7 +3,6 @@
 OperatorError
 ├── InvalidSpec   the user must change the spec; no retry until they do
 ├── Misfit        what somebody else wrote is not of the shape that it should have
-├── Waiting       somebody else must act; looked at again later
 └── KubeError     the API server said no
     ├── Transient   network, 429, 5xx: back-off
     │   ├── LoginFailed   401, TLS, credentials that cannot be read: read again, then back-off
@@ -33,15 +32,6 @@ class InvalidSpec(OperatorError):  # noqa: N818 - the word of the condition
 
 class Misfit(OperatorError, ValueError):  # noqa: N818
     """What was read cannot be what its writer meant; the message says what is wrong with it."""
-
-
-class Waiting(OperatorError):  # noqa: N818 - a state, not a fault
-    """Somebody else must act; carries the reason and the sentence for the condition."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
 
 
 class KubeError(OperatorError):

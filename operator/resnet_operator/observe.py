@@ -7,7 +7,7 @@ time it changed, and the events of a pod that does not come.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from resnet_operator.record.in_use import Named, vouched
 from resnet_operator.render.pods.sources import source_reference
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.seen.meta import Body
+from resnet_operator.seen.meta import Body, Meta
 from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -88,7 +88,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         )
         if converting
         else None,
-        complaints=await _complaints(kube, (*jobs, *job_pods, *pods), now=now),
+        warnings=await _warnings(kube, jobs, (*job_pods, *pods), now=now),
         in_use=_in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
         wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
@@ -131,7 +131,7 @@ async def _gate(
         jobs=jobs,
         pods=pods,
         source_problem=problem,
-        complaints=await _complaints(kube, (*jobs, *pods), now=now),
+        warnings=await _warnings(kube, jobs, pods, now=now),
     )
 
 
@@ -237,7 +237,7 @@ def _labels_in(found: Body | None, *, source: Source) -> tuple[str | None, str |
 async def _source_problem(
     uris: tuple[str, ...], claims: tuple[str, ...], views: Views, kube: Kube, *, namespace: str
 ) -> str | None:
-    """Say what is missing of a source inside the cluster, before a Job waits for it in vain."""
+    """Say what is missing of a source inside the cluster, before a Job waits for it for nothing."""
     for claim in claims:
         if views.claims.one(namespace, claim) is None:
             return missing_claim(claim).message
@@ -260,19 +260,22 @@ def _missing_key(found: Body | None, *, uri: str) -> str | None:
     return None
 
 
-async def _complaints(kube: Kube, things: tuple[Any, ...], *, now: datetime) -> tuple[str, ...]:
+async def _warnings(
+    kube: Kube, jobs: Iterable[JobObject], pods: Sequence[Pod], *, now: datetime
+) -> tuple[str, ...]:
     """Return warnings about a Job without pod or a pod without containers, newest last."""
-    waiting = [thing for thing in things if _is_waiting(thing, now)]
-    pods = {thing.meta.controller for thing in things if hasattr(thing, "containers")}
+    owners = {pod.meta.controller for pod in pods}
+    waiting = [
+        job.meta
+        for job in jobs
+        if not job.finished and job.meta.uid not in owners and _is_overdue(job.meta, now)
+    ]
+    waiting += [pod.meta for pod in pods if _is_idle(pod) and _is_overdue(pod.meta, now)]
     messages: list[str] = []
-    for thing in waiting:
-        if not hasattr(thing, "containers") and thing.meta.uid in pods:
-            continue
-        selector = f"involvedObject.uid={thing.meta.uid},type=Warning"
+    for meta in waiting:
+        selector = f"involvedObject.uid={meta.uid},type=Warning"
         try:
-            events = await kube.list_one(
-                "v1", "Event", thing.meta.namespace, field_selector=selector
-            )
+            events = await kube.list_one("v1", "Event", meta.namespace, field_selector=selector)
         except KubeError:
             continue
         events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
@@ -281,14 +284,13 @@ async def _complaints(kube: Kube, things: tuple[Any, ...], *, now: datetime) -> 
     return tuple(messages)
 
 
-def _is_waiting(thing: Any, now: datetime) -> bool:
+def _is_overdue(meta: Meta, now: datetime) -> bool:
     """Tell whether the kubelet or the Job controller should have acted by now."""
-    if left_of(POD_EXPECTED_SECONDS, thing.meta.created, now) or thing.meta.deleting:
-        return False
-    if hasattr(thing, "containers"):
-        idle = all(
-            c.waiting in {"", "ContainerCreating", "PodInitializing"} for c in thing.containers
-        )
-        ran = any(c.running or c.exit_code is not None for c in thing.containers)
-        return bool(thing.scheduled and thing.phase == "Pending" and idle and not ran)
-    return not thing.finished
+    return not meta.deleting and not left_of(POD_EXPECTED_SECONDS, meta.created, now)
+
+
+def _is_idle(pod: Pod) -> bool:
+    """Tell whether a pod has its node and none of its containers has begun."""
+    idle = all(c.waiting in {"", "ContainerCreating", "PodInitializing"} for c in pod.containers)
+    ran = any(c.running or c.exit_code is not None for c in pod.containers)
+    return pod.scheduled and pod.phase == "Pending" and idle and not ran

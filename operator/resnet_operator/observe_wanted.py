@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from resnet_operator import names
 from resnet_operator.plan.gate.gate import wanted_validation
 from resnet_operator.record.artifact import Artifact
-from resnet_operator.resolve.source_key import means_key
+from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.seen.workload import JobObject
 from resnet_operator.watch.views import Views
@@ -54,7 +54,7 @@ def wanted_means(views: Views, namespace: str, key: str) -> frozenset[str]:
     """Return by which means the objects of an artifact want it made."""
     users = (views.services.one(*name) for name in views.users_of_artifact(namespace, key))
     specs = (user.resolved.spec for user in users if user and user.resolved)
-    return frozenset(means_key(spec) for spec in specs)
+    return frozenset(attempt_inputs_key(spec) for spec in specs)
 
 
 def artifact_of(record: ConfigMapObject | None) -> Artifact | None:

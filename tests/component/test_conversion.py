@@ -70,7 +70,7 @@ async def test_the_retry_annotation_tries_again_at_once(world: World) -> None:
 
 
 async def test_a_missing_claim_is_told_and_seen_when_it_comes(world: World) -> None:
-    """No Job waits in vain, and no user has to set anything once the claim is there."""
+    """No Job waits without success, and no user has to set anything once the claim is there."""
     await world.start()
     manifest = service(NAME)
     manifest["spec"]["model"] = {"uri": "pvc://models/resnet50.onnx"}
@@ -136,7 +136,7 @@ async def test_a_lost_artifact_is_made_again(world: World) -> None:
     await world.has_not("ConfigMap", record, uid=before["metadata"]["uid"])
     await world.finish_job(MANIFEST)
     after = await world.becomes(
-        "ConfigMap", record, lambda b: b.get("immutable"), what="the record to be written anew"
+        "ConfigMap", record, lambda b: b.get("immutable"), what="the record to be written again"
     )
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
 

@@ -118,7 +118,7 @@ async def test_retry_after_is_heeded(world: World) -> None:
 async def test_what_is_deleted_while_nobody_watches_is_noticed(
     event: dict[str, object], world: World
 ) -> None:
-    """A watch that has to begin anew never tells of that deletion: only the list shows it."""
+    """A watch that has to begin again never tells of that deletion: only the list shows it."""
     await world.known_artifact(MANIFEST)
     operator = await world.start()
     await world.create(MANIFEST)

@@ -467,7 +467,7 @@ async def test_an_object_that_goes_takes_its_candidate_along(world: World) -> No
 
 
 async def test_a_candidate_does_not_need_the_object_that_began_it(world: World) -> None:
-    """It mounts a revision of the first object; the second one has it begun anew with its own."""
+    """It mounts a revision of the first object; the second one has it begun again with its own."""
     await world.start()
     await world.known_artifact(gated())
     await world.create(gated())

@@ -196,7 +196,7 @@ async def test_what_is_granted_is_what_is_used(
         try:
             await live_a_whole_life(world, rendered)
         finally:
-            # The cause, rather than what was waited for in vain because of it.
+            # The cause, rather than what was waited for without success because of it.
             calls = [call for call in recorder.forbidden if call.namespace in {"", namespace}]
             ours = {str(call) for call in calls}
             assert ours == set(), "the chart does not allow what the operator does"

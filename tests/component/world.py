@@ -52,7 +52,7 @@ async def until(
     while True:
         if found := await claim():
             return found
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {seconds:g} s without success for {what}"
         await asyncio.sleep(0.02)
 
 

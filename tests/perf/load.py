@@ -52,7 +52,7 @@ async def each(
 async def until(claim: Callable[[], Awaitable[bool]], *, what: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not await claim():
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {seconds:g} s without success for {what}"
         await asyncio.sleep(0.02)
 
 

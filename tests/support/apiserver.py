@@ -154,7 +154,7 @@ def eventually(claim: Callable[[], bool], *, what: str, seconds: float = 20) -> 
     """Wait until the claim holds; fail with `what` was waited for when it never does."""
     end = time.monotonic() + patient(seconds)
     while not claim():
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {seconds:g} s without success for {what}"
         time.sleep(0.05)
 
 

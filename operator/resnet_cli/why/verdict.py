@@ -13,7 +13,7 @@ from resnet_cli.why.rules import fault_of, stage_of
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.status.conditions import IMPERATIVES
-from resnet_operator.plan.trouble.last_words import telling_line
+from resnet_operator.plan.trouble.log_summary import log_summary
 from resnet_operator.record.artifact import FAILURE_KEY
 
 # On the way: nothing is wrong, and there is something to wait for.
@@ -141,7 +141,7 @@ def log_line(facts: Facts) -> str:
         return ""
     pod, container = found
     text = facts.logs.get((name_of(pod), container.name)) or container.text
-    return telling_line(text) if text else container.words
+    return log_summary(text) if text else container.words
 
 
 def _fix(facts: Facts, reason: str, cause: str, tries: Tries | None) -> str:

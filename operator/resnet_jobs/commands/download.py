@@ -17,7 +17,7 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import CHUNK_BYTES, FULL, Digest, digest_file, no_space_explained
 from resnet_jobs.base.left_files import is_regular
 from resnet_jobs.base.progress import say
-from resnet_jobs.net.transfer import HttpStatusError, Patience, UnreachableError
+from resnet_jobs.net.transfer import HttpStatusError, RetryPolicy, UnreachableError
 from resnet_jobs.net.transfer import download as transfer
 from resnet_jobs.store.base import blob_path
 
@@ -38,10 +38,10 @@ def download(
         say(f"{output} is there already")
         return _result(Digest(sha256=sha256, size=output.stat().st_size))
     unchecked = output.with_name(f".{output.name}.unchecked")
-    patience = Patience(backoff_delays(wait_seconds), TRANSFER_SECONDS, clock)
+    policy = RetryPolicy(backoff_delays(wait_seconds), TRANSFER_SECONDS, clock)
     try:
         address = f"{url.rstrip('/')}/{blob_path(sha256)}"
-        digest = transfer(address, unchecked, patience=patience)
+        digest = transfer(address, unchecked, policy=policy)
         _check(digest, sha256)
         unchecked.replace(output)
     except HttpStatusError as error:

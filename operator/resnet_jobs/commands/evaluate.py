@@ -154,7 +154,7 @@ def check_finite(plan: Plan, batch: Batch, scores: Any, *, of_source: bool) -> N
         raise JobError(
             Reason.UNSUPPORTED_MODEL,
             f"the source model itself answers {name} with NaN or infinity in ONNX Runtime: export "
-            "it anew",
+            "it again",
         )
     raise failed(
         f"the served model answers {name} with NaN or infinity: in half precision numbers end at "

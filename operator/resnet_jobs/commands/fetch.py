@@ -16,7 +16,7 @@ from resnet_jobs.base.workspace import install_driver
 from resnet_jobs.formats.external_data import combined_digest, external_files
 from resnet_jobs.publisher.handover import write_facts
 from resnet_jobs.sources.access import Access
-from resnet_jobs.sources.one_file import Order, fetch_file, source_patience
+from resnet_jobs.sources.one_file import Order, fetch_file, source_policy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,10 +109,10 @@ class _Fetch:
             return None
         from resnet_jobs.hub.model import fetch_facts, find_model
 
-        access, patience = self.access, order.patience
-        found = find_model(order.source, wanted=self.spec.format, access=access, patience=patience)
+        access, policy = self.access, order.policy
+        found = find_model(order.source, wanted=self.spec.format, access=access, policy=policy)
         if self.spec.validation_key is None:  # the gate is told by the operator
-            facts, notes, config = fetch_facts(found, access=access, patience=patience)
+            facts, notes, config = fetch_facts(found, access=access, policy=policy)
             write_facts(self.workspace.publisher, facts, notes)
             self.workspace.hub_config.write_bytes(config)
         return found
@@ -171,8 +171,8 @@ class _Fetch:
         return digest.sha256
 
     def _order(self, source: SourceSpec, *, mount: Path, suffixes: tuple[str, ...]) -> Order:
-        patience = source_patience(self.spec.timeout_seconds, self.clock)
-        return Order(source=source, mount=mount, suffixes=suffixes, patience=patience)
+        policy = source_policy(self.spec.timeout_seconds, self.clock)
+        return Order(source=source, mount=mount, suffixes=suffixes, policy=policy)
 
 
 def _check(spec: JobSpec, digest: Digest, *, name: str, beside: tuple[str, ...]) -> None:

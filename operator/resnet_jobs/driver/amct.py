@@ -166,7 +166,7 @@ _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)")
 
 
 def _known(text: str, tool: Tool) -> str | None:
-    """The sentence for a failure that has a known mend."""
+    """The sentence for a failure that has a known remedy."""
     sizes = _SIZES.search(text)
     if sizes:
         return (

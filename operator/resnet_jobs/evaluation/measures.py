@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DIGITS = 9  # as many as a bar can have, or 0.99999995 would pass for 1
+DIGITS = 9  # as many as a threshold can have, or 0.99999995 would pass for 1
 TOP5_FROM_CLASSES = 10  # below that, five guesses say nothing
 
 

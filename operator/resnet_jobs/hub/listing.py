@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from resnet_contract.address import HF_REPOSITORY_KINDS
 from resnet_jobs.base.errors import JobError, Reason
-from resnet_jobs.net.transfer import HttpStatusError, Patience, UnreachableError
+from resnet_jobs.net.transfer import HttpStatusError, RetryPolicy, UnreachableError
 from resnet_jobs.sources.http import unreachable
 from resnet_jobs.sources.hub import endpoint, read_small, refused, secrets_of
 
@@ -51,12 +51,12 @@ def is_commit(revision: str | None) -> bool:
     return COMMIT.fullmatch(revision or "") is not None
 
 
-def find_snapshot(source: SourceSpec, *, access: Access, patience: Patience) -> Snapshot | None:
+def find_snapshot(source: SourceSpec, *, access: Access, policy: RetryPolicy) -> Snapshot | None:
     """The repository as it is now. For an address that names a file, None where the hub (a mirror,
     say) cannot tell: the file alone is enough then.
     """
     try:
-        answer = _ask(source, access, patience)
+        answer = _ask(source, access, policy)
         snapshot = READERS[source.scheme](answer)
     except HttpStatusError as error:
         if source.path and error.status < 500:
@@ -91,10 +91,10 @@ def at_commit(source: SourceSpec, snapshot: Snapshot | None) -> SourceSpec:
     return replace(source, revision=snapshot.commit)
 
 
-def _ask(source: SourceSpec, access: Access, patience: Patience) -> Any:
+def _ask(source: SourceSpec, access: Access, policy: RetryPolicy) -> Any:
     """The hub's answer, of a bounded size."""
     url = _address(source, access)
-    data = read_small(url, source, most=MOST_BYTES, access=access, patience=patience)
+    data = read_small(url, source, most=MOST_BYTES, access=access, policy=policy)
     if len(data) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES} bytes")
     return json.loads(data)

@@ -19,7 +19,7 @@ from resnet_jobs.sources.hub import read_file
 
 if TYPE_CHECKING:
     from resnet_contract.address import SourceSpec
-    from resnet_jobs.net.transfer import Patience
+    from resnet_jobs.net.transfer import RetryPolicy
     from resnet_jobs.sources.access import Access
 
 
@@ -37,11 +37,11 @@ class HubModel:
         return {"file": self.source.path} | ({"revision": revision} if revision else {})
 
 
-def find_model(source: SourceSpec, *, wanted: str, access: Access, patience: Patience) -> HubModel:
+def find_model(source: SourceSpec, *, wanted: str, access: Access, policy: RetryPolicy) -> HubModel:
     """`wanted` is the format. A file at a commit needs no question."""
     if source.path and is_commit(source.revision):
         return HubModel(source, None)
-    snapshot = find_snapshot(source, access=access, patience=patience)
+    snapshot = find_snapshot(source, access=access, policy=policy)
     if not source.path and snapshot is not None:
         source = replace(source, path=choose(source, snapshot, wanted=wanted))
         say(f"the model of {source.host} is {source.path}")
@@ -55,14 +55,14 @@ def find_model(source: SourceSpec, *, wanted: str, access: Access, patience: Pat
 
 
 def fetch_facts(
-    model: HubModel, *, access: Access, patience: Patience
+    model: HubModel, *, access: Access, policy: RetryPolicy
 ) -> tuple[PublisherFacts, list[str], bytes]:
     """(facts, notes, config.json) of the hub's own files beside the model or at the top of its
     repository.
     """
     facts, notes, config = [], [], b""
     for name in FILES:
-        text = _first(model, name, access=access, patience=patience)
+        text = _first(model, name, access=access, policy=policy)
         if text is None:
             continue
         if len(text) > MOST_BYTES:
@@ -76,13 +76,13 @@ def fetch_facts(
     return (merge(reversed(facts)) if facts else NOTHING), notes, config
 
 
-def _first(model: HubModel, name: str, *, access: Access, patience: Patience) -> bytes | None:
+def _first(model: HubModel, name: str, *, access: Access, policy: RetryPolicy) -> bytes | None:
     beside = str(PurePosixPath(model.source.path).parent / name)
     for place in dict.fromkeys((beside, name)):
         if model.snapshot is not None and place not in model.snapshot.files:
             continue
         source = replace(model.source, path=place)
-        text = read_file(source, most=MOST_BYTES, access=access, patience=patience)
+        text = read_file(source, most=MOST_BYTES, access=access, policy=policy)
         if text is not None:
             return text
     return None

@@ -66,7 +66,7 @@ class UnreachableError(TransferError):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to try: a pause before each new attempt, and a limit on the whole."""
 
     delays: tuple[float, ...]
@@ -101,25 +101,25 @@ def new_pool() -> urllib3.PoolManager:
     )
 
 
-def download(url: str, target: Path, *, patience: Patience) -> Digest:
+def download(url: str, target: Path, *, policy: RetryPolicy) -> Digest:
     """Writes the answer to `target` and returns its digest; `target` is whole or not there.
 
     Raises `TransferError` or `JobError` (EphemeralStorageExceeded).
     """
     with new_pool() as pool:
-        return download_by(_plain_opener(pool, url), target, patience=patience)
+        return download_by(_plain_opener(pool, url), target, policy=policy)
 
 
-def download_by(opener: Opener, target: Path, *, patience: Patience) -> Digest:
+def download_by(opener: Opener, target: Path, *, policy: RetryPolicy) -> Digest:
     """The same by any way of asking: `opener` may log in, sign, or follow redirects."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
-    clock = patience.clock
+    clock = policy.clock
     progress = Progress("downloaded", total=None, monotonic=clock.monotonic)
     try:
         with no_space_explained(target), unfinished.open("wb") as file:
             part = _Part(file=file, progress=progress)
-            _until_done(opener, part, target=target, patience=patience)
+            _until_done(opener, part, target=target, policy=policy)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -127,27 +127,27 @@ def download_by(opener: Opener, target: Path, *, patience: Patience) -> Digest:
     return Digest(sha256=part.checksum.hexdigest(), size=progress.done)
 
 
-def with_patience(call: Callable[[], T], patience: Patience) -> T:
+def with_retries(call: Callable[[], T], policy: RetryPolicy) -> T:
     """Repeats a short request while its failure may pass."""
-    deadline = patience.clock.monotonic() + patience.total_seconds
-    for delay in patience.delays:
+    deadline = policy.clock.monotonic() + policy.total_seconds
+    for delay in policy.delays:
         try:
             return call()
         except TransferError as error:
-            if not error.may_pass or patience.clock.monotonic() + delay > deadline:
+            if not error.may_pass or policy.clock.monotonic() + delay > deadline:
                 raise
             say(f"{error}; trying again in {delay:.0f} s")
-            patience.clock.sleep(delay)
+            policy.clock.sleep(delay)
     return call()
 
 
-def _until_done(opener: Opener, part: _Part, *, target: Path, patience: Patience) -> None:
+def _until_done(opener: Opener, part: _Part, *, target: Path, policy: RetryPolicy) -> None:
     """Tries until the file is whole. A mebibyte of progress earns a fresh set of attempts: a link
     that breaks every minute still gets a large file through.
     """
-    clock = patience.clock
-    deadline = clock.monotonic() + patience.total_seconds
-    delays, credited = iter(patience.delays), 0
+    clock = policy.clock
+    deadline = clock.monotonic() + policy.total_seconds
+    delays, credited = iter(policy.delays), 0
     while True:
         try:
             _attempt(opener, part, target=target, deadline=deadline, clock=clock)
@@ -155,7 +155,7 @@ def _until_done(opener: Opener, part: _Part, *, target: Path, patience: Patience
             if not error.may_pass:
                 raise
             if part.progress.done - credited >= MIB:
-                delays, credited = iter(patience.delays), part.progress.done
+                delays, credited = iter(policy.delays), part.progress.done
             delay = next(delays, None)
             if delay is None or clock.monotonic() + delay > deadline:
                 raise

@@ -40,7 +40,7 @@ class SetOrder:
 
 def fetch_set(wanted: SetOrder, folder: Path, *, access: Access) -> Digest:
     """Fills `folder`, which is emptied before: a container that starts again begins again."""
-    order, monotonic = wanted.order, wanted.order.patience.clock.monotonic
+    order, monotonic = wanted.order, wanted.order.policy.clock.monotonic
     say(f"fetching {order.source.label}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -82,7 +82,7 @@ def _from_mount(path: Path, folder: Path, wanted: SetOrder) -> Digest | None:
         return None
     digest = digest_file(path)
     _check(wanted, digest)
-    monotonic = order.patience.clock.monotonic
+    monotonic = order.policy.clock.monotonic
     unpack(path, folder, name=order.source.label, monotonic=monotonic)
     return digest
 
@@ -98,7 +98,7 @@ def _copy_folder(source: Path, folder: Path, *, order: Order) -> Digest:
         )
     total = sum((source / name).stat().st_size for name in files)
     require_space(folder, total)
-    progress = Progress("copied", total=total, monotonic=order.patience.clock.monotonic)
+    progress = Progress("copied", total=total, monotonic=order.policy.clock.monotonic)
     digests: dict[str, Digest] = {}
     for name in files:
         target = folder / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resnet_jobs.base.errors import JobError, Reason
-from resnet_jobs.net.transfer import HttpStatusError, Patience, UnreachableError, download_by
+from resnet_jobs.net.transfer import HttpStatusError, RetryPolicy, UnreachableError, download_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from resnet_jobs.sources.access import Access
 
 
-def fetch_web(source: SourceSpec, target: Path, *, access: Access, patience: Patience) -> Digest:
+def fetch_web(source: SourceSpec, target: Path, *, access: Access, policy: RetryPolicy) -> Digest:
     """Logs in with `token` or `username` and `password` of the Secret."""
     secrets = access.credentials.http_headers()
 
@@ -27,7 +27,7 @@ def fetch_web(source: SourceSpec, target: Path, *, access: Access, patience: Pat
         return access.web.open(source.uri, headers, secrets=secrets)
 
     try:
-        return download_by(opened, target, patience=patience)
+        return download_by(opened, target, policy=policy)
     except HttpStatusError as error:
         reason, what = _meaning(error.status, logged_in=bool(secrets))
         raise JobError(reason, f"{source.label} answers HTTP {error.status}: {what}") from error
@@ -37,14 +37,14 @@ def fetch_web(source: SourceSpec, target: Path, *, access: Access, patience: Pat
 
 def unreachable(source: SourceSpec, host: str, error: UnreachableError) -> JobError:
     """No answer, or one that broke off, from whichever kind of server."""
-    mend = (
+    remedy = (
         "a CA goes into model.caBundleConfigMapKeyRef"
         if error.untrusted
         else "check the address, and that pods of this namespace may reach that host"
     )
     return JobError(
         Reason.DOWNLOAD_FAILED,
-        f"{host}: {error}; {mend} (cannot download {source.label})",
+        f"{host}: {error}; {remedy} (cannot download {source.label})",
         detail=str(error.__cause__ or ""),
     )
 

@@ -13,10 +13,10 @@ from urllib.parse import quote, urlencode, urlsplit
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.net.transfer import (
     HttpStatusError,
-    Patience,
+    RetryPolicy,
     UnreachableError,
     download_by,
-    with_patience,
+    with_retries,
 )
 from resnet_jobs.sources.http import unreachable
 
@@ -39,7 +39,7 @@ ENDPOINTS = {
 TOKENS = {"hf": "HF_TOKEN", "modelscope": "MODELSCOPE_API_TOKEN"}
 
 
-def fetch_hub(source: SourceSpec, target: Path, *, access: Access, patience: Patience) -> Digest:
+def fetch_hub(source: SourceSpec, target: Path, *, access: Access, policy: RetryPolicy) -> Digest:
     """Downloads one file; failures say whether repository, revision or file is missing."""
     url, secrets = address_of(source, access), secrets_of(source, access)
 
@@ -47,7 +47,7 @@ def fetch_hub(source: SourceSpec, target: Path, *, access: Access, patience: Pat
         return access.web.open(url, headers, secrets=secrets)
 
     try:
-        return download_by(opened, target, patience=patience)
+        return download_by(opened, target, policy=policy)
     except HttpStatusError as error:
         raise refused(source, error, has_token=bool(secrets)) from error
     except UnreachableError as error:
@@ -55,7 +55,7 @@ def fetch_hub(source: SourceSpec, target: Path, *, access: Access, patience: Pat
 
 
 def read_small(
-    url: str, source: SourceSpec, *, most: int, access: Access, patience: Patience
+    url: str, source: SourceSpec, *, most: int, access: Access, policy: RetryPolicy
 ) -> bytes:
     """A short answer of the hub, of at most `most` + 1 bytes; raises `TransferError`."""
     secrets = secrets_of(source, access)
@@ -67,14 +67,16 @@ def read_small(
             data: bytes = response.read(most + 1, decode_content=True)
             return data
 
-    return with_patience(call, patience)
+    return with_retries(call, policy)
 
 
-def read_file(source: SourceSpec, *, most: int, access: Access, patience: Patience) -> bytes | None:
+def read_file(
+    source: SourceSpec, *, most: int, access: Access, policy: RetryPolicy
+) -> bytes | None:
     """A small file; None where the repository has none of that name."""
     url = address_of(source, access)
     try:
-        return read_small(url, source, most=most, access=access, patience=patience)
+        return read_small(url, source, most=most, access=access, policy=policy)
     except HttpStatusError as error:
         failure = refused(source, error, has_token=bool(secrets_of(source, access)))
         if failure.reason == Reason.MODEL_NOT_FOUND:

@@ -15,10 +15,10 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import Digest
 from resnet_jobs.net.transfer import (
     HttpStatusError,
-    Patience,
+    RetryPolicy,
     UnreachableError,
     download_by,
-    with_patience,
+    with_retries,
 )
 from resnet_jobs.sources.http import unreachable
 from resnet_jobs.sources.oci_registry import INDEX_TYPES, Registry, strange, wrong_digest
@@ -80,19 +80,19 @@ def fetch_oci(
     *,
     suffixes: Sequence[str],
     access: Access,
-    patience: Patience,
+    policy: RetryPolicy,
 ) -> tuple[Digest, str]:
     """Downloads the layer and checks its digest. Returns the file's name, too."""
     registry = Registry(source.host, source.path, access=access)
     try:
-        layers = with_patience(lambda: _layers(registry, source), patience)
+        layers = with_retries(lambda: _layers(registry, source), policy)
         layer = _choose(layers, source, suffixes)
         _check_packing(layer, source, suffixes)
 
         def opened(headers: Mapping[str, str]) -> AbstractContextManager[urllib3.BaseHTTPResponse]:
             return registry.open(f"blobs/{layer.digest}", headers)
 
-        digest = download_by(opened, target, patience=patience)
+        digest = download_by(opened, target, policy=policy)
     except HttpStatusError as error:
         raise _refused(source, error, has_login=registry.has_login) from error
     except UnreachableError as error:

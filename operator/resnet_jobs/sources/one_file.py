@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from resnet_contract.address import BUCKET_SCHEMES, HUB_REVISIONS
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import Digest, copy_file
-from resnet_jobs.net.transfer import Patience
+from resnet_jobs.net.transfer import RetryPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,42 +32,42 @@ class Order:
     source: SourceSpec
     mount: Path
     suffixes: tuple[str, ...]
-    patience: Patience
+    policy: RetryPolicy
 
     def of(self, source: SourceSpec) -> Order:
         return replace(self, source=source)
 
 
-def source_patience(seconds: float, clock: Clock) -> Patience:
-    return Patience(SOURCE_DELAYS, total_seconds=seconds, clock=clock)
+def source_policy(seconds: float, clock: Clock) -> RetryPolicy:
+    return RetryPolicy(SOURCE_DELAYS, total_seconds=seconds, clock=clock)
 
 
 def fetch_file(order: Order, target: Path, *, access: Access) -> tuple[Digest, str]:
     """Copies or downloads to `target`; the file's name at its source comes with the digest."""
-    source, patience = order.source, order.patience
+    source, policy = order.source, order.policy
     if source.is_mounted:
         return _copy(order, target), source.name
     if source.is_web:
         from resnet_jobs.sources.http import fetch_web
 
-        return fetch_web(source, target, access=access, patience=patience), source.name
+        return fetch_web(source, target, access=access, policy=policy), source.name
     if source.scheme in HUB_REVISIONS:
         from resnet_jobs.sources.hub import fetch_hub
 
-        return fetch_hub(source, target, access=access, patience=patience), source.name
+        return fetch_hub(source, target, access=access, policy=policy), source.name
     if source.scheme in BUCKET_SCHEMES:
         from resnet_jobs.sources.s3 import fetch_s3
 
-        return fetch_s3(source, target, access=access, patience=patience), source.name
+        return fetch_s3(source, target, access=access, policy=policy), source.name
     from resnet_jobs.sources.oci import fetch_oci
 
-    return fetch_oci(source, target, suffixes=order.suffixes, access=access, patience=patience)
+    return fetch_oci(source, target, suffixes=order.suffixes, access=access, policy=policy)
 
 
 def _copy(order: Order, target: Path) -> Digest:
     path = mounted_file(order.source, order.mount)
     try:
-        return copy_file(path, target, monotonic=order.patience.clock.monotonic)
+        return copy_file(path, target, monotonic=order.policy.clock.monotonic)
     except PermissionError as error:
         raise unreadable(order.source) from error
 

@@ -18,7 +18,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say
-from resnet_jobs.net.transfer import HttpStatusError, Patience, UnreachableError, download_by
+from resnet_jobs.net.transfer import HttpStatusError, RetryPolicy, UnreachableError, download_by
 from resnet_jobs.sources.http import unreachable
 
 if TYPE_CHECKING:
@@ -72,19 +72,19 @@ class Endpoint:
     region_is_given: bool
 
 
-def fetch_s3(source: SourceSpec, target: Path, *, access: Access, patience: Patience) -> Digest:
+def fetch_s3(source: SourceSpec, target: Path, *, access: Access, policy: RetryPolicy) -> Digest:
     """Downloads one object. A bucket in another region is found where no region was set."""
     endpoint = _endpoint(source, access)
     try:
         try:
-            return _download(source, target, access=access, patience=patience, endpoint=endpoint)
+            return _download(source, target, access=access, policy=policy, endpoint=endpoint)
         except S3Error as error:
             region = _named_region(error)
             if region is None or endpoint.region_is_given or error.code not in WRONG_REGION:
                 raise
             say(f"the bucket is in region {region}")
             endpoint = replace(endpoint, region=region, region_is_given=True)
-            return _download(source, target, access=access, patience=patience, endpoint=endpoint)
+            return _download(source, target, access=access, policy=policy, endpoint=endpoint)
     except S3Error as error:
         raise _refused(source, error, endpoint, signed=_is_signed(access)) from error
     except HttpStatusError as error:
@@ -102,7 +102,7 @@ def fetch_s3(source: SourceSpec, target: Path, *, access: Access, patience: Pati
 
 
 def _download(
-    source: SourceSpec, target: Path, *, access: Access, patience: Patience, endpoint: Endpoint
+    source: SourceSpec, target: Path, *, access: Access, policy: RetryPolicy, endpoint: Endpoint
 ) -> Digest:
     secrets = access.credentials
     if _is_signed(access) != (secrets.get("AWS_SECRET_ACCESS_KEY") is not None):
@@ -144,7 +144,7 @@ def _download(
         finally:
             response.close()
 
-    return download_by(opened, target, patience=patience)
+    return download_by(opened, target, policy=policy)
 
 
 def _no_s3(error: InvalidResponseError) -> Exception:

@@ -205,7 +205,7 @@ class Reason(StrEnum):
     )
     NAME_CONFLICT = (
         "NameConflict",
-        "Another object of the needed name belongs to somebody else.",
+        "Another object of the needed name is managed by another owner.",
         "Rename the ResNetService or remove the other object.",
     )
     REVISION_REPLACED = (

@@ -1,6 +1,7 @@
 """`spec.validation`: the gate that an artifact passes before it gets traffic.
 
-Bars are decimal strings: a float of YAML would decide by what its last binary digit happens to be.
+Thresholds are decimal strings: a float of YAML would decide by what its last binary digit happens
+to be.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Dataset(ApiModel):
 
 
 class Thresholds(ApiModel):
-    """Bars on accuracy; all that are given must hold."""
+    """Thresholds on accuracy; all that are given must be met."""
 
     min_top1: Share | None = Field(
         default=None, description="Lowest share of pictures whose first class is the label."
@@ -95,13 +96,13 @@ class Thresholds(ApiModel):
 
     @property
     def needing_reference(self) -> tuple[str, ...]:
-        """Return the names of the given bars that compare with the source model."""
+        """Return the names of the given thresholds that compare with the source model."""
         given = {
             "maxTop1Drop": self.max_top1_drop,
             "minCosineSimilarity": self.min_cosine_similarity,
             "minTop1Agreement": self.min_top1_agreement,
         }
-        return tuple(name for name, bar in given.items() if bar is not None)
+        return tuple(name for name, threshold in given.items() if threshold is not None)
 
 
 class Load(ApiModel):
@@ -172,7 +173,7 @@ class Validation(ApiModel):
 
     dataset: Dataset = Field(description="Labelled pictures that the model has not learned from.")
     thresholds: Thresholds | None = Field(
-        default=None, description="Bars on accuracy; all that are given must hold."
+        default=None, description="Thresholds on accuracy; all that are given must be met."
     )
     benchmark: Benchmark | None = Field(
         default=None, description="How speed is measured, and its threshold."

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from resnet_operator.api import API_VERSION, KIND, Reason
+from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, VARIABLES
+from resnet_operator.crdgen.reason_help import HELP, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +42,13 @@ resolved by the operator and shown in `status`; only `serving.replicas` is writt
 REASONS_HEAD = f"""
 # Reasons
 
-The `reason` of a condition, of an event and of a metric of a {KIND} is one of these words.
-`kubectl describe rns <name>` shows it with the message that names the cause.
+The `reason` of a condition and of an event of a {KIND} is one of these words, here in the order in
+which an object meets them. `kubectl describe rns <name>` shows it with the message that names the
+cause; [causes.md](causes.md) goes from that message to what broke.
+
+Each has two commands: the first shows more of the cause, the second is the usual way out.
+`resnet50` stands for your object; write your own values. `kubectl resnet` is the plugin of this
+repository.
 """
 
 RESERVED_HEAD = f"""
@@ -71,7 +77,14 @@ def api_reference(schema: Schema) -> str:
 def reason_reference() -> str:
     """Return docs/reasons.md, one heading for each reason so that alerts can link to it."""
     parts = [NOTICE, REASONS_HEAD]
-    parts += [f"\n## {r.value}\n\n{r.meaning} **What to do:** {r.remedy}\n" for r in Reason]
+    for stage in Stage:
+        parts.append(f"\n## {stage.value}\n")
+        for reason, known in HELP.items():
+            if known.stage is stage:
+                parts.append(
+                    f"\n### {reason.value}\n\n{reason.meaning} **What to do:** {reason.remedy}\n"
+                    f"```\n{known.shows}\n{known.helps}\n```\n"
+                )
     return "".join(parts)
 
 

@@ -130,7 +130,7 @@ def _known(
         )
     if resolved.spec.validation is None:
         return Revision(name=name, template=template, digest=known.digest)
-    anew = pod_template(
+    again = pod_template(
         service=observed.service.meta,
         resolved=resolved,
         artifact=artifact,
@@ -143,7 +143,7 @@ def _known(
         name=name,
         template=template,
         digest=known.digest,
-        candidate=names.canonical_json(hold(anew, files)),
+        candidate=names.canonical_json(hold(again, files)),
         made_for_candidate=_runtime(observed),
     )
 

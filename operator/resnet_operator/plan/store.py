@@ -14,15 +14,15 @@ from resnet_operator.settings.operator import Settings, StoreType
 MISSING = re.compile(rf'secrets? "{names.STORE_NAME}" not found')
 
 
-def plan_secret(observed: Observed, *, complaints: Sequence[str] = ()) -> tuple[Action, ...]:
+def plan_secret(observed: Observed, *, warnings: Sequence[str] = ()) -> tuple[Action, ...]:
     """Make what a Job's containers get at the store by; again where a pod waits for it."""
-    again = any(MISSING.search(text) for text in complaints)
+    again = any(MISSING.search(text) for text in warnings)
     return (MakeSecret(namespace=observed.service.meta.namespace, again=again),)
 
 
-def plan_missing_secret(observed: Observed, complaints: Sequence[str]) -> tuple[Action, ...]:
+def plan_missing_secret(observed: Observed, warnings: Sequence[str]) -> tuple[Action, ...]:
     """Make it again where a pod waits for it: somebody has deleted it."""
-    found = plan_secret(observed, complaints=complaints)
+    found = plan_secret(observed, warnings=warnings)
     return tuple(item for item in found if isinstance(item, MakeSecret) and item.again)
 
 

@@ -1,7 +1,7 @@
 """What the gate has measured of an artifact, and whether that is enough. Pure.
 
-Numbers are kept apart from bars: a changed bar is judged anew on the numbers that are there, and
-nothing is measured again. Read by `render` and `plan`.
+Numbers are kept apart from thresholds: a changed threshold is judged on the numbers that are
+there, and nothing is measured again. Read by `render` and `plan`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Measurement:
         return (message,) if message and self.diagnosis.get("cause") != UNKNOWN else ()
 
     def to_record(self) -> dict[str, str]:
-        """Return the data of a result: the numbers as they were measured, and no bars."""
+        """Return the data of a result: the numbers as they were measured, and no thresholds."""
         shares = {key: getattr(self, name) for key, name in SHARES.items()}
         value: dict[str, Any] = {
             **shares,
@@ -144,7 +144,7 @@ def validation_key(
     serving: Mapping[str, Any] | None = None,
     pictures: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the digest of what the numbers depend on; no bar is among it.
+    """Return the digest of what the numbers depend on; no threshold is among it.
 
     A data set without a digest may be another one for another object: its numbers are not shared.
     `serving` is what a latency depends on beside the artifact, and empty without a stated load;
@@ -177,23 +177,23 @@ def loops_of(validation: Validation) -> int:
 
 
 def shortfalls(found: Measurement, validation: Validation) -> tuple[str, ...]:
-    """Return a phrase for each bar that is not held; none means that the gate is passed."""
-    bars, speed = validation.thresholds or Thresholds(), validation.benchmark
+    """Return a phrase for each threshold that is not met; none means that the gate is passed."""
+    thresholds, speed = validation.thresholds or Thresholds(), validation.benchmark
     least = speed.min_images_per_second if speed else None
     checks = [
-        _below("top1", found.top1, "minTop1", bars.min_top1),
-        _drop(found, bars.max_top1_drop),
+        _below("top1", found.top1, "minTop1", thresholds.min_top1),
+        _drop(found, thresholds.max_top1_drop),
         _below(
             "cosineSimilarity",
             found.cosine_similarity,
             "minCosineSimilarity",
-            bars.min_cosine_similarity,
+            thresholds.min_cosine_similarity,
         ),
         _below(
             "top1Agreement",
             found.top1_agreement,
             "minTop1Agreement",
-            bars.min_top1_agreement,
+            thresholds.min_top1_agreement,
         ),
     ]
     if least is not None:
@@ -206,25 +206,25 @@ def shortfalls(found: Measurement, validation: Validation) -> tuple[str, ...]:
     return tuple(phrase for phrase in checks if phrase)
 
 
-def _below(name: str, value: Decimal | None, bar_name: str, bar: str | None) -> str:
-    if bar is None:
+def _below(name: str, value: Decimal | None, limit_name: str, threshold: str | None) -> str:
+    if threshold is None:
         return ""
     if value is None:
         return f"{name} was not measured"
-    if value >= Decimal(bar):
+    if value >= Decimal(threshold):
         return ""
-    return f"{name} {in_words(value, ROUND_FLOOR)} is below {bar_name} {bar}"
+    return f"{name} {in_words(value, ROUND_FLOOR)} is below {limit_name} {threshold}"
 
 
-def _drop(found: Measurement, bar: str | None) -> str:
-    if bar is None:
+def _drop(found: Measurement, threshold: str | None) -> str:
+    if threshold is None:
         return ""
     if found.top1 is None or found.top1_reference is None:
         return "the drop of top1 was not measured"
     drop = found.top1_reference - found.top1
-    if drop <= Decimal(bar):
+    if drop <= Decimal(threshold):
         return ""
-    return f"top1 drops by {in_words(drop, ROUND_CEILING)}, more than maxTop1Drop {bar}"
+    return f"top1 drops by {in_words(drop, ROUND_CEILING)}, more than maxTop1Drop {threshold}"
 
 
 def _diagnosis(value: Any) -> dict[str, str]:
@@ -238,4 +238,4 @@ def _diagnosis(value: Any) -> dict[str, str]:
 
 
 def _no_number(_: str) -> None:
-    """Read NaN and Infinity as what was not measured: they hold no bar."""
+    """Read NaN and Infinity as what was not measured: they meet no threshold."""

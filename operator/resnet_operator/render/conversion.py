@@ -21,7 +21,7 @@ from resnet_operator.render.store import (
 from resnet_operator.resolve.order import conversion_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import fetch_image, pull_secrets
-from resnet_operator.resolve.source_key import means_key
+from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
 from resnet_operator.settings.pods import Maker
@@ -84,7 +84,7 @@ def job(
     store = store_access(settings)
     access = source_access(resolved=resolved, settings=settings)
     labels = names.labels(names.CONVERSION, **{names.ARTIFACT: key, names.SERVICE: service.name})
-    means = means_key(resolved.spec)
+    means = attempt_inputs_key(resolved.spec)
     body = render_one(
         "job.yaml.j2",
         name=names.job_name(key, attempt),

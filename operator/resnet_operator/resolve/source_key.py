@@ -32,7 +32,7 @@ MEANS_OF_MODEL = {"credentials_secret_ref", "ca_bundle_config_map_key_ref"}
 MEANS_OF_CONVERSION = {"timeout_seconds", "resources", "node_selector", "tolerations"}
 
 
-def means_key(spec: ResNetServiceSpec) -> str:
+def attempt_inputs_key(spec: ResNetServiceSpec) -> str:
     """Return a short key of the means; what failed with some is tried again with others."""
     conversion = spec.conversion
     means = spec.model.model_dump(mode="json", exclude_none=True, include=MEANS_OF_MODEL)
@@ -51,7 +51,7 @@ def source_key(*, uid: str, spec: ResNetServiceSpec) -> str:
 
     A source with a digest is the same file for everybody, so objects share the record and the
     Job. Without one it may be another file next week: the key then belongs to this object.
-    The URI is part of the key in both cases: a corrected URI must be tried anew. The same file at
+    The URI is part of the key in both cases: a corrected URI must be tried again. The same file at
     two places still converts once, because the store is asked by content after the download.
     """
     model, conversion = spec.model, spec.conversion

@@ -1,4 +1,4 @@
-"""Which bars of the gate can never be judged: known before any Job, and so refused before it.
+"""Which thresholds of the gate can never be judged: known before any Job, and so refused before it.
 
 Called by `resolve`. What cannot be computed here is the same in `resnet_jobs.commands.evaluate`.
 """
@@ -23,9 +23,9 @@ def check_bars(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
         raise InvalidSpec(
             "write one of concurrency and requestsPerSecond in validation.benchmark.load"
         )
-    bars = spec.validation.thresholds if spec.validation else None
-    if bars and bars.needing_reference and (why := _no_reference(spec, model_format)):
-        raise InvalidSpec(f"remove validation.thresholds.{bars.needing_reference[0]}; {why}")
+    thresholds = spec.validation.thresholds if spec.validation else None
+    if thresholds and thresholds.needing_reference and (why := _no_reference(spec, model_format)):
+        raise InvalidSpec(f"remove validation.thresholds.{thresholds.needing_reference[0]}; {why}")
 
 
 def _no_reference(spec: ResNetServiceSpec, model_format: ModelFormat) -> str:

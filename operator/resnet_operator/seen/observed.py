@@ -43,7 +43,7 @@ class Observed:
     # Whether waiting cannot help: a ConfigMap that is not there may come, a wrong text stays.
     labels_wrong: bool = False
     source_problem: str | None = None
-    complaints: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     # What the namespace uses of its store; read only when a Job may be made, else None.
     in_use: tuple[Named, ...] | None = None
     # What a status in the namespace names, of artifacts by their content key: only we write it.
@@ -66,7 +66,7 @@ class GateObserved:
     jobs: tuple[JobObject, ...] = ()
     pods: tuple[Pod, ...] = ()
     source_problem: str | None = None
-    complaints: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,13 +79,6 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = loop.call_at(due, self._fire, key)
 
-    def forget(self, key: Key) -> None:
-        """Drop timers and failures of an object that is gone."""
-        self._failures.pop(key, None)
-        self._end_patience(key)
-        if timer := self._timers.pop(key, None):
-            timer.cancel()
-
     def _end_patience(self, key: Key) -> None:
         self._patient.discard(key)
         if timer := self._patience.pop(key, None):

@@ -68,7 +68,7 @@ def test_the_same_again_needs_no_plan(bench: Bench) -> None:
 
 def test_any_difference_needs_one(bench: Bench) -> None:
     assert bench.look() == 1
-    bench.facts = {"complaints": ("no space left",)}
+    bench.facts = {"warnings": ("no space left",)}
     assert [bench.look(), bench.look()] == [1, 0]
     service = bench.views.services.one(*KEY)
     assert service is not None

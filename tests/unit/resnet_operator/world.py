@@ -41,7 +41,7 @@ from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trust import is_believed
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import runtime_digest
-from resnet_operator.resolve.source_key import means_key
+from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -238,7 +238,7 @@ class World:
             ),
             pods=tuple(p for p in pods if names.INSTANCE in p.meta.labels),
             store=self._store(),
-            wanted_means=frozenset({means_key(service.resolved.spec)}),
+            wanted_means=frozenset({attempt_inputs_key(service.resolved.spec)}),
             gate=self._gate(service, record, maps, pods),
             unwanted_jobs=self._unwanted_jobs(service, record),
         )
@@ -367,7 +367,7 @@ class World:
 
     def complain(self, *words: str) -> None:
         """Have these warnings about the gate's Job and pod."""
-        self.gate_facts["complaints"] = words
+        self.gate_facts["warnings"] = words
 
     def result(self) -> Body:
         """Return the data of the one result there is."""

@@ -31,7 +31,7 @@ from resnet_operator.record.artifact import Artifact, Failure
 from resnet_operator.render.conversion import record_owner
 from resnet_operator.render.serving import owner_reference
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.resolve.source_key import means_key
+from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.workload import JobObject, Pod
 from resnet_operator.settings.operator import Settings
@@ -189,8 +189,8 @@ def _watch(
     pods = pods_of(running, observed)
     age = max(seconds_since(running.meta.created, now), 0.0)
     expected = left_of(POD_EXPECTED_SECONDS, running.meta.created, now)
-    if not pods and not expected and observed.complaints:
-        problem: Problem | None = creation_failure(observed.complaints[-1])
+    if not pods and not expected and observed.warnings:
+        problem: Problem | None = creation_failure(observed.warnings[-1])
     else:
         problem = next((found for pod in pods if (found := _pending_trouble(pod, observed))), None)
     stage, doing = stage_of(pods, resolved)
@@ -208,7 +208,7 @@ def _watch(
     if not pods:
         wait = expected or POD_EXPECTED_SECONDS
     return ArtifactPlan(
-        actions=(*join, *plan_missing_secret(observed, observed.complaints)),
+        actions=(*join, *plan_missing_secret(observed, observed.warnings)),
         problem=problem,
         stalled=problem is not None and left <= 0,
         stage=stage,
@@ -224,7 +224,7 @@ def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
     # A container that failed is told by the Job's own end; here only what keeps it from starting.
     if any(container.exit_code for container in pod.containers):
         return None
-    return pod_trouble(pod, complaints=observed.complaints)
+    return pod_trouble(pod, warnings=observed.warnings)
 
 
 def _after_failure(
@@ -239,7 +239,7 @@ def _after_failure(
     """Try again at once when asked, later when that can help, else stay failed."""
     attempt = failure.attempt + 1
     lost = failure.reason in LOST and failure.attempt <= resolved.retries
-    untried = bool(failure.tried) and means_key(resolved.spec) not in failure.tried
+    untried = bool(failure.tried) and attempt_inputs_key(resolved.spec) not in failure.tried
     if retry_asked(observed) or lost or untried:
         return _start(observed, resolved, attempt, join, settings=settings)
     job = names.job_name(resolved.source_key, failure.attempt)

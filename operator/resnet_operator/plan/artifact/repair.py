@@ -2,7 +2,7 @@
 
 Only a pod tells: its init container ends with ArtifactMissing when the store has no such file or
 one of another content (a store that does not answer is another reason). The record is then begun
-anew, so the conversion runs again; pods that run need no store and serve on.
+again, so the conversion runs again; pods that run need no store and serve on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AGAIN = "the store has lost the artifact; it is made again"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repair:
-    """How often an artifact was begun anew, and when the last one was begun or recorded."""
+    """How often an artifact was started again, and when the last one was started or recorded."""
 
     count: Small
     time: Time
@@ -61,7 +61,7 @@ REPAIR = TypeAdapter(Repair)
 
 @dataclass(frozen=True, kw_only=True)
 class RepairStep:
-    """What follows a loss: `actions` begin anew; without them it is waited, or given up."""
+    """What follows a loss: `actions` start again; without them the plan waits, or given up."""
 
     actions: tuple[Action, ...] = ()
     problem: Problem | None = None

@@ -107,16 +107,16 @@ def pending_trouble(
     job: JobObject,
     pods: Sequence[Pod],
     *,
-    complaints: Sequence[str],
+    warnings: Sequence[str],
     resolved: Resolved,
     now: datetime,
 ) -> tuple[Problem | None, bool]:
     """Return why the candidate does not start, and whether a chip is what it lacks."""
     resource, count = resolved.resource, resolved.chip_count
     if not pods:
-        if left_of(EXPECTED_SECONDS, job.meta.created, now) or not complaints:
+        if left_of(EXPECTED_SECONDS, job.meta.created, now) or not warnings:
             return None, False
-        return creation_failure(complaints[-1]), bool(resource and resource in complaints[-1])
+        return creation_failure(warnings[-1]), bool(resource and resource in warnings[-1])
     if left := left_behind(pods, EVALUATE, now):
         return left.problem(), False
     for pod in pods:
@@ -127,7 +127,7 @@ def pending_trouble(
             message = f"validation waits for {free}"
             detail = pod.unschedulable
             return Problem(reason=Reason.WAITING_FOR_CHIP, message=message, detail=detail), True
-        if found := pod_trouble(pod, resource=resource, count=count, complaints=complaints):
+        if found := pod_trouble(pod, resource=resource, count=count, warnings=warnings):
             return found, False
     return None, False
 

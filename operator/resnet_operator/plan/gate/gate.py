@@ -1,7 +1,7 @@
 """The gate: whether an artifact may get traffic, and the next step towards knowing it.
 
-Numbers are in the result's ConfigMap, bars in the spec; they meet here and nowhere else. Called by
-`make` before `serving`, which deploys nothing that the gate holds.
+Numbers are in the result's ConfigMap, thresholds in the spec; they meet here and nowhere else.
+Called by `make` before `serving`, which deploys nothing that the gate holds.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
         plan = _start(gate, running.attempt + 1)
         return replace(plan, actions=(stop(running), *plan.actions))
     problem, lacks_chip = pending_trouble(
-        running, pods, complaints=gate.there.complaints, resolved=gate.resolved, now=gate.now
+        running, pods, warnings=gate.there.warnings, resolved=gate.resolved, now=gate.now
     )
     borrows = gate.name if _may_borrow(gate, lacks_chip) else ""
     doing = step_of(pods)
@@ -218,7 +218,7 @@ def _watch(gate: Gate, running: JobObject) -> GatePlan:
         left = left_of(POD_EXPECTED_SECONDS, running.meta.created, gate.now)
         wait = left or POD_EXPECTED_SECONDS
     return gate.holding(
-        actions=plan_missing_secret(gate.observed, gate.there.complaints),
+        actions=plan_missing_secret(gate.observed, gate.there.warnings),
         problem=problem,
         doing=doing,
         borrows=borrows,

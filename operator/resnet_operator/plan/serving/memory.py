@@ -23,7 +23,7 @@ GOOD_KEPT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The revision that was tried in vain; `retry` is the retry annotation of that time."""
+    """The revision that was tried and failed; `retry` is the retry annotation of that time."""
 
     name: str
     reason: str

@@ -1,7 +1,7 @@
 """Which revision the pods get, and how they change to it. Pure; called by `serving`.
 
-The revision of the spec, unless one is pinned, the gate holds it, or it was tried in vain: then the
-last good one. The spec is never written. `docs/decisions/030-rollouts.md` says why it is so.
+The revision of the spec, unless one is pinned, the gate holds it, or it was tried and failed: then
+the last good one. The spec is never written. `docs/decisions/030-rollouts.md` says why it is so.
 """
 
 from __future__ import annotations

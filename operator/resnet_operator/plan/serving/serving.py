@@ -13,7 +13,7 @@ from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.serving.loading import Loading, loading_of
 from resnet_operator.plan.serving.memory import Memory, good_after, is_complete, said_revisions
 from resnet_operator.plan.serving.rollout import DEADLINE, Choice, choose, pods_of, roll_back
-from resnet_operator.plan.serving.strategy import Way, find_way
+from resnet_operator.plan.serving.strategy import Way, choose_strategy
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.trouble.pod import next_look, pod_trouble
 from resnet_operator.plan.trouble.refusal import creation_failure
@@ -28,7 +28,7 @@ from resnet_operator.settings.operator import Settings
 # Nothing changes on a pod when an end of one of its containers becomes old news.
 COMPARE_AGAIN_SECONDS = 60.0
 # What a rollout without a free device says until an old pod has made room.
-LACK = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}
+INSUFFICIENT = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def plan_serving(
         return replace(plan, actions=actions, urgent=len(made))
     live, target, wanted = observed.deployment, choice.target, wanted_replicas(resolved)
     name = desired.name if desired else None
-    way = find_way(observed, resolved, target.name, choice.memory, now)
+    way = choose_strategy(observed, resolved, target.name, choice.memory, now)
     memory = replace(way.memory, good=good_after(observed, way.memory, target.name))
     body = deployment(
         service=observed.service.meta,
@@ -159,7 +159,7 @@ def _told(problem: Problem | None, way: Way, choice: Choice, *, over: bool) -> P
 
 
 def _cause(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
-    if problem and problem.reason in LACK and way.expected and not over:
+    if problem and problem.reason in INSUFFICIENT and way.expected and not over:
         return None
     if problem is None and over:
         return Problem(
@@ -249,5 +249,5 @@ def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None
         pod,
         resource=resolved.resource,
         count=resolved.chip_count,
-        complaints=observed.complaints,
+        warnings=observed.warnings,
     )

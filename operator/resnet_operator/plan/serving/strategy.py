@@ -54,7 +54,7 @@ class Way:
         return {"mode": self.mode.value} | ({"reason": self.reason} if self.reason else {})
 
 
-def find_way(
+def choose_strategy(
     observed: Observed, resolved: Resolved, target: str, memory: Memory, now: datetime
 ) -> Way:
     """Return how the Deployment gets its pods to the target."""

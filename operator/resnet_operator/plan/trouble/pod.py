@@ -15,7 +15,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.times import left_of
-from resnet_operator.plan.trouble.last_words import telling_line
+from resnet_operator.plan.trouble.log_summary import log_summary
 from resnet_operator.plan.trouble.node import node_failure, unreachable
 from resnet_operator.plan.trouble.scheduling import unschedulable
 from resnet_operator.reading.json_text import read_object
@@ -52,11 +52,11 @@ def pod_trouble(
     *,
     resource: str | None = None,
     count: int = 1,
-    complaints: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> Problem | None:
     """Return the first cause that explains why the pod is not well, or None.
 
-    `complaints` are the kubelet's events; they count for a pod that it has and cannot start.
+    `warnings` are the kubelet's events; they count for a pod that it has and cannot start.
     """
     checks: tuple[Callable[[], Problem | None], ...] = (
         lambda: node_failure(pod),
@@ -66,7 +66,7 @@ def pod_trouble(
         lambda: _config(pod),
         lambda: _ended(pod),
         lambda: _lost_readiness(pod),
-        lambda: _mount(pod, complaints),
+        lambda: _mount(pod, warnings),
     )
     return next((found for check in checks if (found := check())), None)
 
@@ -107,17 +107,17 @@ def text_of(left: Mapping[str, Any], key: str, default: str = "") -> str:
     return value if isinstance(value, str) and value else default
 
 
-def _mount(pod: Pod, complaints: Sequence[str]) -> Problem | None:
+def _mount(pod: Pod, warnings: Sequence[str]) -> Problem | None:
     waits = pod.scheduled and pod.phase == "Pending"
-    return mount_failure(complaints) if waits and complaints else None
+    return mount_failure(warnings) if waits and warnings else None
 
 
-def mount_failure(complaints: Sequence[str]) -> Problem:
+def mount_failure(warnings: Sequence[str]) -> Problem:
     """Say what the kubelet cannot mount, from its events.
 
     It complains in turns about one volume with the cause and about all without: the cause wins.
     """
-    words = next((text for text in reversed(complaints) if 'volume "' in text), complaints[-1])
+    words = next((text for text in reversed(warnings) if 'volume "' in text), warnings[-1])
     found = VOLUME.search(words)
     what = f'volume "{found[1] or found[2]}"' if found else "a volume"
     return Problem(
@@ -217,7 +217,7 @@ def _how(container: Container) -> str:
     """Say how it ended, and what it said last if that was more than nothing."""
     status = container.exit_code
     how = f"signal {status - 128}" if status is not None and status > 128 else f"status {status}"
-    line = telling_line(container.message)
+    line = log_summary(container.message)
     return f"{how}: {line}" if line else f"{how}; read its log"
 
 

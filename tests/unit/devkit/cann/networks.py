@@ -147,7 +147,7 @@ class Chip:
 
     @staticmethod
     def forget() -> None:
-        """The library's state is global: the next test imports it anew."""
+        """The library's state is global: the next test imports it again."""
         for name in [name for name in sys.modules if name == "acl" or name.startswith("acl.")]:
             del sys.modules[name]
 

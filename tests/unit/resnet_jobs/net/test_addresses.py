@@ -200,7 +200,7 @@ def test_a_name_that_changes_between_check_and_connection(
         assert names.questions == 1
         assert seen[0][1]["Host"] == f"models.test:{port}"
         error = failing(spec, workspace, fake_time)
-    assert error.reason == Reason.INVALID_SPEC, "the next download asks anew"
+    assert error.reason == Reason.INVALID_SPEC, "the next download asks again"
     assert "models.test is 127.0.0.2, a loopback address" in error.message
     assert len(seen) == 1
 

@@ -12,7 +12,7 @@ from tests.support.loopback.webserver import Answer, piece, serving, whole
 from resnet_jobs.base.clock import Clock
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.net.content_encoding import PIECE, decoded
-from resnet_jobs.net.transfer import Patience, UnreachableError, download
+from resnet_jobs.net.transfer import RetryPolicy, UnreachableError, download
 
 FILE = bytes(range(256)) * 9000
 PACKED = gzip.compress(FILE)
@@ -23,7 +23,7 @@ HALVES = gzip.compress(FILE[:1000]) + gzip.compress(FILE[1000:])
 
 def fetch(address: str, target: Path) -> None:
     clock = Clock(monotonic=lambda: 0.0, sleep=lambda _: None)
-    digest = download(address, target, patience=Patience((0.0, 0.0), 100.0, clock))
+    digest = download(address, target, policy=RetryPolicy((0.0, 0.0), 100.0, clock))
     assert digest == digest_file(target), "the digest is that of the file, not of its transport"
 
 

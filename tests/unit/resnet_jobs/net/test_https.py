@@ -100,4 +100,4 @@ def test_an_untrusted_server_is_not_believed(tmp_path: Path, url: str) -> None:
     assert message["reason"] == "DownloadFailed"
     said = message["message"]
     assert "its certificate is refused (" in said
-    assert said.index("model.caBundleConfigMapKeyRef") < 120, "the printed column shows the mend"
+    assert said.index("model.caBundleConfigMapKeyRef") < 120, "the printed column shows the remedy"

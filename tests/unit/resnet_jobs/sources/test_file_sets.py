@@ -19,7 +19,7 @@ from resnet_contract.address import parse_source
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.sources.access import Access
 from resnet_jobs.sources.file_sets import SetOrder, fetch_set
-from resnet_jobs.sources.one_file import Order, source_patience
+from resnet_jobs.sources.one_file import Order, source_policy
 
 FIELD = "spec.conversion.quantization.calibration"
 FILES = {"n01/a.png": b"a" * 3000, "b.png": b"b"}
@@ -59,7 +59,7 @@ def bring(
             source=parse_source(uri, field=f"{FIELD}.uri"),
             mount=volume,
             suffixes=(".tar", ".tar.gz", ".tgz", ".zip"),
-            patience=source_patience(60, fake_time.clock),
+            policy=source_policy(60, fake_time.clock),
         )
         folder = tmp_path / "set"
         access = Access.from_environment(os.environ)

@@ -202,6 +202,7 @@ def test_reference_has_every_field_and_shows_placeholders() -> None:
 def test_every_reason_has_a_heading_a_meaning_and_a_remedy() -> None:
     text = reason_reference()
     for reason in Reason:
-        assert f"\n## {reason.value}\n\n{reason.meaning} **What to do:** {reason.remedy}\n" in text
+        head = f"\n### {reason.value}\n\n{reason.meaning} **What to do:** {reason.remedy}\n"
+        assert text.count(head) == 1
         assert reason.meaning.endswith(".")
         assert reason.remedy.endswith(".")

@@ -95,9 +95,9 @@ def test_it_is_made_again_where_a_pod_waits_for_it() -> None:
     world.job_pod(phase="Pending")
     missing = 'MountVolume.SetUp failed for volume "store-key" : secret "resnet-store" not found'
     asked = [MakeSecret(namespace=NAMESPACE, again=True)]
-    assert list(world.plan(complaints=(missing,)).actions) == asked
+    assert list(world.plan(warnings=(missing,)).actions) == asked
     for other in ("", missing.replace("resnet-store", "mine"), "secret not found"):
-        assert world.plan(complaints=(other,)).actions == ()
+        assert world.plan(warnings=(other,)).actions == ()
 
 
 # No field of a ResNetService may name it.

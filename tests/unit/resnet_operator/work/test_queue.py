@@ -281,20 +281,6 @@ async def test_work_that_comes_sooner_cancels_the_timer() -> None:
 
 
 @in_virtual_time
-async def test_a_forgotten_key_has_no_timer_and_no_failures() -> None:
-    queue, do = a_queue(), Recorder(ValueError(), ValueError(), ValueError())
-    queue.add(A)
-    async with workers(queue, do):
-        await asyncio.sleep(1)
-        queue.forget(A)
-        await asyncio.sleep(60)
-        assert do.times == pytest.approx([0, 0.5])
-        queue.add(A)
-        await asyncio.sleep(0.6)
-    assert do.times == pytest.approx([0, 0.5, 61, 61.5]), "the back-off begins anew"
-
-
-@in_virtual_time
 async def test_a_cancelled_worker_gives_its_key_back() -> None:
     queue, started = a_queue(), asyncio.Event()
 

@@ -740,11 +740,11 @@ def test_a_quota_shows_in_the_jobs_events_only() -> None:
     world = World()
     world.reconcile()
     words = 'pods "x" is forbidden: exceeded quota: small, requested: cpu=1, used: cpu=1'
-    assert world.plan(complaints=(words,)).requeue_after == 10, "give the Job time first"
-    world.reconcile(complaints=(words,))
+    assert world.plan(warnings=(words,)).requeue_after == 10, "give the Job time first"
+    world.reconcile(warnings=(words,))
     assert ready(world)["reason"] == "Pending"
     world.pass_time(10)
-    world.reconcile(complaints=(words,))
+    world.reconcile(warnings=(words,))
     assert ready(world)["reason"] == "QuotaExceeded"
     assert ready(world)["message"].startswith('quota "small" refuses cpu=1')
 
@@ -754,7 +754,7 @@ def test_a_volume_that_cannot_be_mounted_shows_in_the_pods_events_only() -> None
     world.reconcile()
     world.job_pod(init=[waiting("fetch", "PodInitializing")])
     words = 'MountVolume.SetUp failed for volume "source" : configmap "models" not found'
-    world.reconcile(complaints=(words,))
+    world.reconcile(warnings=(words,))
     assert ready(world)["reason"] == "VolumeMountFailed"
     assert 'configmap "models" not found' in condition(world.status, "ArtifactReady")["message"]
 

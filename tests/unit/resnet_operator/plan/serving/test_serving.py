@@ -436,7 +436,7 @@ def test_a_volume_of_a_serving_pod_that_cannot_be_mounted() -> None:
     world = World().deploy()
     world.serving_pod(containers=[waiting("triton", "ContainerCreating")])
     world.deployment_says(updated=1)
-    world.seen["complaints"] = ('MountVolume.SetUp failed for volume "artifact" : timed out',)
+    world.seen["warnings"] = ('MountVolume.SetUp failed for volume "artifact" : timed out',)
     world.reconcile()
     shown = condition(world.status, "Ready")
     assert (shown["reason"], shown["message"].split(";")[0]) == (

@@ -170,7 +170,7 @@ def converting_again_while_the_old_one_serves() -> World:
 
 
 def converting_again_while_the_old_one_crashes() -> World:
-    """The user mends a broken object: what is wrong with the old pods is no news."""
+    """The user fixes a broken object: what is wrong with the old pods is no news."""
     world = crash_for_long()
     world.reconcile()
     world.change({"conversion": {"batchSizes": [3]}})

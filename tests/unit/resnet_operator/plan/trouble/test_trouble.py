@@ -728,9 +728,9 @@ MOUNTS = (
 )
 
 
-@pytest.mark.parametrize(("reason", "complaints", "message", "detail"), MOUNTS)
-def test_mount_failure(reason: str, complaints: tuple[str, ...], message: str, detail: str) -> None:
-    for order in (complaints, complaints[::-1]):
+@pytest.mark.parametrize(("reason", "warnings", "message", "detail"), MOUNTS)
+def test_mount_failure(reason: str, warnings: tuple[str, ...], message: str, detail: str) -> None:
+    for order in (warnings, warnings[::-1]):
         found = mount_failure(order)
         assert found.reason is Reason.VOLUME_MOUNT_FAILED
         assert found.message == message, reason

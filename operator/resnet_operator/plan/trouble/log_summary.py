@@ -14,7 +14,7 @@ TELLING = re.compile(
 )
 
 
-def telling_line(text: str) -> str:
+def log_summary(text: str) -> str:
     """Return the last line that tells of a failure, else the last line, without its time."""
     lines = [TIME.sub("", PREFIX.sub("", line.strip())) for line in text.splitlines()]
     lines = [line for line in lines if line]
