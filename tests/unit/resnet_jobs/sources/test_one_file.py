@@ -50,8 +50,9 @@ def test_a_mounted_file(
     assert result == {"ok": True, "sha256": SHA256, "sizeBytes": len(DATA)}
     assert workspace.model.read_bytes() == DATA
     ours = Path(driver.__file__).parent
-    copied = {path.name: path.read_bytes() for path in workspace.driver.parent.iterdir()}
-    assert copied == {path.name: path.read_bytes() for path in ours.glob("*.py")}
+    there = workspace.driver.parent
+    copied = {str(path.relative_to(there)): path.read_bytes() for path in there.rglob("*.py")}
+    assert copied == {str(path.relative_to(ours)): path.read_bytes() for path in ours.rglob("*.py")}
     assert "copied 4.9 MiB" in capsys.readouterr().out
 
 
