@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": ask.predict,
     "render": offline.render,
     "check": offline.check,
+    "bundle": look.bundle,
     "suspend": change.suspend,
     "resume": change.resume,
 }

@@ -1,7 +1,8 @@
-"""Command lines that only look: get, why, logs."""
+"""Command lines that only look: get, why, logs, bundle."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -102,3 +103,19 @@ def logs(
             now=session.now(),
         )
     )
+
+
+def bundle(
+    name: Annotated[str, typer.Argument(help="Say why of this one only.")] = "",
+    file: Annotated[Path, typer.Option("--file", help="Where to write it.")] = Path(
+        "resnet-bundle.tar.gz"
+    ),
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Write an archive for support: objects, events, logs, versions; without secrets."""
+    from resnet_cli.commands.bundle import bundle as run
+
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(run(cluster, Screen(), name=name, file=file, now=session.now()))

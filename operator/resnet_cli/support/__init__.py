@@ -1,0 +1,1 @@
+"""The support bundle: what goes into it, and what must not."""
