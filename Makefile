@@ -46,7 +46,7 @@ chaos: venv ## break everything that needs no node, and walk at random: CHAOS_SE
 	@$(PY) -m pytest -s -v --no-header --show-capture=no $(patsubst %,tests/component/test_%.py,$(CHAOS))
 
 chaos-nodes: test-tools ## break what needs a whole cluster: killed processes, ill chips, a hostile pod
-	@$(PY) -m pytest -s -v --no-header tests/triton/test_endings.py tests/e2e/test_interruptions.py tests/e2e/test_causes_of_node.py tests/e2e/test_repair.py
+	@$(PY) -m pytest -s -v --no-header tests/triton/test_endings.py tests/e2e/test_interruptions.py tests/e2e/test_causes_of_node.py tests/e2e/test_repair.py tests/e2e/test_attacks.py
 
 docs: ## write the documentation site to build/site
 	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock
