@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from resnet_operator.api.kubernetes.quantity import parse_quantity
 
 # Merge keys of the lists that appear in what we apply (Kubernetes API, x-kubernetes-list-map-keys).
@@ -60,12 +62,21 @@ COMPARED = Compared(20_000)
 def is_subset(desired: Any, live: Any, field: str = "") -> bool:
     """Tell whether `live` holds everything that `desired` states; `field` is the parent's key."""
     if isinstance(desired, dict):
-        return _is_subset_map(desired, live, field)
+        return _is_same(desired, live) or _is_subset_map(desired, live, field)
     if isinstance(desired, list):
-        return _is_subset_list(desired, live, field)
+        return _is_same(desired, live) or _is_subset_list(desired, live, field)
     if desired == live and isinstance(desired, bool) == isinstance(live, bool):
         return True
     return (field == "quantity" or field in QUANTITIES) and _same_quantity(desired, live)
+
+
+def _is_same(desired: Any, live: Any) -> bool:
+    """Tell quickly that two things are the same to the letter: `1 == True` is not."""
+    return bool(desired == live) and _text(desired) == _text(live)
+
+
+def _text(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def has_stated(
