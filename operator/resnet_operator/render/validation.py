@@ -12,7 +12,6 @@ from typing import Any
 
 from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator import names
-from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.validation import Validation
 from resnet_operator.record.artifact import Artifact, found_uri
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
@@ -27,6 +26,7 @@ from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.order import gate_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import fetch_image
+from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
 
@@ -207,7 +207,7 @@ def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) 
     Without probes: the timing may take longer than any load, and the evaluator looks after Triton.
     """
     flags = [f"--until-file={DONE_FILE}"]
-    if resolved.runtime is Runtime.ASCEND_OM:
+    if ROWS[resolved.runtime].times_the_chip:
         flags = [
             f"--benchmark={BENCHMARK_FILE}",
             f"--benchmark-loops={loops_of(asked)}",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_contract.words import ModelFormat
-from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.names import digest
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.oneflow import GPU
+from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.resolve.runtimes.torch_aie import declared_model
 from resnet_operator.settings.operator import AdoptNewDefaults, Settings
 
@@ -73,7 +73,7 @@ def declared_digest(
     if resolved.format in {ModelFormat.ONEFLOW, ModelFormat.OM}:
         # The same file, and so the same artifact, declared otherwise: another config.pbtxt.
         declared |= spec.model.model_dump(mode="json", include={"inputs", "outputs"})
-    if resolved.runtime is Runtime.TORCH_AIE:
+    if not ROWS[resolved.runtime].converts:
         declared["model"] = declared_model(spec)
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
         of_gpus = {"gpu_runtime_class_name"} if resolved.chip == GPU else set()

@@ -16,12 +16,12 @@ from resnet_contract.words import (
     DiagnoseWhen,
     ModelFormat,
 )
-from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.record.latency import measured_load
 from resnet_operator.record.measurement import loops_of
 from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.rows import ROWS
 
 CALIBRATION_DEFAULTS = {
     "format": DEFAULT_CALIBRATION_FORMAT,
@@ -86,7 +86,7 @@ def conversion_order(resolved: Resolved) -> dict[str, Any]:
         if quantization := order.get("quantization"):
             quantization.pop("image", None)
             quantization["calibration"] = CALIBRATION_DEFAULTS | quantization["calibration"]
-    if resolved.runtime is Runtime.TORCH_AIE:
+    if not ROWS[resolved.runtime].converts:
         order["runtime"] = resolved.runtime
     switches = {
         "smallChannel": resolved.small_channel,

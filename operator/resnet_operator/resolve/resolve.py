@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from resnet_contract.words import DEFAULT_TIMEOUT_SECONDS, ModelFormat
 from resnet_operator.api.conversion import Conversion
 from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
-from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.serving import BatchingMode, Warmup
 from resnet_operator.api.source import broken_rule
 from resnet_operator.api.spec import ResNetServiceSpec
@@ -32,7 +31,8 @@ from resnet_operator.resolve.runtimes.images import (
     serving_image,
 )
 from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, check_oneflow, gpu_request
-from resnet_operator.resolve.runtimes.torch_aie import LOAD_SECONDS, check_torch_aie
+from resnet_operator.resolve.runtimes.rows import ROWS
+from resnet_operator.resolve.runtimes.torch_aie import check_torch_aie
 from resnet_operator.resolve.secrets import check_secrets
 from resnet_operator.resolve.source_key import DECIDING, source_key
 from resnet_operator.resolve.thresholds import check_bars
@@ -57,7 +57,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     model_format = _format(spec)
     runtime = runtime_of(spec, model_format)
     check_torch_aie(spec, runtime, model_format)
-    converts = on_chip and runtime is not Runtime.TORCH_AIE
+    row = ROWS[runtime]
+    converts = on_chip and row.converts
     batches = declared_batches(spec, model_format)
     is_oneflow = model_format is ModelFormat.ONEFLOW
     devices = device_request(spec, settings) if on_chip else None
@@ -66,7 +67,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     count = spec.accelerator.count or 1
     dynamic = not (batching and batching.mode is BatchingMode.DISABLED)
     delay = batching.max_queue_delay_microseconds if batching else None
-    load_timeout = spec.serving.load_timeout_seconds or LOAD_SECONDS[runtime]
+    load_timeout = spec.serving.load_timeout_seconds or row.load_seconds
     resolved = Resolved(
         spec=spec,
         model_name=spec.model.name or name,
@@ -88,8 +89,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         dynamic_batching=dynamic and not (is_oneflow and batches.largest == 1),
         max_queue_delay_microseconds=1000 if delay is None else delay,
         instances=count * (spec.serving.instances_per_chip or 1),
-        # Triton 21.10 cannot read the warm-up of later ones.
-        warmup=spec.serving.warmup is not Warmup.DISABLED and not is_oneflow,
+        warmup=spec.serving.warmup is not Warmup.DISABLED and row.warms_up,
         load_timeout_seconds=load_timeout,
         timeout_seconds=(conversion and conversion.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,

@@ -12,6 +12,7 @@ from resnet_operator.render.engine import render_text
 from resnet_operator.render.triton import oneflow
 from resnet_operator.resolve.config_overrides import merge_overrides
 from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.resolve.runtimes.torch_aie import torch_parameters
 
 # Sizes in bytes of Triton's types; model.py answers FP16 as FP32, because class_count refuses it.
@@ -56,7 +57,7 @@ def config_pbtxt(*, resolved: Resolved, artifact: Artifact, labelled: str | None
     text = render_text(
         "config.pbtxt.j2",
         name=resolved.model_name,
-        backend="oneflow" if is_oneflow else "python",
+        backend=ROWS[resolved.runtime].backend,
         max_batch_size=resolved.max_batch_size,
         inputs=[_input(tensor, named=not is_oneflow) for tensor in artifact.inputs],
         outputs=[

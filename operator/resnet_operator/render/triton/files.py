@@ -6,16 +6,11 @@ One code decides in both which weights fit which network, and in the same words.
 
 from __future__ import annotations
 
-from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.render.engine import read_driver_file
 from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.rows import ROWS
 
 Items = list[dict[str, str]]
-MODEL_FILES = {
-    Runtime.ASCEND_OM: "ascend_om.py",
-    Runtime.ONNX_RUNTIME: "onnxruntime_model.py",
-    Runtime.TORCH_AIE: "torch_aie.py",
-}
 DRIVER = (
     "__init__.py", "checkpoint.py", "message.py", "resnet.py", "torch_source.py",
     "saved/__init__.py", "saved/names.py", "saved/pickled.py", "saved/torch_file.py",
@@ -40,10 +35,11 @@ def is_driver(key: str) -> bool:
 
 def model_items(resolved: Resolved, *, package: Items) -> Items:
     """Return our runtime as Triton's model.py; none where the image has a backend of its own."""
-    if resolved.runtime is Runtime.ONEFLOW:
+    row = ROWS[resolved.runtime]
+    if not row.model_file:
         return []
-    model = {"key": MODEL_FILES[resolved.runtime], "path": "1/model.py"}
-    more = DRIVER if resolved.runtime is Runtime.TORCH_AIE else ()
+    model = {"key": row.model_file, "path": "1/model.py"}
+    more = DRIVER if row.loads_pytorch else ()
     return [
         model,
         *package,

@@ -10,11 +10,15 @@ from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.resolve.runtimes.rows import runtimes_for
 
 
 def runtime_of(spec: ResNetServiceSpec, model_format: ModelFormat) -> Runtime:
     """Return the runtime, never Auto; raises InvalidSpec for one that cannot serve this."""
-    possible = _possible(spec.accelerator.chip, model_format)
+    chip = spec.accelerator.chip
+    possible = runtimes_for(chip, model_format)
+    if not possible:
+        raise InvalidSpec(f"no runtime serves format {model_format} on chip {chip}; write another")
     wanted = spec.serving.runtime or Runtime.AUTO
     if wanted is Runtime.AUTO:
         return possible[0]
@@ -24,14 +28,3 @@ def runtime_of(spec: ResNetServiceSpec, model_format: ModelFormat) -> Runtime:
             f"{spec.accelerator.chip}; write {' or '.join(possible)}, or remove it"
         )
     return wanted
-
-
-def _possible(chip: str, model_format: ModelFormat) -> tuple[Runtime, ...]:
-    """Return what can serve this, Auto's choice first."""
-    if model_format is ModelFormat.ONEFLOW:
-        return (Runtime.ONEFLOW,)
-    if chip == "CPU":
-        return (Runtime.ONNX_RUNTIME,)
-    if model_format in {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}:
-        return (Runtime.ASCEND_OM, Runtime.TORCH_AIE)
-    return (Runtime.ASCEND_OM,)

@@ -9,6 +9,7 @@ from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import Conversion, ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.settings.operator import Settings, by_longest_prefix
 
 
@@ -38,7 +39,7 @@ def amct_image(conversion: Conversion | None, settings: Settings) -> str | None:
 
 
 def export_image(model_format: ModelFormat, settings: Settings, runtime: Runtime) -> str | None:
-    if model_format is not ModelFormat.TORCH_SCRIPT or runtime is Runtime.TORCH_AIE:
+    if model_format is not ModelFormat.TORCH_SCRIPT or not ROWS[runtime].converts:
         return None
     if not settings.export_image:
         raise InvalidSpec(

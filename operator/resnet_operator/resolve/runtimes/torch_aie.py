@@ -5,7 +5,6 @@ The CRD's rules say the same; the checks are for objects that are older than the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from resnet_contract.networks import TORCHVISION
@@ -16,10 +15,6 @@ from resnet_operator.api.serving.torch_aie import BUILT_IN_PODS, PrecisionPolicy
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 
-# Compiling takes minutes, and instances do it one after the other.
-LOAD_SECONDS: Mapping[Runtime, int] = {
-    runtime: 1800 if runtime is Runtime.TORCH_AIE else 300 for runtime in Runtime
-}
 EXPORTED = {ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}
 # What of spec.conversion is left where nothing is converted.
 KEPT = {
