@@ -16,10 +16,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_contract.address import SourceSpec, parse_source
 from resnet_contract.blocks import (
     parse_config_files,
-    parse_dataset,
-    parse_diagnose,
     parse_extra_args,
-    parse_load,
     parse_pictures,
     parse_preprocessing,
     parse_pytorch,
@@ -28,6 +25,7 @@ from resnet_contract.blocks import (
     parse_tensors,
 )
 from resnet_contract.fields import Fields, invalid, is_positive, sha256
+from resnet_contract.gate_blocks import parse_dataset, parse_diagnose, parse_load
 from resnet_contract.networks import TORCHVISION
 from resnet_contract.store import StoreSpec, parse_store
 from resnet_contract.types import (

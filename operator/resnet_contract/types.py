@@ -123,6 +123,8 @@ class Diagnose:
 
     when: str
     thresholds: Mapping[str, float]
+    quantized: bool = False
+    skip_layers: tuple[str, ...] | None = ()  # None where a text of AMCT's own says it
 
 
 @dataclass(frozen=True)

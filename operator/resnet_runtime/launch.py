@@ -23,12 +23,17 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Dict, Optional, Sequence
+from typing import Optional, Sequence
 
-from resnet_runtime import processes
 from resnet_runtime.families import arrange, pod_families
-from resnet_runtime.processes import log, out_of_memory_kills, remove_stale_regions
-from resnet_runtime.server_process import SIGNALS, Server, flag, unblock_signals
+from resnet_runtime.processes import (
+    exists,
+    log,
+    out_of_memory_kills,
+    remove_stale_regions,
+    with_package,
+)
+from resnet_runtime.server_process import SIGNALS, Dump, Server, flag, unblock_signals
 from resnet_runtime.termination import TerminationLog
 
 TICK_SECONDS = 0.05  # so long a dead stub may answer errors
@@ -48,8 +53,14 @@ class Watch:
     """The life of the container: serve, drain, stop. `run` returns the exit status."""
 
     def __init__(
-        self, server: Server, *, drain_seconds: float, until_file: Optional[str] = None
+        self,
+        server: Server,
+        *,
+        drain_seconds: float,
+        until_file: Optional[str] = None,
+        dump: Optional[Dump] = None,
     ) -> None:
+        self._dump = dump
         self._server = server
         self._drain_seconds = drain_seconds
         self._until_file = until_file
@@ -62,6 +73,8 @@ class Watch:
                 log("{} is there: stopping".format(self._until_file))
                 self._stop()
                 return 0
+            if self._dump is not None:
+                self._dump.start_when_asked()
             failure = self._failure()
             if failure is not None:
                 return failure
@@ -156,10 +169,6 @@ def adopt_orphans() -> None:
         log("cannot become a subreaper")
 
 
-def exists(path: Optional[str]) -> bool:
-    return path is not None and os.path.exists(path)
-
-
 def leave(path: Optional[str]) -> None:
     """Tell the evaluator that nobody will answer it any more: it looks for the same file."""
     if path is not None and not os.path.exists(path):
@@ -249,10 +258,19 @@ def serve(arguments: argparse.Namespace) -> int:
     log("starting {} {}".format(program, " ".join(flags)))
     server = Server([program, *flags], restricted=not arguments.unrestricted)
     relay = start_relay(relayed) if relayed else None
-    watch = Watch(server, drain_seconds=arguments.drain_seconds, until_file=arguments.until_file)
+    repository = flag(flags, "model-repository", "/models")
+    dump = Dump(arguments.until_file, repository=repository) if arguments.until_file else None
+    watch = Watch(
+        server,
+        drain_seconds=arguments.drain_seconds,
+        until_file=arguments.until_file,
+        dump=dump,
+    )
     try:
         return watch.run()
     finally:
+        if dump is not None:
+            dump.end()
         server.end()
         if relay is not None:
             relay.kill()
@@ -267,13 +285,6 @@ def start_relay(relayed: Sequence[str]) -> "subprocess.Popen[bytes]":
         start_new_session=True,
         preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
     )
-
-
-def with_package() -> Dict[str, str]:
-    """The environment of a child that imports this package."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(processes.__file__)))
-    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
 if __name__ == "__main__":

@@ -88,3 +88,14 @@ def remove_stale_regions(folder: str = SHM) -> int:
         except OSError as error:
             log("cannot remove {}: {}".format(name, error))
     return len(stale)
+
+
+def exists(path: Optional[str]) -> bool:
+    return path is not None and os.path.exists(path)
+
+
+def with_package() -> Dict[str, str]:
+    """The environment of a child that imports this package."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

@@ -12,10 +12,19 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from typing import List, Optional, Sequence, Set
 
-from resnet_runtime.processes import Process, describe, process_of, process_table
+from resnet_runtime.processes import (
+    Process,
+    describe,
+    exists,
+    log,
+    process_of,
+    process_table,
+    with_package,
+)
 
 # From Triton's names of "all addresses" to one that answers inside the pod.
 ANY = {"0.0.0.0": "127.0.0.1", "ipv6:::": "::1"}
@@ -117,3 +126,30 @@ class Server:
 
 def unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+class Dump:
+    """Beside Triton, once, when the evaluator asks for intermediate results of the model."""
+
+    def __init__(self, until_file: str, *, repository: str) -> None:
+        self._folder = os.path.join(os.path.dirname(until_file), "dump")
+        self._repository = repository
+        self._process: "Optional[subprocess.Popen[bytes]]" = None
+
+    def start_when_asked(self) -> None:
+        if self._process is not None or not exists(os.path.join(self._folder, "request.json")):
+            return
+        log("dumping intermediate results")
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "resnet_runtime.dump"),
+                *("--repository=" + self._repository, "--folder=" + self._folder),
+            ],
+            env=with_package(),
+            start_new_session=True,
+            preexec_fn=unblock_signals,  # noqa: PLW1509  there is one thread
+        )
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from tests.support.planted import RUINED, planted
 from tests.triton.server import DIGITS, ROOT, Model, digits_on_cpu, pod
-from tests.triton.test_ascend_om import FP16_TOLERANCE, Node, convert, digits_on_npu
+from tests.triton.test_ascend_om import CANN, FP16_TOLERANCE, Node, convert, digits_on_npu
 
 from resnet_client import PRESETS, preprocess
 from resnet_contract.order import parse_job
@@ -162,3 +163,67 @@ def test_the_network_on_a_chip_takes_pictures(
     assert result["benchmark"]["profiles"]["8"]["count"] == 5
     assert result["versions"]["cann"] == "8.2.RC1 (simulator)", "it says what it is"
     assert message["imagesPerSecond"] > 0
+
+
+AMCT = "import sys; from amct_onnx.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def ruined_om(folder: Path, *, skip: str = "") -> Path:
+    """The network with one layer that eight bits ruin, quantized and compiled as Jobs do it."""
+    source = folder / "planted.onnx"
+    source.write_bytes(planted().SerializeToString())
+    with np.load(DIGITS / "heldout.npz") as file:
+        tensors = preprocess(file["pictures"], HOW)
+    (folder / "calib").mkdir()
+    for number in range(4):
+        tensors[8 * number : 8 * number + 8].tofile(folder / f"calib/{number}.bin")
+    skipped = f'skip_layers : "{skip}"\n' if skip else ""
+    (folder / "quant.cfg").write_text("batch_num : 4\n" + skipped)
+    subprocess.run(
+        [
+            *(sys.executable, "-c", AMCT, "calibration", f"--model={source}"),
+            *(f"--save_path={folder / 'quant'}", "--input_shape=input:8,3,32,32"),
+            *(f"--data_dir={folder / 'calib'}/", "--data_types=float32"),
+            f"--calibration_config={folder / 'quant.cfg'}",
+        ],
+        env={**os.environ, "PYTHONPATH": str(CANN)},
+        cwd=folder,
+        check=True,
+    )
+    deployed = folder / "quant_deploy_model.onnx"
+    return convert(folder, "--input_shape=input:8,3,32,32", model=deployed)
+
+
+def test_the_layer_that_eight_bits_ruin_is_named_and_skipping_it_helps(
+    tmp_path: Path, held_out: tuple[Any, Any, Any, Any]
+) -> None:
+    """The doctor, whole: the simulator's dump beside a real Triton, the ranking, the patch."""
+    _, tensors, labels, _ = held_out
+
+    def measure(name: str, skip: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+        root = tmp_path / name
+        root.mkdir()
+        om = ruined_om(root, skip=skip)
+        thresholds = {"minTop1": "0.98", "minTop1Agreement": "0.98"}
+        diagnose = {"when": "OnFailure", "thresholds": thresholds, "quantized": True}
+        gate = Gate(root, tensors, labels, chip="Ascend310P3", batchSizes=[8], diagnose=diagnose)
+        (root / "scratch/in/model.onnx").write_bytes((root / "planted.onnx").read_bytes())
+        model = digits_on_npu(om, batches="8")
+        with pod(root / "pod", model, env=Node(root).env, launch=gate.launch) as running:
+            found = gate.evaluate(running.http, model)
+            assert running.wait_end() == 0
+        return found
+
+    message, result = measure("before")
+    assert message["top1"] < 0.98
+    told = message["diagnosis"]
+    assert told["cause"] == "Layers", result["diagnosis"]
+    print(json.dumps(result["diagnosis"], indent=1)[:2000])
+    (named,) = json.loads(told["patch"])["spec"]["conversion"]["quantization"]["skipLayers"]
+    assert named == RUINED
+    assert result["diagnosis"]["ranking"][0]["name"] == RUINED
+    assert result["diagnosis"]["predicted"]["top1"] >= 0.98
+
+    message, result = measure("after", skip=named)
+    assert message["top1"] >= 0.98
+    assert result["diagnosis"] is None

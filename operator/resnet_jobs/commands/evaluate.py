@@ -17,7 +17,7 @@ import numpy as np
 from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
 from resnet_jobs.evaluation.details import Details
-from resnet_jobs.evaluation.doctor.diagnose import Diagnosis, diagnose, is_wanted
+from resnet_jobs.evaluation.doctor.diagnose import Compiled, Diagnosis, diagnose, is_wanted
 from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
@@ -77,7 +77,10 @@ def evaluate(
     numbers = measures.as_json()
     diagnosis: Diagnosis | None = None
     if spec.diagnose and is_wanted(spec.diagnose, numbers):
-        diagnosis = diagnose(plan, details, numbers, asked=spec.diagnose, clock=clock)
+        compiled = Compiled(workspace.model, place.dump) if spec.is_compiled else None
+        diagnosis = diagnose(
+            plan, details, numbers, asked=spec.diagnose, compiled=compiled, clock=clock
+        )
     benchmark = read_benchmark(place.benchmark)
     result = {
         **about(spec, workspace, plan, triton=triton.version(), benchmark=benchmark),

@@ -45,6 +45,11 @@ class Place:
         """What launch.py measured before it started Triton."""
         return self.folder / "benchmark.json"
 
+    @property
+    def dump(self) -> Path:
+        """Where launch.py is asked for intermediate results, and answers."""
+        return self.folder / "dump"
+
 
 def folder_of(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("RESNET_EVAL") or "/eval")

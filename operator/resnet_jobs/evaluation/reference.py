@@ -19,8 +19,9 @@ DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(ui
 class Reference:
     """`run` gives the logits [n, classes] of a batch of any size."""
 
-    def __init__(self, path: Path, *, output: str) -> None:
-        self._session = open_session(path)
+    def __init__(self, model: Path | bytes, *, output: str) -> None:
+        self._wanted = output
+        self._session = open_session(model)
         self._input = self._session.get_inputs()[0]
         outputs = self._session.get_outputs()
         # ATC keeps names; where the author declared others, it is the first of two dimensions.
@@ -41,6 +42,10 @@ class Reference:
         """The input without its batch; None for what the file leaves open."""
         return tuple(size if isinstance(size, int) else None for size in self._input.shape[1:])
 
+    def like(self, model: Any) -> Reference:
+        """Another model (ONNX) with the same input and output."""
+        return Reference(model.SerializeToString(), output=self._wanted)
+
     def run(self, batch: Any) -> Any:
         size = self._fixed or len(batch)
         parts = [self._run(batch[start : start + size]) for start in range(0, len(batch), size)]
@@ -59,7 +64,7 @@ class Reference:
         return logits[:rows]
 
 
-def open_session(path: Path) -> Any:
+def open_session(model: Path | bytes) -> Any:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
@@ -68,7 +73,8 @@ def open_session(path: Path) -> Any:
     # Triton beside us needs the processors that waiting threads would burn.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        source = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise failed("ONNX Runtime cannot load the source model", str(error)) from error
 

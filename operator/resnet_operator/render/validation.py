@@ -160,7 +160,7 @@ def evaluation_spec(
     return (
         order
         | pictures
-        | gate_order(asked)
+        | gate_order(asked, resolved)
         | {
             "uri": found_uri(order["uri"], artifact),
             "sha256": artifact.model_sha256,

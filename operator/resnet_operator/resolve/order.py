@@ -48,7 +48,7 @@ def check_order(resolved: Resolved) -> None:
     """Raise InvalidSpec with the Job's own sentence for what no Job could carry out."""
     order = conversion_order(resolved) | {"store": ANY_STORE}
     if asked := resolved.spec.validation:
-        order |= gate_order(asked)
+        order |= gate_order(asked, resolved)
     try:
         parse_order(order)
     except OrderError as error:
@@ -96,23 +96,32 @@ def conversion_order(resolved: Resolved) -> dict[str, Any]:
     return order | {key: True for key, on in switches.items() if on}
 
 
-def gate_order(asked: Validation) -> dict[str, Any]:
+def gate_order(asked: Validation, resolved: Resolved) -> dict[str, Any]:
     """Return what is to be measured, and with which pictures."""
     load = measured_load(asked.benchmark.load) if asked.benchmark else None
     return {
         "dataset": asked.dataset.model_dump(mode="json", by_alias=True, exclude_none=True),
         "benchmark": {"loops": loops_of(asked)} | ({"load": load} if load else {}),
-        "diagnose": _diagnosis_order(asked),
+        "diagnose": _diagnosis_order(asked, resolved),
     }
 
 
-def _diagnosis_order(asked: Validation) -> dict[str, Any]:
+def _diagnosis_order(asked: Validation, resolved: Resolved) -> dict[str, Any]:
     """Return when to look for causes. The thresholds decide about that and about nothing else."""
     thresholds = asked.thresholds
     given = (
         thresholds.model_dump(mode="json", by_alias=True, exclude_none=True) if thresholds else {}
     )
-    return {"when": asked.diagnose or DiagnoseWhen.ON_FAILURE, "thresholds": given}
+    order = {"when": asked.diagnose or DiagnoseWhen.ON_FAILURE, "thresholds": given}
+    conversion = resolved.spec.conversion
+    quantization = conversion.quantization if conversion and resolved.amct_image else None
+    if quantization is None:
+        return order
+    return order | {
+        "quantized": True,
+        "rawConfig": quantization.raw_config is not None,
+        "skipLayers": list(quantization.skip_layers or ()),
+    }
 
 
 def _spread(preprocessing: dict[str, Any]) -> None:

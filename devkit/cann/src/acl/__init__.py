@@ -18,6 +18,7 @@ from acl._codes import (
     REPEATED_FINALIZE,
     REPEATED_INIT,
 )
+from acl._dump import read_config
 from acl._state import STATE, Buffer
 
 __version__ = _paths.VERSION
@@ -43,6 +44,8 @@ def init(config_path: str | None = None) -> int:
         return REPEATED_INIT
     if config_path and not Path(config_path).is_file():
         return BAD_FILE
+    if config_path:
+        STATE.dump = read_config(Path(config_path))
     STATE.initialised = True
     STATE.finalised = False
     return OK
@@ -55,6 +58,7 @@ def finalize() -> int:
         return NOT_INITIALISED
     STATE.initialised = False
     STATE.finalised = True
+    STATE.dump = None
     return OK
 
 

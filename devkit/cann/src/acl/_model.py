@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from acl._codes import BAD_PARAMETER, EXECUTE_FAILED, INPUT_MISMATCH, OK, OUTPUT_MISMATCH
+from acl._dump import dumped_tensors, with_outputs
 from acl._state import STATE, Buffer, Dataset
 from ascend_simulator import om
 from ascend_simulator.ortrun import RuntimeFailure, cpu_count, session
@@ -35,7 +36,20 @@ class Model:
         self.batch = max(header.batches, default=0)
         """The profile set last; at first the largest. 0 for a static model."""
         threads = int(os.environ.get("SIMULATED_NPU_THREADS") or cpu_count())
+        self.tensors = dumped_tensors(header, STATE.dump)
+        graph = with_outputs(graph, [tensor for _, _, tensor in self.tensors])
         self.session = session(graph, threads=threads)
+        self.runs = 0
+
+    def run(self, binding: Any) -> None:
+        """Execute, and write the intermediate results where a dump is asked for."""
+        for _, _, tensor in self.tensors:
+            binding.bind_output(tensor, "cpu")
+        self.session.run_with_iobinding(binding)
+        if self.tensors:
+            found = binding.copy_outputs_to_cpu()[-len(self.tensors) :]
+            STATE.dump.write(self.header.model_name, self.runs, self.tensors, found)
+        self.runs += 1
 
     def output_shape(self, index: int) -> tuple[int, ...]:
         return self.shape(self.header.outputs[index], self.batch)
@@ -76,7 +90,7 @@ def execute_model(model: Model, inputs: int, outputs: int) -> int:
                 return _mismatch(mismatch, f"{tensor.name} needs {size} bytes on the device")
             bind(tensor.onnx_name, "cpu", 0, NUMPY[tensor.dtype], shape, buffer.address)
     try:
-        model.session.run_with_iobinding(binding)
+        model.run(binding)
     except RuntimeFailure as error:
         return STATE.fail(EXECUTE_FAILED, "EE9999", f"Inner Error! {error}")
     return OK

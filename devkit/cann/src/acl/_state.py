@@ -133,6 +133,8 @@ class State:
         self.models: dict[int, Any] = {}
         self.model_ids = itertools.count(1)
         self.thread = _Thread()
+        self.dump: Any = None
+        """An acl._dump.Dump while a configuration asks for one."""
 
     def context(self) -> Context | None:
         """The calling thread's context: every thread sets its own."""

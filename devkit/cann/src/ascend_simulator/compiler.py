@@ -56,6 +56,7 @@ def _compile(order: Order, command_line: str) -> tuple[om.Header, bytes]:
         for node in model.graph.node
         for index, name in enumerate(node.output)
     }
+    types = {name: node.op_type for node in model.graph.node for name in node.output}
     fronts = {}
     if order.aipp_file:
         fronts = aipp_graph.fit(model, aipp.read_config(order.aipp_file), order.soc_version)
@@ -93,8 +94,25 @@ def _compile(order: Order, command_line: str) -> tuple[om.Header, bytes]:
         options=dict(order.choices.given),
         quantized=quantized_model,
         model_name=order.output.name,
+        operators=_operators(model, producers, types, exceptions),
     )
     return header, data
+
+
+def _operators(
+    model: onnx.ModelProto,
+    producers: dict[str, tuple[str, int]],
+    types: dict[str, str],
+    exceptions: Exceptions,
+) -> tuple[tuple[str, str, str], ...]:
+    """What a dump can tell of: the tensors that the author's operators still make.
+
+    Whole numbers are left out: a chip dumps them as INT32, here they are floats for the moment.
+    """
+    made = {name for node in model.graph.node for name in node.output} - exceptions.whole
+    return tuple(
+        (producers[name][0], types[name], name) for name in producers if name and name in made
+    )
 
 
 def _exceptions(order: Order) -> Exceptions:

@@ -67,6 +67,8 @@ class Header:
     quantized: bool = False
     """Made from a deploy model of AMCT."""
     model_name: str = ""
+    operators: tuple[tuple[str, str, str], ...] = ()
+    """Name, type and output tensor of each operator whose result survived the compilation."""
 
 
 def digest(graph: bytes) -> str:
@@ -94,6 +96,7 @@ def split(data: bytes) -> tuple[Header, bytes]:
             fields[kind] = tuple(
                 Tensor(**{**tensor, "dims": tuple(tensor["dims"])}) for tensor in fields[kind]
             )
+        fields["operators"] = tuple(tuple(entry) for entry in fields.get("operators", ()))
         header = Header(**{**fields, "batches": tuple(fields["batches"])})
     except (ValueError, KeyError, TypeError) as error:
         raise NotAnOmError("its header is damaged") from error

@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.base.errors import JobError, clip
 from resnet_jobs.base.progress import say
-from resnet_jobs.evaluation.doctor import labels, preprocessing
+from resnet_jobs.evaluation.doctor import compare, graph, labels, preprocessing
+from resnet_jobs.evaluation.doctor.layers import guilty
+from resnet_jobs.evaluation.doctor.predict import quantizable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from resnet_contract.types import Diagnose
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.evaluation.details import Details
+    from resnet_jobs.evaluation.doctor.layers import Layer
     from resnet_jobs.evaluation.plan import Plan
 
 BUDGET_SECONDS = 300.0
 MESSAGE_CHARACTERS = 240
 PATCH_CHARACTERS = 360
+SHOWN = 50  # layers of the ranking in result.json
+NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,14 @@ class Diagnosis:
         return said
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """An artifact that a compiler made: its source, and where its dump is asked for."""
+
+    source: Path
+    dump: Path
+
+
 def is_wanted(asked: Diagnose | None, numbers: Mapping[str, Any]) -> bool:
     """Whether to look: always, or when a threshold on accuracy is not met."""
     if asked is None or asked.when == "Never":
@@ -82,15 +96,24 @@ def unmet(thresholds: Mapping[str, float], numbers: Mapping[str, Any]) -> tuple[
 
 
 def diagnose(
-    plan: Plan, details: Details, numbers: Mapping[str, Any], *, asked: Diagnose, clock: Clock
+    plan: Plan,
+    details: Details,
+    numbers: Mapping[str, Any],
+    *,
+    asked: Diagnose,
+    compiled: Compiled | None,
+    clock: Clock,
 ) -> Diagnosis:
     """The first cause that is found; `Unknown` says what was looked at."""
     until = clock.monotonic() + BUDGET_SECONDS
+
+    def is_over() -> bool:
+        return clock.monotonic() > until
+
     looks: tuple[Callable[[], Diagnosis | None], ...] = (
         lambda: of_labels(details),
-        lambda: of_preprocessing(
-            plan, numbers, asked=asked, is_over=lambda: clock.monotonic() > until
-        ),
+        lambda: of_preprocessing(plan, numbers, asked=asked, is_over=is_over),
+        lambda: of_layers(plan, numbers, compiled, asked=asked, clock=clock, is_over=is_over),
     )
     say("looking for the cause")
     for look in looks:
@@ -104,8 +127,8 @@ def diagnose(
             return found
     return Diagnosis(
         "Unknown",
-        "neither the labels nor the preprocessing explain it: the worst pictures are in "
-        "result.json",
+        "neither the labels nor the preprocessing nor single layers explain it: the worst pictures "
+        "are in result.json",
     )
 
 
@@ -147,3 +170,62 @@ def of_preprocessing(
         f"{found.candidate.what}: no layer is at fault",
         patch=preprocessing.patch(found, declared),
     )
+
+
+def of_layers(
+    plan: Plan,
+    numbers: Mapping[str, Any],
+    compiled: Compiled | None,
+    *,
+    asked: Diagnose,
+    clock: Clock,
+    is_over: Callable[[], bool],
+) -> Diagnosis | None:
+    """The layers of the artifact that cost most; of a quantized one how few are to be skipped."""
+    reference = plan.reference
+    if reference is None or compiled is None:
+        return None
+    model = graph.load(compiled.source)
+    ranking = compare.rank(plan, model, folder=compiled.dump, clock=clock, is_over=is_over)
+    shown: dict[str, Any] = {"ranking": [layer.as_json() for layer in ranking[:SHOWN]]}
+    able = [node.name for node in quantizable(model)] if asked.quantized else ()
+    kinds = tuple({layer.kind for layer in ranking if not able or layer.name in able})
+    found = guilty(ranking, kinds)
+    if not found:
+        return None
+    if not asked.quantized:
+        return Diagnosis("Layers", _sentence(found), tuple(one.name for one in found), more=shown)
+    names = [layer.name for layer in ranking if layer.name in able]
+    skipped = asked.skip_layers or ()
+    told = compare.enough(
+        plan,
+        reference,
+        model,
+        names,
+        skipped=skipped,
+        meets=lambda predicted: not unmet(asked.thresholds, predicted),
+        is_over=is_over,
+    )
+    count = told[0] if told else len(found)
+    chosen = names[:count]
+    message = _sentence([layer for layer in ranking if layer.name in chosen])
+    if told:
+        message += f"; without them {told[1]['top1']:.1%} are predicted to be right"
+        shown["predicted"] = told[1]
+    else:
+        message += "; whether they are enough could not be predicted"
+    change = {"skipLayers": [*skipped, *chosen]}
+    patch = {"spec": {"conversion": {"quantization": change}}}
+    return Diagnosis(
+        "Layers",
+        message,
+        tuple(chosen),
+        patch=patch if asked.skip_layers is not None else None,
+        more=shown,
+    )
+
+
+def _sentence(found: Sequence[Layer]) -> str:
+    named = ", ".join(f"{layer.name} ({layer.snr:g} dB)" for layer in found[:NAMED])
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"the artifact loses most in {named}{more}"

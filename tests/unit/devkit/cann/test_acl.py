@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tests.unit.devkit.cann.networks import Chip, convert, pictures, reference, small_network
+
+from resnet_runtime.dump import read_dump
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -257,3 +260,25 @@ def test_what_is_not_simulated_is_missing(chip: Chip) -> None:
     with pytest.raises(AttributeError):
         chip.acl.media  # noqa: B018
     assert "simulator" in chip.acl.__version__
+
+
+def test_a_dump_has_each_operators_result(workdir: Path, chip: Chip) -> None:
+    """As a chip does when the configuration of acl.init asks for it."""
+    convert(STATIC)
+    folder = workdir / "dumped"
+    wish = {"dump_path": str(folder), "dump_mode": "output", "dump_list": [{"model_name": "net"}]}
+    (workdir / "acl.json").write_text(json.dumps({"dump": wish}))
+    assert chip.acl.init(str(workdir / "acl.json")) == 0
+    assert chip.acl.rt.set_device(0) == 0
+    model, desc = chip.load("net.om")
+    inputs, (source,), outputs, (target,) = chip.datasets(desc)
+    batch = pictures(4)
+    chip.upload(source, batch)
+    assert chip.acl.mdl.execute(model, inputs, outputs) == 0
+    answers = chip.download(target, (4, 5))
+    assert np.abs(answers - reference(small_network(), batch)).max() < TOLERANCE
+    found = dict(read_dump(path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+    assert len(found) >= 3
+    assert {len(value) for value in found.values()} == {4}
+    kinds = {path.name.split(".")[0] for path in folder.rglob("*") if path.is_file()}
+    assert "Relu" in kinds

@@ -11,7 +11,7 @@ import pytest
 from tests.support.builders import MEASURED, a_meta, a_settings, an_artifact, merged, resolved
 
 from resnet_contract.order import parse_job
-from resnet_contract.types import StatedLoad
+from resnet_contract.types import Diagnose, StatedLoad
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.artifact.contract import settle
@@ -530,6 +530,36 @@ def test_the_evaluator_is_told_the_load_and_not_its_threshold() -> None:
     assert parse_job(json.dumps(order)).load == StatedLoad(
         concurrency=None, requests_per_second=50, batch=1
     )
+
+
+@pytest.mark.parametrize(
+    ("quantization", "want"),
+    [
+        (None, Diagnose("OnFailure", {"minTop1": 0.5})),
+        ({}, Diagnose("OnFailure", {"minTop1": 0.5}, quantized=True)),
+        ({"skipLayers": ["a"]}, Diagnose("OnFailure", {"minTop1": 0.5}, True, ("a",))),
+        ({"rawConfig": "x"}, Diagnose("OnFailure", {"minTop1": 0.5}, True, None)),
+    ],
+)
+def test_the_evaluator_is_told_what_a_patch_would_add_to(
+    quantization: dict[str, Any] | None, want: Diagnose
+) -> None:
+    gate = {"validation": {"dataset": DATASET, "thresholds": {"minTop1": "0.5"}}}
+    if quantization is not None:
+        calibration = {"calibration": {"uri": "pvc://data/pictures.tar"}}
+        gate["conversion"] = {"batchSizes": [8], "quantization": calibration | quantization}
+    settings = a_settings(amct_image="registry.example/amct:1")
+    found = resolved(gate, settings=settings)
+    assert found.spec.validation is not None
+    order = evaluation_spec(
+        namespace="models",
+        resolved=found,
+        artifact=an_artifact(),
+        asked=found.spec.validation,
+        validation="ab" * 8,
+        settings=settings,
+    )
+    assert parse_job(json.dumps(order)).diagnose == want
 
 
 @pytest.mark.parametrize(
