@@ -17,7 +17,7 @@ OPEN_NAME = "batch"
 
 
 def open_operators(model: Any, fixed: int) -> list[str]:
-    """Opens Reshape targets and Squeezes in place; returns the names of the changed nodes.
+    """Opens Reshape targets, Squeezes and Resizes in place; returns the names of the changed nodes.
 
     `fixed` is the number that the export baked in. Where the file's inputs are open already, what
     follows from their first dimension counts as the batch.
@@ -55,6 +55,10 @@ class _Shapes:
     def has_batch(self, name: str) -> bool:
         first = self._dims.get(name, [])[:1]
         return first in ([self.fixed], [None])
+
+    def rows(self, name: str) -> int | None:
+        """The first dimension, None where it is open or not known."""
+        return next(iter(self._dims.get(name, [])), None)
 
     def dims(self, name: str) -> list[int | None]:
         return self._dims[name]
@@ -99,6 +103,55 @@ def _open_squeeze(model: Any, node: Any, shapes: _Shapes, _: Constants) -> bool:
     return True
 
 
+def _open_resize(model: Any, node: Any, shapes: _Shapes, constants: Constants) -> bool:
+    """Says a Resize to [1, C, H, W] by factors instead of sizes: 1 keeps any batch."""
+    import numpy as np
+
+    inputs = [*node.input, "", "", ""][:4]
+    sizes, dims = constants.value(inputs[3]) if inputs[3] else None, shapes.dims(node.input[0])
+    named = any(a.name in ("axes", "keep_aspect_ratio_policy") for a in node.attribute)
+    if sizes is None or named or len(sizes) != len(dims) or sizes[0] != shapes.fixed:
+        return False
+    known = [dim for dim in dims[1:] if dim]
+    if len(known) != len(sizes) - 1:
+        return False
+    factors = np.array([1, *(size / dim for size, dim in zip(sizes[1:], known, strict=True))], "f4")
+    again = [int(np.floor(factor * dim)) for factor, dim in zip(factors[1:], known, strict=True)]
+    if again != list(sizes[1:]):
+        return False  # rounding would make another size
+    name = _constant(model, f"{inputs[3]}/{OPEN_NAME}", factors)
+    del node.input[:]
+    node.input.extend([inputs[0], inputs[1], name])
+    return True
+
+
+def closing_node(model: Any, batch: int) -> tuple[str, str] | None:
+    """(operator, name) of the first node that makes another number of rows of so many pictures."""
+    import copy
+
+    import onnx
+
+    tried = copy.deepcopy(model)
+    weights = {tensor.name for tensor in tried.graph.initializer}
+    for value in (*tried.graph.input, *tried.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in weights and dims:
+            dims[0].Clear()
+            if value in tried.graph.input:
+                dims[0].dim_value = batch
+    del tried.graph.value_info[:]
+    try:
+        found = _Shapes(onnx.shape_inference.infer_shapes(tried, data_prop=True), batch)
+    except Exception:  # what cannot be inferred names nobody
+        return None
+    for node in tried.graph.node:
+        rows = [found.rows(name) for name in node.input if name not in weights]
+        made = [found.rows(name) for name in node.output]
+        if batch in rows and made and all(row not in (None, batch) for row in made):
+            return node.op_type, node.name or node.output[0]
+    return None
+
+
 def _constant(model: Any, name: str, value: Any) -> str:
     """The name of an initializer with that value: one constant may serve several operators, and
     those that are left alone keep theirs.
@@ -117,4 +170,5 @@ def _constant(model: Any, name: str, value: Any) -> str:
 OPENERS: dict[str, Callable[[Any, Any, _Shapes, Constants], bool]] = {
     "Reshape": _open_reshape,
     "Squeeze": _open_squeeze,
+    "Resize": _open_resize,
 }

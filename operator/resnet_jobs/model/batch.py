@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.base.errors import JobError, Reason
-from resnet_jobs.model.baked_batch import OPEN_NAME, open_operators
+from resnet_jobs.model.baked_batch import OPEN_NAME, closing_node, open_operators
 from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, graph_inputs
 from resnet_jobs.model.runtime_error import read_failure
 
@@ -35,6 +35,14 @@ NUMPY_KINDS = {
     "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
 }  # fmt: skip
 TRAINING_HINT = "export it in evaluation mode, model.eval()"
+
+
+class NotRowsError(JobError):
+    """An output that has not one row for each picture of `batch`."""
+
+    def __init__(self, message: str, *, batch: int) -> None:
+        super().__init__(Reason.UNSUPPORTED_MODEL, message)
+        self.batch = batch
 
 
 @dataclass(frozen=True)
@@ -146,11 +154,23 @@ def prove(
             shapes = {name: list(answer.shape) for name, answer in answers.items()}
     else:
         sizes = {1, *batch_sizes} if cpu else set(batch_sizes)  # a CPU runs what has come
-        shapes = _prove_open(session, inputs, sorted(sizes or {1, 2}), was_fixed=was_fixed)
+        try:
+            shapes = _prove_open(session, inputs, sorted(sizes or {1, 2}), was_fixed=was_fixed)
+        except NotRowsError as error:
+            raise _at_its_node(error, model) from error
     return [
         Tensor(value.name, element_type(value), tuple(shapes[value.name][1:]))
         for value in model.graph.output
     ]
+
+
+def _at_its_node(error: NotRowsError, model: Any) -> JobError:
+    """The same refusal, which names the node where the batch is lost, where that can be seen."""
+    found = closing_node(model, error.batch)
+    if found is None:
+        return error
+    operator, name = found
+    return _unsupported(f'the batch is lost at node "{name}" ({operator}): {error.message}')
 
 
 def answers(model: Any, inputs: Sequence[ModelInput]) -> Values:
@@ -247,9 +267,10 @@ def _run(session: Any, feed: Values, *, batch: int, first: bool = False) -> Valu
         if not isinstance(answer, np.ndarray):
             raise _unsupported(f'output "{name}" is not a tensor: export the model with tensors')
         if answer.shape[:1] != (batch,):
-            raise _unsupported(
+            raise NotRowsError(
                 f'output "{name}" has shape {list(answer.shape)} for {pictures}: its '
-                f"first dimension must be the batch; {EXPORT_HINT if batch == 1 else HINT}"
+                f"first dimension must be the batch; {EXPORT_HINT if batch == 1 else HINT}",
+                batch=batch,
             )
     return dict(zip(names, answers, strict=True))
 

@@ -206,6 +206,68 @@ def test_no_advice_that_was_followed_already(order: Order, workspace: Workspace)
     assert "batchSizes" not in caught.value.message
 
 
+def resized(opset: int, sizes: tuple[int, ...] = (1, C, 4, 4)) -> Model:
+    """Pictures are made smaller inside the model, as exports of whole pipelines do it."""
+    none = ["roi", "roi"] if opset < 13 else ["", ""]
+    nodes = [
+        helper.make_node("Resize", ["x", *none, "sizes"], ["r"], name="/resize", mode="nearest"),
+        helper.make_node("Reshape", ["r", "shape"], ["f"], name="/flatten"),
+    ]
+    weights: dict[str, Any] = {"sizes": ints(*sizes), "shape": ints(1, -1)}
+    if opset < 13:
+        weights["roi"] = np.array([], dtype=np.float32)
+    model = models.chain(nodes, weights=weights, dims=[1, C, 8, 8], opset=opset)
+    model.graph.output[0].name = "f"
+    return model
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18])
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+def test_a_size_with_the_batch_baked_in_is_opened(
+    opset: int, chip: str, order: Order, workspace: Workspace
+) -> None:
+    workspace.model.write_bytes(resized(opset).SerializeToString())
+    told = prepare(order(chip=chip, batchSizes=[1, 4]), workspace)
+    assert told["notes"][-1] == "opened the batch in 2 operator(s): /resize, /flatten"
+    pictures = np.random.default_rng(3).standard_normal((4, C, 8, 8)).astype(np.float32)
+    want = [models.scores(resized(opset), {"x": one[None]})[0].ravel() for one in pictures]
+    got = models.scores(onnx.load(workspace.model), {"x": pictures})[0]
+    np.testing.assert_array_equal(got, np.stack(want))
+
+
+LOST: list[tuple[str, list[onnx.NodeProto], dict[str, Any], str]] = [
+    ("the first row alone", [helper.make_node("Gather", ["x", "i"], ["g"], name="/first", axis=0)],
+     {"i": ints(0)}, '"/first" (Gather)'),
+    ("a slice of one", [helper.make_node("Slice", ["x", "i", "end", "i"], ["g"], name="/slice")],
+     {"i": ints(0), "end": ints(1)}, '"/slice" (Slice)'),
+    ("the mean of all pictures",
+     [helper.make_node("ReduceMean", ["x"], ["g"], name="/mean", axes=[0], keepdims=1)], {},
+     '"/mean" (ReduceMean)'),
+    ("a node without a name", [helper.make_node("Gather", ["x", "i"], ["g"], axis=0)],
+     {"i": ints(0)}, '"g" (Gather)'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "nodes", "weights", "node"), LOST, ids=[r[0] for r in LOST])
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_where_the_batch_is_lost_is_named(
+    reason: str,
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, Any],
+    node: str,
+    batch: Any,
+    order: Order,
+    workspace: Workspace,
+) -> None:
+    chain = [*nodes, helper.make_node("Relu", ["g"], ["y"])]
+    model = models.chain(chain, weights=weights, dims=[batch, C, 8, 8])
+    workspace.model.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError) as caught:
+        prepare(order(batchSizes=[1, 4]), workspace)
+    assert caught.value.message.startswith(f"the batch is lost at node {node}: output"), reason
+    assert "export it with an open batch" in caught.value.message
+
+
 NAMES = [
     ("TensorFlow", "input:0", "input:0"),
     ("a signature of TensorFlow", "serving_default_input_1:0", "serving_default_input_1:0"),
