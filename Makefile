@@ -29,6 +29,7 @@ test-tools: venv
 	@devkit/images/install.sh
 	@devkit/servers/install.sh
 	@devkit/torch.sh
+	@devkit/originals.sh $(CACHE)/originals-venv
 	@devkit/servers/build.sh >/dev/null
 
 # Another Kubernetes costs its build (minutes, once), the suites that need no node, and the stories of

@@ -20,7 +20,10 @@ LOCKS = {
     "dev": ["", "jobs", "cli", "dev"],
     "tools": ["tools"],
     "docs": ["docs"],
+    "originals": ["originals"],
 }
+# Their torch is Debian's: what they need beside it is all listed.
+WITHOUT_DEPENDENCIES = {"originals"}
 
 
 def main() -> None:
@@ -41,6 +44,7 @@ def main() -> None:
                     sys.executable, "-m", "uv", "pip", "compile", "--quiet",
                     "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
                     "--no-header", "--no-annotate", file.name,
+                    *(["--no-deps"] if name in WITHOUT_DEPENDENCIES else []),
                     "-o", str(ROOT / "requirements" / f"{name}.lock"),
                 ],
                 check=True,

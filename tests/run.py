@@ -57,7 +57,12 @@ class Part:
 
 PARTS: dict[str, Part] = {
     "check": Part("format, lint, types, layers", command=("make", "--no-print-directory", "check")),
-    "unit": Part("unit and golden tests", ("tests/unit", "tests/golden"), max(2, CORES), BY_FILE),
+    "unit": Part(
+        "unit and golden tests, and publishers' own networks",
+        ("tests/unit", "tests/golden", "tests/originals"),
+        max(2, CORES),
+        BY_FILE,
+    ),
     "runtime": Part("the runtimes on a real Triton", ("tests/triton",), 2, BY_FILE),
     "cluster": Part(
         "chart, cluster and component tests on real API servers",

@@ -15,9 +15,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from devkit.progress import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 NO_HISTORY = "not in the history of this clone: "
 SYSTEM_PYTHON = "/usr/bin/python3"  # where Debian's python3-torch lies
@@ -33,6 +35,14 @@ def need_torch() -> None:
     """Skip the test when the system's Python has no PyTorch."""
     if why := _without_torch():
         pytest.skip(f"PyTorch is missing: run devkit/torch.sh ({why})")
+
+
+def need_originals() -> Path:
+    """Return the Python with the publishers' own libraries; skip where it is not installed."""
+    python = cache_root() / "originals-venv" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"timm and others are missing: run devkit/originals.sh {python.parents[1]}")
+    return python
 
 
 @functools.cache

@@ -56,9 +56,9 @@ LAYOUTS: dict[str, tuple[str, tuple[Rule, ...]]] = {
 
 # (what stands in a name, what such a network is)
 STRANGERS: tuple[tuple[str, str], ...] = (
-    (r"\.se\.|\.se_module\.|\.se_layer\.|\.attn\.", "with channel attention (SE, ECA or alike)"),
+    (r"\.conv\d\.(paths|conv_list)\.", "a SKNet, with selective kernels"),
     (r"\.conv2\.(conv|fc1|bn0)\.", "a ResNeSt, with split attention"),
-    (r"\.conv2\.(paths|attn|conv_list)\.", "a SKNet, with selective kernels"),
+    (r"\.se\.|\.se_module\.|\.se_layer\.|\.attn\.", "with channel attention (SE, ECA or alike)"),
     (r"layer\d\.\d+\.(convs|bns)\.\d", "a Res2Net"),
     (r"\.aa\.|\.filt$|\.blur\.", "with anti-aliased (blurred) pooling"),
     (r"\.bn\d\.(IN|BN)\.", "an IBN-Net, with instance normalization"),
@@ -69,6 +69,7 @@ STRANGERS: tuple[tuple[str, str], ...] = (
     (r"^attnpool\.", "a CLIP tower"),
 )
 FAMILIES: tuple[tuple[str, str], ...] = (
+    (r"^stages\.\d\.blocks\.\d+\.(gamma|conv_dw)|convnext", "a ConvNeXt"),
     (r"^(resnetv2\.)?stages\.\d\.blocks\.\d+\.(norm|preact)|^bit\.",
      "a ResNetV2 (BiT), which normalizes before its convolutions"),
     (r"^stages\.\d\.\d+\.conv\d_", "one of timm's networks built of blocks, as RegNet is"),
@@ -79,7 +80,6 @@ FAMILIES: tuple[tuple[str, str], ...] = (
     (r"^features\.\d+\.(weight|bias)", "a VGG or AlexNet"),
     (r"cls_token|pos_embed|\.attention\.", "a vision transformer"),
     (r"^(blocks|conv_stem)", "an EfficientNet or a vision transformer"),
-    (r"^stages\.\d\.blocks\.\d+\.gamma|convnext", "a ConvNeXt"),
     (r"_packed_params|\.zero_point$", "quantized by PyTorch"),
     (r"^model\.\d+\.", "a YOLO, or another network of numbered layers"),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from tests.support.apiserver import ROOT
 # Where the line says $lock: which files it is called with.
 CALLED_WITH = {
     "devkit/venv.sh": tuple(f"requirements/{name}.lock" for name in ("dev", "docs", "tools")),
+    "devkit/originals.sh": ("requirements/originals.lock",),
     "devkit/deviceplugin/venv.sh": ("devkit/deviceplugin/requirements.txt",),
     # PyTorch's wheels differ from index to index: whoever wants a lock file brings their own.
     "Dockerfile": (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from tests.support.apiserver import ROOT
 from tests.unit.resnet_jobs.checkpoints import saved
 from tests.unit.resnet_jobs.checkpoints.saved import resnet
 
@@ -17,6 +19,8 @@ from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
+from resnet_jobs.datasets.cifar import load
+from resnet_jobs.publisher.handover import read_facts
 
 Order = Callable[..., JobSpec]
 SMALL = {"inputShapes": {"input": [3, 64, 64]}}
@@ -177,3 +181,22 @@ def test_files_of_torch_itself(
         return
     assert words in refused(order, workspace, data).message
     assert not (files[0] / "pwned").exists(), "code from the file has run"
+
+
+def test_the_checkpoint_of_the_samples(order: Order, workspace: Workspace) -> None:
+    """Trained in mmcls's form: it says its classes, its normalization, and it is right."""
+    pairs = ROOT / "samples" / "pairs"
+    put(workspace, (pairs / "resnet18_cifar_pairs.pth").read_bytes())
+    message = prepare(order(format="PyTorch", sha256=None), workspace)
+    assert message["inputs"] == [{"name": "input", "dataType": "FP32", "dims": [3, 32, 32]}]
+    assert message["outputs"] == [{"name": "output", "dataType": "FP32", "dims": [100]}]
+    facts, _ = read_facts(workspace.publisher)
+    assert facts.labels == tuple(f"{number:02}" for number in range(100))
+    assert (facts.mean, facts.std) == ((78.0,) * 3, (96.0,) * 3)
+    with tarfile.open(pairs / "pairs-python.tar.gz") as archive:
+        archive.extractall(workspace.scratch, filter="data")
+    test = load(workspace.scratch / "pairs-python" / "test")
+    rows, truth = test[b"data"].value, np.array(test[b"fine_labels"])
+    pictures = rows.reshape(-1, 3, 32, 32).astype("f4")
+    found = answers(workspace.model, (pictures - 78) / 96).argmax(1)
+    assert (found == truth).mean() == pytest.approx(0.976), "as its training measured"
