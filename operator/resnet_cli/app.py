@@ -25,6 +25,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": ask.predict,
     "render": offline.render,
     "check": offline.check,
+    "convert": offline.convert,
+    "report": ask.report,
     "bundle": look.bundle,
     "suspend": change.suspend,
     "resume": change.resume,

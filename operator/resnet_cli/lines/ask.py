@@ -58,3 +58,17 @@ def predict(
             output=output,
         )
     )
+
+
+def report(
+    name: Name,
+    file: Annotated[Path, typer.Option("--file", help="Where to write it.")] = Path("report.html"),
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Write what the gate has measured as one HTML file."""
+    from resnet_cli.commands.report import report as run
+
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(run(cluster, Screen(), name=name, file=file))

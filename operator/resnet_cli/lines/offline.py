@@ -1,7 +1,8 @@
-"""Command lines that need no cluster: render, check."""
+"""Command lines that need no cluster: render, check, convert."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,4 +82,21 @@ def check(
             server=cluster,
             output=output,
         )
+    )
+
+
+def convert(
+    file: File,
+    model: Annotated[str, typer.Option("--model", help="The ONNX file, on this machine.")],
+    out: Annotated[Path, typer.Option("--out", help="A folder for all that is made.")],
+    image: Annotated[
+        str | None, typer.Option("--image", help="A CANN image; default: conversion.image.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Convert by a container engine of this machine, or print the exact commands."""
+    from resnet_cli.commands.convert import convert as command
+
+    session.ended(
+        command(Screen(), file=file, model=model, out=out, image=image, settings=settings)
     )
