@@ -211,7 +211,14 @@ def _flag(value: object) -> bool:
 
 def _interpolation(value: object) -> str:
     """Pillow's name, or its number as transformers writes it."""
-    by_number = dict(enumerate(("Nearest", "Lanczos", "Bilinear", "Bicubic", "Box", "Hamming")))
+    by_number: dict[int, str] = {
+        0: Interpolation.NEAREST,
+        1: Interpolation.LANCZOS,
+        2: Interpolation.BILINEAR,
+        3: Interpolation.BICUBIC,
+        4: Interpolation.BOX,
+        5: Interpolation.HAMMING,
+    }
     if isinstance(value, int) and not isinstance(value, bool) and value in by_number:
         return by_number[value]
     name = value.rpartition(".")[2].capitalize() if isinstance(value, str) else ""

@@ -18,11 +18,9 @@ from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.left_files import check_folder, is_regular, read_bounded
 from resnet_jobs.base.workspace import Workspace, read_json
-from resnet_jobs.store import artifact_name
 from resnet_jobs.store.base import parse_manifest
 from resnet_jobs.store.server import listed
 from resnet_jobs.store.sweep import tidy
-from resnet_operator.record import artifact as operators
 
 ROOT = Path(__file__).parents[4]
 GOOD: dict[str, Any] = {"contentKey": KEY, "sha256": "0" * 64, "sizeBytes": 1, "file": "model.om"}
@@ -53,10 +51,6 @@ def test_a_forged_manifest_is_none(why: str, change: dict[str, Any]) -> None:
 
 def test_deep_json_is_no_manifest() -> None:
     assert parse_manifest(b"[" * 100_000, KEY) is None
-
-
-def test_operator_and_jobs_know_the_same_names() -> None:
-    assert operators.FILE_NAMES == artifact_name.FILE_NAMES
 
 
 # --- the store's housekeeping ---------------------------------------------------------------------
