@@ -42,7 +42,8 @@ OUTPUT, INPUT, OP_NAME = 3, 4, 6  # of DumpData
 TYPE, FORMAT, SHAPE, DATA, ORIGINAL, SIZE = 1, 2, 3, 4, 5, 6  # of OpOutput
 INPUT_SIZE = 5
 NC1HWC0 = 3
-MOST_OPERATORS = 2000
+MOST_OPERATORS = 1000
+MOST_BYTES = 1536 << 20  # of dump files at a time; the pod's /tmp has 4Gi
 MOST_POINTS = 4096
 
 
@@ -76,6 +77,7 @@ def dump(settings: Settings, request: Dict[str, Any], rows: Any, *, scratch: str
         soc_version=settings.parameter("soc_version"),
     )
     profile = model.profiles[0]
+    check_room(profile, int(request.get("elements", 0)))
     (buffer,) = match("input", settings.inputs, model.inputs, rows=profile)
     found: Dict[str, List[Any]] = {}
     for start in range(0, len(rows), profile):
@@ -93,6 +95,21 @@ def dump(settings: Settings, request: Dict[str, Any], rows: Any, *, scratch: str
     model.close()
     whole = {name: np.concatenate(parts) for name, parts in found.items()}
     return {name: value for name, value in whole.items() if len(value) == len(rows)}
+
+
+def check_room(profile: int, elements: int) -> None:
+    """Refuse before the disk is full: a pod that is evicted for it tells nobody its numbers.
+
+    `elements` are of the matrix operators' results for one picture, which is about half of all; in
+    half precision that makes four bytes each.
+    """
+    needed = 4 * profile * elements
+    if needed > MOST_BYTES:
+        raise LoadError(
+            "those of a batch of {} would take {} MiB: convert for a smaller batch size too".format(
+                profile, needed >> 20
+            )
+        )
 
 
 def outputs(path: str) -> Sequence[Any]:

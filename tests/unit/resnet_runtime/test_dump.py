@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resnet_runtime.dump import DumpError, read_dump
+from resnet_runtime.dump import DumpError, check_room, read_dump
+from resnet_runtime.settings import LoadError
 
 sys.path.append(str(Path(__file__).parents[3] / "devkit/cann/src"))
 from acl._dump import encode
@@ -84,3 +85,17 @@ GOOD = encode("a", np.ones((1, 2), np.float32))
 def test_what_is_no_dump(reason: str, data: bytes) -> None:
     with pytest.raises(DumpError):
         read_dump(data)
+
+
+@pytest.mark.parametrize(
+    ("profile", "elements", "fits"),
+    [(24, 11_000_000, True), (64, 11_000_000, False), (1, 50_000_000, True), (8, 0, True)],
+)
+def test_a_dump_that_would_fill_the_disk_is_refused(
+    profile: int, elements: int, fits: bool
+) -> None:
+    if fits:
+        check_room(profile, elements)
+        return
+    with pytest.raises(LoadError, match="a smaller batch size"):
+        check_room(profile, elements)

@@ -42,9 +42,16 @@ def rank(
     """The layers of the artifact, those that add most noise first."""
     rows = _rows(plan, PICTURES)
     sent = np.stack([row for row, _ in rows])
-    artifact = dumped.ask(folder, sent, points=POINTS, clock=clock, is_over=is_over)
-    say(f"comparing {len(artifact)} intermediate results")
     seen = np.stack([row for _, row in rows if row is not None])
+    artifact = dumped.ask(
+        folder,
+        sent,
+        points=POINTS,
+        elements=graph.elements(model, seen[0]),
+        clock=clock,
+        is_over=is_over,
+    )
+    say(f"comparing {len(artifact)} intermediate results")
     return layers.ranked(
         graph.operators(model), graph.results(model, seen, points=POINTS), artifact
     )

@@ -27,13 +27,21 @@ ANSWER_BYTES = 1 << 20
 
 
 def ask(
-    folder: Path, sent: Any, *, points: int, clock: Clock, is_over: Callable[[], bool]
+    folder: Path,
+    sent: Any,
+    *,
+    points: int,
+    elements: int,
+    clock: Clock,
+    is_over: Callable[[], bool],
 ) -> dict[str, Any]:
     """Operator -> [picture, channel, points]; `EvaluationFailed` says why there is nothing."""
     folder.mkdir(exist_ok=True)
     np.save(folder / "inputs.npy", sent, allow_pickle=False)
     request = folder / "request.part"
-    request.write_text(json.dumps({"modelName": MODEL_NAME, "points": points}))
+    request.write_text(
+        json.dumps({"modelName": MODEL_NAME, "points": points, "elements": elements})
+    )
     request.replace(folder / "request.json")
     answer, taken = folder / "answer.json", folder / "taken"
     asked = clock.monotonic()

@@ -70,6 +70,16 @@ def session(model: Any) -> Any:
     )
 
 
+def elements(model: Any, row: Any) -> int:
+    """How many numbers the matrix operators make of one picture."""
+    wanted = [one.output for one in operators(model) if one.kind in MATRIX]
+    running = session(with_outputs(model, wanted))
+    entry = running.get_inputs()[0]
+    fixed = entry.shape[0] if isinstance(entry.shape[0], int) else 1
+    feed = np.repeat(row[None], fixed, axis=0)
+    return sum(int(np.size(one)) for one in running.run(wanted, {entry.name: feed})) // fixed
+
+
 def sampled(array: Any, points: int) -> Any:
     """[rows, channels, points of each]; resnet_runtime.dump takes the same places."""
     values = np.asarray(array)

@@ -106,6 +106,12 @@ def artifact_of(model: Any, pictures: Any, skipped: tuple[str, ...] = ()) -> Any
     return predict.quantized(model, predict.ranges(model, pictures[:16]), skipped=skipped)
 
 
+def test_how_much_a_dump_would_be(pictures: Any) -> None:
+    """Convolutions of 16, 32 and 64 channels at 32, 16 and 8 pixels, and ten scores."""
+    found = graph.elements(graph.load(DIGITS / "digits-resnet.onnx"), pictures[0])
+    assert found == 3 * 16 * 32**2 + 3 * 32 * 16**2 + 3 * 64 * 8**2 + 10
+
+
 def test_planting_changes_no_answer(pictures: Any) -> None:
     plain = graph.session(graph.load(DIGITS / "digits-resnet.onnx"))
     other = graph.session(planted())
@@ -156,7 +162,7 @@ def test_the_other_container_answers(tmp_path: Path, fake_time: FakeTime) -> Non
             (folder / "answer.json").write_text('{"ok": true, "operators": ["/a/b"]}')
         return False
 
-    found = dumped.ask(folder, ONES, points=7, clock=fake_time.clock, is_over=over)
+    found = dumped.ask(folder, ONES, points=7, elements=9, clock=fake_time.clock, is_over=over)
     np.testing.assert_array_equal(found["/a/b"], ONES)
 
 
@@ -174,10 +180,14 @@ def test_an_answer_without_numbers(
 ) -> None:
     (tmp_path / "answer.json").write_text(answer)
     with pytest.raises(JobError, match=words):
-        dumped.ask(tmp_path, ONES, points=7, clock=fake_time.clock, is_over=lambda: False)
+        dumped.ask(
+            tmp_path, ONES, points=7, elements=9, clock=fake_time.clock, is_over=lambda: False
+        )
 
 
 def test_a_container_of_an_older_version_never_answers(tmp_path: Path, fake_time: FakeTime) -> None:
     with pytest.raises(JobError, match="has not answered in time"):
-        dumped.ask(tmp_path, ONES, points=7, clock=fake_time.clock, is_over=lambda: False)
+        dumped.ask(
+            tmp_path, ONES, points=7, elements=9, clock=fake_time.clock, is_over=lambda: False
+        )
     assert sum(fake_time.naps) == pytest.approx(dumped.TAKEN_SECONDS, abs=1)
