@@ -54,6 +54,8 @@ PREFIX = {
     "accelerator.resourceName": "a/",
     "accelerator.slice": "vir02_",
     "conversion.quantization.calibration.uri": "https://host/",
+    "serving.extraArgs[]": "--log-info=",
+    "serving.tracing.otlpEndpoint": "http://a.a/",
     "validation.dataset.uri": "https://host/",
     "validation.thresholds.minTop1": "0.",
     "validation.thresholds.maxTop1Drop": "0.",
@@ -190,7 +192,7 @@ def items(path: str, node: Schema, count: int) -> list[Any]:
     if path.endswith("ipBlock.except"):
         return [smallest(node["items"], "cidr")] * count
     if node["items"]["type"] == "string":
-        return [f"a{index}" for index in range(count)]
+        return [f"{PREFIX.get(f'{path}[]', '')}a{index}" for index in range(count)]
     return [index + 2 for index in range(count)]
 
 

@@ -20,6 +20,7 @@ SIBLINGS: dict[str, dict[str, Any]] = {
     "model.classLabels.configMapKeyRef": {"name": "labels", "key": "labels.txt"},
     "serving.env[]": {"name": "A"},
     "serving.autoscaling": {"maxReplicas": 1000, "value": 1},
+    "serving.tracing": {"otlpEndpoint": "http://a"},
     "serving.ingress": {"host": "a.example"},
     "serving.httpRoute": {"parentRefs": [{"name": "public"}]},
     "serving.httpRoute.parentRefs[]": {"name": "public"},

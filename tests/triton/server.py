@@ -149,7 +149,7 @@ class Pod:
         launch: Sequence[str] = (),
     ) -> None:
         self.folder = folder
-        self._http, self._grpc, metrics = free_ports(3)
+        self._http, self._grpc, self._metrics = free_ports(3)
         launcher = folder / "launcher"
         launcher.mkdir(parents=True)
         self._termination = folder / "termination-log"
@@ -166,12 +166,13 @@ class Pod:
             *(sys.executable, launcher / "launch.py", f"--drain-seconds={drain}", *launch, "--"),
             *("tritonserver", f"--model-repository={folder / 'models'}"),
             *(f"--backend-directory={home / 'backends'}", "--exit-on-error=true"),
+            f"--cache-directory={home / 'caches'}",
             *("--strict-readiness=true", "--model-control-mode=none"),
             *("--disable-auto-complete-config", "--exit-timeout-secs=2"),
             *("--grpc-max-connection-age=10000", "--grpc-max-connection-age-grace=20000"),
             *("--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"),
             *("--log-format=ISO8601", f"--http-port={self._http}", f"--grpc-port={self._grpc}"),
-            *(f"--metrics-port={metrics}", "--http-address=127.0.0.1", *flags),
+            *(f"--metrics-port={self._metrics}", "--http-address=127.0.0.1", *flags),
             *("--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"),
         ]
         with (folder / "log").open("wb") as log:
@@ -192,6 +193,10 @@ class Pod:
     @property
     def http(self) -> str:
         return f"127.0.0.1:{self._http}"
+
+    @property
+    def metrics(self) -> str:
+        return f"127.0.0.1:{self._metrics}"
 
     @property
     def grpc(self) -> str:

@@ -1,8 +1,12 @@
-"""What `serving.tls` and `serving.configOverrides` ask of a real Triton."""
+"""What `serving.tls`, `tracing`, `extraArgs` and `configOverrides` ask of a real Triton."""
 
 from __future__ import annotations
 
+import http.server
 import shutil
+import threading
+import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +15,12 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from tests.support.builders import resolved
+from tests.support.patience import patient
 from tests.support.servers import Certificate, make_certificate
 from tests.triton.server import Model, digits_on_cpu, pod
 
 from resnet_operator.render.pods import parts as pod_parts
+from resnet_operator.render.triton.command import TRITON_COMMAND, triton_command
 from resnet_operator.resolve.config_overrides import check_overrides, merge_overrides
 
 if TYPE_CHECKING:
@@ -127,3 +133,96 @@ def test_triton_takes_what_is_merged(tmp_path: Path) -> None:
     assert found["parameters"]["team"]["string_value"] == "vision"
     assert found["metric_tags"] == {"tier": "gold"}
     assert "model_file" in found["parameters"], "ours are still there"
+
+
+def added(serving: dict[str, Any]) -> tuple[str, ...]:
+    """Return the flags that an object's serving adds to every Triton's."""
+    return triton_command(resolved({"serving": serving}))[len(TRITON_COMMAND) :]
+
+
+CACHE = "response_cache { enable: true }"
+
+
+def test_a_response_cache_answers_the_second_time(tmp_path: Path) -> None:
+    """Without the flag that the override brings, Triton would leave it off without a word."""
+    model = Overridden(**vars(digits_on_cpu()), overrides=CACHE)
+    with pod(tmp_path, model, *added({"configOverrides": CACHE})) as running:
+        running.wait_ready()
+        with tritonclient.http.InferenceServerClient(running.http) as http:
+            first, second = (infer(tritonclient.http, http) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+        with urllib.request.urlopen(f"http://{running.metrics}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+    (hits,) = [line for line in lines if line.startswith("nv_cache_num_hits_per_model{")]
+    assert hits.endswith(" 1")
+
+
+def test_quantiles_are_measured(tmp_path: Path) -> None:
+    """The alerts on p99 ask for them; the flag is every Triton's."""
+    flag = next(flag for flag in TRITON_COMMAND if flag.startswith("--metrics-config="))
+    with pod(tmp_path, digits_on_cpu(), flag) as running:
+        running.wait_ready()
+        with tritonclient.http.InferenceServerClient(running.http) as http:
+            infer(tritonclient.http, http)
+        with urllib.request.urlopen(f"http://{running.metrics}/metrics") as answer:
+            text = answer.read().decode()
+    assert 'nv_inference_request_summary_us{model="digits",version="1",quantile="0.99"}' in text
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """An OTLP/HTTP receiver that keeps what it was sent."""
+
+    received: list[tuple[str, bytes]]
+    arrived: threading.Event
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.received.append((self.path, body))
+        self.arrived.set()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, type[Collector]]]:
+    kept = type("Kept", (Collector,), {"received": [], "arrived": threading.Event()})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kept)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", kept
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_traces_reach_a_collector(tmp_path: Path) -> None:
+    with collector() as (address, kept):
+        tracing = {"otlpEndpoint": address, "rate": 1}
+        with pod(tmp_path, digits_on_cpu(), *added({"tracing": tracing})) as running:
+            running.wait_ready()
+            with tritonclient.http.InferenceServerClient(running.http) as client_of_http:
+                infer(tritonclient.http, client_of_http)
+            assert kept.arrived.wait(patient(30)), "no trace came"
+    path, body = kept.received[0]
+    assert path == "/v1/traces"
+    assert b"service.name" in body
+    assert b"resnet50" in body, "the name of the model says whose traces they are"
+
+
+def test_allowed_flags_are_known_to_triton(tmp_path: Path) -> None:
+    flags = [
+        "--log-verbose=1", "--log-info=1", "--log-warning=1", "--log-error=1",
+        "--http-thread-count=2", "--buffer-manager-thread-count=1", "--metrics-interval-ms=1000",
+        "--grpc-keepalive-time=7200000", "--grpc-keepalive-timeout=20000",
+        "--grpc-infer-allocation-pool-size=8", "--grpc-http2-max-pings-without-data=2",
+        "--rate-limit=off", "--trace-config=level=OFF", "--cache-config=local,size=1048576",
+    ]  # fmt: skip
+    with pod(tmp_path, digits_on_cpu(), *added({"extraArgs": flags})) as running:
+        running.wait_ready()
+        assert running.call("/v2/models/digits/ready") == 200

@@ -42,7 +42,6 @@ REFUSED: Mapping[str, str] = {
     "model_transaction_policy": "the runtime answers each request once",
     "model_repository_agents": "the artifact's digest is checked before Triton starts",
     "model_operations": "no library can be put beside the model",
-    "response_cache": "Triton is started without a cache, and would leave it off without a word",
 }
 # Of the one instance group: what other fields of the spec say, and what the runtime cannot do.
 REFUSED_OF_GROUP: Mapping[str, str] = {
@@ -97,6 +96,11 @@ def check_overrides(text: str, *, max_batch_size: int, kind: str = "KIND_CPU") -
             )
     for warmup in config.model_warmup:
         _check_warmup(warmup, max_batch_size)
+
+
+def wants_cache(text: str) -> bool:
+    """Tell whether Triton has to be started with a response cache."""
+    return bool(_parse(text).response_cache.enable)
 
 
 def check_warmups(text: str, inputs: Sequence[tuple[str, str, Sequence[int]]]) -> None:

@@ -33,6 +33,7 @@ from resnet_operator.resolve.runtimes.images import (
 from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, check_oneflow, gpu_request
 from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.resolve.runtimes.torch_aie import check_torch_aie
+from resnet_operator.resolve.runtimes.triton import check_triton
 from resnet_operator.resolve.secrets import check_secrets
 from resnet_operator.resolve.source_key import DECIDING, source_key
 from resnet_operator.resolve.thresholds import check_bars
@@ -57,6 +58,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     model_format = _format(spec)
     runtime = runtime_of(spec, model_format)
     check_torch_aie(spec, runtime, model_format)
+    check_triton(spec, model_format)
     row = ROWS[runtime]
     converts = on_chip and row.converts
     batches = declared_batches(spec, model_format)

@@ -26,6 +26,7 @@ from resnet_operator.api.serving.oneflow import OneFlow
 from resnet_operator.api.serving.pipeline import Pipeline
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.torch_aie import PrecisionPolicy
+from resnet_operator.api.serving.triton import EITHER, ExtraArgs, Tracing
 
 __all__ = ["Batching", "BatchingMode", "ServiceType", "Serving", "Warmup"]
 
@@ -120,6 +121,12 @@ class Serving(ApiModel):
         default=None,
         description="Protobuf text of Triton's ModelConfig, merged last into config.pbtxt.",
     )
+    extra_args: ExtraArgs | None = Field(
+        default=None, description="Further flags of Triton, from a list of allowed ones."
+    )
+    tracing: Tracing | None = Field(
+        default=None, description="Traces of requests for an OpenTelemetry collector; default none."
+    )
     resources: Resources | None = Field(
         default=None,
         description="CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi.",
@@ -194,6 +201,16 @@ class Serving(ApiModel):
     )
     network_policy: NetworkPolicyOptions | None = Field(
         default=None, description="A NetworkPolicy for the pods, also if empty; default none."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.tracing) || !has(self.extraArgs) || "
+                "!self.extraArgs.exists(a, a.startsWith('--trace-config='))",
+                EITHER,
+            ),
+        )
     )
 
     @property

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.serving.triton import Tracing
 from resnet_operator.render.triton import oneflow
+from resnet_operator.resolve.config_overrides import wants_cache
 from resnet_operator.resolve.resolved import Resolved
 
 # Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
@@ -32,6 +36,8 @@ TRITON_COMMAND: tuple[str, ...] = (
     # Quantiles, which the alerts on p99 ask for.
     "--metrics-config=summary_latencies=true",
 )
+# What response_cache in configOverrides needs; another size is for serving.extraArgs.
+CACHE_FLAG, CACHE_BYTES = "--cache-config=", 64 * 2**20
 # For a Prometheus that finds pods by their annotations.
 SCRAPED = {
     "prometheus.io/scrape": "true",
@@ -42,6 +48,28 @@ SCRAPED = {
 
 def triton_command(resolved: Resolved) -> tuple[str, ...]:
     """Return the command line for what the object asks of Triton."""
+    serving = resolved.spec.serving
+    extra = tuple(serving.extra_args or ())
     if resolved.runtime is Runtime.ONEFLOW:
-        return oneflow.TRITON_COMMAND
-    return TRITON_COMMAND
+        return (*oneflow.TRITON_COMMAND, *extra)
+    overrides = serving.config_overrides
+    brings_cache = overrides is not None and wants_cache(overrides)
+    if brings_cache and not any(flag.startswith(CACHE_FLAG) for flag in extra):
+        extra = (f"{CACHE_FLAG}local,size={CACHE_BYTES}", *extra)
+    tracing = _tracing(serving.tracing, resolved.model_name) if serving.tracing else ()
+    return (*TRITON_COMMAND, *tracing, *extra)
+
+
+def _tracing(tracing: Tracing, name: str) -> tuple[str, ...]:
+    """Return the flags of Triton's OpenTelemetry mode, which wants the whole address."""
+    endpoint = tracing.otlp_endpoint
+    if not urlsplit(endpoint).path.strip("/"):
+        endpoint = f"{endpoint.rstrip('/')}/v1/traces"
+    settings = (
+        "mode=opentelemetry",
+        "level=TIMESTAMPS",
+        f"rate={tracing.rate}",
+        f"opentelemetry,url={endpoint}",
+        f"opentelemetry,resource=service.name={name}",
+    )
+    return tuple(f"--trace-config={setting}" for setting in settings)

@@ -146,11 +146,6 @@ REFUSALS = (
         "write dynamic_batching.default_priority_level from 1 to 2",
     ),
     Refusal(
-        "a cache that is switched off",
-        "response_cache { enable: true }",
-        "remove response_cache; Triton is started without a cache",
-    ),
-    Refusal(
         "a library",
         'model_operations { op_library_filename: "x.so" }',
         "remove model_operations; no library can be put beside the model",
