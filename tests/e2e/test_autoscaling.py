@@ -1,4 +1,4 @@
-"""A HorizontalPodAutoscaler scales the object by what it measures: CPU, and how long requests wait.
+"""`serving.autoscaling` follows what is measured: CPU, and how long requests wait.
 
 The load is bounded: a few clients, and pods with a limit of a fifth of a processor.
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import tritonclient.http as triton
 from tests.e2e.aggregation import registered
-from tests.e2e.metrics_api import QUEUE, MetricsApi
-from tests.e2e.story import API, PICTURES, Story, digits_batch
+from tests.e2e.metrics_api import MetricsApi
+from tests.e2e.story import PICTURES, Story, digits_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,8 @@ REQUEST_SECONDS = 30.0
 @dataclass(frozen=True, kw_only=True)
 class Case:
     name: str
-    metric: dict[str, Any]
+    options: dict[str, Any]
+    kind: str  # of the autoscaler's metric
     number: str  # the one of the metric's current numbers that the target is about
     target: int
     reason: str
@@ -45,45 +46,21 @@ class Case:
 CASES = (
     Case(
         name="cpu",
-        metric={
-            "type": "Resource",
-            "resource": {"name": "cpu", "target": {"type": "Utilization"}},
-        },
+        options={"target": "CPU", "value": 60},
+        kind="resource",
         number="averageUtilization",
         target=60,
         reason="on a CPU the processor is what there is too little of",
     ),
     Case(
         name="queue",
-        metric={
-            "type": "Pods",
-            "pods": {"metric": {"name": QUEUE}, "target": {"type": "AverageValue"}},
-        },
+        options={"target": "QueueTime"},
+        kind="pods",
         number="averageValue",
         target=5000,
         reason="a chip is busy without a processor, so the wait of requests tells",
     ),
 )
-
-
-def autoscaler(case: Case) -> dict[str, Any]:
-    kind = case.metric["type"].lower()
-    of = case.metric[kind]
-    value = case.target if case.number == "averageUtilization" else str(case.target)
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": API, "kind": "ResNetService", "name": "digits"},
-            "minReplicas": 1,
-            "maxReplicas": 2,
-            "metrics": [
-                {**case.metric, kind: {**of, "target": {**of["target"], case.number: value}}}
-            ],
-            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
-        },
-    }
 
 
 @pytest.fixture
@@ -134,7 +111,7 @@ def load(story: Story) -> Iterator[None]:
 def measured(story: Story, case: Case) -> float | None:
     """Return the number that the autoscaler saw last."""
     for metric in story.get("hpa", "digits").get("status", {}).get("currentMetrics") or ():
-        current = metric.get(case.metric["type"].lower(), {}).get("current", {})
+        current = metric.get(case.kind, {}).get("current", {})
         if case.number in current:
             return quantity(str(current[case.number]))
     return None
@@ -186,9 +163,10 @@ def writers_of_spec(story: Story) -> set[str]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_an_autoscaler_follows_the_load(story: Story, metrics: MetricsApi, case: Case) -> None:
     story.put_sample()
-    story.apply(story.service(accelerator={"chip": "CPU"}, serving=SERVING))
+    scaling = {"maxReplicas": 2, "scaleDownSeconds": 0, **case.options}
+    serving = SERVING | {"autoscaling": scaling}
+    story.apply(story.service(accelerator={"chip": "CPU"}, serving=serving))
     story.wait_ready()
-    story.apply(autoscaler(case))
     story.eventually(
         lambda: measured(story, case) is not None,
         lambda: f"{case.reason}, but nothing is measured: {story.get('hpa', 'digits')}",
