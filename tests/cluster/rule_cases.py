@@ -280,6 +280,8 @@ RULES = [
         {"maxReplicas": 2, "target": "Requests"},
         "write value: how many requests a second one pod may get",
         {"maxReplicas": 2, "target": "Requests", "value": 100},
+    ),
+    one(
         "a flag that is the operator's",
         "serving.extraArgs",
         ["--log-verbose=1", "--model-control-mode=explicit"],
