@@ -45,7 +45,12 @@ def watched(story: Story, tmp_path: Path) -> Iterator[Prometheus]:
         pytest.skip("prometheus is missing: run devkit/servers/install.sh, or `make test`")
     if story.cluster is None:
         pytest.skip("this host does not reach the pods of a foreign cluster")
-    with prometheus(tmp_path / "prometheus", kubeconfig=story.cluster.kubeconfig) as served:
+
+    def pods() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = story.server.request("GET", "/api/v1/pods").body["items"]
+        return items
+
+    with prometheus(tmp_path / "prometheus", pods=pods) as served:
         yield served
 
 

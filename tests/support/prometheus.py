@@ -1,7 +1,9 @@
 """A real Prometheus that scrapes a cluster as docs/metrics.md says, with the rules of the chart.
 
-Debian's package (devkit/servers/install.sh); it runs in a folder of the test and ends with it.
-Only time is shortened: it scrapes each second, and an alert holds for two seconds, not minutes.
+Debian's package (devkit/servers/install.sh) has no discovery by Kubernetes, so the test writes down
+what that would find, pod by pod and port by port; the relabelling is that of the docs. It runs in a
+folder of the test and ends with it.
+Only time is shortened: it scrapes every other second, and an alert holds for two seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import contextlib
 import json
 import re
 import subprocess
+import threading
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -22,7 +25,9 @@ from tests.support.apiserver import ROOT, eventually
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Pods = Callable[[], list[dict[str, Any]]]
 
 OPERATOR_JOB: dict[str, Any] = {
     "job_name": "resnet-operator",
@@ -76,11 +81,11 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, *, kubeconfig: Path) -> Iterator[Prometheus]:
+def prometheus(folder: Path, *, pods: Pods) -> Iterator[Prometheus]:
     """Run Prometheus on loopback until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yaml").write_text(re.sub(r"for: \w+", "for: 2s", plain_rules()), "utf-8")
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(_config(kubeconfig)), "utf-8")
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(_config(folder)), "utf-8")
     port = free_port()
     command = [
         "prometheus",
@@ -89,33 +94,78 @@ def prometheus(folder: Path, *, kubeconfig: Path) -> Iterator[Prometheus]:
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
     ]
+    _write(folder, pods)
+    over = threading.Event()
+    finder = threading.Thread(target=_find, args=(folder, pods, over))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
+    finder.start()
     try:
         served = Prometheus(f"http://127.0.0.1:{port}")
-        eventually(lambda: _is_ready(served), what=f"Prometheus, see {folder}/log", seconds=60)
+        eventually(
+            lambda: _is_ready(served, process), what=f"Prometheus, see {folder}/log", seconds=60
+        )
         yield served
     finally:
+        over.set()
+        finder.join()
         process.terminate()
         process.wait(30)
 
 
-def _config(kubeconfig: Path) -> dict[str, Any]:
+def _find(folder: Path, pods: Pods, over: threading.Event) -> None:
+    while not over.wait(1):
+        with contextlib.suppress(OSError, KeyError):  # next time, then
+            _write(folder, pods)
+
+
+def _write(folder: Path, pods: Pods) -> None:
+    """Write what discovery of role pod finds; Prometheus looks at the file when it is replaced."""
+    found = [
+        {"targets": [f"{pod['status']['podIP']}:{port['containerPort']}"], "labels": labels}
+        for pod in pods()
+        if pod["status"].get("podIP")
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports") or ()
+        if (labels := _labels(pod, port))
+    ]
+    new = folder / "targets.new"
+    new.write_text(json.dumps(found), encoding="utf-8")
+    new.replace(folder / "targets.json")
+
+
+def _labels(pod: dict[str, Any], port: dict[str, Any]) -> dict[str, str]:
+    meta = pod["metadata"]
+    given = {
+        f"pod_label_{re.sub(r'[^a-zA-Z0-9_]', '_', key)}": value
+        for key, value in meta.get("labels", {}).items()
+    }
+    known = {
+        "namespace": meta["namespace"],
+        "pod_name": meta["name"],
+        "pod_container_port_name": port.get("name", ""),
+    }
+    return {f"__meta_kubernetes_{key}": value for key, value in (given | known).items()}
+
+
+def _config(folder: Path) -> dict[str, Any]:
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     documented = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
     (serving,) = documented["scrape_configs"]
-    found = [{"role": "pod", "kubeconfig_file": str(kubeconfig)}]
+    assert serving.pop("kubernetes_sd_configs") == [{"role": "pod"}]
+    found = {"file_sd_configs": [{"files": [str(folder / "targets.json")]}]}
     return {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "2s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [
-            OPERATOR_JOB | {"kubernetes_sd_configs": found},
-            serving | {"kubernetes_sd_configs": found},
+            OPERATOR_JOB | found,
+            serving | found,
         ],
     }
 
 
-def _is_ready(served: Prometheus) -> bool:
+def _is_ready(served: Prometheus, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "Prometheus has ended"
     try:
         with urllib.request.urlopen(f"{served.url}/-/ready", timeout=2):
             return True
