@@ -3,7 +3,7 @@
 Debian's package (devkit/servers/install.sh) has no discovery by Kubernetes, so the test writes down
 what that would find, pod by pod and port by port; the relabelling is that of the docs. It runs in a
 folder of the test and ends with it.
-Only time is shortened: it scrapes every other second, and an alert holds for two seconds, not minutes.
+Only time is shortened: it scrapes every other second, and alerts hold for two seconds, not minutes.
 """
 
 from __future__ import annotations
