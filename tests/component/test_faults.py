@@ -13,6 +13,7 @@ from tests.component.proxy import Fault
 from tests.component.world import until
 
 from resnet_operator import names
+from resnet_operator.watch.concerns import WATCHED
 
 if TYPE_CHECKING:
     from tests.component.world import World
@@ -153,7 +154,8 @@ async def test_watches_that_are_cut_time_and_again(world: World) -> None:
         await has_replicas(world, replicas)
     await operator.idle()
     watches = world.proxy.since(mark, lambda call: call.verb in {"watch", "list"})
-    assert len(watches) <= 4 * 7 * 3, "seven kinds, cut four times"
+    kinds = sum(not watched.is_optional for watched in WATCHED)
+    assert len(watches) <= 4 * kinds * 3, "every kind, cut four times"
 
 
 async def has_replicas(world: World, number: int) -> None:
