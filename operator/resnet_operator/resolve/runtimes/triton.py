@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from resnet_operator.api.model import ModelFormat
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.triton import EITHER, EXTRA_ARG, REFUSAL
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
