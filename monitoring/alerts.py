@@ -54,8 +54,15 @@ def reasons(pattern: str) -> str:
     return f'{READY_REASON}{{reason=~"{pattern}"}}'
 
 
+def because(pattern: str) -> str:
+    """Return the objects that are not Ready for such a reason, whichever operator says so."""
+    return f"max by (namespace, name, reason) ({reasons(pattern)})"
+
+
 def condition(kind: str, status: str) -> str:
-    return f'resnet_service_condition{{type="{kind}",status="{status}"}}'
+    """Return the objects with a condition: an alert outlives a restart of the operator."""
+    found = f'resnet_service_condition{{type="{kind}",status="{status}"}}'
+    return f"max by (namespace, name) ({found})"
 
 
 def errors(window: str) -> str:
@@ -161,7 +168,7 @@ ALERTS = (
         name="ResNetServiceRolledBack",
         group="resnet-services",
         severity="warning",
-        expr=f"{reasons(ROLLED_BACK)} == 1",
+        expr=f"{because(ROLLED_BACK)} == 1",
         summary=f"A new revision of {WHO} was rolled back.",
         description="The last good revision serves again. The new one did not become ready.",
         command="kubectl -n NAMESPACE get resnetservice NAME -o jsonpath='{.status.revisions}'",
@@ -179,7 +186,7 @@ ALERTS = (
         name="ResNetServiceNoFreeChip",
         group="resnet-services",
         severity="warning",
-        expr=f"{reasons(NO_CHIP)} == 1",
+        expr=f"{because(NO_CHIP)} == 1",
         hold=NO_CHIP_FOR,
         summary=f"{WHO} waits for a chip.",
         description=f"A pod or a candidate of the gate has found no node for it for {NO_CHIP_FOR}.",
@@ -199,7 +206,7 @@ ALERTS = (
         name="ResNetServiceGateFailing",
         group="resnet-services",
         severity="warning",
-        expr=f"{reasons(GATE)} == 1",
+        expr=f"{because(GATE)} == 1",
         hold="5m",
         summary=f"The artifact of {WHO} did not pass its gate.",
         description="It receives no traffic; what served before serves on.",

@@ -84,7 +84,7 @@ class Prometheus:
 def prometheus(folder: Path, *, pods: Pods) -> Iterator[Prometheus]:
     """Run Prometheus on loopback until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rules.yaml").write_text(re.sub(r"for: \w+", "for: 2s", plain_rules()), "utf-8")
+    (folder / "rules.yaml").write_text(re.sub(r"for: '?\w+'?", "for: 2s", plain_rules()), "utf-8")
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(_config(folder)), "utf-8")
     port = free_port()
     command = [
