@@ -145,11 +145,7 @@ class _Graph:
         side = kernel.shape[-1]
         value = self.node(
             "Conv",
-            [
-                inputs,
-                self._constant(f"{name}.weight", kernel),
-                self._constant(f"{name}.bias", bias),
-            ],
+            [inputs, *self._constants(name, kernel, bias)],
             name,
             kernel_shape=[side, side],
             strides=[stride, stride],
@@ -162,7 +158,7 @@ class _Graph:
     def dense(self, inputs: str, output: str) -> None:
         kernel = self._load("fc.weight")
         bias = self._load("fc.bias") if "fc.bias" in self.weights else np.zeros(len(kernel))
-        constants = [self._constant("fc.weight", kernel), self._constant("fc.bias", bias)]
+        constants = self._constants("fc", kernel, bias)
         self.nodes.append(
             helper.make_node("Gemm", [inputs, *constants], [output], name="fc", transB=1)
         )
@@ -178,6 +174,9 @@ class _Graph:
     def _load(self, name: str) -> Array:
         return self.weights[name].load().astype(np.float64)
 
-    def _constant(self, name: str, value: Array) -> str:
-        self.constants.append(numpy_helper.from_array(value.astype(np.float32), name))
-        return name
+    def _constants(self, name: str, *values: Array) -> list[str]:
+        """Weight and bias. Quantizers add constants of their own, called name.weight and alike."""
+        names = [f"{name}_{part}" for part in ("weight", "bias")]
+        for one, value in zip(names, values, strict=True):
+            self.constants.append(numpy_helper.from_array(value.astype(np.float32), one))
+        return names

@@ -73,8 +73,12 @@ class _Copy:
         self.model.CopyFrom(model)
         self.nodes: list[onnx.NodeProto] = []
         self.producer = f"amct_onnx {__version__}"
+        self.taken = {tensor.name for tensor in model.graph.initializer}
 
     def constant(self, name: str, array: Any) -> str:
+        while name in self.taken:  # the model may have one of that name
+            name += "_1"
+        self.taken.add(name)
         self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
         return name
 

@@ -59,6 +59,8 @@ def test_weights_become_a_model(order: Order, workspace: Workspace) -> None:
     assert {node.op_type for node in model.graph.node} == {
         "Conv", "Relu", "MaxPool", "Add", "GlobalAveragePool", "Flatten", "Gemm"
     }  # fmt: skip
+    taken = {f"{node.name}.{part}" for node in model.graph.node for part in ("weight", "bias")}
+    assert not taken & {one.name for one in model.graph.initializer}, "a quantizer's own names"
     prepared(order, workspace, saved.archive(resnet()), **SMALL)
     assert workspace.model.read_bytes() == first, "the digest is part of the content key"
 
