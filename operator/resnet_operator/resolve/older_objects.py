@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from resnet_operator.api.conversion import EXTRA_ARGS
 from resnet_operator.api.pod import Resources
+from resnet_operator.api.serving.autoscaling import ScaleTarget
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 
@@ -39,6 +40,9 @@ def _refused(spec: ResNetServiceSpec) -> Iterator[str]:
     labels = spec.validation.dataset.labels if spec.validation else None
     if labels and OUTSIDE.search(labels):
         yield "validation.dataset.labels: write the path from the top of the data set, without '..'"
+    scaling = spec.serving.autoscaling
+    if scaling and scaling.target is ScaleTarget.REQUESTS and scaling.value is None:
+        yield "serving.autoscaling: write value: how many requests a second one pod may get"
 
 
 def _resources(spec: ResNetServiceSpec) -> Iterator[tuple[str, Resources]]:
