@@ -34,5 +34,5 @@ async def test_a_walk_ends_in_the_right_world(seed: int, world: World) -> None:
         walk.operator.look_at_all()
         await walk.operator.idle()
         assert world.proxy.writes(mark) == [], f"seed {seed}: and then there is peace"
-    assert witness.read > STEPS
+    assert witness.read > STEPS // 2, "few steps leave every status as it is"
     assert witness.lies == [], f"seed {seed}"

@@ -276,7 +276,11 @@ async def test_an_api_server_of_another_history(
             world.proxy.cut_watches()
             await there.has("Service", "restored")
             assert [view.meta.name for view in views.services.all()] == ["restored"]
-            assert views.deployments.one(world.namespace, NAME) is None, "lost with its history"
+
+            async def is_lost() -> bool:
+                return views.deployments.one(world.namespace, NAME) is None
+
+            await until(is_lost, what="the Deployment to be lost with its history")
     later = service("later")
     await world.known_artifact(later)
     await world.create(later)
