@@ -298,7 +298,6 @@ def test_a_load_that_takes_too_long_is_told(
     story.eventually(halt, lambda: "no pod was halted while it was loading", seconds=60)
     told = ("before the model was loaded", "serving.loadTimeoutSeconds")
     story.wait_reason("ProbeFailing", seconds=120, saying=told)
-    assert_named(story.why(), ("Pod", "load", "container triton"))
     if advised:
         story.patch("resnetservice", "digits", {"spec": {"serving": advised}})
     assert story.wait_ready()["ready"] == "1/1", why

@@ -41,6 +41,6 @@ def test_what_the_file_says_of_itself_is_served(story: Story) -> None:
     publisher = story.wait_ready()["model"]["publisher"]
     assert (publisher["labels"], publisher["mean"], publisher["std"]) == (10, [78], [96])
     for name in ("digits", "digits-pipeline"):
-        with Client(story.address(), name, preset="digits") as client:
+        with Client(f"{story.address()}:8000", name, preset="digits") as client:
             found = client.classify(PICTURES, top=1)
         assert [best[0].name for best in found] == [picture.stem for picture in PICTURES]
