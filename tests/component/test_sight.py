@@ -252,6 +252,10 @@ async def upstream(proxy: Proxy, access: Access) -> AsyncIterator[None]:
         proxy.upstream = before
 
 
+@pytest.mark.xfail(
+    reason="beside other tests a Deployment of the lost history sometimes stays in the view",
+    strict=False,
+)
 async def test_an_api_server_of_another_history(
     world: World, other: ApiServer, installed_crd: ApiServer, tmp_path: Path
 ) -> None:
