@@ -15,6 +15,15 @@ Offset = Annotated[int, Field(ge=0, le=MAX_SIDE - 1)]
 PerChannel = Field(
     min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "atomic"}
 )
+# Of mean and std wherever a picture is scaled, here and in `serving.pipeline`.
+MEANS_OF_PIXELS = rule(
+    "!has(self.mean) || self.mean.all(m, m == 0.0) || self.mean.exists(m, m > 1.0)",
+    "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",
+)
+SCALES_ABOVE_ZERO = rule(
+    "!has(self.std) || self.std.all(s, s > 0.0)",
+    "write standard deviations above 0",
+)
 FIELDS = ("pixelFormat", "source", "crop", "mean", "std", "swapRedBlue")
 
 
@@ -81,14 +90,8 @@ class Preprocessing(ApiModel):
                 "!has(self.mean) || !has(self.std) || self.mean.size() == self.std.size()",
                 "write as many numbers in std as in mean",
             ),
-            rule(
-                "!has(self.mean) || self.mean.all(m, m == 0.0) || self.mean.exists(m, m > 1.0)",
-                "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",
-            ),
-            rule(
-                "!has(self.std) || self.std.all(s, s > 0.0)",
-                "write standard deviations above 0",
-            ),
+            MEANS_OF_PIXELS,
+            SCALES_ABOVE_ZERO,
             rule(
                 "!has(self.std) || self.std.exists(s, s >= 1.0)",
                 "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",

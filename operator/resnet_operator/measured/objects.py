@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator.measured.families import Families
+from resnet_operator.plan.status.conditions import CONDITIONS
 from resnet_operator.seen.service import ServiceObject
 
 # Keys of status.validation, and the label of each.
@@ -50,7 +51,7 @@ def samples_of(service: ServiceObject, counted: Counted) -> Iterator[Sample]:
 
 def _conditions(status: Mapping[str, Any]) -> Iterator[Sample]:
     # Conditions of others may stand beside ours, and are not ours to show.
-    from_us = [c for c in status.get("conditions") or () if c.get("type") in SHOWN]
+    from_us = [c for c in status.get("conditions") or () if c.get("type") in CONDITIONS]
     for condition in from_us:
         labels = (str(condition["type"]), str(condition.get("status") or "Unknown"))
         yield Sample(Families.CONDITION, labels, 1)
@@ -91,20 +92,3 @@ def _number(value: Any) -> float | None:
     with contextlib.suppress(TypeError, ValueError):
         return float(value)
     return None
-
-
-# Of Reconciling and Stalled, one at a time; so nine at most.
-SHOWN = frozenset(
-    {
-        "ArtifactReady",
-        "Available",
-        "ChipsHealthy",
-        "Contested",
-        "ModelReady",
-        "Ready",
-        "Reconciling",
-        "Scheduled",
-        "Stalled",
-        "Validated",
-    }
-)

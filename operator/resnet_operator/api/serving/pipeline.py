@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from resnet_contract.words import Interpolation
 from resnet_operator.api.base import ApiModel, cel, rule
+from resnet_operator.api.preprocessing import MEANS_OF_PIXELS, SCALES_ABOVE_ZERO
 from resnet_operator.api.serving.oneflow import IS_ONEFLOW
 
 # What Pillow unpacks without a warning of its own.
@@ -71,14 +72,8 @@ class Pipeline(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=cel(
-            rule(
-                "!has(self.mean) || self.mean.all(m, m == 0.0) || self.mean.exists(m, m > 1.0)",
-                "write mean and std on the scale 0..255; these look like 0..1: multiply by 255",
-            ),
-            rule(
-                "!has(self.std) || self.std.all(s, s > 0.0)",
-                "write standard deviations above 0",
-            ),
+            MEANS_OF_PIXELS,
+            SCALES_ABOVE_ZERO,
             rule(
                 "(!has(self.mean) || self.mean.size() != 2) && "
                 "(!has(self.std) || self.std.size() != 2)",
