@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from enum import StrEnum
+from functools import partial
 from textwrap import wrap
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from resnet_cli.picture import GAP, Node, Table, Tone, fitting
+from resnet_cli.picture import CONTROLS, GAP, Node, Table, Tone, fitting, harmless
 
 # A line in a pipe is not broken: whoever reads it looks for words.
 PIPE_WIDTH = 10_000
 GUIDES = ("├── ", "│   ", "└── ")
 PLAIN_GUIDES = ("|-- ", "|   ", "`-- ")
+OBEYED = re.compile(f"[{''.join(map(chr, CONTROLS))}]")
 PLAIN_MARKS = {"✓": "+", "✗": "x", "…": "-"}
 
 
@@ -55,7 +58,8 @@ class Screen:
     ) -> None:
         """Print a line; one that is to be kept `whole` is left to the terminal to break."""
         style = f"{tone.value[1]}{' bold' if bold else ''}".strip()
-        self.console.print(Text(text, style=style), soft_wrap=whole or self.width >= PIPE_WIDTH)
+        soft_wrap = whole or self.width >= PIPE_WIDTH
+        self.console.print(Text(harmless(text), style=style), soft_wrap=soft_wrap)
 
     def tree(self, node: Node) -> None:
         self._branch(node, first="", rest="")
@@ -63,7 +67,7 @@ class Screen:
     def _branch(self, node: Node, *, first: str, rest: str) -> None:
         mark, style = node.tone.value
         mark = mark if self.speaks_unicode else PLAIN_MARKS.get(mark, mark)
-        body = " ".join(node.text.split())
+        body = harmless(" ".join(node.text.split()))
         guides = GUIDES if self.speaks_unicode else PLAIN_GUIDES
         lines = wrap(f"{mark} {body}".strip(), self.width - len(rest) - len(guides[1])) or [""]
         for at, line in enumerate(lines):
@@ -82,14 +86,15 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something beside the answer; it is not in the way of what reads that."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{harmless(text)}\n")
 
     def raw(self, text: str) -> None:
-        """Print text of others as it is."""
-        self.console.file.write(text)
+        """Print text of others as it is; a terminal obeys none of it."""
+        self.console.file.write(harmless(text) if self.console.is_terminal else text)
         self.console.file.flush()
 
     def table(self, table: Table, *, titles: bool = True) -> None:
+        table = table.harmless()
         columns = fitting(table, self.width)
         if titles:
             shown = (table.columns[at].title.ljust(size) for at, size in columns)
@@ -109,10 +114,14 @@ class Screen:
         """Print what a program reads; never wrapped, never coloured."""
         if output is Output.JSON:
             text = json.dumps(value, indent=2, ensure_ascii=False)
+            text = OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         else:
             import yaml
 
-            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).rstrip()
+            dump = partial(yaml.safe_dump, value, sort_keys=False, width=100)
+            text = str(dump(allow_unicode=True)).rstrip()
+            if OBEYED.search(text):
+                text = str(dump(allow_unicode=False)).rstrip()
         self.console.file.write(text + "\n")
 
 
