@@ -33,13 +33,21 @@ from resnet_runtime.processes import (
     remove_stale_regions,
     with_package,
 )
-from resnet_runtime.server_process import SIGNALS, Dump, Server, flag, unblock_signals
+from resnet_runtime.server_process import (
+    ORPHANED,
+    SIGNALS,
+    Dump,
+    Server,
+    flag,
+    unblock_signals,
+)
 from resnet_runtime.termination import TerminationLog
 
 TICK_SECONDS = 0.05  # so long a dead stub may answer errors
 BENCHMARK_TICK_SECONDS = 1.0
 LOADING_TICK_SECONDS = 0.2
 LOAD_FAILURE_SECONDS = 30.0  # Triton ends by itself after a failed load
+ORPHANED_SECONDS = 1.0  # between the kernel's last moves of a process that ends
 KILL_SECONDS = 10.0  # after Triton's own exit timeout
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -118,16 +126,18 @@ class Watch:
         status = self._server.status()
         if status is not None:
             self._report_exit(status)
-            return 128 - status if status < 0 else (status or 1)
+            return exit_status(status)
         ended = self._server.dead_stub()
         if ended is None:
             return None
         if not self._server.check_ready():
             self._await_exit(LOAD_FAILURE_SECONDS)
-            status = self._server.status()
-            if status is not None:
-                self._report_exit(status)
-                return 1
+        elif ended == ORPHANED:
+            self._await_exit(ORPHANED_SECONDS)
+        status = self._server.status()
+        if status is not None:
+            self._report_exit(status)
+            return exit_status(status)
         # First the ports: Triton can only answer errors from now on; who is refused a connection
         # asks another pod. What other model processes have under way is lost with it.
         self._server.end()
@@ -159,6 +169,11 @@ class Watch:
         self._await_exit(self._server.exit_timeout + KILL_SECONDS)
         if self._server.status() is None:
             log("tritonserver did not end in time: killed")
+
+
+def exit_status(status: int) -> int:
+    """A shell's status for a return code of subprocess; an end that nobody asked for is no 0."""
+    return 128 - status if status < 0 else (status or 1)
 
 
 def adopt_orphans() -> None:

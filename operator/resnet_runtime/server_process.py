@@ -31,6 +31,7 @@ ANY = {"0.0.0.0": "127.0.0.1", "ipv6:::": "::1"}
 STUB = "triton_python_b"  # triton_python_backend_stub, as the kernel cuts it
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 NEW_STUBS_SECONDS = 1.0
+ORPHANED = "status unknown"  # nobody's child any more: its server may be the one that has ended
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 
@@ -106,7 +107,7 @@ class Server:
         for pid in self._stubs:
             process = process_of(pid)
             if process is None or not self._is_stub(process):
-                return "status unknown"
+                return ORPHANED
             if process.state == "Z":
                 return describe(process.status)
         return None

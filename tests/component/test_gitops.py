@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.component.client import APPLY
 from tests.component.objects import service
+from tests.component.world import until
 
 if TYPE_CHECKING:
     from tests.component.world import World
@@ -87,7 +88,11 @@ async def test_an_applied_object_shows_no_difference(
         await world.becomes(
             "Deployment", NAME, lambda b: b["spec"]["replicas"] == case.scaled_to, what="two pods"
         )
-    assert not await differs(world, body, manager)
+
+    async def is_in_sync() -> bool:
+        return not await differs(world, body, manager)
+
+    await until(is_in_sync, what="no difference, once the status is written")
     live = await world.get("ResNetService", NAME)
     assert live["spec"]["serving"]["replicas"] == (case.scaled_to or 1)
     body["spec"]["accelerator"]["count"] = 2

@@ -130,10 +130,7 @@ async def test_a_repair_is_no_outage(case: Fault, world: World) -> None:
         await until(is_ready_again, what="Ready")
     assert witness.longest <= MAY_LIE_SECONDS, case.reason
     assert reader.lies == []
-    mark = len(world.proxy.calls)
-    operator.look_at_all()
-    await operator.idle()
-    assert world.proxy.writes(mark) == [], "and there is peace"
+    await operator.at_peace(world.proxy)
 
 
 async def test_an_orphaned_object_that_comes_back_is_ready(world: World) -> None:

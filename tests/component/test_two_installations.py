@@ -78,12 +78,7 @@ async def test_the_first_one_acts_and_the_other_one_stands_back(
     await world.is_ready("another")
     assert condition_of(await world.get("ResNetService", "another"), "Contested")
     for operator in (first, second):
-        await operator.idle()
-    mark = len(world.proxy.calls)
-    for operator in (first, second):
-        operator.look_at_all()
-        await operator.idle()
-    assert [write for write in world.proxy.writes(mark) if "leases" not in write] == []
+        await operator.at_peace(world.proxy)
     for name in (NAME, "another"):
         assert image(await world.get("Deployment", name)) == before
     store = await world.get("Deployment", names.STORE_NAME)

@@ -139,6 +139,18 @@ class RunningOperator:
 
         await until(is_idle, what="the queue to be empty")
 
+    async def at_peace(self, proxy: Proxy) -> None:
+        """Wait until a look at all objects writes nothing: all that happened has been told."""
+
+        async def writes_nothing() -> bool:
+            await self.idle()
+            mark = len(proxy.calls)
+            self.look_at_all()
+            await self.idle()
+            return not [write for write in proxy.writes(mark) if "leases" not in write]
+
+        await until(writes_nothing, what="peace")
+
 
 @dataclass(kw_only=True)
 class World:

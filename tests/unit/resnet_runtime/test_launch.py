@@ -213,6 +213,65 @@ def test_a_dead_stub_closes_the_ports_without_a_farewell(
     assert message["message"] == f"a model process of Triton died (signal {int(how)})"
 
 
+class Ended:
+    """A server that answers `status` as it is told; its stub is an orphan from the start."""
+
+    pid = 0
+    ready = True
+
+    def __init__(self, *statuses: int | None) -> None:
+        self.statuses = list(statuses)
+        self.was_killed = False
+
+    def status(self) -> int | None:
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+
+    def check_ready(self) -> bool:
+        return True
+
+    def dead_stub(self) -> str:
+        return server_process.ORPHANED
+
+    def end(self) -> None:
+        self.was_killed = True
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code", "message", "reason"),
+    [
+        (
+            (None, -11),
+            139,
+            "tritonserver ended by itself (signal 11)",
+            "it ended between the look at it and the look at its stubs",
+        ),
+        (
+            (None, None, None, -11),
+            139,
+            "tritonserver ended by itself (signal 11)",
+            "the kernel has moved its stubs away and does not tell its status yet",
+        ),
+        ((None, 1), 1, "tritonserver ended by itself (exit status 1)", "it left"),
+        ((None, 0), 1, "tritonserver ended by itself (exit status 0)", "nobody asked it to"),
+        (
+            (None,),
+            1,
+            "a model process of Triton died (status unknown)",
+            "it lives on: somebody else collected its stub",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_server_that_ends_is_told_from_a_stub_that_does(
+    termination_log: Path, statuses: tuple[int | None, ...], code: int, message: str, reason: str
+) -> None:
+    server = Ended(*statuses)
+    watch = launch.Watch(server, drain_seconds=0)  # type: ignore[arg-type]
+    assert watch.run() == code, reason
+    assert json.loads(termination_log.read_text())["message"] == message
+    assert server.was_killed == (statuses == (None,))
+
+
 def test_the_file_of_the_evaluator_ends_the_pod(tmp_path: Path) -> None:
     """Triton's own status, 1 here, does not count: the measuring is over."""
     done = tmp_path / "done"
