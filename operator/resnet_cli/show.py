@@ -13,7 +13,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from resnet_cli.picture import CONTROLS, GAP, Node, Table, Tone, fitting, harmless
+from resnet_cli.picture import GAP, Node, Table, Tone, fitting
+from resnet_contract.harmless import CONTROLS, harmless
 
 # A line in a pipe is not broken: whoever reads it looks for words.
 PIPE_WIDTH = 10_000

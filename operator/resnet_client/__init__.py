@@ -8,9 +8,10 @@
 Needs numpy, Pillow and tritonclient, with [http] or [grpc] as it is asked.
 """
 
-from resnet_client.client import AsyncClient, Client, Tls
+from resnet_client.client import AsyncClient, Client
 from resnet_client.contract import ClientError, Contract, read_contract
 from resnet_client.pictures import PRESETS, Preprocessing, load_picture, preprocess
+from resnet_client.tls import Tls
 
 __all__ = [
     "PRESETS",

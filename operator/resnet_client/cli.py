@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_client.client import PROTOCOLS, Client, Tls
+from resnet_client.client import PROTOCOLS, Client
 from resnet_client.contract import ClientError
 from resnet_client.pictures import PRESETS
+from resnet_client.tls import Tls
+from resnet_contract.harmless import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +32,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--tls", action="store_true", help="trust the system's authorities")
     parser.add_argument("--ca", metavar="FILE", help="trust these instead; implies --tls")
+    parser.add_argument("--cert", metavar="FILE", help="the client's own certificate")
+    parser.add_argument("--key", metavar="FILE", help="and its key; both imply --tls")
     return parser.parse_args(argv)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the best labels of each picture."""
-    tls = Tls(ca=arguments.ca) if arguments.tls or arguments.ca else None
+    files = Tls(ca=arguments.ca, certificate=arguments.cert, key=arguments.key)
+    tls = files if arguments.tls or files != Tls() else None
     with Client(
         arguments.url,
         arguments.model,
@@ -46,15 +51,15 @@ def run(arguments: argparse.Namespace) -> None:
     ) as client:
         found = client.classify(arguments.pictures, top=arguments.top)
     for path, labels in zip(arguments.pictures, found, strict=True):
-        print(path)
+        print(harmless(str(path)))
         for place, label in enumerate(labels, start=1):
-            print(f"  {place}  {label.name:<24} {label.score:9.3f}")
+            print(f"  {place}  {harmless(label.name):<24} {label.score:9.3f}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(parse(argv))
     except ClientError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {harmless(str(error))}", file=sys.stderr)
         return 1
     return 0

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from resnet_client.contract import ClientError, Contract, read_contract
+from resnet_client.failures import explained
 from resnet_client.pictures import Picture, Preprocessing, preset_for, to_tensor
+from resnet_client.tls import Tls, context_of, credentials_of
 
 T = TypeVar("T")
 # What is asked, step by step: yields a method of tritonclient's and its arguments, is sent the
@@ -30,20 +32,6 @@ class Label:
     name: str
     score: float
     index: int
-
-
-@dataclass(frozen=True)
-class Tls:
-    """Files in PEM form; without `ca` the system's certificate authorities are trusted.
-
-    `server_name` is what the certificate is for where that is not the host of the URL, as behind a
-    forwarded port.
-    """
-
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-    server_name: str | None = None
 
 
 class _Asking:
@@ -77,26 +65,22 @@ class _Asking:
             ) from error
 
     def _connect(self, library: Any, *, is_async: bool) -> Any:
+        tls = self._tls
         if self._protocol == "grpc":
-            tls = self._tls or Tls()
+            credentials, arguments = credentials_of(tls) if tls else (None, None)
             return library.InferenceServerClient(
-                self.url,
-                ssl=self._tls is not None,
-                root_certificates=tls.ca,
-                certificate_chain=tls.certificate,
-                private_key=tls.key,
-                **({"channel_args": _named(tls.server_name)} if tls.server_name else {}),
+                self.url, creds=credentials, channel_args=arguments
             )
-        options: dict[str, Any] = {"ssl": self._tls is not None}
+        options: dict[str, Any] = {"ssl": tls is not None}
         if is_async:
-            options |= {"ssl_context": _context(self._tls, ssl)} if self._tls else {}
+            options |= {"ssl_context": context_of(tls, ssl)} if tls else {}
         else:
             options |= {"network_timeout": ANSWER_SECONDS, "connection_timeout": ANSWER_SECONDS}
-            if self._tls:
-                tls = self._tls
+            if tls:
                 from gevent import ssl as gevent_ssl  # the client's sockets are gevent's
 
-                options["ssl_context_factory"] = lambda: _context(tls, gevent_ssl)
+                context = context_of(tls, gevent_ssl)
+                options["ssl_context_factory"] = lambda: context
         return library.InferenceServerClient(self.url, **options)
 
     def _batches(
@@ -136,24 +120,8 @@ class _Asking:
         return found
 
     def _explained(self, error: Exception) -> ClientError:
-        """Turn what a library raises into a sentence."""
-        if isinstance(error, ClientError):
-            return error
-        message = getattr(error, "message", None)
-        text = str(message() if callable(message) else error)
-        if "UNAVAILABLE" in str(error) or isinstance(error, OSError):
-            return self._silent(text)
-        if self._contract is None:
-            return ClientError(
-                f"the server does not serve a model {self.model!r} ({text}); "
-                "see `kubectl get resnetservices`"
-            )
-        return ClientError(f"the server refused the request: {text}")
-
-    def _silent(self, text: str) -> ClientError:
-        return ClientError(
-            f"no answer from {self.url} ({text}); is the service Ready, and the port forwarded?"
-        )
+        known = self._contract is not None
+        return explained(error, url=self.url, model=self.model, is_known=known)
 
 
 class Client(_Asking):
@@ -221,23 +189,9 @@ class AsyncClient(_Asking):
 
 def _label(entry: Any) -> Label:
     """Read "score:index:label"; the label is absent when the service has no classLabels."""
-    text = entry.decode() if isinstance(entry, bytes) else str(entry)
-    score, index, *name = text.split(":", 2)
-    return Label(name[0] if name else f"class {index}", float(score), int(index))
-
-
-def _named(server_name: str) -> list[tuple[str, str]]:
-    return [
-        ("grpc.ssl_target_name_override", server_name),
-        ("grpc.default_authority", server_name),
-    ]
-
-
-def _context(tls: Tls, library: Any) -> Any:
-    context = library.create_default_context(cafile=tls.ca)
-    if tls.server_name:
-        # The library takes the URL's host; who is behind a forwarded port the API server has said.
-        context.check_hostname = False
-    if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key)
-    return context
+    text = entry.decode(errors="replace") if isinstance(entry, bytes) else str(entry)
+    try:
+        score, index, *name = text.split(":", 2)
+        return Label(name[0] if name else f"class {index}", float(score), int(index))
+    except ValueError as error:
+        raise ClientError(f"the answer {text[:60]!r} is not a class; ask another output") from error

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from tests.support.servers import Certificate
 
@@ -34,9 +35,11 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(
-    *script: Answer, certificate: Certificate | None = None
+    *script: Answer, certificate: Certificate | None = None, clients: Path | None = None
 ) -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
-    """(address, requests seen). Ends with the block."""
+    """(address, requests seen). Ends with the block. `clients` is the authority that must have
+    signed their certificates.
+    """
     seen: list[tuple[str, dict[str, str]]] = []
     handler = type("Scripted", (Handler,), {"script": list(script), "seen": seen})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -44,6 +47,9 @@ def serving(
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate.certificate, certificate.key)
+            if clients:
+                context.load_verify_locations(clients)
+                context.verify_mode = ssl.CERT_REQUIRED
             server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

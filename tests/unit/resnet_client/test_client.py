@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,7 +15,18 @@ from PIL import Image
 from tests.support.loopback.webserver import serving
 from tests.support.servers import Certificate, make_certificate
 
-from resnet_client import PRESETS, Client, ClientError, Contract, Preprocessing, Tls, read_contract
+from resnet_client import (
+    PRESETS,
+    Client,
+    ClientError,
+    Contract,
+    Preprocessing,
+    Tls,
+    cli,
+    read_contract,
+)
+from resnet_client.client import Label
+from resnet_client.client import _label as read_label
 from resnet_client.pictures import preset_for, to_tensor
 
 HOW = Preprocessing((10.0, 20.0, 30.0), (2.0, 2.0, 2.0))
@@ -172,3 +185,67 @@ def test_tls_of_an_ingress(trusted: Certificate) -> None:
 def test_a_protocol_that_is_none() -> None:
     with pytest.raises(ClientError, match="there are http, grpc"):
         Client("localhost:8000", "digits", protocol="carrier-pigeon")
+
+
+STRANGE = [
+    ("an escape that clears the screen", "\x1b[2Jgone", r"\x1b[2Jgone"),
+    ("the order turned round", "safe\u202etxt", r"safe\u202etxt"),
+    ("a step back over what was written", "cat\b\b\bdog", r"cat\x08\x08\x08dog"),
+]
+
+
+@pytest.mark.parametrize(("reason", "label", "want"), STRANGE, ids=[row[0] for row in STRANGE])
+def test_no_terminal_obeys_a_label(
+    reason: str,
+    label: str,
+    want: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = [[Label(label, 1.0, 0)]]
+    monkeypatch.setattr(
+        cli, "Client", lambda *_, **__: nullcontext(Mock(classify=lambda *_, **__: found))
+    )
+    assert cli.main(["seven.png"]) == 0
+    shown = capsys.readouterr().out
+    assert want in shown, reason
+    assert label not in shown
+
+
+def test_nor_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ClientError("the server refused the request: \x1b[2J")
+
+    monkeypatch.setattr(cli, "Client", refuse)
+    assert cli.main(["seven.png"]) == 1
+    assert capsys.readouterr().err.endswith("request: \\x1b[2J\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "want"),
+    [
+        ([], None),
+        (["--tls"], Tls()),
+        (["--ca", "a"], Tls(ca="a")),
+        (["--cert", "c", "--key", "k"], Tls(certificate="c", key="k")),
+    ],
+)
+def test_files_for_tls(
+    arguments: list[str], want: Tls | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def take(*_: Any, **options: Any) -> Any:
+        seen.update(options)
+        return nullcontext(Mock(classify=lambda *_, **__: []))
+
+    monkeypatch.setattr(cli, "Client", take)
+    with pytest.raises(ValueError, match="zip"):  # the fake finds nothing on the picture
+        cli.run(cli.parse([*arguments, "--", "seven.png"]))
+    assert seen["tls"] == want
+
+
+@pytest.mark.parametrize("entry", [b"0.5", b"a:b:c", b"\xff:0:cat", "1.0:x"])
+def test_an_answer_that_is_no_class(entry: bytes | str) -> None:
+    with pytest.raises(ClientError, match="is not a class"):
+        read_label(entry)
