@@ -33,14 +33,7 @@ from resnet_runtime.processes import (
     remove_stale_regions,
     with_package,
 )
-from resnet_runtime.server_process import (
-    ORPHANED,
-    SIGNALS,
-    Dump,
-    Server,
-    flag,
-    unblock_signals,
-)
+from resnet_runtime.server_process import ORPHANED, SIGNALS, Dump, Server, flag, unblock_signals
 from resnet_runtime.termination import TerminationLog
 
 TICK_SECONDS = 0.05  # so long a dead stub may answer errors
