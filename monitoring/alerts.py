@@ -8,29 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OBJECT = "on (namespace, name)"
-READY_REASON = "resnet_service_reason_info"
-# Why an artifact does not come: ResNetConversionFailing.
-OF_CONVERSIONS = (
-    "AccessDenied|ArtifactMissing|ChecksumMismatch|ConversionFailed|ConversionTimeout|"
-    "DownloadFailed|EphemeralStorageExceeded|MessageInvalid|ModelNotFound|QuantizationFailed|"
-    "ResultLost|StoreUnavailable|UnsupportedModel"
+from monitoring.expressions import (
+    FAST,
+    GATE,
+    LATENCY_SECONDS,
+    NO_CHIP,
+    NO_CHIP_FOR,
+    OBJECT,
+    OF_CONVERSIONS,
+    READY_REASON,
+    ROLLED_BACK,
+    SLOW,
+    SLOW_SHARE,
+    STORE_FULL,
+    TOLD_ELSEWHERE,
+    because,
+    burns,
+    condition,
+    held,
+    is_slow,
+    told_once,
 )
-NO_CHIP = "Unschedulable|WaitingForChip"
-GATE = "EvaluationFailed|ValidationFailed"
-ROLLED_BACK, STORE_FULL = "RolledBack", "StoreFull"
-TOLD_ELSEWHERE = "|".join((OF_CONVERSIONS, NO_CHIP, GATE, ROLLED_BACK, STORE_FULL))
-# What installations choose, as the chart's template finds it in the text; with the defaults.
-ERROR_BUDGET, LATENCY_SECONDS, NO_CHIP_FOR = "@errorBudget@", "@latencySeconds@", "@noChipFor@"
-RUNBOOKS = "@runbooks@"
-DEFAULTS = {
-    ERROR_BUDGET: "0.001",
-    LATENCY_SECONDS: "0.25",
-    NO_CHIP_FOR: "15m",
-    RUNBOOKS: "docs/runbooks",
-}
-# So much of the time p99 may be above its limit.
-SLOW_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,53 +42,16 @@ class Alert:
     hold: str = ""
     summary: str
     description: str
-    # The first command of the runbook.
+    # The first command of the runbook, without the plugin of `kubectl resnet`.
     command: str
     means: str
     steps: tuple[str, ...]
 
 
-def reasons(pattern: str) -> str:
-    return f'{READY_REASON}{{reason=~"{pattern}"}}'
-
-
-def because(pattern: str) -> str:
-    """Return the objects that are not Ready for such a reason, whichever operator says so."""
-    return f"max by (namespace, name, reason) ({reasons(pattern)})"
-
-
-def condition(kind: str, status: str) -> str:
-    """Return the objects with a condition: an alert outlives a restart of the operator."""
-    found = f'resnet_service_condition{{type="{kind}",status="{status}"}}'
-    return f"max by (namespace, name) ({found})"
-
-
-def errors(window: str) -> str:
-    """Return the share of requests that failed, by service."""
-    failed = f"sum by (namespace, name) (rate(nv_inference_request_failure[{window}]))"
-    good = f"sum by (namespace, name) (rate(nv_inference_request_success[{window}]))"
-    return f"({failed} / ({failed} + {good}))"
-
-
-def slow(window: str) -> str:
-    """Return the share of time in which p99 of a service was above its limit."""
-    p99 = 'max by (namespace, name) (nv_inference_request_summary_us{quantile="0.99"})'
-    return f"avg_over_time(({p99} > bool {LATENCY_SECONDS} * 1e6)[{window}:1m])"
-
-
-def burns(long: str, short: str, rate: float) -> str:
-    limit = f"{rate:g} * {ERROR_BUDGET}"
-    return f"{errors(long)} > {limit} and {errors(short)} > {limit}"
-
-
-def is_slow(long: str, short: str, rate: float) -> str:
-    limit = f"{rate * SLOW_SHARE:g}"
-    return f"{slow(long)} > {limit} and {slow(short)} > {limit}"
-
-
 GET = "kubectl -n NAMESPACE get resnetservice NAME -o wide"
 DESCRIBE = "kubectl -n NAMESPACE describe resnetservice NAME"
 PODS = "kubectl -n NAMESPACE get pods -l app.kubernetes.io/instance=NAME -o wide"
+WHY = "kubectl resnet why NAME -n NAMESPACE"
 OPERATOR = "kubectl get pods -A -l app.kubernetes.io/name=resnet-operator -o wide"
 WHO = "ResNetService {{ $labels.namespace }}/{{ $labels.name }}"
 
@@ -99,9 +60,9 @@ ALERTS = (
         name="ResNetServiceNotAvailable",
         group="resnet-services",
         severity="critical",
-        expr=f"{condition('Available', 'False')} == 1 and {OBJECT} "
-        f'resnet_service_revision_info{{serving!=""}} and {OBJECT} '
-        "resnet_service_replicas_wanted > 0",
+        expr=f"{condition('Available', 'False')} and {OBJECT} "
+        + held('resnet_service_revision_info{serving!=""}')
+        + f" and {OBJECT} {held('resnet_service_replicas_wanted')} > 0",
         hold="5m",
         summary=f"{WHO} serves no request.",
         description="It has served before, replicas are wanted, and no pod has been ready for five "
@@ -127,7 +88,7 @@ ALERTS = (
         name="ResNetServiceStalled",
         group="resnet-services",
         severity="warning",
-        expr=f"{condition('Stalled', 'True')} == 1 unless {OBJECT} {reasons(TOLD_ELSEWHERE)}",
+        expr=f"{condition('Stalled', 'True')} unless {OBJECT} {because(TOLD_ELSEWHERE)}",
         hold="5m",
         summary=f"{WHO} needs a person.",
         description="The operator does not try again by itself; the condition Stalled says why.",
@@ -147,8 +108,8 @@ ALERTS = (
         group="resnet-services",
         severity="warning",
         # Those that a retry can help come and go with each attempt: told after the second one.
-        expr=f"max by (namespace, name) (max_over_time({reasons(OF_CONVERSIONS)}[10m])) and {OBJECT}"
-        f" {condition('ArtifactReady', 'False')} and {OBJECT} ({condition('Stalled', 'True')}"
+        expr=f'max by (namespace, name) (max_over_time({READY_REASON}{{reason=~"{OF_CONVERSIONS}"}}'
+        f"[10m])) and {OBJECT} {condition('ArtifactReady', 'False')} and {OBJECT} ({condition('Stalled', 'True')}"
         f" or {OBJECT} increase(resnet_service_retries_total[2h]) > 1.5)",
         hold="5m",
         summary=f"The conversion of {WHO} fails.",
@@ -168,7 +129,7 @@ ALERTS = (
         name="ResNetServiceRolledBack",
         group="resnet-services",
         severity="warning",
-        expr=f"{because(ROLLED_BACK)} == 1",
+        expr=because(ROLLED_BACK),
         summary=f"A new revision of {WHO} was rolled back.",
         description="The last good revision serves again. The new one did not become ready.",
         command="kubectl -n NAMESPACE get resnetservice NAME -o jsonpath='{.status.revisions}'",
@@ -186,7 +147,7 @@ ALERTS = (
         name="ResNetServiceNoFreeChip",
         group="resnet-services",
         severity="warning",
-        expr=f"{because(NO_CHIP)} == 1",
+        expr=because(NO_CHIP),
         hold=NO_CHIP_FOR,
         summary=f"{WHO} waits for a chip.",
         description=f"A pod or a candidate of the gate has found no node for it for {NO_CHIP_FOR}.",
@@ -206,7 +167,7 @@ ALERTS = (
         name="ResNetServiceGateFailing",
         group="resnet-services",
         severity="warning",
-        expr=f"{because(GATE)} == 1",
+        expr=because(GATE),
         hold="5m",
         summary=f"The artifact of {WHO} did not pass its gate.",
         description="It receives no traffic; what served before serves on.",
@@ -223,14 +184,14 @@ ALERTS = (
     ),
     *(
         Alert(
-            name=f"ResNetServiceErrors{speed}",
+            name=f"ResNetServiceErrors{speed.name}",
             group="resnet-slo",
-            severity=severity,
-            expr=burns(long, short, rate),
+            severity=speed.severity,
+            expr=told_once(burns, speed),
             hold="2m",
             summary=f"{WHO} fails too many requests.",
-            description=f"The error budget of 30 days is burnt {rate:g} times as fast as it may, "
-            f"over {long} and over {short}.",
+            description=f"The error budget of 30 days is burnt {speed.rate:g} times as fast as it may, "
+            f"over {speed.long} and over {speed.short}.",
             command="kubectl -n NAMESPACE logs -l app.kubernetes.io/instance=NAME -c triton "
             "--tail=100",
             means="Triton answers requests with errors: `nv_inference_request_failure` by "
@@ -247,21 +208,18 @@ ALERTS = (
                 ),
             ),
         )
-        for speed, severity, long, short, rate in (
-            ("Fast", "critical", "1h", "5m", 14.4),
-            ("Slow", "warning", "6h", "30m", 6),
-        )
+        for speed in (FAST, SLOW)
     ),
     *(
         Alert(
-            name=f"ResNetServiceSlow{speed}",
+            name=f"ResNetServiceSlow{speed.name}",
             group="resnet-slo",
-            severity=severity,
-            expr=is_slow(long, short, rate),
+            severity=speed.severity,
+            expr=told_once(is_slow, speed),
             hold="2m",
             summary=f"{WHO} answers too slowly.",
-            description=f"p99 is above {LATENCY_SECONDS} s for more than {rate * SLOW_SHARE:.0%} "
-            f"of {long} and of {short}.",
+            description=f"p99 is above {LATENCY_SECONDS} s for more than {speed.rate * SLOW_SHARE:.0%} "
+            f"of {speed.long} and of {speed.short}.",
             command=PODS,
             means="The 99th percentile of the time in Triton, queue included, is above the "
             "objective.",
@@ -274,10 +232,7 @@ ALERTS = (
                 "One pod alone: its node is busy or its chip is throttled (`npu-smi info`).",
             ),
         )
-        for speed, severity, long, short, rate in (
-            ("Fast", "critical", "1h", "5m", 14.4),
-            ("Slow", "warning", "6h", "30m", 6),
-        )
+        for speed in (FAST, SLOW)
     ),
     Alert(
         name="ResNetServiceQueueGrowing",
@@ -302,7 +257,7 @@ ALERTS = (
         name="ResNetChipUnhealthy",
         group="resnet-services",
         severity="warning",
-        expr=f"{condition('ChipsHealthy', 'False')} == 1",
+        expr=condition("ChipsHealthy", "False"),
         hold="1m",
         summary=f"{WHO} serves on an unhealthy chip.",
         description="The device plugin calls a chip under one of its pods unhealthy.",
@@ -322,7 +277,7 @@ ALERTS = (
         severity="warning",
         expr='(kubelet_volume_stats_available_bytes{persistentvolumeclaim="resnet-store"} '
         '/ kubelet_volume_stats_capacity_bytes{persistentvolumeclaim="resnet-store"} < 0.1) '
-        f"or max by (namespace) ({reasons(STORE_FULL)})",
+        f"or max by (namespace) ({because(STORE_FULL)})",
         hold="15m",
         summary="The artifact store of namespace {{ $labels.namespace }} is nearly full.",
         description="Less than a tenth of the volume is free, or an artifact found no room.",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from tests.chart.conftest import CHART, Chart, Manifest, only
-from tests.support.apiserver import ApiServer
+from tests.support.apiserver import ROOT, ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,3 +272,28 @@ def test_example_of_the_metadata_is_accepted(chart: Chart, namespace: str) -> No
     for example in yaml.safe_load(about["annotations"]["artifacthub.io/crdsExamples"]):
         answer = chart.server.create(namespace, example, dry_run=True)
         assert answer.status == 201, answer.message
+
+
+# -- alerts ------------------------------------------------------------------------------------
+
+SITE = {"runbooks": "https://docs.example.com/runbooks/", "runbookExtension": "html"}
+
+
+@pytest.mark.parametrize("where", [{}, SITE], ids=["in the repository", "on the site"])
+def test_every_alert_leads_to_a_page(chart: Chart, where: dict[str, str]) -> None:
+    """mkdocs.yml has a page of its name for each file of docs/, as .html."""
+    assert "use_directory_urls: false" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    rules = {"enabled": True, **where}
+    found = only(chart.render({"metrics": {"prometheusRule": rules}}), "PrometheusRule")
+    urls = [
+        rule["annotations"]["runbook_url"]
+        for group in found["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+    begin = where.get("runbooks", "docs/runbooks/")
+    assert urls
+    for url in urls:
+        name, _, end = url.removeprefix(begin).rpartition(".")
+        assert url.startswith(begin)
+        assert end == where.get("runbookExtension", "md")
+        assert (ROOT / "docs" / "runbooks" / f"{name}.md").is_file()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from monitoring.__main__ import stale_files
-from monitoring.alerts import ALERTS, OF_CONVERSIONS
+from monitoring.alerts import ALERTS
+from monitoring.expressions import OF_CONVERSIONS
 from monitoring.rules import plain_rules, runbooks
 from prometheus_client import Counter, Gauge, Histogram
 from tests.support.apiserver import ROOT
@@ -85,6 +86,19 @@ def unready(reason: str, *more: Series, phase: str = "Deploying") -> Series:
     return merged
 
 
+def by(pod: str, series: Series) -> Series:
+    """Say which pod of the operator the series are scraped of."""
+    return {key.replace("}", f',pod="{pod}"}}'): values for key, values in series.items()}
+
+
+def with_gap(values: str, begin: int, minutes: int) -> str:
+    """Have nobody scrape a series of one number for a while."""
+    first, _, rest = values.rpartition(" ")
+    number, times = rest.split("x")
+    shown = f"{number}x{begin} stale _x{minutes} {number.partition('+')[0]}x{times}"
+    return f"{first} {shown}".strip()
+
+
 NOT_READY = ("reason_info", 'type="Ready"')
 STATES = (
     State("no pod serves what has served", "ResNetServiceNotAvailable",
@@ -126,6 +140,12 @@ STATES = (
     State("answers are slow half of the time, for hours", "ResNetServiceSlowSlow",
           triton("nv_inference_request_summary_us", " ".join(["900000", "9000"] * 500),
                  ',quantile="0.99"'), ("request_summary",), 400),
+    State("nine of ten requests fail for hours", "ResNetServiceErrorsFast",
+          triton("nv_inference_request_failure", "0+5400x1000", ',reason="BACKEND"'),
+          ("request_failure",), 400),
+    State("all answers are slow for hours", "ResNetServiceSlowFast",
+          triton("nv_inference_request_summary_us", "900000x1000", ',quantile="0.99"'),
+          ("request_summary",), 400),
     State("requests pile up", "ResNetServiceQueueGrowing",
           triton("nv_inference_pending_request_count", "0+5x1000"), ("pending",)),
     State("a chip has fallen ill", "ResNetChipUnhealthy", condition("ChipsHealthy", "False"),
@@ -201,19 +221,123 @@ QUIET = (
           {**info("Suspended", "Suspended"), **condition("Available", "False"),
            f"resnet_service_replicas_wanted{{{A}}}": "0x1000"},
           ("reason_info", 'type="Available"', "replicas_wanted", "nv_")),
+    State("few requests, and two of them fail", "",
+          {**triton("nv_inference_request_success", "0+1x1000"),
+           **triton("nv_inference_request_failure", "0x30 1x5 2x900", ',reason="BACKEND"')},
+          ("request_success", "request_failure")),
+    State("nobody is scraped for four minutes", "",
+          {key: with_gap(values, 20, 4) for key, values in REST.items()}),
+    State("the operator is replaced during a first conversion", "",
+          {**by("o-1", info("Converting", "Converting", "1x20 stale")),
+           **by("o-2", info("Converting", "Converting", "_x23 1x900")),
+           **by("o-1", condition("Available", "False", "1x20 stale")),
+           **by("o-2", condition("Available", "False", "_x23 1x900"))},
+          ("reason_info", "resnet_service_condition", "revision_info", "nv_"), 60),
+    State("the operator's counters begin again after two hours of retries and an error", "",
+          {f'resnet_service_retries_total{{{A},pod="o-1"}}': "3x20 stale",
+           f'resnet_service_retries_total{{{A},pod="o-2"}}': "_x22 0x900",
+           f"resnet_operator_internal_errors_total{{{OPERATOR}}}": "7x20 0x900"},
+          ("retries_total", "internal_errors"), 60),
+    State("a namespace that has no objects any more", "",
+          {key: f"{values.split('x')[0]}x20 stale" for key, values in REST.items() if A in key}),
+    State("the revision before is pinned: a rollout like any other", "",
+          {**info("RollingOut", "Deploying", "1x4 stale"), **info("Ready", "Ready", "_x5 1x900"),
+           **condition("Ready", "False", "1x4 stale"), **condition("Ready", "True", "_x5 1x900"),
+           f'resnet_service_revision_info{{{A},serving="a-2",desired="a-1"}}': "1x4 stale",
+           f'resnet_service_revision_info{{{A},serving="a-1",desired="a-1"}}': "_x5 1x900"},
+          (*NOT_READY, "revision_info"), 30),
     State("another installation in another namespace", "",
           {f"resnet_operator_leading{{{OPERATOR.replace('resnet-system', 'team')}}}": "1x1000"}),
 )  # fmt: skip
 
 
-def series_of(state: State) -> list[dict[str, str]]:
+@dataclass(frozen=True)
+class Course:
+    """What happens to an alert that fires: the minutes at which it does, and does so once."""
+
+    reason: str
+    alert: str
+    changed: Series
+    gone: tuple[str, ...]
+    fires: tuple[int, ...]
+    quiet: tuple[int, ...]
+
+
+NOBODY_SERVES = ("reason_info", 'type="Available"', "revision_info", "replicas_wanted")
+
+
+def unavailable(pod: str, values: str) -> Series:
+    """What one pod of the operator says of an object that nobody serves."""
+    return by(pod, {
+        **info("CrashLooping", values=values), **condition("Available", "False", values),
+        f'resnet_service_revision_info{{{A},serving="a-1",desired="a-1"}}': values,
+        f"resnet_service_replicas_wanted{{{A}}}": values,
+    })  # fmt: skip
+
+
+def stalled(pod: str, values: str, reason: str = "InvalidSpec") -> Series:
+    return by(pod, {**info(reason, values=values), **condition("Stalled", "True", values)})
+
+
+COURSES = (
+    Course("the operator is replaced, and for two minutes nobody is scraped",
+           "ResNetServiceNotAvailable",
+           {**unavailable("o-1", "1x20 stale"), **unavailable("o-2", "_x23 1x900")}, NOBODY_SERVES,
+           fires=tuple(range(6, 60)), quiet=(4,)),
+    Course("two operators speak of it while one takes over", "ResNetServiceNotAvailable",
+           {**unavailable("o-1", "1x20 stale"), **unavailable("o-2", "_x18 1x900")}, NOBODY_SERVES,
+           fires=tuple(range(6, 60)), quiet=(4,)),
+    Course("one scrape fails", "ResNetServiceNotAvailable",
+           unavailable("o-1", "1x20 stale 1x900"), NOBODY_SERVES, fires=tuple(range(6, 60)),
+           quiet=(4,)),
+    Course("the object is deleted", "ResNetServiceNotAvailable",
+           {**unavailable("o-1", "1x20 stale"),
+            **{key: "0x20 stale" for key in REST if A in key and "nv_" in key}},
+           NOBODY_SERVES, fires=(6, 20), quiet=tuple(range(24, 60))),
+    Course("it serves again", "ResNetServiceNotAvailable",
+           {**by("o-1", info("CrashLooping", values="1x20 stale")),
+            **by("o-1", info("Ready", "Ready", "_x21 1x900")),
+            **by("o-1", condition("Available", "False", "1x20 stale")),
+            **by("o-1", condition("Available", "True", "_x21 1x900"))},
+           NOBODY_SERVES[:2], fires=(6, 20), quiet=tuple(range(21, 60))),
+    Course("nobody wants it any more", "ResNetServiceNotAvailable",
+           {**unavailable("o-1", "1x900"),
+            **by("o-1", {f"resnet_service_replicas_wanted{{{A}}}": "1x20 0x900"})},
+           NOBODY_SERVES, fires=(6, 20), quiet=tuple(range(21, 60))),
+    Course("a person has fixed the spec: the condition is gone", "ResNetServiceStalled",
+           {**stalled("o-1", "1x20 stale"), **by("o-1", info("Ready", "Ready", "_x21 1x900"))},
+           NOT_READY, fires=(6, 20), quiet=tuple(range(21, 60))),
+    Course("the operator is replaced while it is Stalled", "ResNetServiceStalled",
+           {**stalled("o-1", "1x20 stale"), **stalled("o-2", "_x23 1x900")}, NOT_READY,
+           fires=tuple(range(6, 60)), quiet=(4,)),
+    Course("the operator is replaced after a rollback", "ResNetServiceRolledBack",
+           {**stalled("o-1", "1x20 stale", "RolledBack"),
+            **stalled("o-2", "_x23 1x900", "RolledBack")},
+           NOT_READY, fires=tuple(range(1, 60)), quiet=()),
+    Course("another reason of the same kind", "ResNetServiceNoFreeChip",
+           {**info("WaitingForChip", values="1x20 stale"),
+            **info("Unschedulable", values="_x21 1x900")}, NOT_READY, fires=tuple(range(16, 60)),
+           quiet=(14,)),
+    Course("a chip comes free", "ResNetServiceNoFreeChip",
+           {**info("Unschedulable", values="1x30 stale"), **info("Ready", "Ready", "_x31 1x900")},
+           NOT_READY, fires=(16, 30), quiet=tuple(range(31, 60))),
+    Course("counters of a Triton that restarts, whose requests fail", "ResNetServiceErrorsFast",
+           triton("nv_inference_request_failure", "0+60x20 0+60x900", ',reason="BACKEND"'),
+           ("request_failure",), fires=tuple(range(5, 60)), quiet=()),
+    Course("the operator comes back", "ResNetOperatorDown",
+           {f"resnet_operator_leading{{{OPERATOR}}}": "1x10 stale _x20 1x900"}, ("leading",),
+           fires=tuple(range(17, 31)), quiet=(10, 14, *range(33, 60))),
+)  # fmt: skip
+
+
+def series_of(state: State | Course) -> list[dict[str, str]]:
     kept = {
         key: values for key, values in REST.items() if not any(part in key for part in state.gone)
     }
     return [{"series": key, "values": values} for key, values in (kept | state.changed).items()]
 
 
-def run(state: State, folder: Path, expected: dict[int, list[str]]) -> None:
+def run(state: State | Course, folder: Path, expected: dict[int, list[str]]) -> None:
     """Have promtool say whether exactly these alerts fire, each once, at these minutes."""
     (folder / "rules.yaml").write_text(plain_rules(), encoding="utf-8")
     expression = 'count by (alertname) (ALERTS{alertstate="firing"})'
@@ -231,8 +355,8 @@ def run(state: State, folder: Path, expected: dict[int, list[str]]) -> None:
             for minute, alerts in expected.items()
         ],
     }
-    # What takes hours is looked at every other minute.
-    every = "1m" if state.minutes <= 120 else "2m"
+    # What takes hours is looked at now and then.
+    every = "1m" if max(expected) <= 120 else "5m"
     content = {"rule_files": ["rules.yaml"], "evaluation_interval": every, "tests": [test]}
     path = folder / "test.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -254,6 +378,13 @@ def test_each_state_fires_its_alert_once(state: State, tmp_path: Path) -> None:
 def test_nothing_fires(state: State, tmp_path: Path) -> None:
     """At no minute."""
     run(state, tmp_path, {minute: [] for minute in range(1, state.minutes + 1)})
+
+
+@pytest.mark.parametrize("course", COURSES, ids=lambda course: f"{course.alert}: {course.reason}")
+def test_an_alert_that_fires(course: Course, tmp_path: Path) -> None:
+    """It fires on, and once, while its cause lasts, and ends with it."""
+    expected = {minute: [course.alert] for minute in course.fires}
+    run(course, tmp_path, expected | {minute: [] for minute in course.quiet})
 
 
 def test_every_alert_has_a_state() -> None:
