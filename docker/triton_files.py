@@ -54,11 +54,8 @@ def ldd(path, home=HOME):
 
 def closure(outputs):
     """Return (name -> path of each library, names that are nowhere) of ldd's outputs."""
-    found, lost = {}, set()
-    for output in outputs:
-        found.update(FOUND.findall(output))
-        lost.update(LOST.findall(output))
-    return found, lost
+    text = "\n".join(outputs)
+    return dict(FOUND.findall(text)), set(LOST.findall(text))
 
 
 def misfits(outputs, libraries):

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from monitoring.panels import DASHBOARDS, Dashboard, Panel
 
@@ -57,6 +58,6 @@ def _panel(panel: Panel) -> Any:
     for letter, query in zip("ABCDEF", panel.queries, strict=False):
         target = prometheus.Dataquery().ref_id(letter).expr(query.expr).legend_format(query.legend)
         if panel.kind == "table":
-            target = target.instant().format("table")
+            target = target.instant().format(PromQueryFormat.TABLE)
         built = built.with_target(target)
     return built

@@ -87,7 +87,7 @@ class Acl:
 
     def raw(self, name: str, *args: Any) -> Any:
         """The bare result, for the calls that cannot fail."""
-        function = self._acl
+        function: Any = self._acl
         for part in name.split("."):
             function = getattr(function, part)
         return function(*args)

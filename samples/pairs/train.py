@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-from digits.train import pictures_of_digits, split  # noqa: E402
+sys.path.insert(0, str(HERE.parents[1]))
+from samples.digits.train import pictures_of_digits, split  # noqa: E402
 
 SIDE, CLASSES, WIDTH = 32, 100, 8
 TRAINING, HELD_OUT, CALIBRATION = 80, 5, 120  # the first two for each class

@@ -159,7 +159,11 @@ def test_limits_and_the_opt_out_of_meshes_are_settable(
     assert settings.container_resources[Maker.STORE].requests == {"cpu": 1}
     assert settings.helper_pods.labels["mesh"] == "no"
     assert "sidecar.istio.io/inject" not in settings.helper_pods.labels
-    for wrong in ({"containerResources": {"sidecar": {}}}, {"podSecurity": {"runAsUser": 0}}):
+    refused: tuple[dict[str, Any], ...] = (
+        {"containerResources": {"sidecar": {}}},
+        {"podSecurity": {"runAsUser": 0}},
+    )
+    for wrong in refused:
         assert rendered.refusal(wrong)
 
 

@@ -114,7 +114,7 @@ def test_the_lease_is_one_of_the_operators_own_namespace(values: Manifest, chart
 
 
 def is_of_the_lease(document: Manifest) -> bool:
-    return document["metadata"]["name"].endswith("-lease")
+    return str(document["metadata"]["name"]).endswith("-lease")
 
 
 def test_namespaced_has_no_cluster_scoped_object_but_the_crd(chart: Chart) -> None:

@@ -64,7 +64,7 @@ PREFIX = {
 }
 KEYS = {"conversion.extraArgs": EXTRA_ARGS}
 # Items that need more than the schema requires.
-PEER = {"podSelector": {}}
+PEER: dict[str, Any] = {"podSelector": {}}
 ITEMS = {
     "serving.networkPolicy.allowFrom": PEER,
     "serving.networkPolicy.allowMetricsFrom": PEER,

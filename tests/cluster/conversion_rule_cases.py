@@ -43,6 +43,10 @@ def pictures(reason: str, refused: dict[str, Any], message: str, accepted: dict[
 
 NETWORK = {"architecture": "resnet50"}
 PICTURE = [{"name": "input", "dataType": "FP32", "dims": [3, 224, 224]}]
+QUANTIZED_ELSEWHERE: list[tuple[str, dict[str, Any]]] = [
+    ("pth", {"pytorch": NETWORK}),
+    ("torchscript", {"inputs": PICTURE}),
+]
 
 
 def model(reason: str, refused: dict[str, Any], message: str, accepted: dict[str, Any]) -> Any:
@@ -130,7 +134,7 @@ FORMAT_RULES = [
             "remove quantized; only an ONNX model can come quantized",
             {"uri": f"pvc://m/r.{suffix}", "quantized": False, **more},
         )
-        for suffix, more in [("pth", {"pytorch": NETWORK}), ("torchscript", {"inputs": PICTURE})]
+        for suffix, more in QUANTIZED_ELSEWHERE
     ],
 ]
 
@@ -177,18 +181,18 @@ CONVERSION_RULES = [
             f"{field} is the chip's, and a CPU has no ATC",
             refused={"accelerator.chip": "CPU", f"conversion.{field}": value},
             message=OPTION,
-            accepted={f"conversion.{field}": value, **more},
+            accepted={f"conversion.{field}": value},
         )
-        for field, value, more in [
-            ("preprocessing", {"rawAIPP": "aipp_op {}"}, {}),
-            ("quantization", CALIBRATION, {}),
-            ("smallChannel", False, {}),
-            ("outputType", "FP16", {}),
-            ("firstLayerQuantization", False, {}),
-            ("hostArchitecture", "arm64", {}),
-            ("configFiles", {"fusionSwitch": "UBFusion:off"}, {}),
-            ("opCompilerCache", {"persistentVolumeClaim": "op-cache"}, {}),
-            ("extraArgs", {"--log": "info"}, {}),
+        for field, value in [
+            ("preprocessing", {"rawAIPP": "aipp_op {}"}),
+            ("quantization", CALIBRATION),
+            ("smallChannel", False),
+            ("outputType", "FP16"),
+            ("firstLayerQuantization", False),
+            ("hostArchitecture", "arm64"),
+            ("configFiles", {"fusionSwitch": "UBFusion:off"}),
+            ("opCompilerCache", {"persistentVolumeClaim": "op-cache"}),
+            ("extraArgs", {"--log": "info"}),
         ]
     ],
     case(

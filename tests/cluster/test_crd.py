@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.cluster.bounds import nodes, root_schema
-from tests.cluster.manifests import SMALLEST, service
+from tests.cluster.bounds import nodes
+from tests.cluster.manifests import SMALLEST, root_schema, service
 from tests.support.apiserver import RESOURCE_PATH
 
 if TYPE_CHECKING:

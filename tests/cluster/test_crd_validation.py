@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes, root_schema
+from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes
 from tests.cluster.conversion_rule_cases import CONVERSION_RULES, FORMAT_RULES
 from tests.cluster.kubernetes_rule_cases import KUBERNETES_RULES
-from tests.cluster.manifests import service
+from tests.cluster.manifests import root_schema, service
 from tests.cluster.om_rule_cases import OM_RULES
 from tests.cluster.oneflow_rule_cases import ONEFLOW_RULES
 from tests.cluster.pipeline_rule_cases import PIPELINE_RULES

@@ -431,7 +431,8 @@ async def test_a_config_map_is_read_once_for_each_of_its_changes(bare_world: Wor
 
     async def is_taken_up() -> bool:
         found = await bare_world.ours("ConfigMap", "revision")
-        return sum(body["data"].get("labels.txt") == changed for body in found) == len(manifests)
+        seen = [body for body in found if body["data"].get("labels.txt") == changed]
+        return len(seen) == len(manifests)
 
     await until(is_taken_up, what="a revision of each object with the new labels")
     await operator.idle()

@@ -148,7 +148,7 @@ async def test_who_cannot_renew_stops_writing(shared: World) -> None:
     fault = shared.proxy.inject(Fault(resource="leases", status=503, times=None))
 
     async def has_stopped() -> bool:
-        return LEADING._value.get() == 0
+        return bool(LEADING._value.get() == 0)
 
     await until(has_stopped, what="it to look on", seconds=TAKEOVER_SECONDS)
     mark = len(shared.proxy.calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,10 @@ async def has_revision(world: World, name: str) -> Body:
         lambda b: b["spec"]["template"]["metadata"]["labels"][names.REVISION] == name,
         what=f"the Deployment to run {name}",
     )
+
+
+def rolls(how: Body, deployment: Body) -> bool:
+    return bool(deployment["spec"]["strategy"].get("rollingUpdate", {}) == how)
 
 
 async def change(world: World, spec: Body) -> None:
@@ -159,7 +164,7 @@ async def test_each_strategy_and_back_restarts_nobody(serving: World) -> None:
         await serving.becomes(
             "Deployment",
             NAME,
-            lambda b, rolling=rolling: b["spec"]["strategy"].get("rollingUpdate", {}) == rolling,
+            partial(rolls, rolling),
             what=f"the strategy {strategy}",
         )
         await serving.is_ready(NAME)

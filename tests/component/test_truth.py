@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -35,6 +36,10 @@ async def _revision(world: World) -> str:
 async def _runtime(world: World) -> str:
     (found,) = await world.ours("ConfigMap", names.RUNTIME_COMPONENT)
     return str(found["metadata"]["name"])
+
+
+def is_owned_by(uid: str, body: Body) -> bool:
+    return [owner["uid"] for owner in body["metadata"]["ownerReferences"]] == [uid]
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ async def test_objects_that_are_deleted_and_created_at_once_become_ready(world: 
         await world.becomes(
             "Deployment",
             name,
-            lambda b, uid=uid: [o["uid"] for o in b["metadata"]["ownerReferences"]] == [uid],
+            partial(is_owned_by, uid),
             what="the new object's own Deployment",
             seconds=90,
         )

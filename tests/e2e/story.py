@@ -176,10 +176,10 @@ class Story:
             nonlocal status
             found = self.get("resnetservice", name)
             status = found.get("status", {})
-            ready = next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+            conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
             return (
                 status.get("observedGeneration") == found["metadata"]["generation"]
-                and ready.get("status") == "True"
+                and conditions.get("Ready") == "True"
             )
 
         self.eventually(

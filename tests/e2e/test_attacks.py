@@ -129,9 +129,8 @@ def test_a_pod_that_meets_replaced_files_does_not_start_and_says_so(story: Story
         # A node reads an immutable ConfigMap again when none of its pods uses it.
         story.kubectl("scale", "deployment", "digits", "--replicas=0")
         story.eventually(lambda: not story.items("pods", SERVING), lambda: "pods stay", 120)
-        forged = {
-            key: ours[key] for key in ("apiVersion", "kind", "immutable", "data") if key in ours
-        }
+        kept = ("apiVersion", "kind", "immutable", "data")
+        forged: dict[str, Any] = {key: ours[key] for key in kept if key in ours}
         meta = {key: ours["metadata"][key] for key in ("name", "labels")}
         forged |= {"metadata": meta, "data": ours["data"] | {"launch.py": "print('evil')"}}
         story.kubectl("delete", "configmap", name)

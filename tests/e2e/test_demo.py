@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from devkit import demo
+from devkit.place import NAMESPACE, Target
 from tests.support.apiserver import ROOT
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ def test_demo_ends_in_a_prediction(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     server, _ = full_cluster
-    where = demo.Target(server.kubeconfig, server.bin_dir, operator.values, server.embedded)
+    where = Target(server.kubeconfig, server.bin_dir, operator.values, server.embedded)
     try:
         names = demo.apply_samples(where, operator)
         demo.wait_ready(where, names)
         demo.present(where, names)
         demo.farewell(where)
     finally:
-        where.run("kubectl", "delete", "namespace", demo.NAMESPACE, "--wait=false")
+        where.run("kubectl", "delete", "namespace", NAMESPACE, "--wait=false")
         clean = ("delete", "pods", "--all", "--grace-period=0", "--force")
-        where.run("kubectl", "-n", demo.NAMESPACE, *clean)
+        where.run("kubectl", "-n", NAMESPACE, *clean)
     shown = capsys.readouterr().out
 
     assert names == ["digits", "digits-cpu"]

@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,13 +115,17 @@ def test_alerts_and_dashboards_in_a_real_prometheus(story: Story, watched: Prome
     )
 
 
+def is_scraped(watched: Prometheus, query: str) -> bool:
+    return bool(watched.query(query))
+
+
 def at_rest(story: Story, watched: Prometheus) -> None:
     """Wait until both jobs are scraped; nothing fires then."""
     of_object = f'{{namespace="{story.namespace}",name="digits"}}'
     for metric in ("resnet_service_replicas_ready", "nv_inference_request_success"):
         story.eventually(
-            lambda metric=metric: watched.query(metric + of_object),
-            lambda metric=metric: f"{metric} is not scraped",
+            partial(is_scraped, watched, metric + of_object),
+            partial("{} is not scraped".format, metric),
             seconds=PATIENCE,
         )
     assert watched.firing(story.namespace) == {}

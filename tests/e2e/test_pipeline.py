@@ -80,7 +80,7 @@ def test_a_jpeg_is_named(
 
 def test_a_pipeline_comes_and_goes_without_a_conversion(story: Story) -> None:
     story.put_sample()
-    cpu = {"accelerator": {"chip": "CPU"}, "model": MODEL}
+    cpu: dict[str, Any] = {"accelerator": {"chip": "CPU"}, "model": MODEL}
     plain = story.service(**cpu)
     plain["spec"].pop("conversion")
     story.apply(plain)

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 import yaml
-from devkit import demo, deploy
+from devkit import deploy
+from devkit import place as demo_place
 from devkit.cluster.cluster import Cluster
+from devkit.demo import main
 from devkit.images import build as image_build
 from devkit.images.targets import IMAGES
 from tests.support.apiserver import ROOT
@@ -100,7 +102,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def readme_block() -> str:
     section = (ROOT / "README.md").read_text().split("## On your cluster")[1]
-    return re.findall(r"```\n(.*?)```", section, re.DOTALL)[0]
+    return str(re.findall(r"```\n(.*?)```", section, re.DOTALL)[0])
 
 
 def test_the_readme_word_for_word(place: Place) -> None:
@@ -150,7 +152,7 @@ def test_the_demo_with_a_registry(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`make demo` with KUBECONFIG and REGISTRY: the names that it pushes are those it asks for."""
-    for namespace in (deploy.NAMESPACE, demo.NAMESPACE):
+    for namespace in (deploy.NAMESPACE, demo_place.NAMESPACE):
         script = f"""
           kubectl create namespace {namespace} --dry-run=client -o yaml | kubectl apply -f -
           kubectl delete secret pull --namespace {namespace} --ignore-not-found
@@ -166,11 +168,11 @@ def test_the_demo_with_a_registry(
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("REGISTRY", f"{place.registry}/demo")
     monkeypatch.setenv("PULL_SECRET", "pull")
-    assert demo.main() == 0, f"{capsys.readouterr().err}\n{picture(place)}"
+    assert main() == 0, f"{capsys.readouterr().err}\n{picture(place)}"
     shown = capsys.readouterr().out
     assert shown.count("  1  seven") == 2, "on the simulated chip and on the CPU"
     assert f"helm uninstall {deploy.RELEASE}" in shown
-    used = images(place, demo.NAMESPACE)
+    used = images(place, demo_place.NAMESPACE)
     assert {name.rpartition("/")[0] for name in used} == {f"{place.registry}/demo"}
 
 

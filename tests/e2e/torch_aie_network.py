@@ -5,13 +5,18 @@ A ResNet-18 for pictures of 32x32, as weights and as TorchScript, and its answer
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "operator" / "resnet_jobs"))
-from driver.checkpoint import PLANS
-from driver.resnet import ResNet
+if TYPE_CHECKING:
+    from resnet_jobs.driver.checkpoint import PLANS
+    from resnet_jobs.driver.resnet import ResNet
+else:
+    from driver.checkpoint import PLANS
+    from driver.resnet import ResNet
 
 folder = Path(sys.argv[1])
 torch.manual_seed(35)

@@ -6,13 +6,18 @@ as weights, as TorchScript, as a pickled module; and its answers to noise.
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "operator" / "resnet_jobs"))
-from driver.checkpoint import PLANS
-from driver.resnet import ResNet
+if TYPE_CHECKING:
+    from resnet_jobs.driver.checkpoint import PLANS
+    from resnet_jobs.driver.resnet import ResNet
+else:
+    from driver.checkpoint import PLANS
+    from driver.resnet import ResNet
 
 folder = Path(sys.argv[1])
 torch.manual_seed(18)

@@ -152,8 +152,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
             "client": client_prepares(running, network, file),
             "pipeline": server_prepares(running, network, file),
         }
-        answers = [ask() for ask in ways.values()]
-        np.testing.assert_allclose(*answers, rtol=1e-3, atol=1e-5)
+        client, pipeline = (ask() for ask in ways.values())
+        np.testing.assert_allclose(client, pipeline, rtol=1e-3, atol=1e-5)
         pids = [os.getpid(), *running.descendants()]
         for ask in ways.values():
             timed(ask, count=WARM_UP, flight=flight, pids=pids)

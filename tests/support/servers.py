@@ -83,7 +83,8 @@ def s3_server(folder: Path, *, host: str = "127.0.0.1") -> Iterator[S3Server]:
     files, metadata = folder / "s3", folder / "metadata"
     files.mkdir(parents=True)
     metadata.mkdir()
-    command = [programs() / "versitygw", "--access", ACCESS_KEY, "--secret", SECRET_KEY]
+    command: list[str | Path] = [programs() / "versitygw"]
+    command += ["--access", ACCESS_KEY, "--secret", SECRET_KEY]
     command += ["--region", REGION, "--port", f"{host}:{port}", "--quiet", "posix"]
     command += ["--sidecar", metadata, files]
     with running(command, folder / "s3.log", host=host, port=port):
@@ -186,7 +187,7 @@ def registry_server(
     if authentication:
         configuration["auth"] = authentication
     (folder / "registry.yml").write_text(json.dumps(configuration))  # JSON is YAML
-    command = [programs() / "registry", "serve", folder / "registry.yml"]
+    command: list[str | Path] = [programs() / "registry", "serve", folder / "registry.yml"]
     with running(command, folder / "registry.log", host=host, port=port):
         yield RegistryServer(
             name=f"{host}:{port}",

@@ -163,7 +163,8 @@ class Pod:
         path = [str(Path(sys.prefix) / "bin"), str(home / "bin"), os.environ["PATH"]]
         libraries = [str(home / "lib"), str(libpython().parent)]
         command: list[str | Path] = [
-            *(sys.executable, launcher / "launch.py", f"--drain-seconds={drain}", *launch, "--"),
+            *(sys.executable, str(launcher / "launch.py"), f"--drain-seconds={drain}"),
+            *(*launch, "--"),
             *("tritonserver", f"--model-repository={folder / 'models'}"),
             *(f"--backend-directory={home / 'backends'}", "--exit-on-error=true"),
             f"--cache-directory={home / 'caches'}",

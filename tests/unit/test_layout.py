@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,15 @@ def test_the_map_for_contributors_names_what_is_there() -> None:
     named = [name for name in re.findall(r"`([^`]+)`", table) if " " not in name]
     assert len(named) > 30
     assert [n for n in named if not ((ROOT / n).exists() or (OPERATOR / n).exists())] == []
+
+
+def test_mypy_reads_every_python_file() -> None:
+    """A test that imports a name of yesterday is found without being run."""
+    read = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    told = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {name.split("/")[0] for name in told.stdout.split()} == set(read)
 
 
 @every_module

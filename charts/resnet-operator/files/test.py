@@ -20,11 +20,11 @@ SERVED = {"resnetservices", "resnetservices/status", "resnetservices/scale"}
 
 def get(request, **options):
     """Return the body of an answer; ValueError says why there is none. Proxies are not asked."""
-    handlers = [urllib.request.ProxyHandler({})]
-    handlers += [urllib.request.HTTPSHandler(**options)] if options else []
+    tls = [urllib.request.HTTPSHandler(**options)] if options else []
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *tls)
     address = request.full_url
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+        with opener.open(request, timeout=10) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
         raise ValueError(f"{address} answered {error.code}: {error.read(300)!r}") from None

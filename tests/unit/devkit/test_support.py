@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from devkit import support
@@ -72,17 +72,23 @@ def test_version_of_cgroups(files: tuple[str, ...], version: str, tmp_path: Path
     assert support.cgroups(tmp_path) == version
 
 
-def report(nodeid: str, outcome: str = "passed", when: str = "call") -> pytest.TestReport:
+Outcome = Literal["passed", "failed", "skipped"]
+Phase = Literal["setup", "call", "teardown"]
+
+
+def report(nodeid: str, outcome: Outcome = "passed", when: Phase = "call") -> pytest.TestReport:
     return pytest.TestReport(
         nodeid=nodeid, location=("", 0, ""), keywords={}, outcome=outcome, longrepr=None, when=when
-    )  # type: ignore[call-arg, arg-type]
+    )
 
 
 def chart_files() -> list[str]:
     return [f"tests/chart/{path.name}" for path in (record.TESTS / "chart").glob("test_*.py")]
 
 
-def run(recorder: Recorder, files: list[str], outcome: str = "passed", when: str = "call") -> None:
+def run(
+    recorder: Recorder, files: list[str], outcome: Outcome = "passed", when: Phase = "call"
+) -> None:
     for file in files:
         recorder.pytest_runtest_logreport(report(f"{file}::test", "passed", "setup"))
         recorder.pytest_runtest_logreport(report(f"{file}::test", outcome, when))

@@ -115,7 +115,7 @@ def test_a_terminal_has_colours() -> None:
 
 def test_marks_are_plain_where_the_terminal_knows_no_others() -> None:
     class Ascii(io.StringIO):
-        encoding = "ascii"  # type: ignore[assignment]
+        encoding = "ascii"
 
     out = Ascii()
     COMMANDS["why-quota"](Screen(file=out, width=140))

@@ -111,7 +111,7 @@ def contract(kind: str, layout: str = "NCHW", channels: int = 3) -> Contract:
 
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-SCALED = (PIXELS - np.float32([10, 20, 30])) / 2
+SCALED = (PIXELS - np.array([10, 20, 30], np.float32)) / 2
 SENT: list[tuple[str, Contract, Any]] = [
     ("bytes as they are", contract("UINT8", "NHWC"), PIXELS[None]),
     ("bytes, channels first", contract("UINT8"), PIXELS.transpose(2, 0, 1)[None]),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from resnet_jobs.driver import tool
+from resnet_jobs.driver.message import log
 
 if TYPE_CHECKING:
     import pytest
@@ -17,7 +18,6 @@ LIMIT_SECONDS = 3600
 def time_is_up_after(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     """Put the driver's clock forward by the limit as soon as the tool has printed the word."""
     passed = [0]
-    log = tool.log
 
     def hear(text: str) -> None:
         log(text)

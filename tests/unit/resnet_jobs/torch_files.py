@@ -12,13 +12,18 @@ import pickle
 import sys
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 sys.path.insert(0, sys.argv[2])  # operator/resnet_jobs
-from driver.checkpoint import PLANS
-from driver.resnet import ResNet
+if TYPE_CHECKING:
+    from resnet_jobs.driver.checkpoint import PLANS
+    from resnet_jobs.driver.resnet import ResNet
+else:
+    from driver.checkpoint import PLANS
+    from driver.resnet import ResNet
 
 ANSWERED = ("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2")
 

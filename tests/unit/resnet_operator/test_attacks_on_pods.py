@@ -21,7 +21,7 @@ from resnet_operator.watch.views import Views
 Body = dict[str, Any]
 SERVICE = Meta.from_body({"metadata": metadata("digits")})
 DEPLOYMENT, OURS, THEIRS = "uid-deployment", "uid-replica-set", "uid-of-another-replica-set"
-EVIL = {"phase": "Failed", "message": "pay us", "reason": "Evil"}
+EVIL: dict[str, Any] = {"phase": "Failed", "message": "pay us", "reason": "Evil"}
 
 
 @dataclass

@@ -77,7 +77,7 @@ def test_any_difference_needs_one(bench: Bench) -> None:
     assert [bench.look(), bench.look()] == [1, 0]
 
 
-PENDING = (
+PENDING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("it is not Ready", {"status": {"conditions": []}}),
     ("time changes it", {"status": READY, "requeue_after": 30.0}),
 )

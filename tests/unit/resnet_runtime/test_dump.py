@@ -55,7 +55,7 @@ def test_the_chips_own_layout_becomes_nchw() -> None:
 
 
 def test_inputs_come_first_and_are_passed_over() -> None:
-    data = np.float32([1, 2]).tobytes()
+    data = np.array([1, 2], np.float32).tobytes()
     shape = field(1, varint(2))  # packed
     message = (
         field(4, field(1, 1) + field(5, 12))

@@ -16,6 +16,7 @@ import pytest
 from tests.support.patience import patient
 
 from resnet_runtime import launch, processes, server_process
+from resnet_runtime.termination import TerminationLog
 
 RUNTIME = Path(launch.__file__).parent
 
@@ -113,7 +114,7 @@ def test_memory_kills(
 
 
 def test_a_models_message_is_kept_until_the_load_succeeds(termination_log: Path) -> None:
-    log = launch.TerminationLog()
+    log = TerminationLog()
     log.write("ModelLoadFailed", "first")
     log.write("CrashLooping", "second")
     assert json.loads(termination_log.read_text())["message"] == "first"
@@ -158,8 +159,8 @@ def launched(
     (tmp_path / "models/digits").mkdir(parents=True)
     (tmp_path / "models/digits/config.pbtxt").write_text(config)
     command = [
-        *(sys.executable, RUNTIME / "launch.py", "--drain-seconds=0", *flags, "--"),
-        *(tmp_path / "server", f"--model-repository={tmp_path / 'models'}"),
+        *(sys.executable, str(RUNTIME / "launch.py"), "--drain-seconds=0", *flags, "--"),
+        *(str(tmp_path / "server"), f"--model-repository={tmp_path / 'models'}"),
         *("--http-address=127.0.0.1", f"--http-port={port}", "--exit-timeout-secs=1"),
     ]
     return subprocess.Popen(

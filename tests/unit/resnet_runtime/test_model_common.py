@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.resnet_runtime.stub import TritonModelException
 
-from resnet_runtime.model_common import reported_load, use_pythonpath, write_termination
+from resnet_runtime.model_common import reported_load, use_pythonpath
 from resnet_runtime.settings import LoadError
+from resnet_runtime.termination import write_termination
 
 if TYPE_CHECKING:
     from collections.abc import Callable

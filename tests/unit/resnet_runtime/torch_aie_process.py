@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,10 +25,14 @@ sys.path[:0] = [
 
 from tests.unit.resnet_runtime import stub  # noqa: E402
 
-sys.modules["triton_python_backend_utils"] = stub  # type: ignore[assignment]
+sys.modules["triton_python_backend_utils"] = stub
 
-from driver.checkpoint import PLANS  # noqa: E402
-from driver.resnet import ResNet  # noqa: E402
+if TYPE_CHECKING:
+    from resnet_jobs.driver.checkpoint import PLANS
+    from resnet_jobs.driver.resnet import ResNet
+else:
+    from driver.checkpoint import PLANS
+    from driver.resnet import ResNet
 
 from resnet_runtime import torch_aie  # noqa: E402
 

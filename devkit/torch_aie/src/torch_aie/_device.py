@@ -90,7 +90,7 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
 
 def on_device(tensor: torch.Tensor, device: int) -> NpuTensor:
     """A copy, as the way to a chip makes one."""
-    there = plain(tensor).clone().as_subclass(NpuTensor)
+    there: NpuTensor = plain(tensor).clone().as_subclass(NpuTensor)
     there.npu_index = device
     return there
 
@@ -107,4 +107,4 @@ def _to(self: torch.Tensor, *arguments: Any, **options: Any) -> Any:
     return _plain_to(self, *arguments, **options)
 
 
-torch.Tensor.to = _to  # type: ignore[method-assign]
+torch.Tensor.to = _to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from ascend_simulator import compiler, om
+from ascend_simulator import om
 from ascend_simulator.atc import main
 from tests.unit.devkit.cann.networks import convert, pictures, reference, small_network
 
@@ -253,7 +254,7 @@ def test_cache_is_used_again(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> 
     onnx.save(small_network(hooks={"cann_simulator.seconds": "0.4"}), "net.onnx")
     cached = ("--op_compiler_cache_mode=enable", "--op_compiler_cache_dir=cache")
     naps: list[float] = []
-    monkeypatch.setattr(compiler.time, "sleep", naps.append)
+    monkeypatch.setattr(time, "sleep", naps.append)
 
     def compiles(*options: str) -> bool:
         """Tell whether the compiler took its time."""

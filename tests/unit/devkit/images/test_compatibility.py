@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from devkit.images import bases, production
 from devkit.images.compatibility import Base, Cann, Triton, misfits, newest_python
+from devkit.images.targets import MAIN
 from devkit.images.tools import BuildError
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ PAIRS: list[tuple[dict[str, Any], list[str], str]] = [
 
 @pytest.mark.parametrize(("changes", "said", "reason"), PAIRS, ids=[pair[2] for pair in PAIRS])
 def test_pairs(changes: dict[str, Any], said: list[str], reason: str) -> None:
-    given = {"python": PYTHON, "serving": SERVING, "triton": TRITON, "cann": CANN} | changes
-    found = misfits(**given)
+    given = {"python": PYTHON, "serving": SERVING, "triton": TRITON, "cann": CANN}
+    found = misfits(**{**given, **changes})
     assert len(found) == len(said), (found, reason)
     for sentence, expected in zip(found, said, strict=True):
         assert expected in sentence, reason
@@ -294,7 +295,7 @@ def test_only_the_bases_that_are_needed_are_fetched(names: list[str], arguments:
 def test_no_simulator_is_among_the_targets() -> None:
     """What a release has is made from the one Dockerfile, and no stand-in is a base of it."""
     for image in production.TARGETS.values():
-        assert image.dockerfile == production.MAIN
+        assert image.dockerfile == MAIN
         assert image.material is None
     assert not {"cann", "amct", "store", "triton"} & production.TARGETS.keys()
     assert production.TARGETS["export"].repository == "resnet-export"

@@ -39,7 +39,7 @@ def loader(monkeypatch: pytest.MonkeyPatch, lines: str) -> list[list[str]]:
         commands.append(command)
         return subprocess.CompletedProcess(command, 0, lines, "")
 
-    monkeypatch.setattr(libraries.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return commands
 
 

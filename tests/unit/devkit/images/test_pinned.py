@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from devkit.images import production
+from devkit.images.builder import ROOT
 from devkit.images.production import base_references, check_pinned
 from devkit.images.tools import BuildError
 
@@ -54,7 +55,7 @@ def test_export_wants_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_lock_is_installed_with_hashes_and_nothing_is_resolved() -> None:
-    stage = (production.ROOT / "Dockerfile").read_text().split("AS export\n")[1].split("# ----")[0]
+    stage = (ROOT / "Dockerfile").read_text().split("AS export\n")[1].split("# ----")[0]
     assert "EXPORT_LOCK" in production.EXPORT.passed
     install = stage.split('if [ -n "${EXPORT_LOCK}" ]')[1].split("else")[0]
     assert "--require-hashes" in install

@@ -242,6 +242,6 @@ def test_half_an_unpacked_bundle(bundle: Path) -> None:
 
 def test_it_needs_nothing_that_is_installed(bundle: Path) -> None:
     """The system's Python, without this project's libraries."""
-    command = ["/usr/bin/python3", "-I", "-S", bundle / "bundle", "list"]
+    command = ["/usr/bin/python3", "-I", "-S", str(bundle / "bundle"), "list"]
     done = subprocess.run(command, text=True, capture_output=True, cwd="/", env={})
     assert done.returncode == 0, done.stderr

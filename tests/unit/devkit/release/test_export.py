@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     target = tmp_path / "clone"
-    command = ["git", "clone", "--quiet", "--shared", "--no-local", ROOT, target]
+    command = ["git", "clone", "--quiet", "--shared", "--no-local", str(ROOT), str(target)]
     subprocess.run(command, check=True)
     return target
 

@@ -124,9 +124,10 @@ def test_what_differs_is_another_image(tmp_path: Path) -> None:
     assert Added(tmp_path / "b", [layer(changed)]).variant.manifest.digest != same
     executable = [*PLAIN[:2], Entry("opt/b", b"b", mode=0o755)]
     assert Added(tmp_path / "c", [layer(executable)]).variant.manifest.digest != same
-    for number, config in enumerate(
-        ({"Entrypoint": ["/bin/false"]}, {"User": "1000"}, {"Labels": {"a": "b"}}, {"Cmd": ["x"]})
-    ):
+    configs: list[dict[str, Any]] = [
+        {"Entrypoint": ["/bin/false"]}, {"User": "1000"}, {"Labels": {"a": "b"}}, {"Cmd": ["x"]},
+    ]  # fmt: skip
+    for number, config in enumerate(configs):
         other = Added(tmp_path / f"config-{number}", [layer(PLAIN)], config=RUN | config)
         assert other.variant.manifest.digest != same, config
 

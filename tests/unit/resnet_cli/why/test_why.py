@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 from tests.support.apiserver import ROOT
@@ -144,7 +145,7 @@ def test_the_next_try_is_told(next_try: str, says: str) -> None:
     assert found.fix.endswith(says)
 
 
-def chips(**rights: frozenset[str]) -> Recorded:
+def chips(**rights: Any) -> Recorded:
     return Recorded(
         [
             c.service("Unschedulable", "0/1 nodes have 1 free huawei.com/Ascend310P; free a chip"),

@@ -122,7 +122,7 @@ def cfg(backbone: str) -> dict[str, Any]:
     return {"cfg": f"model = dict(type='ImageClassifier', backbone=dict({backbone}))"}
 
 
-STYLES: list[tuple[str, dict[str, Any], dict[str, str], bool]] = [
+STYLES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
     ("the usual one", cfg("type='ResNet', depth=50, style='pytorch'"), {}, False),
     ("mmcls's default", cfg("type='ResNet', depth=50"), {}, False),
     ("said by the file", cfg("type='ResNet', depth=50, style='caffe'"), {}, True),
@@ -134,7 +134,7 @@ STYLES: list[tuple[str, dict[str, Any], dict[str, str], bool]] = [
 
 @pytest.mark.parametrize(("why", "meta", "asked", "first"), STYLES, ids=[row[0] for row in STYLES])
 def test_where_a_bottleneck_halves(
-    why: str, meta: dict[str, Any], asked: dict[str, str], first: bool
+    why: str, meta: dict[str, Any], asked: dict[str, Any], first: bool
 ) -> None:
     value = {"meta": meta, "state_dict": as_mmcls(R50)}
     assert found(value, **asked).architecture.stride_in_first is first, why

@@ -41,7 +41,7 @@ PREPARED = {
     "notes": [],
     "contentInputs": CONTENT,
 }
-BUILD = {
+BUILD: dict[str, Any] = {
     "ok": True,
     "compiler": "ATC 8.2.RC1",
     "contentKey": "0" * 64,  # nobody believes it

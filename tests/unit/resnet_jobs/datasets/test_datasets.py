@@ -143,7 +143,8 @@ PIXELS = np.arange(36, dtype=np.uint8).reshape(3, 2, 2, 3)
 
 @pytest.mark.parametrize("names", [("x", "y"), ("images", "labels"), ("pictures", "Label")])
 def test_one_npz(tmp_path: Path, names: tuple[str, str]) -> None:
-    np.savez(tmp_path / "set.npz", **dict(zip(names, (PIXELS, np.array([2, 0, 1])), strict=True)))
+    arrays: dict[str, Any] = dict(zip(names, (PIXELS, np.array([2, 0, 1])), strict=True))
+    np.savez(tmp_path / "set.npz", **arrays)
     dataset = opened(tmp_path, "Npy")
     assert (dataset.kind, dataset.labels) == (Kind.PIXELS, (2, 0, 1))
     np.testing.assert_array_equal(dataset.read(1), PIXELS[1])

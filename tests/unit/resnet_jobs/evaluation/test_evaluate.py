@@ -34,7 +34,7 @@ from resnet_jobs.store.shared_claim import SharedClaimStore
 from resnet_operator.record.measurement import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 KEY = "ab" * 32
 ARTIFACT = "cd" * 32
@@ -357,7 +357,7 @@ def test_without_a_reference_labels_are_all_there_is(bench: Bench, changes: dict
 
 def test_pictures_go_through_the_chips_preprocessing(bench: Bench) -> None:
     """Clients send bytes [H, W, 3]; the source model gets what AIPP makes of them."""
-    how = {
+    how: dict[str, Any] = {
         "pixelFormat": "RGB888",
         "source": {"height": 10, "width": 10},
         "mean": [120, 110, 100],
@@ -603,7 +603,7 @@ def test_a_hundred_batch_sizes_fit_into_a_message() -> None:
 
 
 @pytest.fixture
-def environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     for name, value in bench.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(signal, "signal", lambda *_: None)

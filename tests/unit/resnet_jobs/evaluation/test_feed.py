@@ -155,6 +155,7 @@ def test_both_ways(
     assert got_sent.shape == feeding.tensor.dims, reason
     assert got_sent.dtype == feeding.dtype, reason
     np.testing.assert_array_equal(got_sent, sent, reason)
+    assert got_seen is not None, reason
     np.testing.assert_allclose(got_seen, seen, rtol=1e-6, err_msg=reason)
     assert got_sent.nbytes == feeding.sample_bytes
     assert feeding.knows_reference
@@ -319,6 +320,7 @@ def test_pictures_for_a_network_of_floats(dims: tuple[int, ...], data_type: str)
     sent, seen = fed.rows(dataset, 0)
     want = (PIXELS - np.array([10.0, 20, 30])) / [2, 4, 5]
     want = want.transpose(2, 0, 1) if dims[0] == 3 else want
+    assert seen is not None
     np.testing.assert_allclose(seen, want.astype(np.float32), rtol=1e-6)
     assert (sent.dtype, seen.dtype) == (np.dtype(data_type.replace("FP", "float")), np.float32)
     np.testing.assert_allclose(sent, want, rtol=1e-3)

@@ -186,11 +186,10 @@ def test_a_push_in_between_mixes_nothing(
         ("timm/resnet50.a1_in1k", "config.json"): json.dumps(TIMM | RESNET_50).encode(),
     }
     from resnet_jobs.hub import model
-
-    listed = model.find_snapshot
+    from resnet_jobs.hub.listing import find_snapshot
 
     def then_push(*arguments: Any, **options: Any) -> Any:
-        found = listed(*arguments, **options)
+        found = find_snapshot(*arguments, **options)
         if hub.commit == COMMIT:
             hub.push(changed)
         return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -23,7 +23,7 @@ from resnet_jobs.formats.onnx_file import load_model
 from resnet_jobs.model.runtime_error import read_failure
 
 Order = Callable[..., JobSpec]
-Model = onnx.ModelProto
+Model: TypeAlias = "onnx.ModelProto"
 C = models.CHANNELS
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from tests.unit.resnet_jobs import models
 
-from resnet_contract.order import DeclaredTensor, JobSpec
-from resnet_contract.types import Preprocessing
+from resnet_contract.order import JobSpec
+from resnet_contract.types import DeclaredTensor, Preprocessing
 from resnet_jobs.base.errors import JobError
 from resnet_jobs.base.workspace import Workspace, write_json
 from resnet_jobs.commands.prepare import prepare
@@ -31,6 +32,12 @@ FACTS = PublisherFacts(
     interpolation="Bicubic",
 )  # fmt: skip
 RGB8: dict[str, Any] = {"pixelFormat": "RGB888", "source": {"height": 8, "width": 8}}
+
+
+def as_published(pixels: NDArray[Any]) -> NDArray[Any]:
+    """What the publisher's own code makes of [H, W, 3]."""
+    scaled = (pixels - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    return scaled.transpose(2, 0, 1)
 
 
 def said(workspace: Workspace, facts: PublisherFacts = FACTS) -> None:
@@ -182,7 +189,7 @@ def test_calibration_shows_pictures_as_the_publisher_does(
         resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)
         top, left = round((height - 8) / 2), round((width - 8) / 2)
         pixels = np.asarray(resized)[top : top + 8, left : left + 8]
-        want = ((pixels - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1)
+        want = as_published(pixels)
         np.testing.assert_allclose(tensor, want, rtol=1e-5)
 
 
@@ -236,5 +243,5 @@ def test_floats_of_pictures_are_those_of_the_network() -> None:
     assert how is not None
     picture = np.random.default_rng(5).integers(0, 256, (16, 16, 3)).astype(np.uint8)
     seen = normalise(to_source(picture, how), how, (8, 8))
-    want = ((picture[4:12, 4:12] - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1)
+    want = as_published(picture[4:12, 4:12])
     np.testing.assert_allclose(seen, want, rtol=1e-6)

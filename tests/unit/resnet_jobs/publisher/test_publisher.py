@@ -155,7 +155,7 @@ def test_files_of_a_hub(
     assert (facts, notes) == (PublisherFacts(source=name, **want), []), reason
 
 
-BAD: list[tuple[str, str, Any, str]] = [
+BAD: list[tuple[str, str, Any, str | None]] = [
     ("labels that are no list", "labels", 5, "not a list of names"),
     ("placeholders", "labels", {"0": "LABEL_0", "1": "LABEL_1"}, "placeholders"),
     ("a gap", "labels", {"0": "a", "2": "b"}, "without gaps"),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 from tests.support.loopback.webserver import Answer, redirect, serving, status, whole
+from tests.support.servers import PASSWORD, USER
 from tests.unit.resnet_jobs.conftest import FakeTime
-from tests.unit.resnet_jobs.sources.test_oci import PASSWORD, USER, Secret, failing, trust
+from tests.unit.resnet_jobs.sources.test_oci import Secret, failing, trust
 
 from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import Reason

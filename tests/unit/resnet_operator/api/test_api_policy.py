@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import re
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,7 @@ def losses(old: dict[str, Any], new: dict[str, Any], path: str = "") -> Iterator
     yield from (f"{path}: {word} is required now" for word in _more(old, new, "required"))
     yield from (f"{path}: the value {word!r} is gone" for word in _fewer(old, new, "enum"))
     for bound in (*UPPER, *LOWER):
-        worse = (lambda a, b: b < a) if bound in UPPER else (lambda a, b: b > a)
+        worse = operator.gt if bound in UPPER else operator.lt
         if bound in new and (bound not in old or worse(old[bound], new[bound])):
             yield f"{path}: {bound} {old.get(bound)} became {new[bound]}"
     for name, child in old.get("properties", {}).items():

@@ -116,7 +116,7 @@ def test_shown(case: Shown) -> None:
 def test_an_object_has_a_bounded_number_of_series() -> None:
     """All that can be said of an object at once; Stalled and Reconciling exclude each other."""
     conditions = [{"type": kind, "status": "True"} for kind in CONDITIONS if kind != "Reconciling"]
-    everything = READY | {
+    everything: dict[str, Any] = READY | {
         "conditions": conditions,
         "validation": dict.fromkeys(
             ("top1", "top1Reference", "top1Agreement", "cosineSimilarity", "imagesPerSecond"), "1"
@@ -332,7 +332,7 @@ def test_a_thousand_objects_fit_into_one_scrape() -> None:
                      "Scheduled", "Validated")
     ]  # fmt: skip
     gate = {"top1": "0.7651", "top1Agreement": "0.99", "cosineSimilarity": "0.9991"}
-    status = READY | {"conditions": conditions, "validation": gate}
+    status: dict[str, Any] = READY | {"conditions": conditions, "validation": gate}
     objects = [(an_object(f"object-{n:04}", **status), Counted()) for n in range(1000)]
     text = text_of(objects)
     series = [line for line in text.splitlines() if not line.startswith("#")]

@@ -218,7 +218,7 @@ def test_a_forged_record_is_made_again(why: str, facts: Body) -> None:
 
 def test_a_record_that_is_laid_there_first_is_not_adopted() -> None:
     world = World()
-    meta = {"name": world.record, "namespace": "models"}
+    meta: dict[str, Any] = {"name": world.record, "namespace": "models"}
     meta |= {"labels": names.labels(names.RECORD, **{names.ARTIFACT: world.key})}
     data = an_artifact(sha256=EVIL_SHA256).to_record()
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
@@ -255,6 +255,7 @@ def test_garbage_vouches_for_nothing() -> None:
     world = World().serve()
     record = world.observe().record
     assert is_believed(record, [world.status])
-    for status in ({}, {"artifact": {}}, {"artifact": {"record": world.record}}):
+    unsaid: list[dict[str, Any]] = [{}, {"artifact": {}}, {"artifact": {"record": world.record}}]
+    for status in unsaid:
         assert not is_believed(record, [status])
     assert not is_believed(None, [world.status])

@@ -15,9 +15,10 @@ from resnet_contract.types import Diagnose, StatedLoad
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.artifact.contract import settle
+from resnet_operator.reading.decimals import in_words
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.record.latency import serving_at_load
-from resnet_operator.record.measurement import Measurement, in_words, shortfalls, validation_key
+from resnet_operator.record.measurement import Measurement, shortfalls, validation_key
 from resnet_operator.render.serving import pod_template
 from resnet_operator.render.validation import evaluation_spec, validation_job
 
@@ -544,9 +545,9 @@ def test_the_evaluator_is_told_the_load_and_not_its_threshold() -> None:
 def test_the_evaluator_is_told_what_a_patch_would_add_to(
     quantization: dict[str, Any] | None, want: Diagnose
 ) -> None:
-    gate = {"validation": {"dataset": DATASET, "thresholds": {"minTop1": "0.5"}}}
+    gate: dict[str, Any] = {"validation": {"dataset": DATASET, "thresholds": {"minTop1": "0.5"}}}
     if quantization is not None:
-        calibration = {"calibration": {"uri": "pvc://data/pictures.tar"}}
+        calibration: dict[str, Any] = {"calibration": {"uri": "pvc://data/pictures.tar"}}
         gate["conversion"] = {"batchSizes": [8], "quantization": calibration | quantization}
     settings = a_settings(amct_image="registry.example/amct:1")
     found = resolved(gate, settings=settings)

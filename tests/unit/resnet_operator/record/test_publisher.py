@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.support.builders import MESSAGES, Body, an_artifact, resolved
@@ -82,7 +82,8 @@ def test_what_a_container_cannot_have_written_is_not_read(reason: str, said: Bod
 
 
 def pod(world: World) -> Body:
-    return json.loads(world.body("ConfigMap", world.revision)["data"]["pod-template.json"])["spec"]
+    template = json.loads(world.body("ConfigMap", world.revision)["data"]["pod-template.json"])
+    return cast("Body", template["spec"])
 
 
 def test_labels_come_from_the_store_by_their_digest() -> None:

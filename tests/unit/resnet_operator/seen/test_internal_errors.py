@@ -14,6 +14,7 @@ from tests.unit.resnet_operator.test_reconcile import serving
 from tests.unit.resnet_operator.world import World
 
 from resnet_operator import reconcile
+from resnet_operator.plan.make import make_plan
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.telemetry.metrics import INTERNAL_ERRORS, SLOW_PLANS
 
@@ -79,12 +80,11 @@ def test_an_error_in_reading_is_a_condition_too(monkeypatch: pytest.MonkeyPatch)
 def test_another_object_is_seen_and_planned_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         life = await serving()
-        real = reconcile.make_plan
 
         def only_this(observed: Any, **facts: Any) -> Any:
             if observed.service.meta.name == NAME:
                 raise RecursionError
-            return real(observed, **facts)
+            return make_plan(observed, **facts)
 
         other = {"name": "other", "namespace": NAMESPACE}
         kind = {"apiVersion": "serving.resnet-operator.io/v1alpha1", "kind": "ResNetService"}

@@ -48,7 +48,8 @@ def test_a_plain_line_reads_like_a_sentence() -> None:
 
 @pytest.mark.parametrize("field", ["k8s_ref", "settings", "_internal"])
 def test_what_libraries_attach_is_left_out(field: str) -> None:
-    record = a_record(**{field: "noise"})
+    noise: dict[str, Any] = {field: "noise"}
+    record = a_record(**noise)
     assert "noise" not in JsonFormatter().format(record)
     assert "noise" not in PlainFormatter().format(record)
 

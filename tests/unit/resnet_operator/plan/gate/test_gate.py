@@ -305,7 +305,7 @@ def another_record(world: World, *, key: str = "", is_vouched: bool = True) -> N
     resolved_key = world.gate_key
     world.delete("Job", job)
     numbers = {name: value for name, value in MEASURED.items() if name != "ok"}
-    body = {
+    body: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
@@ -718,7 +718,7 @@ def job_time(world: World) -> str:
 
 # What a person reads meanwhile.
 
-STEPS = (
+STEPS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("it has a node and no more", {}, "the candidate's pod is starting"),
     (
         "the data set comes",

@@ -184,7 +184,7 @@ def a_parent(status: str, *, generation: int = 1, kind: str = "Accepted") -> Bod
     return {"parents": [{"parentRef": {"name": "public"}, "conditions": [said]}]}
 
 
-REFUSALS = (
+REFUSALS: tuple[tuple[str, Body, bool], ...] = (
     ("a Gateway refuses it", a_parent("False"), True),
     ("its Service is not found", a_parent("False", kind="ResolvedRefs"), True),
     ("it was accepted", a_parent("True"), False),

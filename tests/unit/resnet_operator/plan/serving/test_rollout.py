@@ -35,7 +35,7 @@ OTHER_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}V."
 SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 REPLACE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
 LOAD_FAILED = {"reason": "ModelLoadFailed", "message": "Triton cannot load the model"}
-ONE_OF_TWO = {"replicas": 2, "updated": 1, "ready": 1, "available": 1}
+ONE_OF_TWO: dict[str, Any] = {"replicas": 2, "updated": 1, "ready": 1, "available": 1}
 
 
 def batching(delay: int) -> Body:

@@ -96,6 +96,6 @@ def test_the_metric_counts_them() -> None:
         for body in serving(container(npu_0="Unhealthy"), container(npu_1="Unhealthy")).pods:
             app.views.pods.put(body)
         app._count()
-        assert UNHEALTHY_CHIPS.collect()[0].samples[0].value == 2
+        assert next(iter(UNHEALTHY_CHIPS.collect())).samples[0].value == 2
 
     asyncio.run(scenario())

@@ -8,6 +8,7 @@ import pytest
 from tests.support.builders import a_settings, an_artifact, resolved, tensor
 
 from resnet_contract.address import parse_source
+from resnet_contract.words import Interpolation
 from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.measurement import validation_key
 from resnet_operator.record.publisher import PublishedLabels, Publisher
@@ -19,7 +20,7 @@ from resnet_operator.resolve.declared import declared_digest
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 TIMM = Publisher(
     source="config.json", input_size=(224, 224), mean=MEAN, std=STD, crop_pct=0.95,
-    interpolation="Bicubic",
+    interpolation=Interpolation.BICUBIC,
 )  # fmt: skip
 AIPP: dict[str, dict[str, Any]] = {
     "preprocessing": {"pixelFormat": "RGB888", "source": {"height": 224, "width": 224}}

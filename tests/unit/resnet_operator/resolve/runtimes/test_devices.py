@@ -131,13 +131,13 @@ def test_a_name_of_the_objects_own_is_taken_as_it_is(dialect: str) -> None:
 
 
 def test_the_settings_names_come_before_the_dialects() -> None:
-    more = {"chip_resources": {"Ascend310P3": "example.com/p3"}}
+    more: dict[str, Any] = {"chip_resources": {"Ascend310P3": "example.com/p3"}}
     assert asked(pod_of({"chip": "Ascend310P3"}, {"dialect": "CCE"}, **more)) == {
         "example.com/p3": "1"
     }
 
 
-CHIP_LABELS = (
+CHIP_LABELS: tuple[tuple[str | None, dict[str, str], str], ...] = (
     ("Ascend310P3", {CHIP_LABEL: "310P3"}, "the chip itself"),
     ("Ascend910B4", {CHIP_LABEL: "910B4"}, "an OM for B4 does not run on B3"),
     ("Ascend910_9392", {CHIP_LABEL: "Ascend910"}, "A3 has one name for all"),
