@@ -4,6 +4,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/resnet-operator
 VENV = $(CACHE)/venv
 PY = PYTHONPATH=operator:. $(VENV)/bin/python
 .DEFAULT_GOAL := help
+# Thousands of short Pythons run in the tests: compiling each module again costs more than they do.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo demo-down test installs chaos chaos-nodes unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cli cluster cluster-down lock clean venv
 
 help: ## print this list

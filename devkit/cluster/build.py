@@ -149,7 +149,7 @@ def _plugin(folder: Path) -> None:
 
 def parts() -> list[Part]:
     """Everything that a cluster runs, as it would be built from this checkout."""
-    cache = cache_root() / "cluster"
+    cache = (cache_root() / "cluster").resolve()  # links into it outlive a link to it
     libraries = (HERE / "go.mod", HERE / "go.sum")
     made_of = libraries if KUBERNETES == COMMITTED else (HERE / "module.py",)
     kall = key(*made_of, HERE / "kall" / "main.go", kubernetes_flags())

@@ -6,8 +6,8 @@ import copy
 from functools import cache
 from typing import Any
 
-import yaml
 from tests.support.apiserver import CRD_FILE
+from tests.support.crd import read_crd
 
 Schema = dict[str, Any]
 
@@ -48,8 +48,7 @@ MAP_KEYS = {"conversion.extraArgs": "--log"}
 
 @cache
 def root_schema() -> Schema:
-    crd = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
-    schema: Schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema: Schema = read_crd(CRD_FILE)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
 
 

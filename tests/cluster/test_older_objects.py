@@ -10,9 +10,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from tests.cluster.manifests import service
 from tests.support.apiserver import CRD_FILE, eventually, wait_established
+from tests.support.crd import read_crd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ OTHER: dict[str, Body] = {"name": {}, "secretName": {"clientAuthentication": Tru
 
 
 def crd(*, with_rules: bool) -> Body:
-    made: Body = yaml.safe_load(CRD_FILE.read_text(encoding="utf-8"))
+    made: Body = read_crd(CRD_FILE)
     made["metadata"] = {"name": CRD}
     made["spec"]["group"] = GROUP
     made["spec"]["names"]["shortNames"], made["spec"]["names"]["categories"] = [], []

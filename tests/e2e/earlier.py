@@ -44,6 +44,11 @@ class Earlier:
     def chart(self) -> Path:
         return self.tree / "charts" / "resnet-operator"
 
+    @property
+    def cann(self) -> Path:
+        """Its simulator of CANN."""
+        return self.tree / "devkit" / "cann"
+
     def images(self, cache: Path, *names: str) -> list[Path]:
         """Build what is not built yet; return the tar files, tagged with the version."""
         out = cache / "releases" / self.version

@@ -22,16 +22,16 @@ def om(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_om(tmp_path_factory.mktemp("om"))
 
 
-def compile_om(folder: Path) -> Path:
+def compile_om(folder: Path, cann: Path = CANN) -> Path:
     """Compile the sample model for an Ascend310P3 by hand, with profiles 1 and 4."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(CANN / "src"),
-        "LD_LIBRARY_PATH": str(CANN / "toolkit/arch-linux/devlib"),
+        "PYTHONPATH": str(cann / "src"),
+        "LD_LIBRARY_PATH": str(cann / "toolkit/arch-linux/devlib"),
         "HOME": str(folder),
     }
     command = [
-        str(CANN / "toolkit/bin/atc"),
+        str(cann / "toolkit/bin/atc"),
         "--framework=5",
         f"--model={MODEL}",
         f"--output={folder}/digits",

@@ -6,6 +6,7 @@ reader against files of torch itself.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import pickle
@@ -133,15 +134,23 @@ def _as_kind(value: np.ndarray[Any, Any], kind: str) -> bytes:
 
 
 class Layers:
-    """Random layers as they are added."""
+    """Random layers as they are added; without a seed only their names and shapes."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | None) -> None:
         self.found: Weights = {}
+        self.blank = seed is None
         self.rng = np.random.default_rng(seed)
 
+    def matrix(self, key: str, shape: tuple[int, ...], scale: float) -> None:
+        """Add the weight of a layer: zeros without memory where nobody looks at the numbers."""
+        if self.blank:
+            self.found[f"{key}.weight"] = np.broadcast_to(np.float32(0), shape)
+        else:
+            numbers = self.rng.standard_normal(shape) * scale
+            self.found[f"{key}.weight"] = numbers.astype("f4")
+
     def convolution(self, key: str, outs: int, ins: int, side: int) -> None:
-        numbers = self.rng.standard_normal((outs, ins, side, side))
-        self.found[f"{key}.weight"] = (numbers * (2 / (ins * side * side)) ** 0.5).astype("f4")
+        self.matrix(key, (outs, ins, side, side), (2 / (ins * side * side)) ** 0.5)
 
     def norm(self, key: str, channels: int) -> None:
         for part in ("weight", "running_var"):
@@ -162,8 +171,7 @@ class Layers:
         self.norm("bn1", base)
 
     def head(self, classes: int, inputs: int) -> None:
-        numbers = self.rng.standard_normal((classes, inputs)) / inputs**0.5
-        self.found["fc.weight"] = numbers.astype("f4")
+        self.matrix("fc", (classes, inputs), inputs**-0.5)
         self.found["fc.bias"] = self.rng.uniform(-0.1, 0.1, classes).astype("f4")
 
 
@@ -175,9 +183,12 @@ def resnet(
     stem: str = "plain",
     pooled: bool = False,
     groups: int = 1,
-    seed: int = 3,
+    seed: int | None = 3,
 ) -> Weights:
-    """A ResNet by torchvision's and timm's names, with few channels so that it is quick."""
+    """A ResNet by torchvision's and timm's names, with few channels so that it is quick.
+
+    With as many channels as publishers' have, and numbers, it is not: `outline` has only shapes.
+    """
     layers = Layers(seed)
     layers.stem(stem, base)
     bottleneck, blocks = BLOCKS[depth]
@@ -199,6 +210,9 @@ def resnet(
             inputs = outputs
     layers.head(classes, inputs)
     return layers.found
+
+
+outline = functools.partial(resnet, seed=None)
 
 
 def renamed(weights: Weights, change: Callable[[str], str]) -> Weights:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.resnet_jobs.checkpoints.saved import Weights, as_mmcls, renamed, resnet
+from tests.unit.resnet_jobs.checkpoints.saved import Weights, as_mmcls, outline, renamed, resnet
 
 from resnet_jobs.checkpoints.hints import Hints, read_hints
 from resnet_jobs.checkpoints.recognise import Asked, Recognised, recognise
@@ -15,7 +15,7 @@ from resnet_jobs.checkpoints.state_dict import find_state_dict
 from resnet_jobs.checkpoints.weights_file import Entry
 from resnet_jobs.driver.checkpoint import MisfitError
 
-R50 = resnet(50, base=64)
+R50 = outline(50, base=64)
 PLAIN = {"cfg": "model = dict(backbone=dict(type='ResNet', style='pytorch'))"}
 
 
@@ -75,33 +75,33 @@ def deep_mmcls(weights: Weights) -> Weights:
     return as_mmcls(renamed(weights, change))
 
 
-DEEP = resnet(50, base=64, stem="deep")
+DEEP = outline(50, base=64, stem="deep")
 NAMES: list[tuple[str, Any, str]] = [
     ("torchvision's", R50, "resnet50"),
-    ("basic blocks", resnet(18, base=64), "resnet18"),
-    ("groups", resnet(50, base=128, groups=32), "resnext50_32x4d"),
+    ("basic blocks", outline(18, base=64), "resnet18"),
+    ("groups", outline(50, base=128, groups=32), "resnext50_32x4d"),
     ("transformers'", transformers(R50), "resnet50"),
-    ("transformers' basic blocks", transformers(resnet(18, base=64)), "resnet18"),
+    ("transformers' basic blocks", transformers(outline(18, base=64)), "resnet18"),
     ("timm's deep stem", DEEP, "resnet50c"),
-    ("and pooled shortcuts", resnet(50, base=64, stem="deep", pooled=True), "resnet50d"),
+    ("and pooled shortcuts", outline(50, base=64, stem="deep", pooled=True), "resnet50d"),
     (
         "pooled shortcuts of basic blocks",
-        resnet(18, base=64, stem="deep", pooled=True),
+        outline(18, base=64, stem="deep", pooled=True),
         "resnet18d",
     ),
     ("mmcls's", {"meta": PLAIN, "state_dict": as_mmcls(R50)}, "resnet50"),
     ("mmcls's deep stem", {"meta": PLAIN, "state_dict": deep_mmcls(DEEP)}, "resnet50c"),
     (
         "mmcls's basic blocks need no style",
-        {"state_dict": as_mmcls(resnet(18, base=64))},
+        {"state_dict": as_mmcls(outline(18, base=64))},
         "resnet18",
     ),
     (
         "mmcls's for CIFAR",
-        {"state_dict": as_mmcls(resnet(18, base=64, stem="small"))},
+        {"state_dict": as_mmcls(outline(18, base=64, stem="small"))},
         "resnet18_cifar",
     ),
-    ("26 layers", resnet(26, base=64), "resnet26"),
+    ("26 layers", outline(26, base=64), "resnet26"),
     ("few channels", resnet(18), "resnet18"),
 ]
 
@@ -112,7 +112,7 @@ def test_a_network_is_found(why: str, value: Any, name: str) -> None:
 
 
 def test_what_is_found() -> None:
-    architecture = found(resnet(50, base=128, groups=32, classes=9)).architecture
+    architecture = found(outline(50, base=128, groups=32, classes=9)).architecture
     assert (architecture.classes, architecture.groups, architecture.width) == (9, 32, 4)
     assert (architecture.channels, architecture.side) == (3, 224)
     assert found({"state_dict": as_mmcls(resnet(stem="small"))}).architecture.side == 32

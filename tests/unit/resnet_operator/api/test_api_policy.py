@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
+from tests.support.crd import read_crd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,10 +22,7 @@ UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 LOWER = ("minimum", "minLength", "minItems", "minProperties")
 
 
-@cache
-def crd(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return value
+crd = cache(read_crd)
 
 
 def schemas(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
