@@ -23,6 +23,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "why": look.why,
     "logs": look.logs,
     "predict": ask.predict,
+    "bench": ask.bench,
+    "top": ask.top,
     "render": offline.render,
     "check": offline.check,
     "convert": offline.convert,

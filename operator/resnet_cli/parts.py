@@ -126,13 +126,26 @@ def _left(message: str) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def requests_of(pod: Body, resource: str) -> int:
-    """Return how many of a device a pod holds, by its requests; containers run together."""
-    wanted = (
-        ((one.get("resources") or {}).get("limits") or {}).get(resource)
-        or ((one.get("resources") or {}).get("requests") or {}).get(resource)
-        for one in (pod.get("spec") or {}).get("containers") or ()
-    )
-    return sum(int(text) for number in wanted if (text := str(number or "")).isdigit())
+    """Return how many of a device a pod holds, by its requests."""
+    return devices_of(pod).get(resource, 0)
+
+
+def devices_of(pod: Body) -> dict[str, int]:
+    """Return the devices that a pod asks for; containers run together, so they add up."""
+    found: dict[str, int] = {}
+    for one in (pod.get("spec") or {}).get("containers") or ():
+        resources = one.get("resources") or {}
+        wanted = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+        for name, number in wanted.items():
+            if _is_device(name) and (text := str(number or "")).isdigit():
+                found[name] = found.get(name, 0) + int(text)
+    return found
+
+
+def _is_device(resource: str) -> bool:
+    """Tell whether a resource is a device plugin's: these have a domain, and Kubernetes' not."""
+    domain, _, name = resource.partition("/")
+    return bool(name) and not f".{domain}".endswith(".kubernetes.io")
 
 
 def service_of(pod: Body) -> str:

@@ -19,6 +19,9 @@ Context = Annotated[str | None, typer.Option("--context", help="Context of the k
 Kubeconfig = Annotated[
     str | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG, then ~/.kube/config.")
 ]
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="Those of all namespaces.")
+]
 Format = Annotated[Output, typer.Option("--output", "-o", help="text, json or yaml.")]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import ssl
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -143,6 +143,25 @@ class Client(_Asking):
         """Return the best `top` labels of each picture, best first."""
         return self._hold(self._ask_labels(pictures, top))
 
+    def repeat(self, tensor: Any) -> Callable[[], None]:
+        """Return what sends a ready tensor, built once, and drops the answer: to measure with."""
+        contract, library = self.contract, self._library()
+        asked = library.InferInput(contract.input_name, list(tensor.shape), contract.data_type)
+        asked.set_data_from_numpy(tensor)
+        wanted = library.InferRequestedOutput(contract.output_name)
+        request = {"model_name": contract.model, "inputs": [asked], "outputs": [wanted]}
+
+        def send() -> None:
+            self._ask("infer", request)
+
+        return send
+
+    def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Return the answer of a method of tritonclient's that has one as JSON."""
+        as_json = {"as_json": True} if self._protocol == "grpc" else {}
+        found: dict[str, Any] = self._ask(method, {**arguments, **as_json})
+        return found
+
     def _hold(self, talk: Talk[T]) -> T:
         answer = None
         while True:
@@ -150,10 +169,13 @@ class Client(_Asking):
                 method, arguments = talk.send(answer)
             except StopIteration as end:
                 return cast("T", end.value)
-            try:
-                answer = getattr(self._triton, method)(**arguments)
-            except Exception as error:  # tritonclient's, gevent's and the socket's own
-                raise self._explained(error) from error
+            answer = self._ask(method, arguments)
+
+    def _ask(self, method: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return getattr(self._triton, method)(**arguments)
+        except Exception as error:  # tritonclient's, gevent's and the socket's own
+            raise self._explained(error) from error
 
 
 class AsyncClient(_Asking):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import TYPE_CHECKING
 
 import onnx
@@ -9,7 +11,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from samples import predict
 from tests.triton.server import DIGITS, Pod, digits_on_cpu, pod
+from tests.unit.resnet_cli import recorded
+from tests.unit.resnet_cli.recorded import Recorded
 
+from resnet_cli.asking.counters import fetch, read_counters
+from resnet_cli.bench.load import Bounds
+from resnet_cli.commands.bench import Options, bench
+from resnet_cli.exits import Exit
+from resnet_cli.show import Output, Screen
 from resnet_client import AsyncClient, Client, ClientError
 
 if TYPE_CHECKING:
@@ -103,3 +112,46 @@ def test_the_sample_prints_labels(
     assert predict.main([*address, *map(str, PICTURES)]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in shown if line.startswith("  1  ")] == NAMES
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_bench_counts_what_triton_counts(served: Pod, protocol: str) -> None:
+    """With Triton's own split of each request, and its counters as `top` reads them."""
+    out = io.StringIO()
+    port = int(served.metrics.rpartition(":")[2])
+    cluster = Recorded([recorded.service("Ready", "serving", ready="True")], ports={8002: port})
+
+    def answered() -> float:
+        text = fetch(cluster, recorded.NAMESPACE, recorded.POD, 8002)
+        return read_counters(text, ("digits",)).requests
+
+    before = answered()
+    code = bench(
+        cluster,
+        Screen(file=out),
+        name=recorded.NAME,
+        options=Options("1,3", "1,4", Bounds(20, 60), limit=300),
+        grpc=protocol == "grpc",
+        tls=False,
+        ca=None,
+        url=getattr(served, protocol),
+        model=None,
+        svg_file=None,
+        output=Output.JSON,
+    )
+    assert code is Exit.DONE
+    points = json.loads(out.getvalue())["points"]
+    assert [(one["batch"], one["concurrency"]) for one in points] == [
+        (1, 1),
+        (1, 3),
+        (4, 1),
+        (4, 3),
+    ]
+    for one in points:
+        assert (one["requests"], one["failed"]) == (60, 0)
+        assert one["server"]["requests"] == 60, "neither the warm-up nor what was before"
+        assert one["server"]["inferences"] == 60 * one["batch"]
+        own = [value for key, value in one["server"].items() if key.endswith("Microseconds")]
+        assert 0 < sum(own) / 1000 < one["averageMilliseconds"]
+    with_warm_ups = 2 + 4 * 60 + 2 * (1 + 3) * 2
+    assert answered() - before == with_warm_ups

@@ -1,4 +1,4 @@
-"""Command lines that ask the service itself: predict."""
+"""Command lines that ask the service itself: predict, bench, top; and what its gate said."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import Context, Format, Kubeconfig, Name, Namespace
+from resnet_cli.session import AllNamespaces, Context, Format, Kubeconfig, Name, Namespace
 from resnet_cli.show import Output, Screen
 
 Url = Annotated[
@@ -16,6 +16,8 @@ Url = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", help="Another model of the service.")]
 Grpc = Annotated[bool, typer.Option("--grpc", help="Ask by gRPC; default: HTTP.")]
+Ca = Annotated[str | None, typer.Option("--ca", help="Certificate authorities; implies --tls.")]
+ByTls = Annotated[bool, typer.Option("--tls", help="The service speaks TLS.")]
 
 
 def predict(
@@ -31,12 +33,10 @@ def predict(
     preset: Annotated[
         str | None, typer.Option("--preset", help="Mean, std and framing: digits or imagenet.")
     ] = None,
-    ca: Annotated[
-        str | None, typer.Option("--ca", help="Certificate authorities; implies --tls.")
-    ] = None,
+    ca: Ca = None,
     *,
     grpc: Grpc = False,
-    tls: Annotated[bool, typer.Option("--tls", help="The service speaks TLS.")] = False,
+    tls: ByTls = False,
 ) -> None:
     """Ask what is on pictures: labels, scores and times."""
     from resnet_cli.commands.predict import predict as run
@@ -55,6 +55,87 @@ def predict(
             url=url,
             model=model,
             preset=preset,
+            output=output,
+        )
+    )
+
+
+def bench(
+    name: Name,
+    concurrency: Annotated[
+        str,
+        typer.Option("--concurrency", help="4, 1:64 (doubled each time), 1:64:8 or a list."),
+    ] = "1:16",
+    batch: Annotated[
+        str, typer.Option("--batch", "-b", help="Images of a request: 1, 1:8 or a list.")
+    ] = "1",
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="Of one measurement.", min=0.1, max=600)
+    ] = 3,
+    requests: Annotated[
+        int, typer.Option("--requests", help="The most of one measurement.", min=1)
+    ] = 10_000,
+    limit: Annotated[
+        float, typer.Option("--limit", help="Seconds of all measurements.", min=1)
+    ] = 300,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Draw throughput and latency into a file.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
+    url: Url = None,
+    model: Model = None,
+    ca: Ca = None,
+    *,
+    grpc: Grpc = False,
+    tls: ByTls = False,
+) -> None:
+    """Measure latency and throughput of the live service, by batch and concurrency."""
+    from resnet_cli.bench.load import Bounds
+    from resnet_cli.commands.bench import Options
+    from resnet_cli.commands.bench import bench as run
+
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(
+        run(
+            cluster,
+            Screen(),
+            name=name,
+            options=Options(concurrency, batch, Bounds(seconds, requests), limit),
+            grpc=grpc,
+            tls=tls,
+            ca=ca,
+            url=url,
+            model=model,
+            svg_file=svg,
+            output=output,
+        )
+    )
+
+
+def top(
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
+    interval: Annotated[
+        float, typer.Option("--interval", help="Seconds between two looks.", min=0.1, max=600)
+    ] = 2,
+    *,
+    all_namespaces: AllNamespaces = False,
+) -> None:
+    """Show services by requests, errors, latency and chips, and chips by namespace."""
+    from resnet_cli.commands.top import top as run
+
+    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    session.ended(
+        run(
+            cluster,
+            Screen(),
+            namespace=None if all_namespaces else cluster.namespace,
+            interval=interval,
             output=output,
         )
     )

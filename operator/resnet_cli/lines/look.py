@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import Context, Format, Kubeconfig, Name, Namespace
+from resnet_cli.session import AllNamespaces, Context, Format, Kubeconfig, Name, Namespace
 from resnet_cli.show import Output, Screen
 
 
@@ -19,9 +19,7 @@ def get(
     kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
     *,
-    all_namespaces: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="Those of all namespaces.")
-    ] = False,
+    all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
 ) -> None:
     """Show a line for each ResNetService: phase, stage, chip, revision, cache hit or not."""

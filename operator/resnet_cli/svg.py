@@ -1,0 +1,97 @@
+"""Pictures as inline SVG: bars and lines, without anything from elsewhere. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+Curve = Sequence[tuple[float, float]]
+BAR, ROW, TITLE, GAP = 480, 28, 60, 20
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 560, 300, 70, 24, 44
+# Distinct for those who do not see red and green apart (Okabe and Ito).
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+FONT = 'font-family="sans-serif" font-size="13"'
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture and its size in pixels."""
+
+    width: float
+    height: float
+    inside: str
+
+    def svg(self) -> str:
+        size = f'width="{self.width:.0f}" height="{self.height:.0f}"'
+        box = f'viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
+        space = 'xmlns="http://www.w3.org/2000/svg"'
+        return f"<svg {space} {size} {box} {FONT}>{self.inside}</svg>"
+
+
+def stacked(drawings: Sequence[Drawing]) -> Drawing:
+    """Return one picture with the others below each other."""
+    parts, down = [], 0.0
+    for one in drawings:
+        parts.append(f'<g transform="translate(0 {down:.0f})">{one.inside}</g>')
+        down += one.height + GAP
+    return Drawing(max((one.width for one in drawings), default=0), down, "".join(parts))
+
+
+def bars(values: Mapping[str, float]) -> Drawing:
+    """Return a bar for each value, in the order in which they are given."""
+    most = max(values.values(), default=0) or 1
+    shown = "".join(
+        f'<text x="0" y="{at * ROW + 18}">{escape(key)}</text>'
+        f'<rect x="{TITLE}" y="{at * ROW + 4}" width="{max(BAR * value / most, 1):.0f}" '
+        f'height="18" fill="{COLOURS[0]}"/>'
+        f'<text x="{TITLE + 10 + BAR * value / most:.0f}" y="{at * ROW + 18}">{value:g}</text>'
+        for at, (key, value) in enumerate(values.items())
+    )
+    return Drawing(BAR + 160, ROW * len(values), shown)
+
+
+def lines(curves: Mapping[str, Curve], *, x: str, y: str) -> Drawing:
+    """Return a line for each curve; x is spaced evenly by its values, as loads are doubled."""
+    places = sorted({point[0] for curve in curves.values() for point in curve})
+    most = max((point[1] for curve in curves.values() for point in curve), default=0) or 1
+    across = (WIDTH - LEFT) / max(len(places) - 1, 1)
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        down = (HEIGHT - TOP - BOTTOM) * (1 - point[1] / most)
+        return LEFT + places.index(point[0]) * across, TOP + down
+
+    parts = [_axes(places, across, most, x=x, y=y)]
+    for number, (name, curve) in enumerate(curves.items()):
+        colour, ordered = COLOURS[number % len(COLOURS)], [at(point) for point in sorted(curve)]
+        path = " ".join(f"{left:.1f},{down:.1f}" for left, down in ordered)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [
+            f'<circle cx="{left:.1f}" cy="{down:.1f}" r="3" fill="{colour}"/>'
+            for left, down in ordered
+        ]
+        parts.append(
+            f'<text x="{WIDTH + 20}" y="{TOP + 18 * number + 8}" fill="{colour}">'
+            f"{escape(name)}</text>"
+        )
+    return Drawing(WIDTH + 160, HEIGHT, "".join(parts))
+
+
+def _axes(places: Sequence[float], across: float, most: float, *, x: str, y: str) -> str:
+    floor = HEIGHT - BOTTOM
+    ticks = [
+        f'<text x="{LEFT + number * across:.1f}" y="{floor + 18}" text-anchor="middle">'
+        f"{place:g}</text>"
+        for number, place in enumerate(places)
+    ]
+    for share in (0, 0.5, 1):
+        height = floor - (floor - TOP) * share
+        ticks.append(
+            f'<line x1="{LEFT}" y1="{height:.1f}" x2="{WIDTH}" y2="{height:.1f}" stroke="#ddd"/>'
+            f'<text x="{LEFT - 8}" y="{height + 4:.1f}" text-anchor="end">{most * share:.4g}</text>'
+        )
+    titles = (
+        f'<text x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x)}'
+        f'</text><text x="0" y="14">{escape(y)}</text>'
+    )
+    return titles + "".join(ticks)
