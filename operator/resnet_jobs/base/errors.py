@@ -36,7 +36,7 @@ class JobError(Exception):
         return {
             "ok": False,
             "reason": str(self.reason),
-            "message": clip(self.message),
+            "message": shortened(self.message),
             "detail": self.detail,
             "code": None,
         }
@@ -46,6 +46,16 @@ def clip(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """One line of at most `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """The same, but what to do, which stands behind the last semicolon, is not what is cut off."""
+    line = " ".join(text.split())
+    said, mark, advice = line.rpartition("; ")
+    room = limit - len(mark) - len(advice) - 1
+    if len(line) <= limit or not mark or room < limit // 3:
+        return clip(line, limit)
+    return f"{said[:room]}…{mark}{advice}"
 
 
 def invalid(message: str) -> JobError:

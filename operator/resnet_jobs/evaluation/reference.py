@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnet_jobs.base.errors import JobError, Reason, clip
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.runtime_error import read_failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ class Reference:
 def open_session(model: Path | bytes) -> Any:
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)
+    onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(MAX_THREADS, len(os.sched_getaffinity(0)))
     # Triton beside us needs the processors that waiting threads would burn.
@@ -80,7 +81,8 @@ def open_session(model: Path | bytes) -> Any:
 
 
 def failed(sentence: str, cause: str) -> JobError:
-    text = f"the gate's reference: {sentence}"
-    return JobError(
-        Reason.UNSUPPORTED_MODEL, f"{text}: {clip(cause, 150)}" if cause else text, detail=cause
-    )
+    text, advice = f"the gate's reference: {sentence}", "bring an ONNX file that it can run"
+    if cause:
+        failure = read_failure(cause)
+        text = f"{text}{failure.place}: {failure.reason}"
+    return JobError(Reason.UNSUPPORTED_MODEL, f"{text}; {advice}", detail=cause)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason, clip
+from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.formats.external_check import check_external_files
 from resnet_jobs.formats.external_data import external_files
 
@@ -109,9 +110,10 @@ def check(model: Any) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
+        failure = read_failure(str(error))
         raise JobError(
             Reason.UNSUPPORTED_MODEL,
-            f"the ONNX checker refuses the model: {clip(str(error), 160)}; export it again",
+            f"the ONNX checker refuses the model{failure.place}: {failure.reason}; export it again",
             detail=str(error),
         ) from error
     finally:

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.model.constants import Constants
+from resnet_jobs.model.constants import Constants, inline_decided
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPEN_NAME = "batch"
+MANY = 9973  # a batch that no dimension of a network is taken for
 
 
 def open_operators(model: Any, fixed: int) -> list[str]:
-    """Opens Reshape targets, Squeezes and Resizes in place; returns the names of the changed nodes.
+    """Opens Reshape targets, Squeezes and Resizes in place; returns the changed nodes' names.
 
     `fixed` is the number that the export baked in. Where the file's inputs are open already, what
     follows from their first dimension counts as the batch.
     """
     import onnx
 
+    changed = inline_decided(model, Constants(model, _shapes_of_many(model)))
     shapes = _Shapes(onnx.shape_inference.infer_shapes(model), fixed)
-    constants = Constants(model)
-    changed = []
+    constants = Constants(model, _shapes_of_many(model))
     for node in model.graph.node:
         opener = OPENERS.get(node.op_type)
         if opener and shapes.has_batch(node.input[0]) and opener(model, node, shapes, constants):
@@ -59,6 +60,9 @@ class _Shapes:
     def rows(self, name: str) -> int | None:
         """The first dimension, None where it is open or not known."""
         return next(iter(self._dims.get(name, [])), None)
+
+    def all(self) -> dict[str, list[int | None]]:
+        return self._dims
 
     def dims(self, name: str) -> list[int | None]:
         return self._dims[name]
@@ -127,6 +131,28 @@ def _open_resize(model: Any, node: Any, shapes: _Shapes, constants: Constants) -
 
 def closing_node(model: Any, batch: int) -> tuple[str, str] | None:
     """(operator, name) of the first node that makes another number of rows of so many pictures."""
+    found = _at_batch(model, batch)
+    if found is None:
+        return None
+    for node in model.graph.node:
+        rows = [found.rows(name) for name in node.input]
+        made = [found.rows(name) for name in node.output]
+        if batch in rows and made and all(row not in (None, batch) for row in made):
+            return node.op_type, node.name or node.output[0]
+    return None
+
+
+def _shapes_of_many(model: Any) -> dict[str, list[int | None]]:
+    """What the tensors' sizes would be with a batch that cannot be taken for anything else; empty
+    where no node asks for a size.
+    """
+    if not any(node.op_type in ("If", "Shape") for node in model.graph.node):
+        return {}
+    found = _at_batch(model, MANY)
+    return found.all() if found else {}
+
+
+def _at_batch(model: Any, batch: int) -> _Shapes | None:
     import copy
 
     import onnx
@@ -141,15 +167,9 @@ def closing_node(model: Any, batch: int) -> tuple[str, str] | None:
                 dims[0].dim_value = batch
     del tried.graph.value_info[:]
     try:
-        found = _Shapes(onnx.shape_inference.infer_shapes(tried, data_prop=True), batch)
+        return _Shapes(onnx.shape_inference.infer_shapes(tried, data_prop=True), batch)
     except Exception:  # what cannot be inferred names nobody
         return None
-    for node in tried.graph.node:
-        rows = [found.rows(name) for name in node.input if name not in weights]
-        made = [found.rows(name) for name in node.output]
-        if batch in rows and made and all(row not in (None, batch) for row in made):
-            return node.op_type, node.name or node.output[0]
-    return None
 
 
 def _constant(model: Any, name: str, value: Any) -> str:

@@ -9,40 +9,22 @@ and in company, which must not change the answer.
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.model.baked_batch import OPEN_NAME, closing_node, open_operators
 from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, graph_inputs
-from resnet_jobs.model.runtime_error import read_failure
+from resnet_jobs.model.running import HINT, NotRowsError, Running, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
+    from resnet_jobs.model.running import Values
 
-    Values = dict[str, np.ndarray[Any, Any]]
     Read = Callable[[Any], Sequence[ModelInput]]
 
-EXPORT_HINT = 'export it with an open batch, torch.onnx.export(…, dynamic_axes={"input": {0: "N"}})'
-HINT = f"{EXPORT_HINT}, or set spec.conversion.batchSizes to the one number it was exported with"
-NO_BATCH_HINT = "run it with ONNX Runtime to see whether the file is sound, and export it again"
-NUMPY_KINDS = {
-    "FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool",
-    "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
-    "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
-}  # fmt: skip
 TRAINING_HINT = "export it in evaluation mode, model.eval()"
-
-
-class NotRowsError(JobError):
-    """An output that has not one row for each picture of `batch`."""
-
-    def __init__(self, message: str, *, batch: int) -> None:
-        super().__init__(Reason.UNSUPPORTED_MODEL, message)
-        self.batch = batch
 
 
 @dataclass(frozen=True)
@@ -73,6 +55,7 @@ def settle_batch(model: Any, *, batch_sizes: Sequence[int], cpu: bool, read: Rea
         return Proven(opened, inputs, outputs, notes)
     except JobError:
         if tuple(batch_sizes) != (fixed,):
+            answers(model, read(model))  # a file that fails as it came says so
             raise
         inputs = read(model)
         return Proven(model, inputs, prove(model, inputs), [])
@@ -145,17 +128,17 @@ def prove(
     answer that it gets alone, or in other company where one is no declared size. A fixed batch
     needs no proof, and may be large, so it runs only where the file leaves an output open.
     """
-    session = _session(model)
+    running = Running(model)
     fixed = fixed_batch(inputs)
     if fixed is not None:
-        shapes = {output.name: output.shape for output in session.get_outputs()}
+        shapes = running.declared_shapes()
         if not all(_is_known(shape, fixed) for shape in shapes.values()):
-            answers = _run(session, _pictures(inputs, fixed, seed=0), batch=fixed, first=True)
+            answers = running.run(pictures(inputs, fixed, seed=0), batch=fixed, first=True)
             shapes = {name: list(answer.shape) for name, answer in answers.items()}
     else:
         sizes = {1, *batch_sizes} if cpu else set(batch_sizes)  # a CPU runs what has come
         try:
-            shapes = _prove_open(session, inputs, sorted(sizes or {1, 2}), was_fixed=was_fixed)
+            shapes = _prove_open(running, inputs, sorted(sizes or {1, 2}), was_fixed=was_fixed)
         except NotRowsError as error:
             raise _at_its_node(error, model) from error
     return [
@@ -176,7 +159,7 @@ def _at_its_node(error: NotRowsError, model: Any) -> JobError:
 def answers(model: Any, inputs: Sequence[ModelInput]) -> Values:
     """What the model says to noise: for comparing two forms of one model."""
     batch = fixed_batch(inputs) or 1
-    return _run(_session(model), _pictures(inputs, batch, seed=0), batch=batch, first=True)
+    return Running(model).run(pictures(inputs, batch, seed=0), batch=batch, first=True)
 
 
 def _is_known(shape: Sequence[Any], batch: int) -> bool:
@@ -184,95 +167,27 @@ def _is_known(shape: Sequence[Any], batch: int) -> bool:
 
 
 def _prove_open(
-    session: Any, inputs: Sequence[ModelInput], sizes: Sequence[int], *, was_fixed: bool
+    running: Running, inputs: Sequence[ModelInput], sizes: Sequence[int], *, was_fixed: bool
 ) -> dict[str, list[int]]:
     """`sizes` in order; in each company the same picture stands once in front and once behind."""
     import numpy as np
 
-    picture = _pictures(inputs, 1, seed=0)
+    picture = pictures(inputs, 1, seed=0)
     many = next((size for size in sizes if size > 1), None)
     seen: list[Values] = []
     if sizes[0] == 1:
-        seen.append(_run(session, picture, batch=1, first=not was_fixed))
+        seen.append(running.run(picture, batch=1, first=not was_fixed))
     if many is not None:
-        others = [_pictures(inputs, many - 1, seed=seed) for seed in (1, 2)]
+        others = [pictures(inputs, many - 1, seed=seed) for seed in (1, 2)]
         orders = ((picture, others[0]), (others[1], picture))
         for number, (front, behind) in enumerate(orders):
             both = {name: np.concatenate([front[name], behind[name]]) for name in picture}
-            got = _run(session, both, batch=many, first=sizes[0] > 1)
+            got = running.run(both, batch=many, first=sizes[0] > 1)
             row = slice(0, 1) if number == 0 else slice(-1, None)
             seen.append({name: rows[row] for name, rows in got.items()})
     for company in seen[1:]:
         _compare(company, seen[0])
     return {name: list(answer.shape) for name, answer in seen[0].items()}
-
-
-def _session(model: Any) -> Any:
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(3)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:
-        failure = read_failure(str(error))
-        raise JobError(
-            Reason.UNSUPPORTED_MODEL,
-            f"ONNX Runtime {onnxruntime.__version__} cannot load the model{failure.place}: "
-            f"{failure.reason}; {NO_BATCH_HINT}",
-            detail=str(error),
-        ) from error
-
-
-def _pictures(inputs: Sequence[ModelInput], count: int, *, seed: int) -> Values:
-    """Noise, the same in every run: a refusal must be repeatable."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    return {
-        entry.tensor.name: _noise(rng, (count, *entry.tensor.dims), entry.tensor.data_type)
-        for entry in inputs
-    }
-
-
-def _noise(rng: Any, shape: tuple[int, ...], data_type: str) -> Any:
-    """Bytes are brightness; other whole numbers are often indices, of which 0 and 1 are safe."""
-    kind = NUMPY_KINDS[data_type]
-    if data_type in ("FP16", "FP32", "FP64"):
-        return rng.standard_normal(shape).astype(kind)
-    return rng.integers(0, 256 if data_type == "UINT8" else 2, shape).astype(kind)
-
-
-def _run(session: Any, feed: Values, *, batch: int, first: bool = False) -> Values:
-    """The outputs by name. `UnsupportedModel` when the model cannot take that many pictures.
-
-    `first`: no other size has worked before, so that it may not be for the batch.
-    """
-    import numpy as np
-
-    names = [output.name for output in session.get_outputs()]
-    hint = NO_BATCH_HINT if first and batch == 1 else HINT
-    pictures = f"{batch} picture{'s' * (batch > 1)}"
-    try:
-        answers = session.run(names, feed)
-    except Exception as error:
-        failure = read_failure(str(error))
-        text = f"the model fails with {pictures}{failure.place}: {failure.reason}"
-        raise JobError(Reason.UNSUPPORTED_MODEL, f"{text}; {hint}", detail=str(error)) from error
-    for name, answer in zip(names, answers, strict=True):
-        if not isinstance(answer, np.ndarray):
-            raise _unsupported(f'output "{name}" is not a tensor: export the model with tensors')
-        if answer.shape[:1] != (batch,):
-            raise NotRowsError(
-                f'output "{name}" has shape {list(answer.shape)} for {pictures}: its '
-                f"first dimension must be the batch; {EXPORT_HINT if batch == 1 else HINT}",
-                batch=batch,
-            )
-    return dict(zip(names, answers, strict=True))
 
 
 def _compare(company: Values, alone: Values) -> None:

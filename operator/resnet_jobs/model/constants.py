@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
 
     Value = np.ndarray[Any, Any]
+    Shapes = Mapping[str, Sequence[int | None]]
 
 # Operators with bodies of their own, and those that answer differently every time.
 NEVER = frozenset((
@@ -24,10 +27,15 @@ MAX_DEPTH = 64
 
 
 class Constants:
-    """The constants of a model's main graph, computed when asked for."""
+    """The constants of a model's main graph, computed when asked for. `shapes` are those of
+    tensors that depend on the inputs, where they are known: their sizes are constants too.
+    """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(
+        self, model: Any, shapes: Mapping[str, Sequence[int | None]] | None = None
+    ) -> None:
         self._model = model
+        self._shapes = shapes or {}
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {name: node for node in model.graph.node for name in node.output}
         self._known: dict[str, Value | None] = {}
@@ -52,8 +60,11 @@ class Constants:
         node = self._makers.get(name)
         if node is None or node.domain not in ("", "ai.onnx") or depth == 0:
             return None
-        if node.op_type == "Shape" and node.input[0] in self._weights and not node.attribute:
-            return np.array(self._weights[node.input[0]].dims, dtype=np.int64)
+        if node.op_type == "Shape":
+            dims = self._dims(node.input[0])
+            if dims is not None:
+                ends = {attribute.name: attribute.i for attribute in node.attribute}
+                return np.array(dims[ends.get("start", 0) : ends.get("end", len(dims))], np.int64)
         if node.op_type in NEVER:
             return None
         feed: dict[str, Value] = {}
@@ -63,6 +74,13 @@ class Constants:
                 return None
             feed[entry] = found
         return self._run(node, name, feed)
+
+    def _dims(self, name: str) -> list[int] | None:
+        """The shape of a weight, or of another tensor where all of it is known."""
+        if name in self._weights:
+            return list(self._weights[name].dims)
+        dims = self._shapes.get(name)
+        return None if dims is None or None in dims else [dim for dim in dims if dim is not None]
 
     def _run(self, node: Any, name: str, feed: dict[str, Value]) -> Value | None:
         import numpy as np
@@ -91,3 +109,56 @@ def _is_small(dims: Any) -> bool:
     for dim in dims:
         size *= dim
     return size <= MAX_ELEMENTS
+
+
+def inline_decided(model: Any, constants: Constants) -> list[str]:
+    """Puts the branch that is always taken in place of each If, in place; returns their names.
+
+    PyTorch writes an If for every squeeze whose dimension it did not look at.
+    """
+    changed: list[str] = []
+    kept: list[Any] = []
+    for node in model.graph.node:
+        decided = constants.value(node.input[0]) if node.op_type == "If" else None
+        if decided is None:
+            kept.append(node)
+            continue
+        taken = "then_branch" if decided.item() else "else_branch"
+        branch = next(attribute.g for attribute in node.attribute if attribute.name == taken)
+        kept += _inlined(model, branch, node)
+        changed.append(node.name or node.output[0])
+    if changed:
+        del model.graph.node[:]
+        model.graph.node.extend(kept)
+    return changed
+
+
+def _inlined(model: Any, branch: Any, node: Any) -> list[Any]:
+    """The branch's nodes; what is the branch's own gets the If's name before it, and its outputs
+    go on under the names of the If's.
+    """
+    from onnx import helper
+
+    own = [tensor.name for tensor in branch.initializer]
+    own += [name for one in branch.node for name in one.output if name]
+    names = {name: f"{node.output[0]}/{name}" for name in own}
+    for tensor in branch.initializer:
+        tensor.name = names[tensor.name]
+        model.graph.initializer.append(tensor)
+    for one in branch.node:
+        _rename(one, names)
+    last = zip(branch.output, node.output, strict=True)
+    made = [
+        helper.make_node("Identity", [names.get(value.name, value.name)], [name])
+        for value, name in last
+    ]
+    return [*branch.node, *made]
+
+
+def _rename(node: Any, names: Mapping[str, str]) -> None:
+    node.input[:] = [names.get(name, name) for name in node.input]
+    node.output[:] = [names.get(name, name) for name in node.output]
+    for attribute in node.attribute:
+        for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+            for one in graph.node:
+                _rename(one, names)

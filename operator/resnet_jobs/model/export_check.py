@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason, clip
+from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say
+from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.base.workspace import read_json
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _answers(model: Path, inputs: Mapping[str, Array]) -> Sequence[Array]:
     import numpy as np
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)
+    onnxruntime.set_default_logger_severity(4)
     try:
         session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
         kinds = {entry.name: entry.type for entry in session.get_inputs()}
@@ -72,10 +73,11 @@ def _answers(model: Path, inputs: Mapping[str, Array]) -> Sequence[Array]:
         }
         return list(session.run(None, feed))
     except Exception as error:
+        failure = read_failure(str(error))
         raise JobError(
             Reason.UNSUPPORTED_MODEL,
-            f"ONNX Runtime cannot run what PyTorch exported: {clip(str(error), 160)}; export it "
-            "yourself and bring the ONNX file",
+            f"ONNX Runtime cannot run what PyTorch exported{failure.place}: {failure.reason}; "
+            "export it yourself and bring the ONNX file",
             detail=str(error),
         ) from error
 

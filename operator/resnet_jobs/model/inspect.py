@@ -87,9 +87,11 @@ def tidy_domains(model: Any, *, for_chip: bool) -> list[str]:
     )
     foreign = sorted({_domain(node.domain) for node in strangers})
     if for_chip and operators:
+        first = next(node for node in strangers if node.op_type in operators)
         raise _unsupported(
-            f"the model uses operators outside ONNX, {', '.join(operators[:3])} of "
-            f"{', '.join(foreign)}: ATC has no parser for them; export it with standard operators"
+            f'the model uses operators outside ONNX (node "{first.name or first.output[0]}"), '
+            f"{', '.join(operators[:3])} of {', '.join(foreign)}: ATC has no parser for them; "
+            "export it with standard operators"
         )
     return notes
 
@@ -242,7 +244,10 @@ def element_type(value: Any) -> str:
         raise _unsupported(f'"{value.name}" is not a tensor: export the model with tensors only')
     number = int(value.type.tensor_type.elem_type)
     if number not in TRITON_TYPES:
-        raise _unsupported(f'"{value.name}" has a type (number {number}) that Triton lacks')
+        raise _unsupported(
+            f'"{value.name}" has a type (number {number}) that Triton lacks: export '
+            "the model with floating-point inputs and outputs"
+        )
     return TRITON_TYPES[number]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.model.runtime_error import read_failure
+from resnet_jobs.base.runtime_error import read_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

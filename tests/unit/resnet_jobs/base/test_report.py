@@ -86,3 +86,21 @@ def test_the_failure_form() -> None:
         "code": None,
     }
     assert len(error.payload()["message"]) == 300  # type: ignore[arg-type]
+
+
+LONG = [
+    (
+        "short enough",
+        "the file is empty: put it there again",
+        "the file is empty: put it there again",
+    ),
+    ("what is said gives way", "a" * 400 + "; write b", "a" * 290 + "…; write b"),
+    ("the last of several", "a" * 400 + "; c; write b", "a" * 290 + "…; write b"),
+    ("no advice of its own", "a" * 400, "a" * 299 + "…"),
+    ("an advice that is a page", "a; " + "b" * 400, "a; " + "b" * 296 + "…"),
+]
+
+
+@pytest.mark.parametrize(("reason", "text", "want"), LONG, ids=[row[0] for row in LONG])
+def test_what_to_do_is_kept(reason: str, text: str, want: str) -> None:
+    assert JobError(Reason.INVALID_SPEC, text).payload()["message"] == want, reason

@@ -5,6 +5,7 @@ sentence that names the node or the file and says what to do.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,10 +18,10 @@ from tests.unit.resnet_jobs import models
 
 from resnet_contract.order import JobSpec
 from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
 from resnet_jobs.formats.onnx_file import load_model
-from resnet_jobs.model.runtime_error import read_failure
 
 Order = Callable[..., JobSpec]
 Model: TypeAlias = "onnx.ModelProto"
@@ -126,6 +127,75 @@ BAKED: list[tuple[str, Callable[[], Model]]] = [
         ),
     ),
 ]  # fmt: skip
+
+
+def graph(name: str, *nodes: onnx.NodeProto, **weights: Any) -> onnx.GraphProto:
+    """A branch of an If that answers "b"."""
+    out = helper.make_tensor_value_info("b", TensorProto.FLOAT, None)
+    kept = [numpy_helper.from_array(value, key) for key, value in weights.items()]
+    return helper.make_graph(list(nodes), name, [], [out], kept)
+
+
+def decided(*condition: onnx.NodeProto, taken: str = "then_branch", **weights: Any) -> Model:
+    """As PyTorch writes a flattening by squeeze, whose dimension it did not look at."""
+    baked = graph("baked", helper.make_node("Reshape", ["p", "t"], ["b"], name="in"), t=ints(1, C))
+    other = graph("other", helper.make_node("Identity", ["p"], ["b"]))
+    branches = {"then_branch": other, "else_branch": other, taken: baked}
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        *condition,
+        helper.make_node("If", ["c"], ["f"], name="/if", **branches),
+        helper.make_node("Gemm", ["f", "fc"], ["y"], name="/fc"),
+    ]
+    fc = np.arange(C * 5, dtype=np.float32).reshape(C, 5)
+    return models.chain(nodes, weights={"fc": fc, **weights}, dims=[1, C, 8, 8], opset=17)
+
+
+def size_of(name: str) -> list[onnx.NodeProto]:
+    gather = helper.make_node("Gather", ["s", "i"], ["n"], axis=0)
+    return [helper.make_node("Shape", [name], ["s"]), gather]
+
+
+ONES = numpy_helper.from_array(ints(1))
+BAKED += [
+    (
+        "one number baked in, the other asked for",
+        lambda: flattened(
+            *size_of("x"),
+            helper.make_node("Concat", ["one", "n"], ["shape"], axis=0),
+            weights={"one": ints(1), "i": ints(1)},
+        ),
+    ),
+    (
+        "the same since opset 15",
+        lambda: flattened(
+            helper.make_node("Shape", ["x"], ["n"], start=1, end=2),
+            helper.make_node("Concat", ["one", "n"], ["shape"], axis=0),
+            weights={"one": ints(1)},
+        ),
+    ),
+    (
+        "multiplied",
+        lambda: flattened(
+            helper.make_node(
+                "ConstantOfShape", ["two"], ["z"], value=numpy_helper.from_array(ints(1))
+            ),
+            helper.make_node("Mul", ["z", "m"], ["shape"]),
+            weights={"two": ints(2), "m": ints(1, C)},
+        ),
+    ),
+    ("in a branch that is always taken", lambda: decided(c=np.array(True))),
+    ("in the other branch", lambda: decided(taken="else_branch", c=np.array(False))),
+    (
+        "in a branch that a size decides",
+        lambda: decided(
+            *size_of("p"),
+            helper.make_node("Equal", ["n", "one"], ["c"]),
+            i=np.array(2),
+            one=np.array(1),
+        ),
+    ),
+]
 
 
 @pytest.mark.parametrize(("reason", "build"), BAKED, ids=[row[0] for row in BAKED])
@@ -566,9 +636,51 @@ GEMM = (
     "/src/gemm_helper.h:13 onnxruntime::GemmHelper::GemmHelper(const onnxruntime::TensorShape&, "
     "bool) left.NumDimensions() == 2 was false. "
 )
+CHECKED = (
+    "Required attribute 'to' is missing.\n\n==> Context: Bad node spec for node. Name: /cast "
+    "OpType: Cast"
+)
+UNSORTED = (
+    "Nodes in a graph must be topologically sorted, however input 'a' of node: \nname: /add "
+    "OpType: Add\n is not output of any previous nodes."
+)
+OPTYPE = (
+    "Type Error: Type parameter (T) of Optype (Add) bound to different types (tensor(float) and "
+    "tensor(double) in node (/add)"
+)
+INFERRED = "Node (/fc) Op (Gemm) [ShapeInferenceError] Dimension mismatch between 7 and 4"
+ADAPTER = (
+    "/project/onnx/version_converter/BaseConverter.h:66: adapter_lookup: Assertion `false` failed: "
+    "No Adapter From Version $21 for GroupNormalization"
+)
+IN_BRANCH = (
+    "Non-zero status code returned while running If node. Name:'/if' Status Message: "
+    + (RESHAPE.partition(" : RUNTIME_EXCEPTION : ")[2])
+)
+UNNAMED = IN_BRANCH.replace("'/Flatten'", "''")
 FAILURES = [
+    ("the checker", CHECKED, ("Cast", "/cast", "Required attribute 'to' is missing")),
+    ("the checker, of order", UNSORTED, ("Add", "/add", " ".join(UNSORTED.split()).strip("."))),
+    ("types that differ", OPTYPE, ("Add", "/add", OPTYPE)),
+    (
+        "inference",
+        INFERRED,
+        ("Gemm", "/fc", "[ShapeInferenceError] Dimension mismatch between 7 and 4"),
+    ),
+    ("the converter", ADAPTER, ("", "", "No Adapter From Version $21 for GroupNormalization")),
+    ("a node in a branch", IN_BRANCH, ("Reshape", "/Flatten", RESHAPED)),
+    ("one without a name", UNNAMED, ("If", "/if", RESHAPED)),
+    (
+        "an operator that is not there",
+        "my.dom:MyOp(-1) is not a registered function/op",
+        ("MyOp", "", "my.dom:MyOp(-1) is not a registered function/op"),
+    ),
     ("a reshape", RESHAPE, ("Reshape", "/Flatten", RESHAPED)),
-    ("no kernel", f"[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : {KERNEL}", ("", "", KERNEL)),
+    (
+        "no kernel",
+        f"[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : {KERNEL}",
+        ("Conv", "/conv1/Conv", KERNEL),
+    ),
     ("types", f"[ONNXRuntimeError] : 1 : FAIL : {TYPE}.", ("", "", TYPE)),
     ("a condition alone", GEMM, ("Gemm", "fc", "left.NumDimensions() == 2 was false")),
     ("empty", "", ("", "", "no reason given")),
@@ -580,3 +692,67 @@ def test_failures_of_onnx_runtime(reason: str, text: str, want: tuple[str, str, 
     found = read_failure(text)
     assert (found.operator, found.node, found.reason) == want, reason
     assert "onnxruntime::" not in found.reason
+
+
+def broken(*nodes: onnx.NodeProto, dims: Any = None, **weights: Any) -> Model:
+    return models.chain(list(nodes), weights=weights, dims=dims or [1, C, 8, 8], opset=17)
+
+
+NAMED: list[tuple[str, Callable[[], Model], str]] = [
+    ("an operator that is none", lambda: broken(helper.make_node("Foo", ["x"], ["y"], name="/a")),
+     'at node "/a" (Foo)'),
+    ("an attribute is missing", lambda: broken(helper.make_node("Cast", ["x"], ["y"], name="/a")),
+     'at node "/a" (Cast)'),
+    ("an input from nowhere", lambda: broken(helper.make_node("Relu", ["?"], ["y"], name="/a")),
+     'at node "/a" (Relu)'),
+    ("types that differ", lambda: broken(
+        helper.make_node("Add", ["x", "d"], ["y"], name="/a"), d=np.ones(1)), 'at node "/a" (Add)'),
+    ("channels that differ", lambda: broken(
+        helper.make_node("Conv", ["x", "w"], ["y"], name="/a"),
+        w=np.ones((4, 9, 1, 1), np.float32)), 'at node "/a" (Conv)'),
+    ("a fused node has the file's name", lambda: broken(
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        helper.make_node("Reshape", ["p", "t"], ["r"], name="/a"),
+        helper.make_node("Unsqueeze", ["r", "axes"], ["y"], name="/b"), t=ints(C), axes=ints(0)),
+     'at node "/a" (Reshape)'),
+    ("in a branch that nobody can decide", lambda: broken(
+        helper.make_node("ReduceMax", ["x"], ["m"], keepdims=0),
+        helper.make_node("Greater", ["m", "least"], ["c"]),
+        helper.make_node("If", ["c"], ["y"], name="/if",
+                         then_branch=graph("t", helper.make_node("Reshape", ["x", "t"], ["b"],
+                                                                 name="/a")),
+                         else_branch=graph("e", helper.make_node("Flatten", ["x"], ["b"]))),
+        least=np.float32(-1e9), t=ints(1, C * 64)), 'at node "/a" (Reshape)'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "build", "place"), NAMED, ids=[row[0] for row in NAMED])
+def test_a_refusal_names_the_node_of_the_file(
+    reason: str,
+    build: Callable[[], Model],
+    place: str,
+    order: Order,
+    workspace: Workspace,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    workspace.model.write_bytes(build().SerializeToString())
+    with pytest.raises(JobError) as caught:
+        prepare(order(chip="CPU"), workspace)
+    assert place in caught.value.message, reason
+    said = str(caught.value.payload()["message"])
+    assert len(said) <= 300
+    assert re.search(r"export it (again|with)", said), "what to do is not what is cut off"
+    for text in (said, capfd.readouterr().err):
+        assert "onnxruntime::" not in text
+        assert ".h:" not in text
+
+
+def test_a_file_that_fails_as_it_came_needs_no_open_batch(
+    order: Order, workspace: Workspace
+) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], name="/a")
+    model = broken(node, w=np.ones((4, 9, 1, 1), np.float32))
+    workspace.model.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError, match="to see whether the file is sound") as caught:
+        prepare(order(), workspace)
+    assert "dynamic_axes" not in caught.value.message
