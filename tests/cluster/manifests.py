@@ -93,7 +93,7 @@ def service(changes: dict[str, Any] | None = None, *, name: str = "resnet50") ->
     """Return the smallest ResNetService with `changes` to its spec."""
     spec = copy.deepcopy(SMALLEST)
     for path, value in (changes or {}).items():
-        _set(spec, path, value)
+        _set(spec, path, copy.deepcopy(value))
     return {
         "apiVersion": "serving.resnet-operator.io/v1alpha1",
         "kind": "ResNetService",

@@ -74,6 +74,12 @@ def test_what_the_crd_refuses_is_refused_here_too_or_does_no_harm(case: RuleCase
         assert any(case.message.startswith(begin) for begin in HARMLESS), case.message
 
 
+def test_a_case_is_as_it_was_when_a_field_within_it_is_changed() -> None:
+    dataset = {"uri": "pvc://data/test.tar"}
+    service({"validation": {"dataset": dataset}, "validation.dataset.uri": "pvc://data/."})
+    assert dataset == {"uri": "pvc://data/test.tar"}, "other cases name the same one"
+
+
 def test_each_reason_is_needed() -> None:
     passed = [case.message for case in RULES if seen(case.refused).invalid is None]
     assert [begin for begin in HARMLESS if not any(m.startswith(begin) for m in passed)] == []
