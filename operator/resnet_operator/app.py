@@ -126,7 +126,7 @@ class App:
             name=self.settings.lease_name,
             # A container that is restarted has the name of the one before it, and is another one.
             identity=f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
-            may_lead=lambda: self.watches.synced and not self.watches.sights.problems(),
+            may_lead=lambda: self.watches.synced and not self.watches.problems(),
             began=functools.partial(self._act, connection),
             ended=self._look_on,
             times=self._times,
@@ -134,7 +134,7 @@ class App:
 
     def _act(self, connection: Connection) -> None:
         """Decide and write from now on."""
-        kube = Kube(connection, may_write=self._is_holding)
+        kube = Kube(connection, may_write=self._is_holding, may_decide=self._may_decide)
         self._holding = Holding(me=self.settings.installation, views=self.views, kube=kube)
         reconciler = Reconciler(
             kube=kube,
@@ -144,6 +144,7 @@ class App:
             clock=lambda: datetime.now(UTC),
             ledger=self._ledger,
             others_wait=self.queue.is_pressed,
+            may_decide=self._may_decide,
         )
         self._workers = [
             asyncio.create_task(self.queue.work(reconciler.reconcile), name=f"worker-{number}")
@@ -154,6 +155,9 @@ class App:
 
     def _is_holding(self) -> bool:
         return self._leadership is not None and self._leadership.holds
+
+    def _may_decide(self) -> bool:
+        return self.watches.history.is_one
 
     def _look_on(self) -> None:
         """Write nothing from now on, and keep seeing all."""
@@ -167,7 +171,7 @@ class App:
 
     def unready(self) -> list[str]:
         """Say what is not seen of the cluster, and why."""
-        problems = self.watches.sights.problems()
+        problems = self.watches.problems()
         if self._connection and self._connection.problem:
             problems.append(f"login: {self._connection.problem}")
         if self._leadership and self._leadership.trouble:
@@ -201,6 +205,7 @@ class App:
 
     def _count(self) -> None:
         self.watches.sights.measure()
+        self.watches.history.measure()
         CONTESTED.set(self._holding.contested() if self._holding else 0)
         phases = Counter(
             view.status.get("phase") or "Pending" for view in self.views.services.all()

@@ -6,7 +6,8 @@ OperatorError
 └── KubeError     the API server said no
     ├── Transient   network, 429, 5xx: back-off
     │   ├── LoginFailed   401, TLS, credentials that cannot be read: read again, then back-off
-    │   └── NotLeading    another operator leads: nothing was sent
+    │   ├── NotLeading    another operator leads: nothing was sent
+    │   └── Held          the cluster's history went back: nothing was sent
     ├── Conflict    409 of server-side apply: another manager owns a field
     ├── Gone        404: the object is not there (any more)
     └── Rejected    403, 422 …: shown in the status with the server's words
@@ -60,6 +61,13 @@ class NotLeading(Transient):
 
     def __init__(self) -> None:
         super().__init__(0, "another operator leads")
+
+
+class Held(Transient):
+    """A write that was not sent, because it was decided by what may be lost."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "the cluster's history went back, and not all is listed yet")
 
 
 class Conflict(KubeError):  # noqa: N818

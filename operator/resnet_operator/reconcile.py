@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 MAX_ROUNDS = 5
 # One plan is one turn of the loop that all objects share.
 SLOW_PLAN_SECONDS = 1.0
+# So often is asked whether anything may be decided again.
+HELD_SECONDS = 1.0
 # After writing, until a look finds nothing to write: the echo of a write wakes nobody.
 LOOK_AGAIN_SECONDS = 1.0
 MAX_LOOK_AGAIN_SECONDS = 60.0
@@ -61,6 +63,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     # Whether other objects wait or are worked on.
     others_wait: Callable[[], bool] = lambda: False
+    # Whether what is known is of one history of the cluster.
+    may_decide: Callable[[], bool] = lambda: True
     # Which namespaces another installation looks after; None: there is no other one.
     holding: Holding | None = None
     timer: Callable[[], float] = time.perf_counter
@@ -72,6 +76,8 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
+        if not self.may_decide():
+            return HELD_SECONDS
         started = time.perf_counter()
         result = "error"
         try:

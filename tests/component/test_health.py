@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METRICS = {
     "resnet_operator_api_requests_total",
     "resnet_operator_contested_namespaces",
+    "resnet_operator_held",
     "resnet_operator_internal_errors_total",
     "resnet_operator_last_event_timestamp_seconds",
     "resnet_operator_leading",

@@ -269,14 +269,28 @@ async def get_ahead(world: World, behind: Api) -> None:
         await world.patch("ConfigMap", "history", {"data": {"number": str(number)}})
 
 
+async def see_children_first(world: World, port: int) -> None:
+    """Have all kinds but our own listed from the other history: their owner is known, and lost."""
+    held = world.proxy.inject(Fault(verb="list", resource="resnetservices", hold="before"))
+    ours = f"a new list of ResNetService in {world.namespace}"
+    mark = len(world.proxy.calls)
+    world.proxy.cut_watches()
+
+    async def is_said() -> bool:
+        status, text = await get(port, "/readyz")
+        return status == 503 and "went back" in text and text.rstrip().endswith(ours)
+
+    await until(is_said, what="decisions to be held until our own kind is listed")
+    assert "resnet_operator_held 1.0" in (await get(port, "/metrics"))[1]
+    await held.reached.wait()
+    assert world.proxy.writes(mark) == [], "its children are gone, and it is as well"
+    world.proxy.lift(held)
+
+
 async def test_an_api_server_of_another_history(
     world: World, other: ApiServer, installed_crd: ApiServer, tmp_path: Path
 ) -> None:
-    """First one whose versions are lower, as after a restore; then one whose are higher.
-
-    Until it has listed every kind again, the operator may write a child of an object that is lost:
-    it belongs to a uid that the server does not know, and the garbage collector deletes it.
-    """
+    """First one whose versions are lower, as after a restore; then one whose are higher."""
     port, world.limits = free_port(), QUICK
     other.kubectl("apply", "--server-side", "-f", "-", input=rights(installed_crd))
     other.kubectl("create", "namespace", world.namespace)
@@ -295,7 +309,7 @@ async def test_an_api_server_of_another_history(
         world.vouch(restored)
         await there.create(restored)
         async with upstream(world.proxy, access):
-            world.proxy.cut_watches()
+            await see_children_first(world, port)
             await there.has("Service", "restored")
             assert [view.meta.name for view in views.services.all()] == ["restored"]
 

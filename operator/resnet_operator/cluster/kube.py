@@ -14,7 +14,7 @@ import orjson
 
 from resnet_operator import names
 from resnet_operator.cluster.connection import Connection
-from resnet_operator.errors import NotLeading, Transient
+from resnet_operator.errors import Held, NotLeading, Transient
 from resnet_operator.telemetry.metrics import API_REQUESTS
 
 APPLY_TYPE = "application/apply-patch+yaml"
@@ -47,10 +47,16 @@ class Kube:
     """What we write, and the few reads beside the watches; raises KubeError's children."""
 
     def __init__(
-        self, connection: Connection, *, may_write: Callable[[], bool] = lambda: True
+        self,
+        connection: Connection,
+        *,
+        may_write: Callable[[], bool] = lambda: True,
+        may_decide: Callable[[], bool] = lambda: True,
     ) -> None:
         self.connection = connection
         self.may_write = may_write
+        # Whether what was decided was decided by what is.
+        self.may_decide = may_decide
 
     async def apply(
         self, body: dict[str, Any], *, manager: str, subresource: str = ""
@@ -106,6 +112,8 @@ class Kube:
     ) -> dict[str, Any]:
         if method != "GET" and not self.may_write():
             raise NotLeading
+        if method != "GET" and not self.may_decide():
+            raise Held
         response = await self.connection.open(
             method, path, query, body=body, content_type=content_type
         )

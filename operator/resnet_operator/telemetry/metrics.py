@@ -47,6 +47,11 @@ WATCH_AGE_SECONDS = Gauge(
     "Time since the API server last showed objects of a kind, or that they are unchanged.",
     labelnames=("kind",),
 )
+HELD = Gauge(
+    "resnet_operator_held",
+    "1 while nothing is decided because the cluster's history went back (etcd restored, another "
+    "API server) and not every kind has been listed since.",
+)
 RELISTS = Counter(
     "resnet_operator_relists_total",
     "Lists of a kind after the first one, by what made them necessary.",

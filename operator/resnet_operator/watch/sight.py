@@ -6,9 +6,11 @@ bookmark, or a version that is not older than ours. An open connection alone sho
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from resnet_operator.telemetry.metrics import WATCH_AGE_SECONDS
@@ -25,8 +27,13 @@ class Sight:
     namespace: str | None
     clock: Callable[[], float] = time.monotonic
     is_listed: bool = False
+    # The cluster does not have this kind.
+    is_absent: bool = False
+    # The history of the cluster in which it was listed, see `watch.history`.
+    history: int = 0
     trouble: str = ""
     was_blind: bool = False
+    _watching: asyncio.Timeout | None = None
     seen_at: float = field(init=False)
     tried_at: float = field(init=False)
 
@@ -41,6 +48,20 @@ class Sight:
         """Note that the server has shown what is."""
         self.seen_at = self.tried_at = self.clock()
         self.trouble = ""
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Raise TimeoutError as soon as another kind wants this one to be listed again."""
+        try:
+            async with asyncio.timeout(None) as self._watching:
+                yield
+        finally:
+            self._watching = None
+
+    def interrupt(self) -> None:
+        """End the watch, if it is under way."""
+        if self._watching is not None:
+            self._watching.reschedule(asyncio.get_running_loop().time())
 
     @property
     def age(self) -> float:

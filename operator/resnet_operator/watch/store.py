@@ -46,12 +46,14 @@ class Listing:
 
     namespace: str | None
     floor: int
+    # Another kind has shown that already.
+    is_other_history: bool = False
     version: int = 0
     listed: set[Name] = field(default_factory=set)
 
     @property
     def went_back(self) -> bool:
-        return self.version < self.floor
+        return self.is_other_history or self.version < self.floor
 
     def is_newer_than(self, known: HasMeta) -> bool:
         return self.went_back or int(known.meta.version) <= self.version
@@ -107,9 +109,10 @@ class Store(Generic[T]):
         self._replace(name, known, None)
         return Change(known, None)
 
-    def listing(self, namespace: str | None = None) -> Listing:
+    def listing(self, namespace: str | None = None, *, is_other_history: bool = False) -> Listing:
         """Begin a list; to be called before the API server is asked for it."""
-        return Listing(namespace=namespace, floor=self.highest)
+        floor = self.highest
+        return Listing(namespace=namespace, floor=floor, is_other_history=is_other_history)
 
     def begin(self, listing: Listing, version: str) -> None:
         """Note the resourceVersion that all pages of a list have."""

@@ -40,6 +40,8 @@ class Limits:
     blind_seconds: float = 60.0
     # A stream that has not even tried for longer is stuck, and only a restart helps.
     stuck_seconds: float = 300.0
+    # After history went back, all kinds are listed again; one that cannot be is waited for so long.
+    hold_seconds: float = 30.0
     # A stream that breaks off at once, time after time, is not opened again at once.
     short_seconds: float = 5.0
     max_pause_seconds: float = 20.0

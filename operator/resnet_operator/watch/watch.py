@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from resnet_operator.cluster.connection import Connection
-from resnet_operator.errors import Gone, KubeError, LoginFailed
+from resnet_operator.errors import Gone, KubeError
 from resnet_operator.seen.meta import Body
 from resnet_operator.telemetry.metrics import LAST_EVENT_SECONDS, RELISTS, UNREADABLE
+from resnet_operator.watch.broken import Pause, reason_of
 from resnet_operator.watch.concerns import WATCHED, Watched
+from resnet_operator.watch.history import History, Rewound, contradicts
 from resnet_operator.watch.sight import Sight, Sights
 from resnet_operator.watch.store import Change
-from resnet_operator.watch.stream import LIMITS, Broken, Limits, Stream
+from resnet_operator.watch.stream import LIMITS, Limits, Stream
 from resnet_operator.watch.views import Views
 from resnet_operator.work.queue import Key, WorkQueue
 
@@ -32,8 +33,6 @@ log = logging.getLogger(__name__)
 # A watch that showed something in this last part of its time needs no further proof of life.
 FRESH = 0.2
 Keep = Callable[[Body], Change[Any] | None]
-# What a list after the first one was for, by the status of the answer before it.
-REASONS = {0: "network", 403: "forbidden", 404: "absent", 410: "expired", 429: "busy"}
 
 
 @dataclass(kw_only=True)
@@ -51,9 +50,11 @@ class Watches:
     # An operator that only looks on queues nothing.
     is_leading: bool = True
     sights: Sights = field(init=False)
+    history: History = field(init=False)
 
     def __post_init__(self) -> None:
         self.sights = Sights(limits=self.limits, clock=self.clock)
+        self.history = History(self.sights)
 
     def start(self, connection: Connection) -> list[asyncio.Task[None]]:
         """Start a task for each kind and namespace; none of them ends by itself."""
@@ -91,6 +92,9 @@ class Watches:
             try:
                 version = await begin(watched, stream, sight)
                 await self._watch(watched, stream, sight, version)
+            except Rewound as error:
+                self.history.went_back(sight)
+                self._broke_off(sight, error)
             except Gone as error:
                 if watched.is_optional:
                     self._is_absent(sight)
@@ -104,38 +108,57 @@ class Watches:
     async def _list(self, watched: Watched, stream: Stream, sight: Sight) -> str:
         """Take in what is; returns the version from which to watch."""
         store, version = self.views.stores[watched.kind], ""
-        listing = store.listing(sight.namespace)
+        history = self.history.number
+        is_behind = self.history.is_behind(sight)
+        listing = store.listing(sight.namespace, is_other_history=is_behind)
         show = functools.partial(store.show, listing)
         async for page in stream.pages():
             if not version:
                 version = page.version
                 store.begin(listing, version)
+                if listing.went_back:
+                    self.history.went_back(sight)
+                    history = self.history.number
             for item in page.items:
-                listing.listed.add((item["metadata"]["namespace"], item["metadata"]["name"]))
+                name = (item["metadata"]["namespace"], item["metadata"]["name"])
+                if contradicts(listing, store.one(*name), item):
+                    raise Rewound(f"{'/'.join(name)} was seen in another history")
+                listing.listed.add(name)
                 self._see(watched, item, show)
-        if listing.went_back:
-            about = {"kind": watched.kind, "from": listing.floor, "to": listing.version}
-            log.warning("the cluster's history went back", extra=about)
         for change in store.sweep(listing):
             self._tell(watched, change)
-        self._is_listed(sight)
+        self._is_listed(sight, history)
         return version
 
     async def _begin(self, _: Watched, stream: Stream, sight: Sight) -> str:
         """Forget what was read of users' ConfigMaps; returns the version from which to watch."""
+        history, references = self.history.number, self.views.references
         version = await stream.version()
-        self.views.references.begin(sight.namespace, version)
-        self._is_listed(sight)
+        if version < references.highest:
+            self.history.went_back(sight)
+            history = self.history.number
+        references.begin(sight.namespace, version)
+        self._is_listed(sight, history)
         self.add(self.views.names_with_references(sight.namespace))
         return str(version)
 
     async def _watch(self, watched: Watched, stream: Stream, sight: Sight, version: str) -> None:
-        """Follow the changes, watch after watch, until one does not end in good order."""
+        """Follow the changes until a watch breaks off, or another kind saw another history."""
+        try:
+            async with sight.watching():
+                if self.history.is_behind(sight):
+                    raise TimeoutError
+                await self._follow(watched, stream, sight, version)
+        except TimeoutError as error:
+            raise Rewound("another kind has shown another history") from error
+
+    async def _follow(self, watched: Watched, stream: Stream, sight: Sight, version: str) -> None:
+        """Watch after watch, until one does not end in good order."""
         store = self.views.stores[watched.kind]
         while True:
             async for event in stream.events(version):
                 if int(event.version) < int(version):
-                    raise Broken("rewound", f"version {event.version} came after {version}")
+                    raise Rewound(f"version {event.version} came after {version}")
                 version = event.version
                 store.highest = max(store.highest, int(version))
                 sight.seen()
@@ -149,7 +172,7 @@ class Watches:
     async def _look(self, stream: Stream, highest: int) -> None:
         """Ask whether the server is where we are: one that is behind is silent until it is not."""
         if (reached := await stream.version()) < highest:
-            raise Broken("rewound", f"the server is at version {reached}, we at {highest}")
+            raise Rewound(f"the server is at version {reached}, we at {highest}")
 
     def _see(self, watched: Watched, body: Body, keep: Keep) -> None:
         meta = body["metadata"]
@@ -181,7 +204,7 @@ class Watches:
             trace = None if is_expected else error
             log.warning("watch broke off, will list again", extra=about, exc_info=trace)
         sight.trouble = words
-        RELISTS.labels(kind=sight.kind, reason=_reason(error)).inc()
+        RELISTS.labels(kind=sight.kind, reason=reason_of(error)).inc()
 
     def _is_absent(self, sight: Sight) -> None:
         """Note that the cluster does not have a kind, and wait for it no longer."""
@@ -189,9 +212,11 @@ class Watches:
             self.views.absent_kinds |= {sight.kind}
             log.info("the cluster does not have this kind", extra={"kind": sight.kind})
             self.add_all()
+        sight.is_absent = True
         self._is_seen_whole(sight)
 
-    def _is_listed(self, sight: Sight) -> None:
+    def _is_listed(self, sight: Sight, history: int) -> None:
+        sight.is_absent, sight.history = False, history
         if sight.kind in self.views.absent_kinds:
             self.views.absent_kinds -= {sight.kind}
             self.add_all()
@@ -205,6 +230,10 @@ class Watches:
             log.info("all objects are listed", extra={"services": len(self.views.services.all())})
             self.add_all()
 
+    def problems(self) -> list[str]:
+        """Say what is not seen of the cluster, and why."""
+        return self.sights.problems() + self.history.problems()
+
     def add_all(self) -> None:
         """Have every ResNetService looked at; nothing is decided before everything is listed."""
         self.add(self.views.service_names())
@@ -214,31 +243,3 @@ class Watches:
         if self.synced and self.is_leading:
             for key in keys:
                 self.queue.add(key)
-
-
-def _reason(error: Exception) -> str:
-    """Return the word of the metric for what broke a stream off: one of a closed list."""
-    if isinstance(error, Broken):
-        return error.reason
-    if isinstance(error, LoginFailed):
-        return "login"
-    if isinstance(error, KubeError):
-        return REASONS.get(error.status, "server" if error.status >= 500 else "refused")
-    return "failure"
-
-
-@dataclass(kw_only=True)
-class Pause:
-    """How long to wait before a stream is opened again: longer each time it did not last."""
-
-    limits: Limits = LIMITS
-    failures: int = 0
-
-    def after(self, lasted: float) -> float:
-        """Return seconds; after a stream that lasted they are few."""
-        if lasted > self.limits.short_seconds:
-            self.failures = 0
-        self.failures += 1
-        longest = self.limits.max_pause_seconds
-        pause: float = min(0.1 * 2.0 ** min(self.failures, 32), longest)
-        return pause * (1 + random.random() / 4)  # noqa: S311 - jitter, no secret

@@ -11,11 +11,12 @@ from tests.support.builders import NAMESPACE, a_settings, a_spec, metadata
 
 from resnet_operator import names
 from resnet_operator.seen.service import ServiceObject
+from resnet_operator.watch.broken import Pause
 from resnet_operator.watch.concerns import WATCHED
 from resnet_operator.watch.store import Change
 from resnet_operator.watch.stream import LIMITS
 from resnet_operator.watch.views import Views
-from resnet_operator.watch.watch import Pause, Watches
+from resnet_operator.watch.watch import Watches
 from resnet_operator.work.queue import WorkQueue
 
 MODEL = {"model": {"uri": "https://models.example/a.onnx", "sha256": "ab" * 32}}
