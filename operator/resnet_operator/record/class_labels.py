@@ -11,19 +11,29 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import json
 import math
-import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.record.artifact import Artifact, TensorInfo
+from resnet_operator.record.label_files import LabelsError, Source, structured
+
+__all__ = [
+    "LabelsError",
+    "Source",
+    "count_labels",
+    "labelled_name",
+    "labelled_output",
+    "labels_of",
+    "normalise",
+    "output_of_classes",
+]
 
 # A revision's ConfigMap, of 1 MiB at most, holds the labels beside the pod template.
 MAX_BYTES = 900_000
+MAX_CHARACTERS = 1_000  # of one label: it stands in every answer
 # Longest first: UTF-32's mark begins with that of UTF-16.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -33,25 +43,6 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MARK = "\ufeff"
-JSON_START = re.compile(r"\s*(\{|\[\s*[\[{\"\]])")
-# Keys under which hubs keep the names in config.json, and which way round.
-BY_INDEX, BY_NAME = "id2label", "label2id"
-EXAMPLE = '["cat", "dog"] or {"0": "cat", "1": "dog"}'
-
-
-class LabelsError(ValueError):
-    """The labels cannot be used; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The ConfigMap's name and key, for messages."""
-
-    name: str
-    key: str
-
-    def error(self, what: str) -> LabelsError:
-        return LabelsError(f'key "{self.key}" of ConfigMap "{self.name}" {what}')
 
 
 def labels_of(config_map: Mapping[str, Any], source: Source) -> str:
@@ -68,8 +59,9 @@ def labels_of(config_map: Mapping[str, Any], source: Source) -> str:
 def normalise(text: str, source: Source) -> str:
     """Return the text as Triton is to read it; raises LabelsError."""
     text = text.removeprefix(MARK)
-    if JSON_START.match(text):
-        return _checked(_from_json(text, source), source)
+    found = structured(text, source)
+    if found is not None:
+        return _checked(found, source)
     if _is_clean(text):
         return _bounded(text, source)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -87,10 +79,13 @@ def labelled_output(artifact: Artifact, labels: str, *, wanted: str | None) -> T
 
     Raises InvalidSpec where none fits, or several do and the first is not among them.
     """
-    return output_of_classes(artifact, count_labels(labels), wanted=wanted)
+    first = labels.partition("\n")[0]
+    return output_of_classes(artifact, count_labels(labels), wanted=wanted, first=first)
 
 
-def output_of_classes(artifact: Artifact, count: int, *, wanted: str | None) -> TensorInfo:
+def output_of_classes(
+    artifact: Artifact, count: int, *, wanted: str | None, first: str = ""
+) -> TensorInfo:
     """Return the output with so many classes, as `labelled_output` does."""
     if wanted is not None:
         output = next((o for o in artifact.outputs if o.name == wanted), None)
@@ -100,11 +95,11 @@ def output_of_classes(artifact: Artifact, count: int, *, wanted: str | None) -> 
                 f'model.classLabels.output names "{wanted}"; the model\'s outputs are: {known}'
             )
         if _classes(output) != count:
-            raise _misfit(count, (output,))
+            raise _misfit(count, (output,), first)
         return output
     fitting = [output for output in artifact.outputs if output.dims and _classes(output) == count]
     if not fitting:
-        raise _misfit(count, artifact.outputs)
+        raise _misfit(count, artifact.outputs, first)
     if len(fitting) > 1 and fitting[0] is not artifact.outputs[0]:
         named = ", ".join(output.name for output in fitting)
         raise InvalidSpec(
@@ -124,7 +119,7 @@ def labelled_name(artifact: Artifact, labels: str | None, *, wanted: str | None)
         return artifact.outputs[0].name
 
 
-def _misfit(count: int, outputs: tuple[TensorInfo, ...]) -> InvalidSpec:
+def _misfit(count: int, outputs: tuple[TensorInfo, ...], first: str) -> InvalidSpec:
     if all(_classes(output) <= 1 for output in outputs):
         return InvalidSpec(
             f"remove model.classLabels; the model's output {outputs[0].name} is one number, "
@@ -134,8 +129,23 @@ def _misfit(count: int, outputs: tuple[TensorInfo, ...]) -> InvalidSpec:
     which = "the model's output" if len(outputs) == 1 else "of the model's outputs"
     return InvalidSpec(
         f"model.classLabels has {count} label{'s' * (count != 1)}, {which} {numbers} "
-        "classes; correct the ConfigMap"
+        f"classes; {_hint(count, {_classes(output) for output in outputs}, first)}"
     )
+
+
+def _hint(count: int, classes: set[int], first: str) -> str:
+    """What the usual misfits are, and what to do about them."""
+    if count - 1 in classes:
+        return f'remove the first, "{_clipped(first)}", if it is a heading or no class of the model'
+    if count + 1 in classes:
+        return 'add "background" as the first line if it is class 0, as in TensorFlow\'s models'
+    if count == 1 and first.count(",") + 1 in classes:
+        return "write one label a line"
+    return "correct the ConfigMap"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= 30 else f"{text[:29]}…"
 
 
 def _classes(output: TensorInfo) -> int:
@@ -186,6 +196,12 @@ def _checked(labels: list[str], source: Source) -> str:
 def _bounded(text: str, source: Source) -> str:
     if not text.strip():
         raise source.error("holds no labels; write one label a line, the first being class 0")
+    for number, line in enumerate(text.split("\n")):
+        if len(line) > MAX_CHARACTERS:
+            raise source.error(
+                f"has {len(line):,} characters as label {number}, more than {MAX_CHARACTERS:,}; "
+                "write one label a line"
+            )
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         raise source.error(
@@ -193,105 +209,3 @@ def _bounded(text: str, source: Source) -> str:
             "hold; shorten them, for example to the first name of each class"
         )
     return text
-
-
-def _from_json(text: str, source: Source) -> list[str]:
-    try:
-        value = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise source.error(f"looks like JSON and cannot be read as such ({error})") from error
-    for shape, read in SHAPES:
-        if (found := shape(value)) is not None:
-            return read(found, source)
-    raise source.error(f"is JSON of an unknown shape; write one label a line, or {EXAMPLE}")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a key stands in it twice")
-    return value
-
-
-def _list(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) else None
-
-
-def _under(key: str) -> Callable[[Any], dict[str, Any] | None]:
-    def find(value: Any) -> dict[str, Any] | None:
-        found = value.get(key) if isinstance(value, dict) else None
-        return found if isinstance(found, dict) else None
-
-    return find
-
-
-def _by_index(value: Any) -> dict[str, Any] | None:
-    is_index = isinstance(value, dict) and value and all(_index(key) is not None for key in value)
-    return value if is_index else None
-
-
-def _by_name(value: Any) -> dict[str, Any] | None:
-    if not isinstance(value, dict) or not value:
-        return None
-    return value if all(_index(index) is not None for index in value.values()) else None
-
-
-def _index(value: Any) -> int | None:
-    """Return a class's number, given as a number or, as JSON's keys are, as text."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value if 0 <= value < MAX_BYTES else None
-    text = value if isinstance(value, str) else ""
-    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
-
-
-def _read_list(value: list[Any], source: Source) -> list[str]:
-    return [_label(item, number, source) for number, item in enumerate(value)]
-
-
-def _read_by_index(value: Mapping[str, Any], source: Source) -> list[str]:
-    return _in_order([(_index(key), label) for key, label in value.items()], source)
-
-
-def _read_by_name(value: Mapping[str, Any], source: Source) -> list[str]:
-    return _in_order([(_index(index), label) for label, index in value.items()], source)
-
-
-def _in_order(pairs: list[tuple[int | None, Any]], source: Source) -> list[str]:
-    """Return the labels by their classes, which must be 0 to n-1, each once."""
-    found: dict[int, Any] = {}
-    for index, label in pairs:
-        if index is None:
-            raise source.error(f"has a class without a number; write {EXAMPLE}")
-        if index in found:
-            raise source.error(f"names class {index} twice; give each class one label")
-        found[index] = label
-    missing = next((number for number in range(len(found)) if number not in found), None)
-    if missing is not None:
-        raise source.error(
-            f"has no label for class {missing}, but for class {max(found)}; classes are numbered "
-            "from 0 without gaps"
-        )
-    return [_label(found[number], number, source) for number in range(len(found))]
-
-
-def _label(value: Any, number: int, source: Source) -> str:
-    """Return one name; of a list, as ["n01440764", "tench"], the last one is for people."""
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        value = value[-1]
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise source.error(f"has no text as label {number}; write {EXAMPLE}")
-    return " ".join(value.split())
-
-
-# The shapes of JSON in which hubs and training scripts keep labels, most telling first.
-SHAPES: tuple[tuple[Callable[[Any], Any], Callable[[Any, Source], list[str]]], ...] = (
-    (_list, _read_list),
-    (_under(BY_INDEX), _read_by_index),
-    (_under(BY_NAME), _read_by_name),
-    (_by_index, _read_by_index),
-    (_by_name, _read_by_name),
-)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import contextlib
 import json
 from typing import Any
 
@@ -71,6 +72,26 @@ READ: list[tuple[str, dict[str, Any], str]] = [
     ("more than ten classes are ordered by number, not by text", text(
         json.dumps({str(n): f"c{n}" for n in reversed(range(12))})
     ), "".join(f"c{n}\n" for n in range(12))),
+    ("an object of a training script", text('{"names": ["cat", "dog"]}'), PETS),
+    ("the same by index", text('{"nc": 2, "names": {"1": "dog", "0": "cat"}}'), PETS),
+    ("timm's config.json", text('{"architecture": "r", "label_names": ["cat", "dog"]}'), PETS),
+    ("categories with numbers", text('[{"id": 1, "name": "dog"}, {"id": 0, "name": "cat"}]'), PETS),
+    ("what Python prints, as ImageNet's names go round", text("{0: 'cat',\n 1: 'dog'}"), PETS),
+    ("with both quotes, and a comma at the end", text("""{0: "cat's", 1: 'a "dog"',}"""),
+     'cat\'s\na "dog"\n'),
+    ("with an escape", text("{0: 'cat\\'s', 1: 'dog'}"), "cat's\ndog\n"),
+    ("YAML of a training script", text("names:\n  0: cat\n  1: dog\n"), PETS),
+    ("beside other settings", text("path: data\nnc: 2\nnames:\n- cat\n- 'dog'\nval: x\n"), PETS),
+    ("a list of YAML", text("- cat\n- dog\n"), PETS),
+    ("with CRLF and a mark", text("\ufeffnames:\r\n  - cat\r\n  - dog\r\n"), PETS),
+    ("numbered lines", text("0: cat\n1: dog\n"), PETS),
+    ("numbers that are names", text("7: cat\n9: dog\n"), "7: cat\n9: dog\n"),
+    ("one dash is a name", text("- cat\n"), "- cat\n"),
+    ("a dash before some", text("- cat\ndog\n"), "- cat\ndog\n"),
+    ("a class called names:", text("names:\ncat\n"), "names:\ncat\n"),
+    ("lines of a synset", text("n01440764 tench, Tinca tinca\nn01443537 goldfish\n"),
+     "n01440764 tench, Tinca tinca\nn01443537 goldfish\n"),
+    ("ImageNet has two cranes", text("crane\ncrane\n"), "crane\ncrane\n"),
     ("a line break within a JSON name becomes a blank", text('["cat\\nof prey", "dog"]'),
      "cat of prey\ndog\n"),
 ]  # fmt: skip
@@ -111,6 +132,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("another document", text('{"model_type": "resnet"}'), "of an unknown shape"),
     ("an empty object", text("{}"), "of an unknown shape"),
     ("labels beside something else", text('{"0": "cat", "about": "pets"}'), "unknown shape"),
+    ("a list of objects without numbers", text('[{"label": "cat"}]'), "a class without a number"),
+    ("Python's dictionary with a gap", text("{0: 'cat', 2: 'dog'}"), "no label for class 1"),
+    ("Python's dictionary that is cut off", text("{0: 'cat', 1: 'do"), "looks like JSON"),
+    ("all names on one huge line", text("cat, " * 400), "2,000 characters as label 0"),
     ("21,843 long ones", text("a rather long name of a class, as here\n" * 24_000), "900,000"),
 ]  # fmt: skip
 
@@ -179,6 +204,9 @@ MISFITS: list[tuple[str, tuple[TensorInfo, ...], str | None, str]] = [
     ("the one named is not there", TWO, "probs", "the model's outputs are: features, logits"),
     ("two fit, and neither is the first", outputs(f=(9,), a=(3,), b=(3,)), None,
      "write model.classLabels.output"),
+    ("TensorFlow's background is one too many", outputs(logits=(2,)), None,
+     'remove the first, "a"'),
+    ("and one too few", outputs(logits=(4,)), None, 'add "background" as the first line'),
     ("one number is no class", outputs(best=()), None, "remove model.classLabels"),
 ]  # fmt: skip
 
@@ -192,6 +220,19 @@ def test_labels_that_do_not_fit(
     with pytest.raises(InvalidSpec) as refused:
         labelled_output(an_artifact(outputs=model), "a\n" * 3, wanted=wanted)
     assert want in refused.value.message, reason
+
+
+def test_names_on_one_line_are_counted() -> None:
+    with pytest.raises(InvalidSpec, match=r"has 1 label, .*; write one label a line"):
+        labelled_output(an_artifact(outputs=outputs(logits=(3,))), "a, b, c\n", wanted=None)
+
+
+@pytest.mark.parametrize("start", ["{", "{0: '", "{0:", "names:\n", "- ", "[{"])
+@pytest.mark.parametrize("more", ["(", "'\\", "0: 'a',", " " * 7, "- a\n", "\\"])
+def test_odd_files_take_no_time(start: str, more: str) -> None:
+    """Readers that go back over what they have read would never end here."""
+    with contextlib.suppress(LabelsError):
+        labels_of(text(start + more * 20_000), SOURCE)
 
 
 def test_triton_is_told_of_that_output_alone() -> None:
