@@ -15,7 +15,7 @@ import numpy as np
 
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say
-from resnet_jobs.checkpoints.hints import read_hints
+from resnet_jobs.checkpoints.hints import read_hints, refuse_by_address
 from resnet_jobs.checkpoints.network import build
 from resnet_jobs.checkpoints.recognise import Asked, Recognised, recognise
 from resnet_jobs.checkpoints.state_dict import find_state_dict
@@ -68,6 +68,7 @@ def _convert(
     size: tuple[int, int] | None,
 ) -> Converted:
     asked = spec.pytorch
+    refuse_by_address(f"{spec.source.host}/{spec.source.path}")
     file = open_weights(source)
     found = find_state_dict(
         file.root,
@@ -85,7 +86,7 @@ def _convert(
     architecture = network.architecture
     say(f"{len(network.weights)} tensors of {file.kind} make a {architecture.name}")
     note = f"built {architecture.name} with {architecture.classes} classes from the weights"
-    return Converted(architecture, found.meta, (*found.notes, note))
+    return Converted(architecture, found.meta, (*found.notes, *network.notes, note))
 
 
 def _check_asked(asked: PyTorch, found: Architecture) -> None:

@@ -20,6 +20,9 @@ STYLES = {"pytorch": "PyTorch", "caffe": "Caffe"}
 BUILT = ("ResNet", "ResNet_CIFAR", "ResNetV1c", "ResNetV1d", "ResNeXt")  # by mmcls
 # Of timm's names: the same weights with blurred or average pooling are another network.
 INVISIBLE = re.compile(r"(resnet|resnext)\w*(aa|blur)")
+# So they are called in the names of files and repositories, where a word may only look like it.
+PUBLISHED = re.compile(r"(?:resnet|resnext)(?:aa|blur)\d+\w*")
+PART = re.compile(r"-(\d{5})-of-(\d{5})\.")
 PLAIN_OPTIONS = ("num_classes", "in_chans", "drop_rate", "drop_path_rate", "global_pool")
 
 
@@ -64,6 +67,17 @@ class Hints:
         odd = sorted(set(options) - set(PLAIN_OPTIONS)) if isinstance(options, Mapping) else []
         if odd:
             raise _refused(f"its config.json changes {', '.join(odd[:3])}")
+
+
+def refuse_by_address(place: str) -> None:
+    """`MisfitError` for what only the name of the file or of its repository gives away."""
+    if part := PART.search(place):
+        raise MisfitError(
+            f"the file is part {int(part[1])} of {int(part[2])} of the weights: save them as one, "
+            'model.save_pretrained(…, max_shard_size="50GB"), and bring that file'
+        )
+    if named := PUBLISHED.search(place.lower()):
+        raise _refused(f"timm calls it {named[0]}, which blurs where it halves")
 
 
 def read_hints(meta: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> Hints:

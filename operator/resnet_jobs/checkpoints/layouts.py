@@ -54,11 +54,16 @@ LAYOUTS: dict[str, tuple[str, tuple[Rule, ...]]] = {
     ),
 }
 
+HEAD = re.compile(r"fc\.(\d+)\.")
 # (what stands in a name, what such a network is)
 STRANGERS: tuple[tuple[str, str], ...] = (
     (r"\.conv\d\.(paths|conv_list)\.", "a SKNet, with selective kernels"),
     (r"\.conv2\.(conv|fc1|bn0)\.", "a ResNeSt, with split attention"),
-    (r"\.se\.|\.se_module\.|\.se_layer\.|\.attn\.", "with channel attention (SE, ECA or alike)"),
+    (
+        r"\.se\.|\.se_module\.|\.se_layer\.|\.attn\.|\.eca\.",
+        "with channel attention (SE, ECA or alike)",
+    ),
+    (r"\.(ca|sa|cbam)\.|ChannelGate|SpatialGate", "with the attention of CBAM"),
     (r"layer\d\.\d+\.(convs|bns)\.\d", "a Res2Net"),
     (r"\.aa\.|\.filt$|\.blur\.", "with anti-aliased (blurred) pooling"),
     (r"\.bn\d\.(IN|BN)\.", "an IBN-Net, with instance normalization"),
@@ -78,7 +83,8 @@ FAMILIES: tuple[tuple[str, str], ...] = (
     (r"^features\.\d+\.conv\.", "a MobileNet"),
     (r"^features\.\d+\.\d+\.block\.", "an EfficientNet or ConvNeXt"),
     (r"^features\.\d+\.(weight|bias)", "a VGG or AlexNet"),
-    (r"cls_token|pos_embed|\.attention\.", "a vision transformer"),
+    (r"cls_token|class_token|pos_embed|\.attention\.|\.attn\.qkv", "a vision transformer"),
+    (r"^Mixed_5b\.|^inception3a\.", "an Inception or GoogLeNet"),
     (r"^(blocks|conv_stem)", "an EfficientNet or a vision transformer"),
     (r"_packed_params|\.zero_point$", "quantized by PyTorch"),
     (r"^model\.\d+\.", "a YOLO, or another network of numbered layers"),
@@ -96,6 +102,29 @@ def to_torchvision(weights: Mapping[str, Value]) -> tuple[str, dict[str, Value]]
             return publisher, renamed
     refuse_strangers(weights)
     return TORCHVISION, dict(weights)
+
+
+def plain_head(weights: Mapping[str, Value]) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """(the weights, notes): fine-tuned heads are often `Sequential(Dropout, Linear)`, which answers
+    as the Linear alone. What stands behind a Linear may be no dropout, and nothing shows it.
+    """
+    numbers = sorted({int(found[1]) for name in weights if (found := HEAD.match(name))})
+    if not numbers:
+        return dict(weights), ()
+    if len(numbers) > 1:
+        raise MisfitError(
+            f"the head has several layers with weights (fc.{', fc.'.join(map(str, numbers))}), and "
+            f"nothing shows what lies between them: {ONNX_HINT}"
+        )
+    if numbers == [0]:
+        raise MisfitError(
+            "the head is a Sequential that begins with fc.0, and nothing shows what follows it: if "
+            "that is dropout or a softmax, save the weights with fc. in place of fc.0.; else "
+            f"{ONNX_HINT}"
+        )
+    inside = f"fc.{numbers[0]}."
+    plain = {f"fc.{k[len(inside) :]}" if k.startswith(inside) else k: weights[k] for k in weights}
+    return plain, (f"took {inside[:-1]} for the head, and what stands before it for dropout",)
 
 
 def _rename(name: str, rules: tuple[Rule, ...]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from resnet_jobs.checkpoints.architecture import Architecture, Stem
 from resnet_jobs.checkpoints.hints import Hints
-from resnet_jobs.checkpoints.layouts import MMCLS, ONNX_HINT, to_torchvision
+from resnet_jobs.checkpoints.layouts import MMCLS, ONNX_HINT, plain_head, to_torchvision
 from resnet_jobs.checkpoints.weights_file import Entry
 from resnet_jobs.driver.checkpoint import FIELD, MisfitError
 
@@ -36,17 +36,19 @@ class Recognised:
 
     architecture: Architecture
     weights: Mapping[str, Entry]
+    notes: tuple[str, ...] = ()
 
 
 def recognise(weights: Mapping[str, Entry], *, hints: Hints, asked: Asked) -> Recognised:
     """`MisfitError` with a sentence where it cannot be said which network this is."""
     publisher, renamed = to_torchvision(weights)
+    renamed, notes = plain_head(renamed)
     hints.refuse_other_networks()
     shapes = {name: value.shape for name, value in renamed.items()}
     found = _Shapes(shapes)
     architecture = _settle(found.read(publisher), hints=hints, asked=asked)
     found.refuse_rest()
-    return Recognised(architecture, renamed)
+    return Recognised(architecture, renamed, notes)
 
 
 def _settle(found: Architecture, *, hints: Hints, asked: Asked) -> Architecture:

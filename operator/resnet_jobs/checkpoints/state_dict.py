@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from resnet_jobs.checkpoints.weights_file import Entry
@@ -20,7 +21,10 @@ KEYS = (
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "timm_model.", "_model.")
 # Of no weight: counters, and what profilers and trainers leave in a network.
 COUNTERS = ("num_batches_tracked", "total_ops", "total_params", "n_averaged")
-TRAINING_ONLY = ("data_preprocessor.", "loss.", "criterion.", "head.loss.", "head.loss_module.")
+TRAINING_ONLY = (
+    "data_preprocessor.", "loss.", "loss_fn.", "loss_func.", "criterion.", "head.loss.",
+    "head.loss_module.", "train_metrics.", "val_metrics.", "test_metrics.", "metrics.",
+)  # fmt: skip
 SAVE_HINT = "save torch.save(model.state_dict(), path)"
 
 
@@ -40,6 +44,7 @@ def find_state_dict(root: Any, *, key: str | None, prefix: str | None) -> StateD
     found, notes = _under_key(root, key) if key else _search(root)
     weights = {str(name): value for name, value in found.items() if isinstance(value, Entry)}
     weights = {name: value for name, value in weights.items() if _counts(name)}
+    _refuse_quantized(found)
     if not weights:
         raise MisfitError(f"the file holds no weights: {SAVE_HINT}")
     if prefix:
@@ -49,12 +54,23 @@ def find_state_dict(root: Any, *, key: str | None, prefix: str | None) -> StateD
     return StateDict(weights, _meta(root), tuple(notes))
 
 
+def _refuse_quantized(found: Mapping[Any, Any]) -> None:
+    """Packed parameters are no tensors, so that the layers themselves would only be missing."""
+    packed = next((str(name) for name in found if "_packed_params" in str(name)), None)
+    if packed is not None:
+        raise MisfitError(
+            f"the weights are quantized by PyTorch ({packed}): bring the ones before quantization, "
+            "and write spec.conversion.quantization to have AMCT quantize them"
+        )
+
+
 def _under_key(root: Mapping[Any, Any], key: str) -> tuple[Mapping[Any, Any], list[str]]:
     value = root.get(key)
     if not isinstance(value, Mapping):
         names = ", ".join(sorted(str(name) for name in root)[:4])
         raise MisfitError(
-            f'{FIELD}.checkpointKey "{key}" is not in the checkpoint, which has: {names}',
+            f'{FIELD}.checkpointKey "{key}" is not in the checkpoint, which has: {names}; '
+            "write one of these, or leave it out",
             field=True,
         )
     return value, []
@@ -95,14 +111,29 @@ def _counts(name: str) -> bool:
 
 
 def _strip_wrappers(weights: Mapping[str, Entry]) -> tuple[dict[str, Entry], str]:
-    """Wrappers put the same before every name, and may lie in each other."""
+    """Wrappers put the same before every name, and may lie in each other. One of a name of its own
+    is known by the whole network behind it.
+    """
     stripped, found = "", dict(weights)
     while True:
         prefix = next((one for one in WRAPPERS if all(n.startswith(one) for n in found)), None)
+        prefix = prefix or _own_wrapper(found)
         if prefix is None:
             return found, stripped
         stripped += prefix
         found = {name[len(prefix) :]: value for name, value in found.items()}
+
+
+def _own_wrapper(names: Mapping[str, Entry]) -> str | None:
+    """What stands before every name of a network with a stem and a head; mmcls's `backbone.` has
+    no head behind it.
+    """
+    ends = (name.split(".")[:-1] for name in (min(names), max(names)))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False))
+    prefix = ".".join(part for part, _ in same)
+    whole = any(f"{prefix}.{head}.weight" in names for head in ("fc", "fc.0", "fc.1"))
+    stems = (f"{prefix}.conv1.weight", f"{prefix}.conv1.0.weight")
+    return f"{prefix}." if prefix and whole and any(stem in names for stem in stems) else None
 
 
 def _meta(root: Mapping[Any, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from resnet_jobs.driver.checkpoint import MisfitError
 from resnet_jobs.driver.saved.names import Tensor
 from resnet_jobs.driver.saved.torch_file import open_checkpoint
-from resnet_jobs.formats.onnx_file import refuse_other_kinds
+from resnet_jobs.formats.onnx_file import SAFETENSORS_START, refuse_other_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PYTORCH_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 MOST_HEADER = 32 << 20
+MOST_INDEX = 4 << 20
 MOST_TENSORS = 20_000
 FLOATS = {"float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "bfloat16"}
 WHOLE = {"int64": "<i8", "int32": "<i4", "int16": "<i2", "int8": "|i1", "uint8": "|u1",
@@ -59,6 +60,7 @@ def open_weights(path: Path) -> WeightsFile:
     with path.open("rb") as file:
         is_pytorch = file.read(4).startswith(PYTORCH_STARTS)
     if not is_pytorch:
+        _refuse_parts(path)
         refuse_other_kinds(path, wanted="PyTorch weights")
     checkpoint = open_checkpoint(str(path))
 
@@ -68,6 +70,25 @@ def open_weights(path: Path) -> WeightsFile:
         )
 
     return WeightsFile("PyTorch", _converted(checkpoint.root, entry))
+
+
+def _refuse_parts(path: Path) -> None:
+    """Safetensors without their end, and the index of weights in several files."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if SAFETENSORS_START.match(head):
+        size = path.stat().st_size
+        raise MisfitError(f"the safetensors file is cut off at {size:,} bytes: put it there again")
+    if head.lstrip()[:1] == b"{" and (b'"weight_map"' in _start_of(path)):
+        raise MisfitError(
+            "the file is an index of weights in several files: save them as one, "
+            'model.save_pretrained(…, max_shard_size="50GB"), and bring that file'
+        )
+
+
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_INDEX)
 
 
 def is_safetensors(path: Path) -> bool:

@@ -58,9 +58,8 @@ def weights_of(loaded: Any, key: str | None, is_tensor: Callable[[Any], bool]) -
     if key:
         if not isinstance(loaded.get(key), Mapping):
             raise MisfitError(
-                '{}.checkpointKey "{}" is not in the checkpoint, which has: {}'.format(
-                    FIELD, key, _some(sorted(map(str, loaded)))
-                ),
+                '{}.checkpointKey "{}" is not in the checkpoint, which has: {}; write one '
+                "of these".format(FIELD, key, _some(sorted(map(str, loaded)))),
                 field=True,
             )
         loaded = loaded[key]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PYTORCH_HINT = "write spec.model.format: PyTorch or TorchScript, or export it as ONNX"
 
 NO_MODEL = "check spec.model.uri"
-SAFETENSORS_HINT = "write the address of the ONNX or PyTorch (.pth, .bin) file of the same model"
+SAFETENSORS_START = re.compile(rb"[^\0]......\0[{] *\"", re.DOTALL)
 
 # (how the file begins, what that is, what to do)
 KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
@@ -36,7 +36,7 @@ KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x93NUMPY", "a NumPy array", NO_MODEL),
     (rb"PAR1", "a Parquet table", NO_MODEL),
     (rb"GGUF", "a GGUF file, which holds a language model", NO_MODEL),
-    (rb"[^\0]......\0[{] *\"", "a safetensors file, which holds weights alone", SAFETENSORS_HINT),
+    (SAFETENSORS_START.pattern, "a safetensors file, which holds weights alone", PYTORCH_HINT),
     (rb"PK\x05\x06", "an empty ZIP archive", NO_MODEL),
     (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
     (rb"Rar!\x1a", "a RAR archive", "unpack it first"),

@@ -19,6 +19,7 @@ from resnet_jobs.driver.export_inputs import PICTURE
 from resnet_jobs.driver.saved.names import Tensor as Saved
 from resnet_jobs.driver.saved.torch_file import TORCH_SCRIPT, open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
+from resnet_jobs.formats.onnx_file import SAFETENSORS_START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,7 @@ def file_name(spec: JobSpec) -> str:
 
 
 def _check_file(spec: JobSpec, path: Path) -> None:
+    _refuse_safetensors(path)
     try:
         is_script = read_kind(str(path)) == TORCH_SCRIPT
         if spec.pytorch is None:
@@ -77,6 +79,17 @@ def _check_file(spec: JobSpec, path: Path) -> None:
         _check_weights(spec.pytorch, path)
     except MisfitError as error:
         raise JobError(Reason(error.reason), str(error)) from error
+
+
+def _refuse_safetensors(path: Path) -> None:
+    with path.open("rb") as file:
+        if SAFETENSORS_START.match(file.read(512)):
+            raise JobError(
+                Reason.UNSUPPORTED_MODEL,
+                "the file is safetensors, and serving.runtime TorchAIE loads what torch.save "
+                "wrote: remove serving.runtime to have it converted with ATC, or write it by "
+                "torch.save(safetensors.torch.load_file(path), new_path)",
+            )
 
 
 def _check_weights(asked: PyTorch, path: Path) -> None:

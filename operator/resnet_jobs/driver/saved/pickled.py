@@ -230,6 +230,11 @@ def _called(name: Any, arguments: Any) -> Any:
 
 
 def _unknown(what: str) -> MisfitError:
+    if "_rebuild_qtensor" in what or "_affine" in what or "torch.ao." in what:
+        return MisfitError(
+            "the weights are quantized by PyTorch ({}): bring the ones before quantization, and "
+            "write spec.conversion.quantization to have AMCT quantize them".format(what)
+        )
     return MisfitError(
         "the checkpoint holds more than weights ({}): save torch.save(model.state_dict(), path); "
         "loading this one would run code from it".format(what)

@@ -61,7 +61,7 @@ def read_kind(path: str) -> str:
             if "data.pkl" not in names:
                 raise MisfitError(DAMAGED)
             return TORCH_SCRIPT if "constants.pkl" in names else CHECKPOINT
-    kind = "no PyTorch file"
+    kind = "no PyTorch file; check spec.model.uri"
     if tarfile.is_tarfile(path):  # whatever its first bytes are
         kind = "in PyTorch's format of before 0.1.10, which cannot be loaded safely; " + SAVE_HINT
     elif re.match(rb"\x80[\x02-\x05]", head):

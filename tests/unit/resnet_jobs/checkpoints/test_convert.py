@@ -202,3 +202,38 @@ def test_the_checkpoint_of_the_samples(order: Order, workspace: Workspace) -> No
     pictures = rows.reshape(-1, 3, 32, 32).astype("f4")
     found = answers(workspace.model, (pictures - 78) / 96).argmax(1)
     assert (found == truth).mean() == pytest.approx(0.976), "as its training measured"
+
+
+SAFE = saved.safetensors({key: value for key, value in resnet().items() if value.ndim})
+QUANTIZED = saved.Raw(saved.name("torch._utils", "_rebuild_qtensor") + b")R")
+LOOKALIKES: list[tuple[str, bytes, str, str]] = [
+    ("timm's blurred network, which has the plain one's weights", saved.archive(resnet()),
+     "pvc://models/resnetblur50-84f4748f.pth", "timm calls it resnetblur50"),
+    ("the same from its repository", SAFE, "hf://timm/resnetaa50.a1h_in1k", "resnetaa50"),
+    ("one of several files", SAFE, "pvc://models/model-00001-of-00002.safetensors",
+     "part 1 of 2"),
+    ("their index", b'{"metadata": {}, "weight_map": {"conv1.weight": "model-1.safetensors"}}',
+     "pvc://models/model.safetensors.index.json", "an index of weights in several files"),
+    ("safetensors cut off in the header", SAFE[:900], "pvc://models/a.safetensors",
+     "cut off at 900 bytes"),
+    ("quantized tensors", saved.archive({"conv1.weight": QUANTIZED}), "pvc://models/a.pth",
+     "quantized by PyTorch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("why", "data", "uri", "words"), LOOKALIKES, ids=[row[0] for row in LOOKALIKES]
+)
+def test_what_only_looks_like_a_resnet(
+    why: str, data: bytes, uri: str, words: str, order: Order, workspace: Workspace
+) -> None:
+    error = refused(order, workspace, data, uri=uri)
+    assert words in error.message, why
+    assert error.reason == Reason.UNSUPPORTED_MODEL
+    assert "bring" in error.message or "put it there again" in error.message
+
+
+def test_a_head_behind_dropout_is_said(order: Order, workspace: Workspace) -> None:
+    weights = {key.replace("fc.", "fc.1."): value for key, value in resnet().items()}
+    message = prepared(order, workspace, saved.archive(weights), **SMALL)
+    assert any(note.startswith("took fc.1 for the head") for note in message["notes"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.unit.resnet_jobs.checkpoints.saved import Weights, as_mmcls, outline, renamed, resnet
 
-from resnet_jobs.checkpoints.hints import Hints, read_hints
+from resnet_jobs.checkpoints.hints import Hints, read_hints, refuse_by_address
 from resnet_jobs.checkpoints.recognise import Asked, Recognised, recognise
 from resnet_jobs.checkpoints.state_dict import find_state_dict
 from resnet_jobs.checkpoints.weights_file import Entry
@@ -111,6 +111,36 @@ def test_a_network_is_found(why: str, value: Any, name: str) -> None:
     assert found(value).architecture.name == name, why
 
 
+def test_a_head_behind_dropout() -> None:
+    weights = {key.replace("fc.", "fc.1."): value for key, value in SMALL.items()}
+    network = found(weights)
+    assert network.architecture.name == "resnet18"
+    assert np.array_equal(network.weights["fc.weight"].load(), SMALL["fc.weight"])
+    assert network.notes == ("took fc.1 for the head, and what stands before it for dropout",)
+
+
+ADDRESSES = [
+    ("timm's file", "models/resnetblur50-84f4748f.pth", "resnetblur50"),
+    ("timm's repository", "timm/resnetaa50d.sw_in12k_ft_in1k/", "resnetaa50d"),
+    ("capital letters", "models/ResNetBlur18.pth", "resnetblur18"),
+    ("one of two parts", "org/name/model-00002-of-00003.safetensors", "part 2 of 3"),
+    ("a word that looks like it", "models/resnet18_aachen.pth", None),
+    ("a blur that is data", "models/resnet50-blurred-cats.pth", None),
+    ("a plain one", "models/resnet50-0676ba61.pth", None),
+]
+
+
+@pytest.mark.parametrize(("why", "place", "words"), ADDRESSES, ids=[row[0] for row in ADDRESSES])
+def test_what_only_the_address_says(why: str, place: str, words: str | None) -> None:
+    if words is None:
+        refuse_by_address(place)
+        return
+    with pytest.raises(MisfitError) as caught:
+        refuse_by_address(place)
+    assert words in str(caught.value), why
+    assert "bring" in str(caught.value)
+
+
 def test_what_is_found() -> None:
     architecture = found(outline(50, base=128, groups=32, classes=9)).architecture
     assert (architecture.classes, architecture.groups, architecture.width) == (9, 32, 4)
@@ -194,6 +224,18 @@ WRAPPED: list[tuple[str, Any, str | None]] = [
         {**SMALL, "total_ops": np.zeros(1), "layer1.total_params": np.zeros(1)},
         None,
     ),
+    (
+        "Lightning with a name of its own",
+        renamed(SMALL, "classifier.net.{}".format),
+        'removed "classifier.net."',
+    ),
+    ("a backbone that has its head", renamed(SMALL, "backbone.{}".format), 'removed "backbone."'),
+    (
+        "an average of the weights",
+        {"model_ema": renamed(SMALL, "module.{}".format), "model": ZEROS},
+        "under model_ema; it also has model",
+    ),
+    ("class weights of the loss", {**SMALL, "loss_fn.weight": np.zeros(5)}, None),
     ("mmengine's preprocessor", {**SMALL, "data_preprocessor.mean": np.zeros((3, 1, 1))}, None),
 ]
 
@@ -297,9 +339,67 @@ REFUSED: list[tuple[str, Any, str]] = [
         "fc2.bias, fc2.weight",
     ),
     (
+        "a head that goes on, nobody knows how",
+        {**without(SMALL, "fc."), "fc.0.weight": np.zeros((5, 64)), "fc.0.bias": np.zeros(5)},
+        "save the weights with fc. in place of fc.0.",
+    ),
+    (
         "a head of two layers",
-        {**without(SMALL, "fc."), "fc.0.weight": np.zeros((8, 64))},
-        "no layer fc",
+        {
+            **without(SMALL, "fc."),
+            "fc.0.weight": np.zeros((8, 64)),
+            "fc.3.weight": np.zeros((5, 8)),
+        },
+        "several layers with weights (fc.0, fc.3)",
+    ),
+    ("CBAM", with_("layer1.0.ca.fc1.weight"), "the attention of CBAM"),
+    ("CBAM's own code", with_("layer1.0.cbam.ChannelGate.mlp.1.weight"), "the attention of CBAM"),
+    ("ECA of its own code", with_("layer1.0.eca.conv.weight"), "channel attention"),
+    (
+        "RegNet of torchvision",
+        {
+            "stem.0.weight": np.zeros((32, 3, 3, 3)),
+            "trunk_output.block1.block1-0.proj.0.weight": np.zeros(8),
+        },
+        "a RegNet",
+    ),
+    (
+        "ViT of torchvision",
+        {
+            "class_token": np.zeros((1, 1, 8)),
+            "conv_proj.weight": np.zeros((8, 3, 16, 16)),
+            "encoder.pos_embedding": np.zeros((1, 5, 8)),
+        },
+        "vision transformer",
+    ),
+    (
+        "Swin",
+        {
+            "patch_embed.proj.weight": np.zeros((8, 3, 4, 4)),
+            "layers.0.blocks.0.attn.qkv.weight": np.zeros((8, 8)),
+        },
+        "transformer",
+    ),
+    (
+        "Inception",
+        {
+            "Conv2d_1a_3x3.conv.weight": np.zeros((8, 3, 3, 3)),
+            "Mixed_5b.branch1x1.conv.weight": np.zeros((8, 8, 1, 1)),
+        },
+        "an Inception",
+    ),
+    (
+        "DenseNet of timm under DataParallel",
+        {
+            "module.features.conv0.weight": np.zeros((8, 3, 7, 7)),
+            "module.features.denseblock1.denselayer1.conv1.weight": np.zeros((8, 8, 1, 1)),
+        },
+        "a DenseNet",
+    ),
+    (
+        "layers quantized by PyTorch",
+        {**SMALL, "fc._packed_params.dtype": "qint8", "fc._packed_params._packed_params": ()},
+        "quantized by PyTorch",
     ),
     ("something in a block", with_("layer1.0.drop.mask"), "layer1.0.drop.mask"),
     (

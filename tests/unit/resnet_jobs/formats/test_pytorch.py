@@ -219,7 +219,8 @@ def test_refusals(
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
         (b"\x08\x07\x12\x07pytorch\x1a\x05", "an ONNX model"),
-        (b"", "no PyTorch file"),
+        (b"", "no PyTorch file; check spec.model.uri"),
+        ((64).to_bytes(8, "little") + b'{"conv1.weight":', "remove serving.runtime"),
         (b"\x80\x02K\x01.", "none of PyTorch's"),
     ],
 )
