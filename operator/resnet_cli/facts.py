@@ -94,6 +94,17 @@ class Facts:
             ours, key=lambda job: job["metadata"].get("creationTimestamp") or "", default=None
         )
 
+    def at_work(self) -> tuple[Body, ContainerFact] | None:
+        """Return the container of a Job that runs; its log says how far it is."""
+        for pod in self.pods:
+            if is_deleting(pod) or label_of(pod, names.COMPONENT) == names.SERVING:
+                continue
+            running = (one for one in containers(pod) if one.state == "running")
+            # Of the gate's two, Triton serves and the evaluator says what it measures.
+            if found := next((one for one in running if one.name != "triton"), None):
+                return pod, found
+        return None
+
     def troubled(
         self, reasons: Mapping[str, Any] | None = None
     ) -> tuple[Body, ContainerFact] | None:

@@ -136,13 +136,15 @@ def _of_kind(reading: Reading, kind: str, namespace: str) -> list[Body]:
 
 
 def _with_logs(reading: Reading, facts: Facts) -> Facts:
-    """Read the end of the log of the container that failed."""
+    """Read the end of the log of the container that failed, or else of the stage under way."""
     found = facts.troubled()
     if found is None or found[1].state != "failed":
+        found = facts.at_work()
+    if found is None:
         return facts
     pod, container = found
     query = {"container": container.name, "tailLines": TAIL_LINES}
-    if container.restarts:
+    if container.restarts and container.state == "failed":
         query["previous"] = "true"
     where = path("Pod", facts.namespace, name_of(pod), "log")
     try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from textwrap import wrap
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.text import Text
 
 from resnet_cli.picture import GAP, Node, Table, Tone, fitting
@@ -95,13 +98,23 @@ class Screen:
         self.console.file.flush()
 
     def table(self, table: Table, *, titles: bool = True) -> None:
+        for line in self._lines(table, titles=titles):
+            self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+    @contextmanager
+    def replaced(self) -> Iterator[Callable[[Table], None]]:
+        """Give how to print a table over the one before; of a terminal alone."""
+        with Live(console=self.console, auto_refresh=False) as live:
+            yield lambda table: live.update(Group(*self._lines(table)), refresh=True)
+
+    def _lines(self, table: Table, *, titles: bool = True) -> Iterator[Text]:
         table = table.harmless()
         columns = fitting(table, self.width)
         if titles:
             shown = (table.columns[at].title.ljust(size) for at, size in columns)
-            self.console.print(Text((" " * GAP).join(shown).rstrip(), style="bold"), no_wrap=True)
+            yield Text((" " * GAP).join(shown).rstrip(), style="bold")
         for row in table.rows:
-            line = Text()
+            line = Text(no_wrap=True, overflow="ellipsis")
             for place, (at, size) in enumerate(columns):
                 text = row[at].text
                 cut = text if len(text) <= size else f"{text[: size - 1]}…"
@@ -109,7 +122,7 @@ class Screen:
                 if place + 1 < len(columns):
                     line.append(" " * GAP)
             line.rstrip()
-            self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
+            yield line
 
     def data(self, value: Any, output: Output) -> None:
         """Print what a program reads; never wrapped, never coloured."""

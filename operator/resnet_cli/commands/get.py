@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
-from resnet_cli.exits import CliError, Exit
+from resnet_cli.exits import Exit
 from resnet_cli.kube import Cluster, get
-from resnet_cli.parts import Body, condition, name_of, since
+from resnet_cli.live.events import changes, with_ticks
+from resnet_cli.live.progress import Key, key_of, progress_of
+from resnet_cli.live.table import news_of, row_of, table_of
+from resnet_cli.parts import Body
 from resnet_cli.paths import path
-from resnet_cli.picture import Cell, Column, Table, Tone
 from resnet_cli.show import Output, Screen
 
-COLUMNS = (
-    Column("NAMESPACE"),
-    Column("NAME"),
-    Column("PHASE"),
-    Column("STAGE", rank=1),
-    Column("READY"),
-    Column("CHIP", rank=4),
-    Column("REVISION", rank=5),
-    Column("CACHE", rank=6),
-    Column("FOR", rank=2),
-    Column("AGE", rank=7),
-    Column("MESSAGE", rank=3, grows=True),
-)
-TONES = {"Ready": Tone.GOOD, "Failed": Tone.BAD, "Degraded": Tone.BAD, "Suspended": Tone.PLAIN}
-CACHE = {"Reused": "hit", "Copied": "hit", "Converted": "miss"}
+TICK_SECONDS = 2.0
+
+
+# Prints the objects: all of them, and those that are new to whoever reads.
+Show = Callable[[Sequence[Body], Sequence[Body]], None]
 
 
 def get_services(
@@ -40,21 +33,56 @@ def get_services(
     clock: Callable[[], datetime],
     output: Output,
     watch: bool,
+    goes_on: Callable[[], bool] = lambda: True,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Exit:
-    """Print the objects; of `namespace` None those of all namespaces."""
-    found, version = _list(cluster, namespace, name)
-    if not watch:
-        _print(screen, found, clock(), output, all_namespaces=namespace is None)
-        return Exit.DONE
-    known = {_key(body): body for body in found}
-    _print(screen, list(known.values()), clock(), output, all_namespaces=namespace is None)
-    for kind, body in _changes(cluster, namespace, name, version):
-        if kind == "DELETED":
-            known.pop(_key(body), None)
-        else:
-            known[_key(body)] = body
-        _print(screen, [body], clock(), output, all_namespaces=namespace is None, titles=False)
+    """Print the objects, of `namespace` None those of all namespaces; watch while `goes_on`."""
+    with shower(
+        cluster, screen, clock, output, all_namespaces=namespace is None, live=watch
+    ) as show:
+        found, version = _list(cluster, namespace, name)
+        show(found, found)
+        if not watch:
+            return Exit.DONE
+        known = {key_of(body): body for body in found}
+        while goes_on():
+            if not _watch(cluster, namespace, name, version, known, show):
+                pause(TICK_SECONDS)
+            found, version = _list(cluster, namespace, name)
+            changed = [body for body in found if known.get(key_of(body)) != body]
+            known = {key_of(body): body for body in found}
+            if changed:
+                show(found, changed)
     return Exit.DONE
+
+
+def _watch(
+    cluster: Cluster,
+    namespace: str | None,
+    name: str,
+    version: str,
+    known: dict[Key, Body],
+    show: Show,
+) -> bool:
+    """Show what changes until the API server ends the watch; progress changes by itself.
+
+    Returns whether it told anything: a server that ends a watch at once is not asked again at once.
+    """
+    told = False
+    for event in with_ticks(changes(cluster, namespace, name, version), TICK_SECONDS):
+        if event is None:
+            moving = [body for body in known.values() if (body.get("status") or {}).get("progress")]
+            if moving:
+                show(list(known.values()), moving)
+            continue
+        told = True
+        kind, body = event
+        if kind == "DELETED":
+            known.pop(key_of(body), None)
+        else:
+            known[key_of(body)] = body
+        show(list(known.values()), [] if kind == "DELETED" else [body])
+    return told
 
 
 def _list(cluster: Cluster, namespace: str | None, name: str) -> tuple[list[Body], str]:
@@ -65,84 +93,43 @@ def _list(cluster: Cluster, namespace: str | None, name: str) -> tuple[list[Body
     return found.get("items") or [], (found.get("metadata") or {}).get("resourceVersion", "")
 
 
-def _key(body: Body) -> tuple[str, str]:
-    return body["metadata"].get("namespace", ""), name_of(body)
-
-
-def _changes(
-    cluster: Cluster, namespace: str | None, name: str, version: str
-) -> Iterator[tuple[str, Body]]:
-    """Yield what the API server tells, until it or the user ends it."""
-    query = {"watch": "true", "resourceVersion": version}
-    if name:
-        query["fieldSelector"] = f"metadata.name={name}"
-    for line in cluster.follow(path("ResNetService", namespace), query):
-        if not line.strip():
-            continue
-        event = json.loads(line)
-        if event.get("type") == "ERROR":
-            said = (event.get("object") or {}).get("message", "")
-            raise CliError(f"the watch ended: {said}; start it again", Exit.UNREACHABLE)
-        yield event["type"], event["object"]
-
-
-def _print(
+@contextmanager
+def shower(
+    cluster: Cluster,
     screen: Screen,
-    found: Sequence[Body],
-    now: datetime,
+    clock: Callable[[], datetime],
     output: Output,
     *,
     all_namespaces: bool,
-    titles: bool = True,
-) -> None:
+    live: bool,
+) -> Iterator[Show]:
+    """Give how to print: data and pipes get what has changed, a terminal the table in its place."""
+    printed: dict[Key, object] = {}
+
+    def data(_: Sequence[Body], changed: Sequence[Body]) -> None:
+        going, now = progress_of(cluster, changed), clock()
+        screen.data([row_of(body, going.get(key_of(body)), now) for body in changed], output)
+
+    def lines(found: Sequence[Body], changed: Sequence[Body]) -> None:
+        if not found and not printed:
+            screen.line("no ResNetServices here")
+        going, now = progress_of(cluster, changed), clock()
+        news = {key_of(body): news_of(body, going.get(key_of(body)), now) for body in changed}
+        new = [body for body in changed if printed.get(key_of(body)) != news[key_of(body)]]
+        if new:
+            table = table_of(new, going, now, all_namespaces=all_namespaces)
+            screen.table(table, titles=not printed)
+        printed.update(news)
+
     if output is not Output.TEXT:
-        screen.data([row_of(body, now) for body in found], output)
-    elif not found:
-        screen.line("no ResNetServices here")
+        yield data
+    elif not (live and screen.console.is_terminal):
+        yield lines
     else:
-        screen.table(table_of(found, now, all_namespaces=all_namespaces), titles=titles)
+        with screen.replaced() as replace:
 
+            def table(found: Sequence[Body], _: Sequence[Body]) -> None:
+                going = progress_of(cluster, found)
+                replace(table_of(found, going, clock(), all_namespaces=all_namespaces))
 
-def table_of(found: Sequence[Body], now: datetime, *, all_namespaces: bool) -> Table:
-    first = 0 if all_namespaces else 1
-    rows = []
-    for body in sorted(found, key=_key):
-        row = row_of(body, now)
-        tone = TONES.get(row["phase"], Tone.WAITS)
-        texts = [str(row[column.title.lower()] or "") for column in COLUMNS[first:]]
-        rows.append(
-            [
-                Cell(text, tone if COLUMNS[first + at].title == "PHASE" else Tone.PLAIN)
-                for at, text in enumerate(texts)
-            ]
-        )
-    return Table(COLUMNS[first:], rows)
-
-
-def row_of(body: Body, now: datetime) -> dict[str, Any]:
-    """Return what a line says of an object, by the titles of the columns."""
-    status, spec = body.get("status") or {}, body.get("spec") or {}
-    revisions, artifact = status.get("revisions") or {}, status.get("artifact") or {}
-    revision = str(revisions.get("serving") or revisions.get("desired") or "")
-    ready = condition(body, "Ready")
-    return {
-        "namespace": body["metadata"].get("namespace", ""),
-        "name": name_of(body),
-        "phase": status.get("phase") or "Unknown",
-        "stage": stage_text(status),
-        "ready": status.get("ready") or "",
-        "chip": status.get("chip") or (spec.get("accelerator") or {}).get("chip", ""),
-        "revision": revision.removeprefix(f"{name_of(body)}-"),
-        "cache": CACHE.get(artifact.get("origin", ""), ""),
-        "for": since(status.get("phaseStartTime") or "", now),
-        "age": since(body["metadata"].get("creationTimestamp") or "", now),
-        "message": ready.get("message") or "no operator has looked at it yet",
-    }
-
-
-def stage_text(status: Body) -> str:
-    """Return the stage, and how much of it is done where that is known."""
-    progress = status.get("progress") or {}
-    stage = str(progress.get("stage") or "")
-    percent = progress.get("percent")
-    return f"{stage} {percent}%" if stage and percent is not None else stage
+            yield table

@@ -16,6 +16,7 @@ from resnet_cli.parts import (
     since,
 )
 from resnet_cli.picture import Node, Tone
+from resnet_contract.progress import describe, last_moved
 from resnet_operator import names
 from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY
 
@@ -171,6 +172,8 @@ def _container(facts: Facts, pod: Body, one: ContainerFact) -> Node:
         parts = [f"waits: {one.reason or 'for the containers before it'}"]
     elif one.state == "running" and one.began:
         parts = [f"running for {since(one.began, facts.now)}"]
+        if moved := last_moved(facts.logs.get((name_of(pod), one.name)) or ""):
+            parts.append(describe(moved.verb, moved.done, moved.total))
     elif one.state == "done" and (took := between(one.began, one.ended)):
         parts = [f"done in {took}"]
     if one.restarts:
@@ -187,7 +190,8 @@ def _last_words(facts: Facts, pod: Body, one: ContainerFact) -> list[Node]:
         said = f"{one.said.get('reason')}: {one.said['message']}"
         found.append(Node(said, Tone.BAD))
     text = facts.logs.get((name_of(pod), one.name)) or (one.text if one.state == "failed" else "")
-    tail = [line for line in text.splitlines() if line.strip()][-SHOWN_EVENTS:]
+    shown = SHOWN_EVENTS if one.state == "failed" else 1
+    tail = [line for line in text.splitlines() if line.strip()][-shown:]
     return found + [Node(f"log: {line.strip()}", Tone.PLAIN) for line in tail]
 
 

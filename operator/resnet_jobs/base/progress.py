@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resnet_contract.progress import KIB, MIB, finished, going
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERVAL_SECONDS = 3.0
-KIB, MIB = 1024, 1024 * 1024
 
 
 def say(text: str) -> None:
@@ -42,7 +43,7 @@ class Progress:
         if now - self._printed >= INTERVAL_SECONDS:
             rate = (self.done - self._since) / (now - self._printed)
             self._printed, self._since = now, self.done
-            self._write(f"{describe(self._verb, self.done, self._total)}, {rate / MIB:.1f} MiB/s")
+            self._write(going(self._verb, self.done, self._total, rate=rate))
 
     def restart(self, *, total: int | None) -> None:
         """The server began again from the first byte, or told the size only now."""
@@ -50,17 +51,7 @@ class Progress:
 
     def finish(self) -> None:
         seconds = self._monotonic() - self._started
-        self._write(f"{describe(self._verb, self.done, self.done)} in {seconds:.1f} s")
-
-
-def describe(verb: str, done: int, total: int | None) -> str:
-    """Both numbers in one unit, that of the larger."""
-    name, unit = ("KiB", KIB) if (total or done) < MIB else ("MiB", MIB)
-    if not total:
-        return f"{verb} {done / unit:.0f} {name}"
-    if done >= total:
-        return f"{verb} {done / unit:.1f} {name}"
-    return f"{verb} {done / unit:.0f} of {total / unit:.0f} {name} ({100 * done // total} %)"
+        self._write(finished(self._verb, self.done, seconds=seconds))
 
 
 def size_text(count: int) -> str:

@@ -53,7 +53,10 @@ def several() -> Recorded:
             "Fetching",
             "the model is being fetched",
             phase="Fetching",
-            status={"progress": {"stage": "fetch", "percent": 49}},
+            status={
+                "progress": {"stage": "fetch", "startTime": c.at(seconds=75)},
+                "artifact": {"job": c.JOB},
+            },
         ),
         c.service(
             "Unschedulable",
@@ -69,7 +72,9 @@ def several() -> Recorded:
         ("digits", "resnet50-imagenet-int8", "flowers", "broken"), found, strict=True
     ):
         body["metadata"]["name"] = name
-    return Recorded(found)
+    fetching = c.job_pod(c.container("fetch", c.running()))
+    log = "fetching https://models.example\ndownloaded 120 of 243 MiB (49 %), 11.4 MiB/s\n"
+    return Recorded([*found, fetching], {f"{c.JOB_POD}/fetch": log})
 
 
 def get_of(namespace: str | None) -> Command:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.unit.resnet_jobs.conftest import FakeTime
 
+from resnet_contract.progress import MIB, describe
 from resnet_jobs.base.clock import backoff_delays
-from resnet_jobs.base.progress import MIB, Progress, describe
+from resnet_jobs.base.progress import Progress
 
 LINES = [
     ("half way", 120 * MIB, 243 * MIB, "downloaded 120 of 243 MiB (49 %)"),

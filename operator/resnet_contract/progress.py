@@ -1,0 +1,66 @@
+"""How a container says in its log how far it is. Written by Jobs, read by kubectl-resnet.
+
+The operator reads no logs, so this is no field of the status (docs/decisions/131).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+KIB, MIB = 1024, 1024 * 1024
+UNITS = {"KiB": KIB, "MiB": MIB}
+VERBS = ("downloaded", "copied", "uploaded", "unpacked")
+LINE = re.compile(
+    rf"(?P<verb>{'|'.join(VERBS)}) (?P<done>\d{{1,15}}(?:\.\d)?)(?: of (?P<total>\d{{1,15}}))? "
+    r"(?P<unit>KiB|MiB)(?: \((?P<percent>\d{1,3}) %\))?(?P<ended> in )?"
+)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bytes as a line rounds them; without `total` nobody knows how many there will be."""
+
+    verb: str
+    done: int
+    total: int | None = None
+    percent: int | None = None
+
+
+def describe(verb: str, done: int, total: int | None) -> str:
+    """Both numbers in one unit, that of the larger."""
+    name, unit = ("KiB", KIB) if (total or done) < MIB else ("MiB", MIB)
+    if not total:
+        return f"{verb} {done / unit:.0f} {name}"
+    if done >= total:
+        return f"{verb} {done / unit:.1f} {name}"
+    return f"{verb} {done / unit:.0f} of {total / unit:.0f} {name} ({100 * done // total} %)"
+
+
+def going(verb: str, done: int, total: int | None, *, rate: float) -> str:
+    """The line on the way; `rate` is in bytes a second."""
+    return f"{describe(verb, done, total)}, {rate / MIB:.1f} MiB/s"
+
+
+def finished(verb: str, done: int, *, seconds: float) -> str:
+    return f"{describe(verb, done, done)} in {seconds:.1f} s"
+
+
+def read_line(line: str) -> Moved | None:
+    """Read one of these lines; None for every other one."""
+    found = LINE.match(line.strip())
+    if found is None:
+        return None
+    unit = UNITS[found["unit"]]
+    done = round(float(found["done"]) * unit)
+    if found["ended"]:
+        return Moved(found["verb"], done, done, 100)
+    if found["total"] is None or found["percent"] is None:
+        return Moved(found["verb"], done)
+    return Moved(found["verb"], done, int(found["total"]) * unit, min(int(found["percent"]), 100))
+
+
+def last_moved(text: str) -> Moved | None:
+    """Return what the newest of these lines says, wherever it stands in a log."""
+    lines = reversed(text.splitlines())
+    return next((found for line in lines if (found := read_line(line))), None)
