@@ -124,6 +124,13 @@ class Screen:
             line.rstrip()
             yield line
 
+    def result(self, text: str, value: Any, output: Output, *, tone: Tone = Tone.PLAIN) -> None:
+        """Print what was done: a line for people, the same as data for programs."""
+        if output is Output.TEXT:
+            self.line(text, tone)
+        else:
+            self.data(value, output)
+
     def data(self, value: Any, output: Output) -> None:
         """Print what a program reads; never wrapped, never coloured."""
         if output is Output.JSON:

@@ -19,7 +19,7 @@ from resnet_cli.gather import Reading, gather
 from resnet_cli.kube import Body, Cluster, items
 from resnet_cli.parts import containers, name_of
 from resnet_cli.paths import path
-from resnet_cli.show import Screen
+from resnet_cli.show import Output, Screen
 from resnet_cli.support.redact import clean, redacted, secrets_of
 from resnet_cli.why.verdict import judge
 from resnet_operator import names
@@ -30,7 +30,15 @@ ALL = ("ResNetService", "Event", "PersistentVolumeClaim", "ResourceQuota", "Limi
 TAIL_LINES = "2000"
 
 
-def bundle(cluster: Cluster, screen: Screen, *, name: str, file: Path, now: datetime) -> Exit:
+def bundle(
+    cluster: Cluster,
+    screen: Screen,
+    *,
+    name: str,
+    file: Path,
+    now: datetime,
+    output: Output = Output.TEXT,
+) -> Exit:
     """Write the archive; with a name `why` of that object alone."""
     reading = Reading(cluster)
     namespace = cluster.namespace
@@ -56,7 +64,8 @@ def bundle(cluster: Cluster, screen: Screen, *, name: str, file: Path, now: date
         texts[f"why/{name_of(one)}.json"] = json.dumps(answer, indent=1, ensure_ascii=False)
     texts["denied.txt"] = "".join(f"{one}\n" for one in dict.fromkeys(reading.denied))
     _write(file, texts, now)
-    screen.line(f"{file}: {len(texts)} files; read it before you send it")
+    said = f"{file}: {len(texts)} files; read it before you send it"
+    screen.result(said, {"file": str(file), "files": sorted(texts)}, output)
     return Exit.DONE
 
 

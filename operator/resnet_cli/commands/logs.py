@@ -11,7 +11,7 @@ from resnet_cli.gather import gather
 from resnet_cli.kube import Cluster
 from resnet_cli.parts import Body, ContainerFact, containers, label_of, name_of
 from resnet_cli.paths import path
-from resnet_cli.show import Screen
+from resnet_cli.show import Output, Screen
 from resnet_operator import names
 
 
@@ -43,14 +43,19 @@ def logs(
     previous: bool,
     tail: int | None,
     now: datetime,
+    output: Output = Output.TEXT,
 ) -> Exit:
     facts = gather(cluster, namespace, name, now=now)
     pod, container = choose(facts, stage)
-    screen.note(f"# pod {name_of(pod)}, container {container.name}")
+    where = path("Pod", namespace, name_of(pod), "log")
     query = {"container": container.name}
     query |= {"previous": "true"} if previous else {}
     query |= {"tailLines": str(tail)} if tail is not None else {}
-    where = path("Pod", namespace, name_of(pod), "log")
+    if output is not Output.TEXT:
+        about = {"namespace": namespace, "pod": name_of(pod), "container": container.name}
+        screen.data(about | {"lines": cluster.read(where, query).splitlines()}, output)
+        return Exit.DONE
+    screen.note(f"# pod {name_of(pod)}, container {container.name}")
     if follow:
         for line in cluster.follow(where, query | {"follow": "true"}):
             screen.raw(line + "\n")

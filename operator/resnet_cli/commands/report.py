@@ -10,7 +10,7 @@ from typing import Any
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster, get
 from resnet_cli.parts import Body, condition, name_of
-from resnet_cli.show import Screen
+from resnet_cli.show import Output, Screen
 
 TITLES = {
     "samples": "pictures",
@@ -29,7 +29,9 @@ STYLE = (
 BAR, ROW = 480, 28
 
 
-def report(cluster: Cluster, screen: Screen, *, name: str, file: Path) -> Exit:
+def report(
+    cluster: Cluster, screen: Screen, *, name: str, file: Path, output: Output = Output.TEXT
+) -> Exit:
     service = get(cluster, "ResNetService", cluster.namespace, name)
     if not (service.get("status") or {}).get("validation"):
         raise CliError(
@@ -40,7 +42,7 @@ def report(cluster: Cluster, screen: Screen, *, name: str, file: Path) -> Exit:
         file.write_text(page(service), encoding="utf-8")
     except OSError as error:
         raise CliError(f"{file}: {error.strerror}", Exit.BAD_FILE) from error
-    screen.line(str(file))
+    screen.result(str(file), {"file": str(file)}, output)
     return Exit.DONE
 
 

@@ -25,9 +25,11 @@ COLUMNS = (
 )
 
 
-def rollout_status(cluster: Cluster, screen: Screen, *, name: str, wait: bool) -> Exit:
+def rollout_status(
+    cluster: Cluster, screen: Screen, *, name: str, wait: bool, output: Output = Output.TEXT
+) -> Exit:
     body = get(cluster, "ResNetService", cluster.namespace, name)
-    _say(screen, body)
+    _say(screen, body, output)
     if wait and not _is_settled(body):
         query = {
             "watch": "true",
@@ -39,17 +41,29 @@ def rollout_status(cluster: Cluster, screen: Screen, *, name: str, wait: bool) -
             if event.get("type") not in {"ADDED", "MODIFIED"}:
                 continue
             body = event["object"]
-            _say(screen, body)
+            _say(screen, body, output)
             if _is_settled(body):
                 break
     return Exit.DONE if _is_ready(body) else Exit.NOT_WELL
 
 
-def _say(screen: Screen, body: Body) -> None:
+def _say(screen: Screen, body: Body, output: Output) -> None:
     ready, status = condition(body, "Ready"), body.get("status") or {}
     tone = Tone.GOOD if _is_ready(body) else Tone.WAITS
     text = f"{status.get('phase', 'Unknown')} {status.get('ready', '')}: {ready.get('message', '')}"
-    screen.line(text.strip(), Tone.BAD if condition(body, "Stalled") else tone)
+    value = {
+        "namespace": body["metadata"].get("namespace", ""),
+        "name": name_of(body),
+        "phase": status.get("phase"),
+        "ready": _is_ready(body),
+        "settled": _is_settled(body),
+        "pods": status.get("ready") or "",
+        "reason": ready.get("reason") or "",
+        "message": ready.get("message") or "",
+    }
+    screen.result(
+        text.strip(), value, output, tone=Tone.BAD if condition(body, "Stalled") else tone
+    )
 
 
 def _is_current(body: Body) -> bool:
@@ -122,7 +136,9 @@ def _artifact(revision: Body) -> str:
     return label_of(revision, names.ARTIFACT)
 
 
-def rollout_undo(cluster: Cluster, screen: Screen, *, name: str) -> Exit:
+def rollout_undo(
+    cluster: Cluster, screen: Screen, *, name: str, output: Output = Output.TEXT
+) -> Exit:
     body = get(cluster, "ResNetService", cluster.namespace, name)
     previous = ((body.get("status") or {}).get("revisions") or {}).get("previous")
     if not previous:
@@ -131,10 +147,12 @@ def rollout_undo(cluster: Cluster, screen: Screen, *, name: str) -> Exit:
             f"{name}",
             Exit.NOT_FOUND,
         )
-    return rollout_pin(cluster, screen, name=name, revision=str(previous))
+    return rollout_pin(cluster, screen, name=name, revision=str(previous), output=output)
 
 
-def rollout_pin(cluster: Cluster, screen: Screen, *, name: str, revision: str) -> Exit:
+def rollout_pin(
+    cluster: Cluster, screen: Screen, *, name: str, revision: str, output: Output = Output.TEXT
+) -> Exit:
     """Pin a revision by its name or its last digits; "" follows the spec again."""
     if revision:
         known = [name_of(one) for one in _revisions(cluster, name)]
@@ -145,21 +163,32 @@ def rollout_pin(cluster: Cluster, screen: Screen, *, name: str, revision: str) -
         revision = found
     _change(cluster, name, {"spec": {"rollout": {"pinRevision": revision or None}}})
     done = f"pinned to {revision}" if revision else "follows its spec again"
-    screen.line(f"resnetservice {name} {done}")
+    value = _named(cluster, name) | {"pinRevision": revision or None}
+    screen.result(f"resnetservice {name} {done}", value, output)
     return Exit.DONE
 
 
-def rollout_retry(cluster: Cluster, screen: Screen, *, name: str, now: datetime) -> Exit:
+def rollout_retry(
+    cluster: Cluster, screen: Screen, *, name: str, now: datetime, output: Output = Output.TEXT
+) -> Exit:
     value = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     _change(cluster, name, {"metadata": {"annotations": {names.RETRY: value}}})
-    screen.line(f"resnetservice {name} is tried again; see: kubectl resnet why {name}")
+    said = f"resnetservice {name} is tried again; see: kubectl resnet why {name}"
+    screen.result(said, _named(cluster, name) | {"retry": value}, output)
     return Exit.DONE
 
 
-def set_suspended(cluster: Cluster, screen: Screen, *, name: str, suspended: bool) -> Exit:
+def set_suspended(
+    cluster: Cluster, screen: Screen, *, name: str, suspended: bool, output: Output = Output.TEXT
+) -> Exit:
     _change(cluster, name, {"spec": {"suspend": suspended}})
-    screen.line(f"resnetservice {name} {'suspended' if suspended else 'resumed'}")
+    said = f"resnetservice {name} {'suspended' if suspended else 'resumed'}"
+    screen.result(said, _named(cluster, name) | {"suspend": suspended}, output)
     return Exit.DONE
+
+
+def _named(cluster: Cluster, name: str) -> Body:
+    return {"namespace": cluster.namespace, "name": name}
 
 
 def _change(cluster: Cluster, name: str, change: Body) -> None:

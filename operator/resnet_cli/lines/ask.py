@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import AllNamespaces, Context, Format, Kubeconfig, Name, Namespace
+from resnet_cli.session import AllNamespaces, Connection, Format, Name, on_cluster
 from resnet_cli.show import Output, Screen
 
 Url = Annotated[
@@ -20,12 +20,11 @@ Ca = Annotated[str | None, typer.Option("--ca", help="Certificate authorities; i
 ByTls = Annotated[bool, typer.Option("--tls", help="The service speaks TLS.")]
 
 
+@on_cluster
 def predict(
+    where: Connection,
     name: Name,
     pictures: Annotated[list[Path], typer.Argument(help="JPEG or PNG files.")],
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
     top: Annotated[int, typer.Option("--top", help="Number of labels.", min=1)] = 3,
     url: Url = None,
@@ -41,7 +40,7 @@ def predict(
     """Ask what is on pictures: labels, scores and times."""
     from resnet_cli.commands.predict import predict as run
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    cluster = where.open()
     session.ended(
         run(
             cluster,
@@ -60,7 +59,9 @@ def predict(
     )
 
 
+@on_cluster
 def bench(
+    where: Connection,
     name: Name,
     concurrency: Annotated[
         str,
@@ -81,9 +82,6 @@ def bench(
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Draw throughput and latency into a file.")
     ] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
     url: Url = None,
     model: Model = None,
@@ -97,7 +95,7 @@ def bench(
     from resnet_cli.commands.bench import Options
     from resnet_cli.commands.bench import bench as run
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    cluster = where.open()
     session.ended(
         run(
             cluster,
@@ -115,10 +113,9 @@ def bench(
     )
 
 
+@on_cluster
 def top(
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    where: Connection,
     output: Format = Output.TEXT,
     interval: Annotated[
         float, typer.Option("--interval", help="Seconds between two looks.", min=0.1, max=600)
@@ -129,7 +126,7 @@ def top(
     """Show services by requests, errors, latency and chips, and chips by namespace."""
     from resnet_cli.commands.top import top as run
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    cluster = where.open()
     session.ended(
         run(
             cluster,
@@ -141,15 +138,14 @@ def top(
     )
 
 
+@on_cluster
 def report(
+    where: Connection,
     name: Name,
     file: Annotated[Path, typer.Option("--file", help="Where to write it.")] = Path("report.html"),
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Write what the gate has measured as one HTML file."""
     from resnet_cli.commands.report import report as run
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    cluster = where.open()
     session.ended(run(cluster, Screen(), name=name, file=file))

@@ -7,64 +7,63 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import Context, Format, Kubeconfig, Name, Namespace
+from resnet_cli.session import Connection, Format, Name, on_cluster
 from resnet_cli.show import Output, Screen
 
 rollout = typer.Typer(no_args_is_help=True, help="Look at revisions, go back, pin, try again.")
 
 
 @rollout.command("status")
+@on_cluster
 def status(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is Ready or has failed.")] = False,
 ) -> None:
     """Say how far the current spec is; the code is 0 when it is Ready."""
     from resnet_cli.commands.rollout import rollout_status
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(rollout_status(cluster, Screen(), name=name, wait=wait))
+    cluster = where.open()
+    session.ended(rollout_status(cluster, Screen(), name=name, wait=wait, output=output))
 
 
 @rollout.command("history")
+@on_cluster
 def history(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
 ) -> None:
     """Show the revisions that are kept: which one serves, is wanted, has failed."""
     from resnet_cli.commands.rollout import rollout_history
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    cluster = where.open()
     session.ended(rollout_history(cluster, Screen(), name=name, now=session.now(), output=output))
 
 
 @rollout.command("undo")
+@on_cluster
 def undo(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """Pin the revision that served before this one."""
     from resnet_cli.commands.rollout import rollout_undo
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(rollout_undo(cluster, Screen(), name=name))
+    cluster = where.open()
+    session.ended(rollout_undo(cluster, Screen(), name=name, output=output))
 
 
 @rollout.command("pin")
+@on_cluster
 def pin(
+    where: Connection,
     name: Name,
     revision: Annotated[str, typer.Argument(help="Its name or its last ten digits.")] = "",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
     *,
     off: Annotated[bool, typer.Option("--off", help="Follow the spec again.")] = False,
 ) -> None:
@@ -73,45 +72,45 @@ def pin(
 
     if off == bool(revision):
         raise typer.BadParameter("write a revision, or --off")
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(rollout_pin(cluster, Screen(), name=name, revision=revision))
+    cluster = where.open()
+    session.ended(rollout_pin(cluster, Screen(), name=name, revision=revision, output=output))
 
 
 @rollout.command("retry")
+@on_cluster
 def retry(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """Try again what has failed: a conversion, a measurement or a revision."""
     from resnet_cli.commands.rollout import rollout_retry
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(rollout_retry(cluster, Screen(), name=name, now=session.now()))
+    cluster = where.open()
+    session.ended(rollout_retry(cluster, Screen(), name=name, now=session.now(), output=output))
 
 
+@on_cluster
 def suspend(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """End the pods and free the chips; the artifact is kept."""
     from resnet_cli.commands.rollout import set_suspended
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(set_suspended(cluster, Screen(), name=name, suspended=True))
+    cluster = where.open()
+    session.ended(set_suspended(cluster, Screen(), name=name, suspended=True, output=output))
 
 
+@on_cluster
 def resume(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """Serve again what was suspended."""
     from resnet_cli.commands.rollout import set_suspended
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(set_suspended(cluster, Screen(), name=name, suspended=False))
+    cluster = where.open()
+    session.ended(set_suspended(cluster, Screen(), name=name, suspended=False, output=output))

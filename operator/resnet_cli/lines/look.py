@@ -8,15 +8,14 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import AllNamespaces, Context, Format, Kubeconfig, Name, Namespace
+from resnet_cli.session import AllNamespaces, Connection, Format, Name, on_cluster
 from resnet_cli.show import Output, Screen
 
 
+@on_cluster
 def get(
+    where: Connection,
     name: Annotated[str, typer.Argument(help="Only this ResNetService.")] = "",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
     *,
     all_namespaces: AllNamespaces = False,
@@ -27,13 +26,12 @@ def get(
 
     if name and all_namespaces:
         raise typer.BadParameter("a name and --all-namespaces exclude each other")
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    where = None if all_namespaces else cluster.namespace
+    cluster = where.open()
     session.ended(
         get_services(
             cluster,
             Screen(),
-            namespace=where,
+            namespace=None if all_namespaces else cluster.namespace,
             name=name,
             clock=session.now,
             output=output,
@@ -42,17 +40,16 @@ def get(
     )
 
 
+@on_cluster
 def why(
+    where: Connection,
     name: Name,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
 ) -> None:
     """Say what a ResNetService is doing, and why not: the object at fault and what to do."""
     from resnet_cli.commands.why import why as run
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    cluster = where.open()
     session.ended(
         run(
             cluster,
@@ -65,16 +62,16 @@ def why(
     )
 
 
+@on_cluster
 def logs(
+    where: Connection,
     name: Name,
     stage: Annotated[
         str | None,
         typer.Option(help="fetch, export, prepare, quantize, convert, publish, gate or serve."),
     ] = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     tail: Annotated[int | None, typer.Option(help="Only the last lines.", min=0)] = None,
+    output: Format = Output.TEXT,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
     previous: Annotated[
@@ -87,7 +84,9 @@ def logs(
 
     if stage is not None and stage not in set(Stage):
         raise typer.BadParameter(f"--stage is one of {', '.join(Stage)}")
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+    if follow and output is not Output.TEXT:
+        raise typer.BadParameter("--follow prints lines as they come: leave --output out")
+    cluster = where.open()
     session.ended(
         run(
             cluster,
@@ -99,21 +98,22 @@ def logs(
             previous=previous,
             tail=tail,
             now=session.now(),
+            output=output,
         )
     )
 
 
+@on_cluster
 def bundle(
+    where: Connection,
     name: Annotated[str, typer.Argument(help="Say why of this one only.")] = "",
     file: Annotated[Path, typer.Option("--file", help="Where to write it.")] = Path(
         "resnet-bundle.tar.gz"
     ),
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """Write an archive for support: objects, events, logs, versions; without secrets."""
     from resnet_cli.commands.bundle import bundle as run
 
-    cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    session.ended(run(cluster, Screen(), name=name, file=file, now=session.now()))
+    cluster = where.open()
+    session.ended(run(cluster, Screen(), name=name, file=file, now=session.now(), output=output))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import Context, Format, Kubeconfig, Namespace
+from resnet_cli.session import Connection, Format, on_cluster
 from resnet_cli.show import Output, Screen
 
 File = Annotated[str, typer.Option("--filename", "-f", help="A file, or - for standard input.")]
@@ -19,16 +19,15 @@ Settings = Annotated[
 ]
 
 
+@on_cluster
 def render(
+    where: Connection,
     file: File,
     model: Model = None,
     labels: Annotated[
         str | None, typer.Option("--labels", help="The class labels, on this machine.")
     ] = None,
     settings: Settings = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
     *,
     diff: Annotated[bool, typer.Option("--diff", help="Only how the cluster differs.")] = False,
@@ -37,7 +36,7 @@ def render(
     from resnet_cli.commands import render as command
 
     if diff:
-        cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+        cluster = where.open()
         session.ended(command.render_diff(cluster, Screen(), file=file, settings=settings))
         return
     session.ended(
@@ -47,19 +46,18 @@ def render(
             model=model,
             labels=labels,
             settings=settings,
-            namespace=namespace or "default",
+            namespace=where.namespace or "default",
             output=output,
         )
     )
 
 
+@on_cluster
 def check(
+    where: Connection,
     file: File,
     model: Model = None,
     settings: Settings = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
     output: Format = Output.TEXT,
     *,
     server: Annotated[
@@ -71,14 +69,14 @@ def check(
 
     cluster = None
     if server:
-        cluster = session.connect(kubeconfig=kubeconfig, context=context, namespace=namespace)
+        cluster = where.open()
     session.ended(
         command(
             Screen(),
             file=file,
             model=model,
             settings=settings,
-            namespace=cluster.namespace if cluster else namespace or "default",
+            namespace=cluster.namespace if cluster else where.namespace or "default",
             server=cluster,
             output=output,
         )
