@@ -9,6 +9,7 @@ from html import escape
 Curve = Sequence[tuple[float, float]]
 BAR, ROW, TITLE, GAP = 480, 28, 60, 20
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 560, 300, 70, 24, 44
+CELL, NAMES, SHORT = 32, 130, 16
 # Distinct for those who do not see red and green apart (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 FONT = 'font-family="sans-serif" font-size="13"'
@@ -75,6 +76,40 @@ def lines(curves: Mapping[str, Curve], *, x: str, y: str) -> Drawing:
             f"{escape(name)}</text>"
         )
     return Drawing(WIDTH + 160, HEIGHT, "".join(parts))
+
+
+def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, x: str, y: str) -> Drawing:
+    """Return a square for each pair; the darker, the larger its share of its row."""
+    width, parts = NAMES + CELL * len(names), []
+    for row, (name, line) in enumerate(zip(names, counts, strict=True)):
+        total = sum(line) or 1
+        top = TOP + NAMES / 2 + CELL * row
+        parts.append(_short(NAMES - 8, top + 20, name, "end"))
+        for column, count in enumerate(line):
+            left = NAMES + CELL * column
+            dark = count / total
+            ink = "#fff" if dark > 0.5 else "#000"
+            shade = COLOURS[0 if row == column else 1]
+            parts.append(
+                f'<rect x="{left}" y="{top:.0f}" width="{CELL}" height="{CELL}" fill="{shade}" '
+                f'fill-opacity="{dark:.3f}" stroke="#ddd"/>'
+            )
+            if count:
+                parts.append(
+                    f'<text x="{left + CELL / 2:.0f}" y="{top + 20:.0f}" text-anchor="middle" '
+                    f'fill="{ink}">{count}</text>'
+                )
+    for column, name in enumerate(names):
+        place = f"translate({NAMES + CELL * column + 20} {TOP + NAMES / 2 - 6:.0f}) rotate(-45)"
+        parts.append(f'<g transform="{place}">{_short(0, 0, name, "start")}</g>')
+    parts.append(f'<text x="{NAMES}" y="14">{escape(x)}</text>')
+    parts.append(f'<text x="0" y="{TOP + NAMES / 2 - 6:.0f}">{escape(y)}</text>')
+    return Drawing(width + NAMES / 2, TOP + NAMES / 2 + CELL * len(names), "".join(parts))
+
+
+def _short(x: float, y: float, name: str, anchor: str) -> str:
+    cut = name if len(name) <= SHORT else f"{name[: SHORT - 1]}…"
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(cut)}</text>'
 
 
 def _axes(places: Sequence[float], across: float, most: float, *, x: str, y: str) -> str:

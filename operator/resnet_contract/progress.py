@@ -1,12 +1,18 @@
-"""How a container says in its log how far it is. Written by Jobs, read by kubectl-resnet.
+"""What a container says in its log of how far it is and what it found.
 
+Jobs write it, kubectl-resnet reads it.
 The operator reads no logs, so this is no field of the status (docs/decisions/131).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KIB, MIB = 1024, 1024 * 1024
 UNITS = {"KiB": KIB, "MiB": MIB}
@@ -64,3 +70,26 @@ def last_moved(text: str) -> Moved | None:
     """Return what the newest of these lines says, wherever it stands in a log."""
     lines = reversed(text.splitlines())
     return next((found for line in lines if (found := read_line(line))), None)
+
+
+# A line of a log is kept whole by container runtimes, and read whole by whoever asks for it.
+MOST_RESULT_CHARS = 512 * 1024
+RESULT_MARK = "result.json: "
+
+
+def result_line(result: Mapping[str, Any]) -> str:
+    """The whole result as one line; without its value where a log is no place for so much."""
+    text = json.dumps(result, allow_nan=False, separators=(",", ":"))
+    return RESULT_MARK + (text if len(text) <= MOST_RESULT_CHARS else "too long for a log")
+
+
+def last_result(text: str) -> dict[str, Any] | None:
+    """Return the newest result of a log; None without one."""
+    for line in reversed(text.splitlines()):
+        if line.startswith(RESULT_MARK):
+            try:
+                found = json.loads(line.removeprefix(RESULT_MARK))
+            except ValueError:
+                return None
+            return found if isinstance(found, dict) else None
+    return None

@@ -143,9 +143,26 @@ def report(
     where: Connection,
     name: Name,
     file: Annotated[Path, typer.Option("--file", help="Where to write it.")] = Path("report.html"),
+    result: Annotated[
+        Path | None, typer.Option("--result", help="A result.json; else the evaluator's log.")
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option("--pictures", help="The data set's folder: shows the worst pictures."),
+    ] = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """Write what the gate has measured as one HTML file."""
     from resnet_cli.commands.report import report as run
 
-    cluster = where.open()
-    session.ended(run(cluster, Screen(), name=name, file=file))
+    session.ended(
+        run(
+            where.open(),
+            Screen(),
+            name=name,
+            file=file,
+            result=result,
+            pictures=pictures,
+            output=output,
+        )
+    )

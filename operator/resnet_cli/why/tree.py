@@ -21,6 +21,7 @@ from resnet_operator import names
 from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY
 
 SHOWN_EVENTS = 3
+SHOWN_CHARS = 300  # of a line of a log; a result of the gate is one line too
 POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
@@ -192,7 +193,7 @@ def _last_words(facts: Facts, pod: Body, one: ContainerFact) -> list[Node]:
     text = facts.logs.get((name_of(pod), one.name)) or (one.text if one.state == "failed" else "")
     shown = SHOWN_EVENTS if one.state == "failed" else 1
     tail = [line for line in text.splitlines() if line.strip()][-shown:]
-    return found + [Node(f"log: {line.strip()}", Tone.PLAIN) for line in tail]
+    return found + [Node(f"log: {line.strip()[:SHOWN_CHARS]}", Tone.PLAIN) for line in tail]
 
 
 def _limits(facts: Facts) -> list[Node]:

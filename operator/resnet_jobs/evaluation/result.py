@@ -1,4 +1,4 @@
-"""What `evaluate` leaves: result.json in the store, and the essentials for the operator.
+"""What `evaluate` leaves: result.json in store and log, and the essentials for the operator.
 
 result.json is for people and says with what it was measured; the termination message has what the
 gate judges and a status shows. `resnet_operator.record.measurement` reads the message.
@@ -10,6 +10,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.progress import result_line
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.left_files import read_bounded
@@ -135,6 +136,7 @@ def finish(
         say(f"latency in milliseconds: {message['latency']}")
     if more:
         message["diagnosis"] = dict(more)
+    say(result_line(result))
     profiles = (result["benchmark"] or {}).get("profiles", {})
     throughput = {batch: round(found["throughput"], 1) for batch, found in profiles.items()}
     try:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 import urllib3
 from urllib3 import exceptions
 
+from resnet_contract.progress import MIB
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.base.files import CHUNK_BYTES, Digest, no_space_explained, require_space
-from resnet_jobs.base.progress import MIB, Progress, say
+from resnet_jobs.base.progress import Progress, say
 from resnet_jobs.net.content_encoding import EncodingError, decoded, encoding_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from resnet_contract.progress import (
     finished,
     going,
     last_moved,
+    last_result,
     read_line,
+    result_line,
 )
 
 BYTES = st.integers(min_value=0, max_value=2**50)
@@ -77,3 +79,21 @@ def test_the_newest_counts_though_others_follow() -> None:
     log = "downloaded 1 of 4 MiB (25 %), 1.0 MiB/s\ndownloaded 2 of 4 MiB (50 %)\nwaiting\n"
     assert last_moved(log) == Moved("downloaded", 2 * MIB, 4 * MIB, 50)
     assert last_moved("nothing here\n") is None
+
+
+def test_a_result_is_one_line_and_read_again() -> None:
+    result = {"samples": 3, "worst": [{"name": "a\nb\u2028c"}]}
+    line = result_line(result)
+    assert len(line.splitlines()) == 1
+    log = f"{result_line({'samples': 1})}\n{line}\nresult.json could not be stored\n"
+    assert last_result(log) == result
+
+
+@pytest.mark.parametrize("log", ["", "samples: 3", "result.json: {", "result.json: [1]"])
+def test_no_result(log: str) -> None:
+    assert last_result(log) is None
+
+
+def test_a_log_is_no_place_for_everything() -> None:
+    assert len(result_line({"worst": "x" * 10**6})) < 100
+    assert last_result(result_line({"worst": "x" * 10**6})) is None

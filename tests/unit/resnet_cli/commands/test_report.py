@@ -11,8 +11,10 @@ import pytest
 from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.recorded import NAME, Body, Recorded
 
-from resnet_cli.commands.report import page, report
+from resnet_cli.commands.report import report
 from resnet_cli.exits import CliError, Exit
+from resnet_cli.reporting.page import Sources
+from resnet_cli.reporting.page import page as whole_page
 from resnet_cli.show import Screen
 
 MEASURED: Body = {
@@ -27,6 +29,10 @@ MEASURED: Body = {
 def service(validation: Body) -> Body:
     spec = {"validation": {"thresholds": {"minTop1": "0.78 <b>"}}}
     return c.service("Ready", "serving", ready="True", spec=spec, status={"validation": validation})
+
+
+def page(body: Body) -> str:
+    return whole_page(Sources(service=body))
 
 
 class Tags(HTMLParser):

@@ -21,6 +21,7 @@ from tests.unit.resnet_jobs import fake_triton, models
 from tests.unit.resnet_jobs.conftest import ORDER, FakeTime
 
 from resnet_contract.order import parse_job
+from resnet_contract.progress import last_result
 from resnet_jobs import __main__ as program
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.base.errors import JobError, Reason
@@ -403,7 +404,9 @@ def asks(when: str, **thresholds: str) -> dict[str, Any]:
     return {"when": when, "thresholds": thresholds}
 
 
-def test_labels_in_another_order_are_named(bench: Bench) -> None:
+def test_labels_in_another_order_are_named(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The message is read by the controller, result.json by people."""
     labels = np.arange(SAMPLES) % models.CLASSES
     place = {sample.tobytes(): label for sample, label in zip(bench.samples, labels, strict=True)}
@@ -416,6 +419,7 @@ def test_labels_in_another_order_are_named(bench: Bench) -> None:
     message, result, _ = bench.measured(other)
     assert message["diagnosis"]["cause"] == "Labels"
     assert result["diagnosis"]["message"] == message["diagnosis"]["message"]
+    assert last_result(capsys.readouterr().out) == result, "the log has all of it, for the report"
     told = Measurement.from_message(json.dumps(message), attempt=1)
     kept = Measurement.from_record(told.to_record())
     assert kept is not None
