@@ -25,7 +25,7 @@ from resnet_operator.cluster.login import read_login
 from resnet_operator.errors import LoginFailed
 from resnet_operator.leadership.holding import Holding
 from resnet_operator.leadership.lease import TIMES, Leadership, Times
-from resnet_operator.measured.counting import ChipTime, Ledger
+from resnet_operator.measured.counting import ChipTime, Ledger, begin_at_zero
 from resnet_operator.measured.exposition import text_of
 from resnet_operator.reconcile import Reconciler
 from resnet_operator.seen.service import ServiceObject
@@ -82,6 +82,7 @@ class App:
         self._connection: Connection | None = None
         self._beat = time.monotonic()
         self._ledger = Ledger()
+        begin_at_zero()
         # Without PERMANENT kopf would try again every minute, and the kubelet see nothing wrong.
         kopf.on.startup(registry=self.registry, errors=kopf.ErrorsMode.PERMANENT)(self._start)
         kopf.on.cleanup(registry=self.registry)(self._stop)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from tests.support.apiserver import eventually
 from tests.support.builders import resolved
-from tests.support.patience import patient
+from tests.support.otlp import Span, spans_of
 from tests.support.servers import Certificate, make_certificate
 from tests.triton.server import Model, digits_on_cpu, pod
 
@@ -173,12 +174,10 @@ class Collector(http.server.BaseHTTPRequestHandler):
     """An OTLP/HTTP receiver that keeps what it was sent."""
 
     received: list[tuple[str, bytes]]
-    arrived: threading.Event
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.received.append((self.path, body))
-        self.arrived.set()
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -189,7 +188,7 @@ class Collector(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def collector() -> Iterator[tuple[str, type[Collector]]]:
-    kept = type("Kept", (Collector,), {"received": [], "arrived": threading.Event()})
+    kept = type("Kept", (Collector,), {"received": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kept)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -201,18 +200,43 @@ def collector() -> Iterator[tuple[str, type[Collector]]]:
         thread.join()
 
 
+# The spans of one request, each with its parent's name, and what happens in it.
+TREE = {
+    "InferRequest": ("", {"HTTP_RECV_START", "HTTP_SEND_END"}),
+    "digits": ("InferRequest", {"QUEUE_START", "REQUEST_END"}),
+    "compute": ("digits", {"COMPUTE_START", "COMPUTE_END"}),
+}
+REQUESTS = 2
+
+
 def test_traces_reach_a_collector(tmp_path: Path) -> None:
+    """Each request is a trace of its own: whose it is, of which model, and what took how long."""
+    spans: list[Span] = []
+
+    def all_came() -> bool:
+        spans[:] = [span for _, body in kept.received for span in spans_of(body)]
+        return len(spans) >= REQUESTS * len(TREE)
+
     with collector() as (address, kept):
         tracing = {"otlpEndpoint": address, "rate": 1}
         with pod(tmp_path, digits_on_cpu(), *added({"tracing": tracing})) as running:
             running.wait_ready()
             with tritonclient.http.InferenceServerClient(running.http) as client_of_http:
-                infer(tritonclient.http, client_of_http)
-            assert kept.arrived.wait(patient(30)), "no trace came"
-    path, body = kept.received[0]
-    assert path == "/v1/traces"
-    assert b"service.name" in body
-    assert b"resnet50" in body, "the name of the model says whose traces they are"
+                for _ in range(REQUESTS):
+                    infer(tritonclient.http, client_of_http)
+            eventually(all_came, what="the spans of both requests", seconds=30)
+    assert {path for path, _ in kept.received} == {"/v1/traces"}
+    assert {span.resource["service.name"] for span in spans} == {"resnet50"}, "whose they are"
+    traces = {span.trace for span in spans}
+    assert len(traces) == REQUESTS
+    for trace in traces:
+        found = {span.name: span for span in spans if span.trace == trace}
+        assert found.keys() == TREE.keys()
+        for name, (parent, events) in TREE.items():
+            assert found[name].parent == (found[parent].span if parent else "")
+            assert events <= set(found[name].events)
+            assert 0 < found[name].nanoseconds <= found["InferRequest"].nanoseconds
+        assert found["digits"].attributes["triton.model_name"] == "digits"
 
 
 def test_allowed_flags_are_known_to_triton(tmp_path: Path) -> None:

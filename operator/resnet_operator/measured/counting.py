@@ -39,6 +39,20 @@ OF_FETCHES = {
     Reason.CHECKSUM_MISMATCH,
     Reason.DOWNLOAD_FAILED,
 }
+# What a Job can end with otherwise.
+OF_CONVERSIONS = {
+    Reason.UNSUPPORTED_MODEL,
+    Reason.CONVERSION_FAILED,
+    Reason.QUANTIZATION_FAILED,
+    Reason.CONVERSION_TIMEOUT,
+    Reason.OUT_OF_MEMORY,
+    Reason.EPHEMERAL_STORAGE_EXCEEDED,
+    Reason.STORE_FULL,
+    Reason.STORE_UNAVAILABLE,
+    Reason.RESULT_LOST,
+    Reason.MESSAGE_INVALID,
+}
+ORIGINS = ("Converted", "Reused", "Copied")
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,19 @@ class Ledger:
 NOTHING = Counted()
 
 
+def begin_at_zero() -> None:
+    """Show what has not happened yet: the first time is then an increase, as all others are."""
+    for origin in ORIGINS:
+        CONVERSIONS.labels(result="success", reason=origin)
+    for reason in OF_FETCHES | OF_CONVERSIONS:
+        CONVERSIONS.labels(result="failure", reason=reason)
+    FETCHES.labels(result="success", reason="Fetched")
+    for reason in OF_FETCHES:
+        FETCHES.labels(result="failure", reason=reason)
+    for cache in ("record", "store"):
+        CACHE_HITS.labels(cache=cache)
+
+
 def is_retry(job: str) -> bool:
     """Tell whether a Job's name ends in the number of an attempt after the first."""
     number = job.rsplit("-", 1)[-1]
@@ -173,4 +200,4 @@ def _holds_chips(pod: Pod) -> bool:
     return bool(pod.node) and pod.phase in {"Pending", "Running"}
 
 
-__all__ = ["ChipTime", "Ledger"]
+__all__ = ["ChipTime", "Ledger", "begin_at_zero"]

@@ -70,7 +70,7 @@ def _metric(kind: ScaleTarget, value: int) -> dict[str, Any]:
 def _trigger(kind: ScaleTarget, value: int, service: Meta, address: str) -> dict[str, Any]:
     if kind is ScaleTarget.CPU:
         return {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(value)}}
-    of = f'namespace="{service.namespace}",pod=~"{service.name}-.*"'
+    of = f'namespace="{service.namespace}",name="{service.name}"'
     count = f"sum(rate(nv_inference_request_success{{{of}}}[1m]))"
     # KEDA asks for one number of all pods, which its HPA compares with the mean of a pod.
     queries = {

@@ -17,7 +17,13 @@ from tests.support.builders import (
 )
 
 from resnet_operator import names
-from resnet_operator.measured.counting import ChipTime, Ledger
+from resnet_operator.measured.counting import (
+    OF_CONVERSIONS,
+    OF_FETCHES,
+    ChipTime,
+    Ledger,
+    begin_at_zero,
+)
 from resnet_operator.measured.exposition import text_of
 from resnet_operator.measured.families import MOST_SERIES, Families
 from resnet_operator.measured.objects import Counted, samples_of
@@ -324,18 +330,48 @@ def test_chip_time_goes_with_its_namespace() -> None:
     assert (NAMESPACE, "Ascend310P3") not in seconds()
 
 
-def test_a_thousand_objects_fit_into_one_scrape() -> None:
-    """Under 2 MB with all that an object can show but a gate, which few have."""
-    conditions = [
-        {"type": kind, "status": "True", "reason": "Ready"}
-        for kind in ("ArtifactReady", "Available", "ChipsHealthy", "ModelReady", "Ready",
-                     "Scheduled", "Validated")
-    ]  # fmt: skip
-    gate = {"top1": "0.7651", "top1Agreement": "0.99", "cosineSimilarity": "0.9991"}
+def test_the_first_of_a_kind_is_an_increase() -> None:
+    """Prometheus sees no growth of a series that begins at 1."""
+    begin_at_zero()
+    shown = {
+        (family.name, *sample.labels.values())
+        for metric in (metrics.CONVERSIONS, metrics.FETCHES, metrics.CACHE_HITS)
+        for family in metric.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+    assert ("resnet_conversions", "success", "Converted") in shown
+    assert ("resnet_cache_hits", "store") in shown
+    for reason in OF_FETCHES:
+        assert ("resnet_fetches", "failure", reason) in shown
+    for reason in OF_FETCHES | OF_CONVERSIONS:
+        assert ("resnet_conversions", "failure", reason) in shown
+
+
+USUAL = ("ArtifactReady", "Available", "ChipsHealthy", "ModelReady", "Ready", "Scheduled",
+         "Validated")  # fmt: skip
+MEASURED = {"top1": "0.7651", "top1Agreement": "0.99", "cosineSimilarity": "0.9991"}
+SCRAPES = (
+    ("with a gate", USUAL, MEASURED, 17),
+    (
+        "with all that an object can show",
+        (*USUAL, "Reconciling", "Contested"),
+        MEASURED | {"imagesPerSecond": "512.7"},
+        MOST_SERIES,
+    ),
+)
+
+
+@pytest.mark.parametrize(("reason", "kinds", "gate", "each"), SCRAPES, ids=[s[0] for s in SCRAPES])
+def test_a_thousand_objects_fit_into_one_scrape(
+    reason: str, kinds: tuple[str, ...], gate: dict[str, str], each: int
+) -> None:
+    """Under 2 MB."""
+    conditions = [{"type": kind, "status": "True", "reason": "Ready"} for kind in kinds]
     status: dict[str, Any] = READY | {"conditions": conditions, "validation": gate}
     objects = [(an_object(f"object-{n:04}", **status), Counted()) for n in range(1000)]
     text = text_of(objects)
     series = [line for line in text.splitlines() if not line.startswith("#")]
-    print(f"\n1,000 objects: {len(text):,} bytes, {len(series):,} series")
-    assert len(series) == 18_000 - 1_000
+    print(f"\n1,000 objects {reason}: {len(text):,} bytes, {len(series):,} series")
+    assert len(series) == 1000 * each
     assert len(text.encode()) < 2_000_000
