@@ -36,6 +36,11 @@ PLANS: dict[str, Plan] = {
 }
 
 FIELD = "spec.model.pytorch"
+# (how other publishers' names begin, who they are)
+OTHERS = (
+    ("backbone.", "mmcls and mmpretrain"),
+    ("resnet.embedder.", "transformers"),
+)
 LANDMARKS = ("bn1.weight", "layer1.0.conv1.weight")  # beside every ResNet's conv1.weight
 
 
@@ -74,9 +79,13 @@ def weights_of(loaded: Any, key: str | None, is_tensor: Callable[[Any], bool]) -
     # The optimizer keeps tensors too, but never weights.
     inner = [name for name in inner if "optim" not in name] or inner
     if inner:
+        # All that is wrong is said at once, and first what no field can put right.
+        deeper = {str(name): () for name in loaded[inner[0]]}
+        _refuse_other_layouts(deeper)
+        prefix = _hidden_prefix(deeper)
         raise MisfitError(
-            "the weights lie deeper in the checkpoint: write {}.checkpointKey: {}".format(
-                FIELD, inner[0]
+            "the weights lie deeper in the checkpoint: write {}.checkpointKey: {}{}".format(
+                FIELD, inner[0], ' and stripPrefix: "{}"'.format(prefix) if prefix else ""
             ),
             field=True,
         )
@@ -95,9 +104,8 @@ def strip_prefix(weights: Mapping[str, Any], prefix: str | None) -> dict[str, An
         return dict(weights)
     if not any(name.startswith(prefix) for name in weights):
         raise MisfitError(
-            '{}.stripPrefix "{}": no name begins so; the first is {}'.format(
-                FIELD, prefix, min(weights)
-            ),
+            '{}.stripPrefix "{}": no name begins so; the first is {}: write what it '
+            "begins with, or remove the field".format(FIELD, prefix, min(weights)),
             field=True,
         )
     length = len(prefix)
@@ -108,11 +116,7 @@ def strip_prefix(weights: Mapping[str, Any], prefix: str | None) -> dict[str, An
 
 def check_fits(have: Shapes, want: Shapes, architecture: str) -> None:
     """`MisfitError` with what to do, when the weights are not those of the architecture."""
-    if any(name.startswith("backbone.") for name in have):
-        raise MisfitError(
-            "the names begin with backbone., as mmcls and mmpretrain write them: TorchAIE builds "
-            "torchvision's networks; remove serving.runtime to have the weights converted with ATC"
-        )
+    _refuse_other_layouts(have)
     prefix = _hidden_prefix(have)
     if prefix:
         raise MisfitError(
@@ -135,6 +139,17 @@ def check_fits(have: Shapes, want: Shapes, architecture: str) -> None:
                 "{} has the shape {}, but {} has {}: a network that was changed must be exported "
                 "to ONNX where it was trained; bring the ONNX file".format(
                     name, list(have[name]), architecture, list(want[name])
+                )
+            )
+
+
+def _refuse_other_layouts(have: Shapes) -> None:
+    for begins, publisher in OTHERS:
+        if any(name.startswith(begins) for name in have):
+            raise MisfitError(
+                "the names begin with {}, as {} write them: TorchAIE builds torchvision's "
+                "networks; remove serving.runtime to have the weights converted with ATC".format(
+                    begins, publisher
                 )
             )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+AGAIN = "upload it again, whole, beside the model"
 LFS_POINTER = b"version https://git-lfs"
 
 
@@ -45,20 +46,21 @@ def _end_of(tensor: Any, entries: Mapping[str, str], name: str) -> int:
         itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
         length = int(entries.get("length") or math.prod(tensor.dims) * itemsize)
     except (ValueError, KeyError) as error:
-        raise _broken(f'says no sound place of "{tensor.name}" in {name}') from error
+        raise _broken(
+            f'says no sound place of "{tensor.name}" in {name}: export it again'
+        ) from error
     if offset < 0 or length < 0:
-        raise _broken(f'says no sound place of "{tensor.name}" in {name}')
+        raise _broken(f'says no sound place of "{tensor.name}" in {name}: export it again')
     return offset + length
 
 
 def _check_file(path: Path, name: str, size: int) -> None:
-    again = "upload it again, whole, beside the model"
     try:
         there = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(len(LFS_POINTER))
     except OSError as error:
-        raise _broken(f'keeps weights in "{name}", which is not beside it: {again}') from error
+        raise _broken(f'keeps weights in "{name}", which is not beside it: {AGAIN}') from error
     if head == LFS_POINTER:
         raise _broken(
             f'keeps weights in "{name}", which is a Git LFS pointer of {there} bytes and not the '
@@ -66,7 +68,7 @@ def _check_file(path: Path, name: str, size: int) -> None:
         )
     if there < size:
         what = "empty" if there == 0 else f"cut off: it has {there:,} of {size:,} bytes"
-        raise _broken(f'keeps weights in "{name}", which is {what}; {again}')
+        raise _broken(f'keeps weights in "{name}", which is {what}; {AGAIN}')
 
 
 def _broken(what: str) -> JobError:

@@ -81,7 +81,7 @@ def _check_names(names: list[str], *, field: str, kind: str) -> None:
     if names != wanted:
         raise invalid(
             f"spec.model.{field} must be named {', '.join(wanted)}, in the order of the graph: "
-            "OneFlow's backend knows no other names"
+            "OneFlow's backend knows no other names, so write these"
         )
 
 

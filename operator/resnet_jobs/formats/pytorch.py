@@ -145,5 +145,7 @@ def _outputs(spec: JobSpec) -> list[Tensor]:
 
 def _tensor(name: str, data_type: str, dims: tuple[int, ...], *, field: str) -> Tensor:
     if data_type != "FP32":
-        raise invalid(f'spec.model.{field} "{name}" is {data_type}: TorchAIE is served in FP32')
+        raise invalid(
+            f'spec.model.{field} "{name}" is {data_type}: TorchAIE is served in FP32, so write that'
+        )
     return {"name": name, "dataType": data_type, "dims": list(dims)}

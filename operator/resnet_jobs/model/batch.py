@@ -83,7 +83,7 @@ def fixed_batch(inputs: Sequence[ModelInput]) -> int | None:
     if len(numbers) > 1:
         raise _unsupported(
             f"the inputs have different first dimensions ({', '.join(map(str, numbers))}): "
-            "the first dimension of each must be the batch"
+            "the first dimension of each must be the batch; export it so"
         )
     return numbers[0] if numbers else None
 

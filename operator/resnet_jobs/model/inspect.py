@@ -165,7 +165,7 @@ def read_inputs(
         if name not in names:
             raise _invalid(
                 f'spec.conversion.inputShapes names "{name}"; the model\'s inputs are: '
-                f"{', '.join(names)}"
+                f"{', '.join(names)}; write one of these"
             )
     return [_read_input(value, shapes.get(value.name), cpu=cpu) for value in values]
 
@@ -185,7 +185,10 @@ def _read_input(value: Any, wanted: Sequence[int] | None, *, cpu: bool) -> Model
         return ModelInput(Tensor(name, data_type, tuple(wanted)), batch=None)
     dims = [_number(dim) for dim in value.type.tensor_type.shape.dim]
     if not dims:
-        raise _unsupported(f'input "{name}" is a single number: its first dimension must be N')
+        raise _unsupported(
+            f'input "{name}" is a single number: its first dimension must be N; export the model '
+            "with pictures as its input"
+        )
     if is_single_picture(value):
         shown = ", ".join("?" if dim is None else str(dim) for dim in dims)
         raise _unsupported(

@@ -19,6 +19,10 @@ from .torch_zip import DAMAGED, Member, read_members
 CHECKPOINT, OLD_CHECKPOINT, TORCH_SCRIPT = "checkpoint", "old checkpoint", "TorchScript"
 OLD_MAGIC = 0x1950A86A20F9469CFC6C  # the first value of a file of before PyTorch 1.6
 MOST_STORAGES = 20_000
+OTHER_ORDER = (
+    "the checkpoint was saved on a machine of the other byte order: save it again on an x86 or ARM "
+    "machine"
+)
 
 
 class Checkpoint(NamedTuple):
@@ -95,10 +99,7 @@ def _open_archive(path: str) -> Checkpoint:
         top = pickles[0][: -len("data.pkl")]
         order = members.get(top + "byteorder")
         if order is not None and _text(file, order) != b"little":
-            raise MisfitError(
-                "the checkpoint was saved on a machine of the other byte order: save it again on "
-                "an x86 or ARM machine"
-            )
+            raise MisfitError(OTHER_ORDER)
         place = members[pickles[0]]
         if place.is_packed:
             raise _packed()
@@ -135,7 +136,7 @@ def _open_old(path: str) -> Checkpoint:
         read_pickle(file)
         sizes = read_pickle(file)
         if isinstance(sizes, dict) and sizes.get("little_endian") is False:
-            raise MisfitError("the checkpoint was saved on a machine of the other byte order")
+            raise MisfitError(OTHER_ORDER)
         storages: Dict[str, Storage] = {}
         root = read_pickle(file, storages)
         keys = read_pickle(file)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.resnet_jobs.checkpoints import saved
 from tests.unit.resnet_jobs.driver.test_export import TORCHVISION
 
 from resnet_contract.fields import OrderError
@@ -235,3 +236,39 @@ def test_it_is_for_chips_and_pytorch_only(order: Order) -> None:
     for wrong in ({"chip": "CPU"}, {"format": "ONNX", "pytorch": None}):
         with pytest.raises(OrderError, match=r"spec\.serving\.runtime TorchAIE"):
             weights(order, **wrong)
+
+
+SMALL = saved.resnet()
+NESTED: list[tuple[str, object, Reason, str]] = [
+    (
+        "mmcls's, whose key would only lead to the next refusal",
+        {"meta": {}, "state_dict": saved.as_mmcls(SMALL)},
+        Reason.UNSUPPORTED_MODEL,
+        "the names begin with backbone., as mmcls and mmpretrain write them",
+    ),
+    (
+        "transformers'",
+        {"resnet.embedder.embedder.convolution.weight": SMALL["conv1.weight"]},
+        Reason.UNSUPPORTED_MODEL,
+        "the names begin with resnet.embedder., as transformers write them",
+    ),
+    (
+        "a training of several cards",
+        {"state_dict": saved.renamed(SMALL, "module.{}".format), "epoch": 3},
+        Reason.INVALID_SPEC,
+        'write spec.model.pytorch.checkpointKey: state_dict and stripPrefix: "module."',
+    ),
+]
+
+
+@pytest.mark.parametrize(("why", "value", "reason", "words"), NESTED, ids=[r[0] for r in NESTED])
+def test_all_that_is_wrong_is_said_at_once(
+    order: Order, workspace: Workspace, why: str, value: object, reason: Reason, words: str
+) -> None:
+    """Four attempts, each refused for the next field, were a day lost."""
+    workspace.fetched.parent.mkdir(parents=True, exist_ok=True)
+    workspace.fetched.write_bytes(saved.archive(value))
+    with pytest.raises(JobError) as raised:
+        prepare(weights(order), workspace)
+    assert words in raised.value.message, why
+    assert raised.value.reason == reason
