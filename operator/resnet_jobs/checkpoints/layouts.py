@@ -74,11 +74,12 @@ STRANGERS: tuple[tuple[str, str], ...] = (
     (r"^attnpool\.", "a CLIP tower"),
 )
 FAMILIES: tuple[tuple[str, str], ...] = (
+    (r"^(s1\.|trunk_output\.|regnet\.)", "a RegNet"),
+    (r"^backbone\.(body|bottom_up)\.|^(rpn|roi_heads)\.", "a detector"),
     (r"^stages\.\d\.blocks\.\d+\.(gamma|conv_dw)|convnext", "a ConvNeXt"),
     (r"^(resnetv2\.)?stages\.\d\.blocks\.\d+\.(norm|preact)|^bit\.",
      "a ResNetV2 (BiT), which normalizes before its convolutions"),
     (r"^stages\.\d\.\d+\.conv\d_", "one of timm's networks built of blocks, as RegNet is"),
-    (r"^(s1\.|trunk_output\.)", "a RegNet"),
     (r"^features\.denseblock", "a DenseNet"),
     (r"^features\.\d+\.conv\.", "a MobileNet"),
     (r"^features\.\d+\.\d+\.block\.", "an EfficientNet or ConvNeXt"),
