@@ -19,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = "resnet_operator/templates"
+COMPLETES = "kubectl_complete-resnet"
+# Tests of libraries are a fifth of their files, and nobody runs them there.
+LEFT_OUT = {"__pycache__", "test", "tests"}
 # Every file has this time, so that the same content is the same file.
 TIME = (1980, 1, 1, 0, 0, 0)
 START = """\
@@ -54,6 +57,7 @@ def main() -> None:
         else:
             install(place)
         digest = build(place, arguments.output)
+    shutil.copy(Path(__file__).parent / COMPLETES, arguments.output.parent / COMPLETES)
     sys.stdout.write(
         f"{arguments.output}: {arguments.output.stat().st_size / 2**20:.0f} MiB, {digest}, for "
         f"Python {sys.version_info[0]}.{sys.version_info[1]} on {platform.machine()}\n"
@@ -66,7 +70,7 @@ def install(place: Path) -> None:
     subprocess.run([script, place], check=True, env=os.environ | {"PYTHON": sys.executable})
 
 
-def build(place: Path, output: Path) -> str:
+def build(place: Path, output: Path, *, method: int = zipfile.ZIP_DEFLATED) -> str:
     """Put our own packages beside the libraries, and all into one file; return its digest."""
     for package in sorted((ROOT / "operator").glob("*/__init__.py")):
         shutil.copytree(package.parent, place / package.parent.name, dirs_exist_ok=True)
@@ -79,22 +83,22 @@ def build(place: Path, output: Path) -> str:
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(file, "w", method) as archive:
             for path in files:
-                _write(archive, path.relative_to(place).as_posix(), path.read_bytes())
-            _write(archive, "__main__.py", START.format(digest=digest).encode())
+                _write(archive, path.relative_to(place).as_posix(), path.read_bytes(), method)
+            _write(archive, "__main__.py", START.format(digest=digest).encode(), method)
     output.chmod(0o755)
     return digest
 
 
 def _is_kept(path: Path, place: Path) -> bool:
     parts = path.relative_to(place).parts
-    return "__pycache__" not in parts and parts[0] != "bin"
+    return not LEFT_OUT & set(parts) and parts[0] != "bin"
 
 
-def _write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def _write(archive: zipfile.ZipFile, name: str, data: bytes, method: int) -> None:
     about = zipfile.ZipInfo(name, date_time=TIME)
-    about.compress_type = zipfile.ZIP_DEFLATED
+    about.compress_type = method
     about.external_attr = 0o644 << 16
     archive.writestr(about, data)
 

@@ -91,10 +91,24 @@ def convert(
         str | None, typer.Option("--image", help="A CANN image; default: conversion.image.")
     ] = None,
     settings: Settings = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", help="Pictures for AMCT: a folder, an archive or a file."),
+    ] = None,
+    output: Format = Output.TEXT,
 ) -> None:
     """Convert by a container engine of this machine, or print the exact commands."""
     from resnet_cli.commands.convert import convert as command
 
     session.ended(
-        command(Screen(), file=file, model=model, out=out, image=image, settings=settings)
+        command(
+            Screen(),
+            file=file,
+            model=model,
+            out=out,
+            image=image,
+            settings=settings,
+            calibration=calibration,
+            output=output,
+        )
     )

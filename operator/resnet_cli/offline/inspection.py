@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,8 +57,13 @@ def inspect(order: Order, model: Path) -> Inspection:
 
 
 @contextmanager
-def prepared(order: Order, model: Path) -> Iterator[tuple[Path, Inspection]]:
-    """Give the folder that `prepare` has filled, as long as it is needed."""
+def prepared(
+    order: Order, model: Path, calibration: Path | None = None
+) -> Iterator[tuple[Path, Inspection]]:
+    """Give the folder that `prepare` has filled, as long as it is needed.
+
+    With the pictures of the calibration that is for AMCT too; without them for ATC alone.
+    """
     resolved = order.decided
     if why := ELSEWHERE.get(resolved.format):
         raise CliError(f"{model} is not inspected here: {why}", Exit.MISSING_HERE)
@@ -74,9 +80,13 @@ def prepared(order: Order, model: Path) -> Iterator[tuple[Path, Inspection]]:
         place = Workspace(scratch=Path(folder) / "scratch", source=Path(folder) / "source")
         install_driver(place)
         _bring(model, place.model)
+        if calibration is not None:
+            _bring_set(calibration, place.calibration)
         text = canonical_json(
             job_spec(
-                namespace=order.meta.namespace, resolved=_plain(order), settings=order.settings
+                namespace=order.meta.namespace,
+                resolved=order.decided if calibration else _plain(order),
+                settings=order.settings,
             )
         )
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
@@ -133,6 +143,26 @@ def _bring(model: Path, to: Path) -> None:
         beside = path.name.startswith(model.stem) or path.suffix in {".data", ".bin", ".weight"}
         if path.is_file() and path != model and beside and path.suffix != ".onnx":
             shutil.copyfile(path, to.parent / path.name)
+
+
+def _bring_set(source: Path, to: Path) -> None:
+    """Lay a set out as `fetch` does: a folder as it is, an archive unpacked, a file beside none."""
+    from resnet_jobs.base.archive import is_archive, unpack
+    from resnet_jobs.base.errors import JobError
+
+    try:
+        if source.is_dir():
+            shutil.copytree(source, to, dirs_exist_ok=True)
+        elif is_archive(source.name):
+            with contextlib.redirect_stdout(io.StringIO()):
+                unpack(source, to, name=source.name, monotonic=time.monotonic)
+        else:
+            to.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, to / source.name)
+    except JobError as error:
+        raise CliError(f"{source}: {error.message}", Exit.BAD_FILE) from error
+    except OSError as error:
+        raise CliError(f"{source}: {error.strerror or error}", Exit.BAD_FILE) from error
 
 
 def _as_in_the_job(argv: list[str], scratch: Path, order: Order) -> list[str]:

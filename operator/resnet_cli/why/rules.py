@@ -227,6 +227,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule("", job, R.RESULT_LOST, R.MESSAGE_INVALID, R.EPHEMERAL_STORAGE_EXCEEDED),
     _rule("", container, R.SIDECAR_RUNNING),
+    # The file says it before any chip is asked for.
+    _rule("convert", failed_container_of("convert"), R.CHIP_MISMATCH, words=r"\bthe OM was made"),
     _rule("load", container, R.MODEL_LOAD_FAILED, R.CHIP_MISMATCH, R.PROBE_FAILING),
     _rule("run", container, R.OUT_OF_MEMORY, R.CRASH_LOOPING),
     _rule("gate", itself("validation"), R.VALIDATION_FAILED, R.EVALUATION_FAILED),
