@@ -20,8 +20,8 @@ demo-down: ## end the demo's cluster and remove all of it
 test: test-tools ## all tests but the measuring ones; installs what they need
 	@ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m tests.run
 
-unit: venv ## the quick tests alone: unit and golden; what is not installed is skipped
-	@ORT_DISABLE_TELEMETRY=1 $(PY) -m tests.run unit
+unit: venv ## the quick tests alone, of unit and golden; what is not installed is skipped
+	@ORT_DISABLE_TELEMETRY=1 $(PY) -m tests.run quick
 
 installs: test-tools ## install on clusters of their own: a registry with a login, an upgrade and back
 	@ORT_DISABLE_TELEMETRY=1 RESNET_TEST_STRICT=1 $(PY) -m tests.run installs

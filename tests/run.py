@@ -63,6 +63,13 @@ PARTS: dict[str, Part] = {
         max(2, CORES),
         BY_FILE,
     ),
+    "quick": Part(
+        "the quick ones of the unit and golden tests",
+        ("tests/unit", "tests/golden"),
+        max(2, CORES),
+        (*BY_FILE, "-m", "not thorough"),
+        on_demand=True,
+    ),
     "runtime": Part("the runtimes on a real Triton", ("tests/triton",), 2, BY_FILE),
     "cluster": Part(
         "chart, cluster and component tests on real API servers",

@@ -24,6 +24,8 @@ from resnet_operator.render.store import store_children
 from resnet_operator.render.triton.config import config_pbtxt
 from resnet_operator.settings.operator import Settings
 
+pytestmark = pytest.mark.thorough  # hundreds of drawn strings
+
 NASTY = (
     '"',
     "'",

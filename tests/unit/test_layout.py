@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -43,9 +44,14 @@ def name_of(path: Path) -> str:
 every_module = pytest.mark.parametrize("module", MODULES, ids=name_of)
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def calls(path: Path) -> Iterator[tuple[int, str, ast.Call]]:
     """Return line, dotted name and node of each call of a module."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             yield node.lineno, ast.unparse(node.func), node
 
@@ -151,7 +157,7 @@ def test_mypy_reads_every_python_file() -> None:
 @every_module
 def test_a_module_says_why_it_exists(module: Path) -> None:
     if module.read_text().strip():
-        assert ast.get_docstring(ast.parse(module.read_text())), name_of(module)
+        assert ast.get_docstring(tree_of(module)), name_of(module)
 
 
 @every_module

@@ -18,6 +18,8 @@ from tests.support.apiserver import ROOT
 from tests.unit.docs.install_lines import Line, install_lines, lock_files, repository_files
 from tests.unit.wheels import later_day, pins
 
+pytestmark = pytest.mark.thorough  # installs every lock
+
 LINES = [line for path in repository_files() for line in install_lines(path)]
 INSTALLS = sorted(
     {(name, line.options) for line in LINES for name in line.locks},

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.support.apiserver import ROOT
 
+pytestmark = pytest.mark.thorough  # builds and installs a wheel
+
 SOURCES = ("operator", "templates", "pyproject.toml", "setup.py", "README.md")
 TEMPLATES = "resnet_operator/templates"
 RENDER = """

@@ -19,6 +19,8 @@ from tests.support.apiserver import ROOT
 
 from resnet_cli.exits import Exit
 
+pytestmark = pytest.mark.thorough  # builds the command line tool
+
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:

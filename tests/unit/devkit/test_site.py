@@ -10,6 +10,8 @@ import pytest
 from devkit.progress import cache_root
 from devkit.site_hooks import pages
 
+pytestmark = pytest.mark.thorough  # builds the documentation site
+
 ROOT = Path(__file__).parents[3]
 LOADED = re.compile(r"<(?:script|img|link|iframe)\b[^>]*(?:src|href)=\"(https?:)?//[^>]+>")
 

@@ -369,17 +369,20 @@ def promtool() -> None:
     need_program("promtool", "prometheus")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.alert}: {state.reason}")
 def test_each_state_fires_its_alert_once(state: State, tmp_path: Path) -> None:
     run(state, tmp_path, {state.minutes: [state.alert]})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("state", QUIET, ids=lambda state: state.reason)
 def test_nothing_fires(state: State, tmp_path: Path) -> None:
     """At no minute."""
     run(state, tmp_path, {minute: [] for minute in range(1, state.minutes + 1)})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("course", COURSES, ids=lambda course: f"{course.alert}: {course.reason}")
 def test_an_alert_that_fires(course: Course, tmp_path: Path) -> None:
     """It fires on, and once, while its cause lasts, and ends with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from enum import EnumMeta, StrEnum
 from pathlib import Path
@@ -56,6 +57,7 @@ def _numbers(kept: set[str]) -> bool:
     return all(word.isdecimal() for word in kept)
 
 
+@functools.cache
 def literals(path: Path) -> list[set[str]]:
     """All displays of strings in a module: lists, tuples, sets and the members of classes."""
     found = []

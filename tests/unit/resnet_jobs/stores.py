@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.support.loopback import buckets, nginx
+from tests.support.patience import patient
 
 from resnet_jobs.base.files import Digest, digest_file
 from resnet_jobs.store.base import Manifest, Store, from_document
@@ -50,8 +51,11 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     else:
         with nginx.running(tmp_path) as url:
             spec = {"type": "Server", "url": url}
+            seconds = patient(1)  # a busy machine may be slow to accept
             yield Kind(
-                folder, lambda: ServerStore(url, wait_seconds=0, password=nginx.PASSWORD), spec
+                folder,
+                lambda: ServerStore(url, wait_seconds=seconds, password=nginx.PASSWORD),
+                spec,
             )
 
 

@@ -40,6 +40,8 @@ from resnet_operator.render.conversion import job_spec
 from resnet_operator.render.serving import revision_config_map
 from resnet_operator.resolve.resolve import resolve
 
+pytestmark = pytest.mark.thorough  # publishers' whole networks
+
 PAGE = Path(__file__).parents[3] / "docs/models.md"
 SETTINGS = a_settings(export_image="export:1", converter_images={"Ascend": "cann:1"})
 IMAGENET = {"mean": "123.675,116.28,103.53", "std": "58.395,57.12,57.375"}

@@ -72,6 +72,7 @@ class World:
         self._facts: dict[Id, Body] = {}
         self._said: dict[Id, Body] = {}
         self._counter = 100
+        self._read: tuple[str, Settings, ServiceObject] | None = None
 
     # The user.
 
@@ -178,7 +179,11 @@ class World:
         body = {"metadata": meta, "spec": self.spec, "status": self.status}
         if self.retry:
             meta["annotations"] = {names.RETRY: self.retry}
-        return ServiceObject.from_body(body, settings=self.settings)
+        text = repr(body)  # a plan asks a dozen times; to resolve a spec is the dearest part of it
+        if self._read is None or self._read[:2] != (text, self.settings):
+            found = ServiceObject.from_body(body, settings=self.settings)
+            self._read = (text, self.settings, found)
+        return self._read[2]
 
     @property
     def key(self) -> str:

@@ -21,6 +21,8 @@ from tests.support.patience import patient
 from resnet_runtime import torch_errors, torch_modules
 from resnet_runtime.settings import LoadError, Settings
 
+pytestmark = pytest.mark.thorough  # PyTorch computes
+
 PARAMETERS = {
     "model_file": "model.pth",
     "architecture": "resnet18",

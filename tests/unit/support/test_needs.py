@@ -14,6 +14,8 @@ from tests.support.apiserver import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.thorough  # runs pytest within pytest
+
 SAMPLES = {
     "program": (
         "def test_it():\n    need_program('no-such-program', 'a-package')\n",

@@ -48,6 +48,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     return made
 
 
+@pytest.mark.thorough
 def test_all_parts_run_and_the_last_line_is_their_sum(
     parts: dict[str, Part], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,15 @@ def test_what_went_well_is_announced_with_its_duration_next_time(
     assert run.main(["good"]) == 0
     again = capfd.readouterr().out
     assert re.search(r"\[1/1\] a command \(took .* here before\) \.\.\.", again)
+
+
+def test_what_is_quick_is_a_part_of_what_is_tested() -> None:
+    """Nothing runs in `make unit` alone, and `make test` leaves out nothing that is marked."""
+    assert set(PARTS["quick"].paths) <= set(PARTS["unit"].paths)
+    assert PARTS["quick"].options[-2:] == ("-m", "not thorough")
+    usual = [part for part in PARTS.values() if not part.on_demand]
+    assert PARTS["unit"] in usual
+    assert "thorough" not in str(usual)
 
 
 def test_a_part_that_is_not_there(

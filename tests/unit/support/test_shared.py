@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.support.apiserver import ROOT
+
+pytestmark = pytest.mark.thorough  # runs pytest within pytest
 
 CONFTEST = """
 import contextlib, os, pathlib, pytest

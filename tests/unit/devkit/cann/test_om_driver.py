@@ -18,6 +18,8 @@ from resnet_runtime.offline_model import OfflineModel, match
 from resnet_runtime.pyacl import Acl
 from resnet_runtime.settings import TensorSpec
 
+pytestmark = pytest.mark.thorough  # compiles and loads networks
+
 CANN = Path(__file__).parents[4] / "devkit" / "cann"
 FIXED = "--input_shape=input:4,3,12,12"
 OPEN = "--input_shape=input:-1,3,12,12"

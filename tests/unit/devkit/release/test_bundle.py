@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.thorough  # packs and pushes a bundle
+
 NAMES = ("resnet-jobs:0.2.0", "docker.io/nginxinc/nginx-unprivileged:1.28")
 
 

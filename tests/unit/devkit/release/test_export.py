@@ -14,6 +14,8 @@ from tests.support.apiserver import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.thorough  # exports the repository
+
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:

@@ -172,6 +172,7 @@ TORCH_FILES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "network", "words"), TORCH_FILES)
 def test_files_of_torch_itself(
     order: Order, workspace: Workspace, files: tuple[Path, dict[str, Any]],

@@ -434,6 +434,7 @@ def test_a_cut_off_sample_is_another_attempts_matter(workspace: Workspace) -> No
     assert caught.value.exit_code == 87
 
 
+@pytest.mark.thorough
 def test_the_driver_needs_no_package() -> None:
     """Loaded as the folder of scripts it is in the container, by another Python than ours."""
     code = "import driver.export, driver.checkpoint, driver.export_inputs, driver.torch_source"

@@ -227,6 +227,7 @@ def test_numbers_are_those_of_the_definitions(bench: Bench) -> None:
     assert result["worst"][0]["name"] == f"set.npz[{result['worst'][0]['index']}]"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("load", [{"concurrency": 3}, {"requestsPerSecond": 500}])
 def test_what_clients_wait_at_the_stated_load(bench: Bench, load: dict[str, int]) -> None:
     bench.order = {"benchmark": {"loops": 5, "load": {**load, "batchSize": 2}}}
@@ -248,6 +249,7 @@ def test_what_clients_wait_at_the_stated_load(bench: Bench, load: dict[str, int]
     assert told.latency.requests == found["requests"]
 
 
+@pytest.mark.thorough
 def test_requests_that_fail_under_load_are_counted(bench: Bench) -> None:
     """A queue that is full refuses some: that is a number, and no failure of the run."""
     bench.order = {"benchmark": {"load": {"concurrency": 2}}}
@@ -272,6 +274,7 @@ def test_a_load_of_batches_that_triton_does_not_take(bench: Bench) -> None:
     assert "load.batchSize 9 is above the largest batch" in failure.message
 
 
+@pytest.mark.thorough
 def test_a_load_beyond_this_containers_memory_is_refused_first(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

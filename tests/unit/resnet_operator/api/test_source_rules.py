@@ -45,6 +45,7 @@ def test_an_older_object_is_refused_by_the_operator_with_the_same_sentence(case:
     assert case.message in (found.invalid or ""), case.reason
 
 
+@pytest.mark.thorough
 @many
 @given(uris)
 @example("pvc://models/.")

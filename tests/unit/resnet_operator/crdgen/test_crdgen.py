@@ -31,6 +31,7 @@ def test_chart_has_the_same_crd_byte_for_byte() -> None:
     assert copy == files["crds/resnetservices.yaml"]
 
 
+@pytest.mark.thorough
 def test_check_names_the_stale_file_and_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -272,6 +272,7 @@ async def test_without_a_name_there_is_nobody_to_tell_from(cluster: Cluster) -> 
     assert cluster.writes == []
 
 
+@pytest.mark.thorough
 @settings(deterministic, max_examples=40)
 @given(st.randoms(use_true_random=False))
 def test_in_the_end_one_acts(chance: random.Random) -> None:

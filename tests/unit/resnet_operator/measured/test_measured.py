@@ -362,6 +362,7 @@ SCRAPES = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("reason", "kinds", "gate", "each"), SCRAPES, ids=[s[0] for s in SCRAPES])
 def test_a_thousand_objects_fit_into_one_scrape(
     reason: str, kinds: tuple[str, ...], gate: dict[str, str], each: int

@@ -50,6 +50,7 @@ def revisions(world: World) -> set[str]:
     return {name for name in world.names_of("ConfigMap") if name.startswith(f"{NAME}-")}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("limit", [0, 3])
 def test_revisions_are_bounded_while_no_rollout_ever_ends(limit: int) -> None:
     """Sixty changes in a row, none of which comes up; what pods mount and what served stays."""

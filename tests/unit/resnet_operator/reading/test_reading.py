@@ -163,6 +163,7 @@ def is_sound(world: World) -> None:
     assert ready_of(world)["message"]
 
 
+@pytest.mark.thorough
 @deterministic
 @given(st.sampled_from(PLACES), any_json)
 def test_any_value_in_a_message_ends_in_a_status(
@@ -180,6 +181,7 @@ def test_any_value_in_a_message_ends_in_a_status(
     is_sound(world)
 
 
+@pytest.mark.thorough
 @deterministic
 @given(any_text)
 def test_any_message_of_a_failed_container_ends_in_a_status(text: str) -> None:
@@ -190,6 +192,7 @@ def test_any_message_of_a_failed_container_ends_in_a_status(text: str) -> None:
     is_sound(world)
 
 
+@pytest.mark.thorough
 @deterministic
 @given(st.sampled_from(paths(RECORD)), any_json)
 def test_any_value_in_a_record_ends_in_a_status(path: tuple[Any, ...], new: Any) -> None:
@@ -199,6 +202,7 @@ def test_any_value_in_a_record_ends_in_a_status(path: tuple[Any, ...], new: Any)
     is_sound(world)
 
 
+@pytest.mark.thorough
 @deterministic
 @given(st.sampled_from(paths(STATUS)), any_json)
 def test_any_value_in_the_status_is_replaced_by_ours(path: tuple[Any, ...], new: Any) -> None:

@@ -278,6 +278,7 @@ def test_a_spec_with_overrides_is_another_revision() -> None:
     assert resolved({"serving": {"configOverrides": text}}).spec.serving.config_overrides == text
 
 
+@pytest.mark.thorough
 def test_protobuf_is_loaded_only_for_an_object_with_overrides() -> None:
     """It takes some megabytes, which an operator of a thousand objects without it keeps."""
     code = (

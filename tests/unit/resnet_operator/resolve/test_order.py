@@ -78,6 +78,7 @@ def test_an_older_object_is_refused_and_no_job_is_made(
     assert sentence in (found.invalid or ""), reason
 
 
+@pytest.mark.thorough
 @many
 @given(manifests())
 def test_what_is_accepted_the_job_accepts(manifest: dict[str, Any]) -> None:
@@ -86,6 +87,7 @@ def test_what_is_accepted_the_job_accepts(manifest: dict[str, Any]) -> None:
         assert refusals_of_the_job(found.resolved) == []
 
 
+@pytest.mark.thorough
 def test_most_of_what_is_drawn_is_accepted() -> None:
     """Else the property above would say little."""
     accepted = []

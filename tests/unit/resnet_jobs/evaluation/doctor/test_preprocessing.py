@@ -58,6 +58,7 @@ def digits() -> Digits:
     return Digits()
 
 
+@pytest.mark.thorough
 @dataclass(frozen=True)
 class Wrong:
     reason: str
@@ -88,6 +89,7 @@ def test_a_wrong_mean_or_std_is_found_and_corrected(digits: Digits, case: Wrong)
     assert digits.better(corrected) is None or found.found > 0.9, "the patch is what was measured"
 
 
+@pytest.mark.thorough
 def test_what_is_right_is_left_alone(digits: Digits) -> None:
     digits.asked = 0
     assert digits.better(RIGHT) is None

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import hypothesis
+import pytest
 from hypothesis import strategies
 from tests.support.builders import NAME, RESOURCE, condition, end, waiting
 from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
 from resnet_operator.plan.serving.memory import Memory
+
+pytestmark = pytest.mark.thorough  # hundreds of random walks
 
 NO_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}."
 LOAD_FAILED = {"reason": "ModelLoadFailed", "message": "Triton cannot load the model"}
