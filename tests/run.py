@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devkit.progress import Durations, announcement, cache_root, spoken
+from tests.shares import Weights, files_of, shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+NOTHING_CHOSEN = 5  # pytest's status when the marks leave nothing of a share
 # Stories mostly wait, so there are more of them than cores; what they share is in
 # tests/support/shared.py.
 BY_STORY = ("--dist", "loadgroup", "--no-loadscope-reorder")
@@ -41,18 +43,28 @@ class Part:
     text: str
     paths: tuple[str, ...] = ()
     workers: int = 0
+    shared_out: bool = False
+    """Each worker is a pytest of its own with some of the files, as tests/shares.py says."""
     options: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     on_demand: bool = False
 
-    def argv(self, report: Path) -> list[str]:
+    def argv(self, report: Path, files: Sequence[str] = ()) -> list[str]:
         if self.command:
             return list(self.command)
-        workers = ["-n", str(self.workers)] if self.workers else []
+        workers = ["-n", str(self.workers)] if self.workers and not files else []
         quiet = ["-q", "--no-header", "--junitxml", str(report)]
         if os.environ.get("RECORD_SUPPORT"):
             quiet.append("--record-support")
-        return [sys.executable, "-m", "pytest", *quiet, *workers, *self.options, *self.paths]
+        return [
+            sys.executable,
+            "-m",
+            "pytest",
+            *quiet,
+            *workers,
+            *self.options,
+            *(files or self.paths),
+        ]
 
 
 PARTS: dict[str, Part] = {
@@ -61,13 +73,14 @@ PARTS: dict[str, Part] = {
         "unit and golden tests, and publishers' own networks",
         ("tests/unit", "tests/golden", "tests/originals"),
         max(2, CORES),
-        BY_FILE,
+        shared_out=True,
     ),
     "quick": Part(
         "the quick ones of the unit and golden tests",
         ("tests/unit", "tests/golden"),
         max(2, CORES),
-        (*BY_FILE, "-m", "not thorough"),
+        shared_out=True,
+        options=("-m", "not thorough"),
         on_demand=True,
     ),
     "runtime": Part("the runtimes on a real Triton", ("tests/triton",), 2, BY_FILE),
@@ -111,18 +124,45 @@ class Result:
     failed: list[str] = field(default_factory=list)
 
 
-def run(part: Part, folder: Path) -> Result:
-    report = folder / "report.xml"
-    report.unlink(missing_ok=True)
+def run(name: str, part: Part, folder: Path) -> Result:
     begun = time.monotonic()
-    status = subprocess.run(part.argv(report), cwd=ROOT).returncode
+    start = start_shared_out if part.shared_out else start_whole
+    status, reports = start(name, part, folder)
     result = Result(status, time.monotonic() - begun)
-    if report.exists():
+    for report in reports:
         read(report, result)
     if status and not result.failed:
         result.counts["errors"] += 1
         result.failed.append(f"{part.text}: ended with status {status}")
     return result
+
+
+def start_whole(name: str, part: Part, folder: Path) -> tuple[int, list[Path]]:
+    report = folder / f"{name}.xml"
+    status = subprocess.run(part.argv(report), cwd=ROOT).returncode
+    return status, [report] if report.exists() else []
+
+
+def start_shared_out(name: str, part: Part, folder: Path) -> tuple[int, list[Path]]:
+    """Run several pytests at once; what each has said comes when it is done."""
+    files = files_of(ROOT, part.paths)
+    weights = Weights(cache_root() / "durations" / f"files-{name}.json")
+    running = []
+    for number, share in enumerate(shares(weights.of(ROOT, files), part.workers)):
+        report, said = folder / f"{name}-{number}.xml", folder / f"{name}-{number}.txt"
+        with said.open("w") as out:
+            command = part.argv(report, share)
+            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        running.append((process, report, said))
+    worst = 0
+    for process, _, said in running:
+        status = process.wait()
+        worst = worst or (status if status != NOTHING_CHOSEN else 0)
+        print(said.read_text(), end="", flush=True)
+    reports = [report for _, report, _ in running if report.exists()]
+    if not worst:
+        weights.learn(files, reports)
+    return worst, reports
 
 
 def read(report: Path, result: Result) -> None:
@@ -173,7 +213,7 @@ def main(names: Sequence[str]) -> int:
         for number, (name, part) in enumerate(chosen.items(), start=1):
             before = durations.get(f"test-{name}")
             print(announcement(number, len(chosen), part.text, before), flush=True)
-            results[name] = run(part, Path(folder))
+            results[name] = run(name, part, Path(folder))
             if not results[name].status:
                 durations.put(f"test-{name}", results[name].seconds)
     print("\n".join(summary(results)))
