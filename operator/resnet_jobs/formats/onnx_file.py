@@ -73,8 +73,10 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
         raise
     except Exception as error:
         raise _not_onnx(path, error) from error
-    if not model.opset_import or not model.graph.node:
+    if not model.graph.node:
         raise _not_onnx(path, ValueError("no operators in it"))
+    if not model.opset_import:
+        raise _unsupported("the model names no ONNX operator set: export it again with opset 13")
     check(model)
     return model, merged
 

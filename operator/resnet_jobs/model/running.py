@@ -90,6 +90,12 @@ class Running:
                     f"first dimension must be the batch; {EXPORT_HINT if batch == 1 else HINT}",
                     batch=batch,
                 )
+            if answer.size and answer.dtype.kind == "f" and np.isnan(answer).all():
+                raise JobError(
+                    Reason.UNSUPPORTED_MODEL,
+                    f'output "{name}" is no number (NaN) for {shown} of noise: the weights are '
+                    "damaged, or of a training that diverged; bring another file",
+                )
         return dict(zip(names, answers, strict=True))
 
     def _failure_of_the_file(self, names: Sequence[str], feed: Values) -> RuntimeFailure | None:

@@ -756,3 +756,24 @@ def test_a_file_that_fails_as_it_came_needs_no_open_batch(
     with pytest.raises(JobError, match="to see whether the file is sound") as caught:
         prepare(order(), workspace)
     assert "dynamic_axes" not in caught.value.message
+
+
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_damaged_weights_are_not_served(
+    chip: str, batch: Any, order: Order, workspace: Workspace
+) -> None:
+    """Every answer would be NaN, and nothing else would say so."""
+    node = helper.make_node("Mul", ["x", "w"], ["y"])
+    model = broken(node, dims=[batch, C, 8, 8], w=np.full(1, np.nan, np.float32))
+    workspace.model.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError, match=r'output "y" is no number \(NaN\).*bring another file'):
+        prepare(order(chip=chip), workspace)
+
+
+def test_a_model_without_an_operator_set_is_still_a_model(tmp_path: Path) -> None:
+    model = models.classifier()
+    del model.opset_import[:]
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(JobError, match="names no ONNX operator set: export it again"):
+        load_model(tmp_path / "m.onnx")
