@@ -25,9 +25,10 @@ def open_operators(model: Any, fixed: int) -> list[str]:
     """
     import onnx
 
-    changed = inline_decided(model, Constants(model, _shapes_of_many(model)))
+    views = [Constants(model, _shapes_at(model, batch)) for batch in (1, MANY)]
+    changed = inline_decided(model, views)
     shapes = _Shapes(onnx.shape_inference.infer_shapes(model), fixed)
-    constants = Constants(model, _shapes_of_many(model))
+    constants = Constants(model, _shapes_at(model, MANY))
     for node in model.graph.node:
         opener = OPENERS.get(node.op_type)
         if opener and shapes.has_batch(node.input[0]) and opener(model, node, shapes, constants):
@@ -142,13 +143,11 @@ def closing_node(model: Any, batch: int) -> tuple[str, str] | None:
     return None
 
 
-def _shapes_of_many(model: Any) -> dict[str, list[int | None]]:
-    """What the tensors' sizes would be with a batch that cannot be taken for anything else; empty
-    where no node asks for a size.
-    """
+def _shapes_at(model: Any, batch: int) -> dict[str, list[int | None]]:
+    """What the tensors' sizes would be in that batch; empty where no node asks for a size."""
     if not any(node.op_type in ("If", "Shape") for node in model.graph.node):
         return {}
-    found = _at_batch(model, MANY)
+    found = _at_batch(model, batch)
     return found.all() if found else {}
 
 

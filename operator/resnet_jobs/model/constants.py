@@ -111,19 +111,21 @@ def _is_small(dims: Any) -> bool:
     return size <= MAX_ELEMENTS
 
 
-def inline_decided(model: Any, constants: Constants) -> list[str]:
+def inline_decided(model: Any, views: Sequence[Constants]) -> list[str]:
     """Puts the branch that is always taken in place of each If, in place; returns their names.
 
-    PyTorch writes an If for every squeeze whose dimension it did not look at.
+    PyTorch writes an If for every squeeze whose dimension it did not look at. `views` are the
+    model's constants in several batches: what the batch decides is not always taken.
     """
     changed: list[str] = []
     kept: list[Any] = []
     for node in model.graph.node:
-        decided = constants.value(node.input[0]) if node.op_type == "If" else None
-        if decided is None:
+        found = [view.value(node.input[0]) for view in views] if node.op_type == "If" else []
+        decided = {None if value is None else bool(value.item()) for value in found}
+        if decided not in ({True}, {False}):
             kept.append(node)
             continue
-        taken = "then_branch" if decided.item() else "else_branch"
+        taken = "then_branch" if True in decided else "else_branch"
         branch = next(attribute.g for attribute in node.attribute if attribute.name == taken)
         kept += _inlined(model, branch, node)
         changed.append(node.name or node.output[0])

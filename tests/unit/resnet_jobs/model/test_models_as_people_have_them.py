@@ -22,6 +22,7 @@ from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
 from resnet_jobs.formats.onnx_file import load_model
+from resnet_jobs.model.baked_batch import open_operators
 
 Order = Callable[..., JobSpec]
 Model: TypeAlias = "onnx.ModelProto"
@@ -196,6 +197,15 @@ BAKED += [
         ),
     ),
 ]
+
+
+def test_what_the_batch_decides_is_left_alone() -> None:
+    """With one picture one branch is taken, with several the other."""
+    equal = helper.make_node("Equal", ["n", "one"], ["c"])
+    model = decided(*size_of("p"), equal, i=np.array(0), one=np.array(1))
+    before = model.SerializeToString()
+    assert open_operators(model, 1) == []
+    assert model.SerializeToString() == before
 
 
 @pytest.mark.parametrize(("reason", "build"), BAKED, ids=[row[0] for row in BAKED])
