@@ -1,4 +1,4 @@
-"""The blocks of the order that only the gate reads: data set, stated load, diagnosis.
+"""The blocks of the order that only the gate reads: data set, stated load, diagnosis, tuning.
 
 Called by `order.parse_order`.
 """
@@ -8,15 +8,24 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from resnet_contract.address import parse_source
-from resnet_contract.fields import Fields, invalid, sha256
-from resnet_contract.types import Dataset, Diagnose, StatedLoad
+from resnet_contract.fields import Fields, invalid, is_positive, sha256
+from resnet_contract.types import Dataset, Diagnose, StatedLoad, TritonSettings, Tuning
 from resnet_contract.words import (
     DEFAULT_LOAD_BATCH,
+    DEFAULT_TUNED_INSTANCES,
+    DEFAULT_TUNING_MINUTES,
     MOST_CONCURRENCY,
     MOST_LOAD_BATCH,
+    MOST_P99_MILLISECONDS,
+    MOST_PROFILES,
+    MOST_QUEUE_DELAY_MICROSECONDS,
     MOST_REQUESTS_PER_SECOND,
+    MOST_TUNED_INSTANCES,
+    MOST_TUNING_MINUTES,
     DatasetFormat,
     DiagnoseWhen,
+    TuningApply,
+    TuningObjective,
 )
 
 
@@ -65,3 +74,43 @@ def parse_diagnose(fields: Fields | None) -> Diagnose | None:
         quantized=fields.flag("quantized"),
         skip_layers=None if fields.flag("rawConfig") else fields.texts("skipLayers"),
     )
+
+
+def parse_tuning(fields: Fields | None) -> Tuning | None:
+    if fields is None:
+        return None
+    declared = fields.child("declared")
+    if declared is None:
+        raise invalid(f"{fields.name('declared')} is missing: the operator sets it")
+    minutes = fields.whole("budgetMinutes", maximum=MOST_TUNING_MINUTES)
+    return Tuning(
+        objective=fields.needed_choice("objective", tuple(TuningObjective)),
+        p99_milliseconds=fields.whole("p99Milliseconds", maximum=MOST_P99_MILLISECONDS),
+        batch_sizes=_sizes(fields, "batchSizes"),
+        instances=fields.whole("instancesPerChip", maximum=MOST_TUNED_INSTANCES)
+        or DEFAULT_TUNED_INSTANCES,
+        chips=fields.whole("chips") or 1,
+        seconds=60 * (minutes or DEFAULT_TUNING_MINUTES),
+        applies=fields.choice("apply", tuple(TuningApply)) == TuningApply.AUTO,
+        declared=_settings(declared),
+    )
+
+
+def _settings(fields: Fields) -> TritonSettings:
+    return TritonSettings(
+        max_batch=fields.needed_whole("maxBatchSize", minimum=0),
+        preferred=_sizes(fields, "preferredBatchSizes"),
+        delay_microseconds=fields.needed_whole(
+            "maxQueueDelayMicroseconds", minimum=0, maximum=MOST_QUEUE_DELAY_MICROSECONDS
+        ),
+        instances=fields.needed_whole("instancesPerChip"),
+    )
+
+
+def _sizes(fields: Fields, key: str) -> tuple[int, ...]:
+    """Batch sizes; none while only an OM knows them."""
+    value = fields.values.get(key)
+    given = value if isinstance(value, list) else [None]
+    if not all(map(is_positive, given)) or len(given) > MOST_PROFILES:
+        raise invalid(f"{fields.name(key)} must be positive whole numbers")
+    return tuple(given)

@@ -25,7 +25,12 @@ from resnet_contract.blocks import (
     parse_tensors,
 )
 from resnet_contract.fields import Fields, invalid, is_positive, sha256
-from resnet_contract.gate_blocks import parse_dataset, parse_diagnose, parse_load
+from resnet_contract.gate_blocks import (
+    parse_dataset,
+    parse_diagnose,
+    parse_load,
+    parse_tuning,
+)
 from resnet_contract.networks import TORCHVISION
 from resnet_contract.store import StoreSpec, parse_store
 from resnet_contract.types import (
@@ -38,6 +43,7 @@ from resnet_contract.types import (
     Quantization,
     ServedModel,
     StatedLoad,
+    Tuning,
 )
 from resnet_contract.words import (
     COMPILED_AT_LOAD,
@@ -93,6 +99,7 @@ class JobSpec:
     pictures: Pictures | None = None
     load: StatedLoad | None = None  # at which latency is measured
     diagnose: Diagnose | None = None
+    tuning: Tuning | None = None
     runtime: str | None = None  # only one that is served without a conversion
     # What the object brings itself and what decides the artifact: a part of the content key.
     own_means: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +170,7 @@ def parse_order(job: Mapping[str, Any]) -> JobSpec:
         or DEFAULT_LOOPS,
         diagnose=parse_diagnose(Fields(job, "RESNET_JOB").child("diagnose")),
         load=parse_load(benchmark.child("load") if benchmark else None),
+        tuning=parse_tuning(Fields(job, "spec").child("tuning")),
         validation_key=Fields(job, "RESNET_JOB").matching(
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),

@@ -6,7 +6,7 @@ Apart from the parsing so that a module can name a type without pulling in the c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,6 +125,39 @@ class Diagnose:
     thresholds: Mapping[str, float]
     quantized: bool = False
     skip_layers: tuple[str, ...] | None = ()  # None where a text of AMCT's own says it
+
+
+@dataclass(frozen=True)
+class TritonSettings:
+    """What is tuned; `instances` are those of one chip."""
+
+    max_batch: int
+    preferred: tuple[int, ...]
+    delay_microseconds: int
+    instances: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Under the names that spec.serving has for them."""
+        return {
+            "maxBatchSize": self.max_batch,
+            "preferredBatchSizes": list(self.preferred),
+            "maxQueueDelayMicroseconds": self.delay_microseconds,
+            "instancesPerChip": self.instances,
+        }
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What to look for, among which settings, and for how long; `declared` is where it begins."""
+
+    objective: str
+    p99_milliseconds: int | None
+    batch_sizes: tuple[int, ...]
+    instances: int
+    chips: int
+    seconds: int
+    applies: bool
+    declared: TritonSettings
 
 
 @dataclass(frozen=True)

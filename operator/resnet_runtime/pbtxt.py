@@ -1,7 +1,8 @@
-"""A reader of protobuf's text format, for config.pbtxt: stock Triton images have no protobuf.
+"""Protobuf's text format read and written, for config.pbtxt: stock Triton images have no protobuf.
 
-benchmark.py runs before Triton, which would otherwise have parsed the file for it.
-Every field becomes a list, because the text does not tell which are repeated.
+benchmark.py runs before Triton, which would otherwise have parsed the file for it; trials.py writes
+the file with other settings. Every field becomes a list, because the text does not tell which are
+repeated.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 CLOSING = {"{": "}", "<": ">"}
 
 Message = Dict[str, List[Any]]
+
+
+class Text(str):
+    """The value of a string; `raw` is how the file writes it, with all its escapes."""
+
+    raw: str
 
 
 def parse(text: str) -> Message:
@@ -89,11 +96,24 @@ def _value(tokens: List[Tuple[str, str]], position: int) -> Tuple[Any, int]:
         return _message(tokens, position + 1, CLOSING[token])
     if kind == "word":
         return token, position + 1
-    text = ""
+    written = []
     while position < len(tokens) and tokens[position][0] == "text":  # adjacent strings are one
-        text += _unquoted(tokens[position][1])
+        written.append(tokens[position][1])
         position += 1
+    text = Text("".join(map(_unquoted, written)))
+    text.raw = " ".join(written)
     return text, position
+
+
+def write(message: Message) -> str:
+    """The text of a message; a list is written as its field again and again."""
+    return "".join(
+        "{} {{\n{}}}\n".format(name, write(value))
+        if isinstance(value, dict)
+        else "{}: {}\n".format(name, value.raw if isinstance(value, Text) else value)
+        for name, values in message.items()
+        for value in values
+    )
 
 
 def _unquoted(token: str) -> str:

@@ -74,6 +74,12 @@ class TerminationLog:
         if not self._read():
             self._replace(json.dumps({"reason": reason, "message": message, "code": None}))
 
+    def take(self) -> str:
+        """Return what was left, and leave nothing."""
+        text = self._read()
+        self._replace("")
+        return text
+
     def forget_load_failure(self) -> None:
         """Drop what a model wrote about a load that then succeeded after all."""
         if '"ModelLoadFailed"' in self._read():

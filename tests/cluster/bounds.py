@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cluster.manifests import required, root_schema, smallest
 from tests.cluster.oneflow_rule_cases import GPU
-from tests.cluster.torch_aie_rule_cases import AIE, WEIGHTS
+from tests.cluster.torch_aie_rule_cases import AIE, VALIDATION, WEIGHTS
 
 from resnet_operator.api.conversion import EXTRA_ARGS
 
@@ -42,6 +42,11 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "validation.benchmark.load.batchSize": {
         "validation.benchmark.load.concurrency": 1,
         "conversion.batchSizes": [2048],
+    },
+    "tuning.maxBatchSize": {"validation": VALIDATION, "conversion.batchSizes": [2048]},
+    **{
+        f"tuning.{name}": {"validation": VALIDATION}
+        for name in ("objective", "p99Milliseconds", "instancesPerChip", "budgetMinutes", "apply")
     },
     "rollout.surgeWaitSeconds": {"rollout.progressDeadlineSeconds": 86400},
     # It replaces all other fields.

@@ -18,6 +18,7 @@ from tests.cluster.oneflow_rule_cases import ONEFLOW_RULES
 from tests.cluster.rule_cases import RULES
 from tests.cluster.runtime_rule_cases import RUNTIME_RULES
 from tests.cluster.torch_aie_rule_cases import TORCH_AIE_RULES
+from tests.cluster.tuning_rule_cases import TUNING_RULES
 from tests.support.builders import NAME, UID, Body, a_settings, an_artifact, metadata
 
 from resnet_contract.fields import OrderError
@@ -48,6 +49,7 @@ BASES: list[dict[str, Any]] = [
             *RUNTIME_RULES,
             *TORCH_AIE_RULES,
             *CONVERSION_RULES,
+            *TUNING_RULES,
         )
     ),
 ]

@@ -18,6 +18,7 @@ from tests.cluster.rule_cases import NAMES, RuleCase
 from tests.cluster.rule_cases import RULES as GENERAL_RULES
 from tests.cluster.runtime_rule_cases import RUNTIME_RULES
 from tests.cluster.torch_aie_rule_cases import TORCH_AIE_RULES
+from tests.cluster.tuning_rule_cases import TUNING_RULES
 from tests.support.apiserver import ROOT
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ RULES = (
     + RUNTIME_RULES
     + TORCH_AIE_RULES
     + CONVERSION_RULES
+    + TUNING_RULES
     + PIPELINE_RULES
     + KUBERNETES_RULES
 )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from tests.support.patience import patient
 from tests.support.planted import RUINED, planted
 from tests.triton.server import DIGITS, ROOT, Model, digits_on_cpu, pod
 from tests.triton.test_ascend_om import CANN, FP16_TOLERANCE, Node, convert, digits_on_npu
@@ -43,6 +44,7 @@ class Gate:
 
     def __init__(self, root: Path, samples: Any, labels: Any, **order: Any) -> None:
         self.root = root
+        self.load_seconds, self.timeout = "1", 120.0
         self.eval = root / "eval"
         for folder in ("eval", "store", "scratch/in", "scratch/dataset"):
             (root / folder).mkdir(parents=True)
@@ -77,12 +79,12 @@ class Gate:
                 "RESNET_SCRATCH": str(self.root / "scratch"),
                 "RESNET_EVAL": str(self.eval),
                 "RESNET_TRITON": address,
-                "RESNET_LOAD_SECONDS": "1",
+                "RESNET_LOAD_SECONDS": self.load_seconds,
                 "RESNET_TERMINATION_LOG": str(message),
             },
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=patient(self.timeout),
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         result = (self.root / f"store/results/{KEY}.json").read_text()

@@ -17,12 +17,20 @@ import numpy as np
 from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
 from resnet_jobs.evaluation.details import Details
-from resnet_jobs.evaluation.doctor.diagnose import Compiled, Diagnosis, diagnose, is_wanted
+from resnet_jobs.evaluation.doctor.diagnose import (
+    Compiled,
+    Diagnosis,
+    diagnose,
+    is_wanted,
+    unmet,
+)
 from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
 from resnet_jobs.evaluation.result import about, finish, read_benchmark, speeds
 from resnet_jobs.evaluation.triton_client import Triton, failed, workers
+from resnet_jobs.evaluation.tuning import result as tuning
+from resnet_jobs.evaluation.tuning.gate import tune
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.evaluation.place import Place
     from resnet_jobs.evaluation.plan import Plan
+    from resnet_jobs.evaluation.triton_client import Load
+    from resnet_jobs.evaluation.tuning.tune import Found
     from resnet_jobs.store.base import Store
 
 WAITING_SECONDS = 30.0  # between two lines about a Triton that is not ready
@@ -55,25 +65,16 @@ def evaluate(
     started = now()
     plan = make_plan(spec, workspace)
     say(f"{len(plan.dataset)} samples of {plan.classes} classes")
-    triton = Triton(
-        place.address,
-        plan.served,
-        tensor=plan.feed.tensor,
-        output=plan.output,
-        clock=clock,
-        ended=place.done.exists,
-    )
+    triton = connect(plan, place, clock)
     wait_ready(triton, float(spec.timeout_seconds))
+    version = triton.version()
     in_flight = triton.requests_in_flight(rows=plan.batch, sample_bytes=plan.feed.sample_bytes)
     with workers(in_flight) as pool:
         details = Details(plan.dataset.names)
         measures, seconds = run_dataset(
             plan, triton, pool, details, in_flight=in_flight, clock=clock
         )
-        say(f"measuring the speed for {place.load_seconds:g} s")
-        full = [full_batch(plan, number, plan.batch) for number in range(in_flight)]
-        load = triton.saturate(pool, full, seconds=place.load_seconds)
-    latency = measure_latency(spec, plan, triton, seconds=place.load_seconds, clock=clock)
+    load, latency = measure_speed(spec, plan, triton, place, clock)
     numbers = measures.as_json()
     diagnosis: Diagnosis | None = None
     if spec.diagnose and is_wanted(spec.diagnose, numbers):
@@ -81,19 +82,55 @@ def evaluate(
         diagnosis = diagnose(
             plan, details, numbers, asked=spec.diagnose, compiled=compiled, clock=clock
         )
+    tuned: Found | None = None
+    if spec.tuning and not (spec.diagnose and unmet(spec.diagnose.thresholds, numbers)):
+        tuned = tune(spec, spec.tuning, plan, triton, place, clock=clock)
+        if spec.tuning.applies and tuned.is_better and tuned.chosen:
+            # What will serve is judged, and not what was declared.
+            served = plan.serving(tuned.chosen.settings.max_batch)
+            triton = connect(served, place, clock)
+            load, latency = measure_speed(spec, served, triton, place, clock)
     benchmark = read_benchmark(place.benchmark)
     result = {
-        **about(spec, workspace, plan, triton=triton.version(), benchmark=benchmark),
+        **about(spec, workspace, plan, triton=version, benchmark=benchmark),
         **numbers,
         **details.as_json(compared=measures.compared > 0),
         **speeds(load, seconds, measures.samples),
         "latency": latency,
         "diagnosis": diagnosis.as_json() if diagnosis else None,
+        "tuning": tuning.as_json(tuned) if tuned else None,
         "benchmark": benchmark,
         "started": started,
         "ended": now(),
     }
-    return finish(result, store=store, more=diagnosis.essentials() if diagnosis else None)
+    more = {
+        "diagnosis": diagnosis.essentials() if diagnosis else None,
+        "tuning": tuning.essentials(tuned) if tuned else None,
+    }
+    return finish(result, store=store, more=more)
+
+
+def connect(plan: Plan, place: Place, clock: Clock) -> Triton:
+    return Triton(
+        place.address,
+        plan.served,
+        tensor=plan.feed.tensor,
+        output=plan.output,
+        clock=clock,
+        ended=place.done.exists,
+    )
+
+
+def measure_speed(
+    spec: JobSpec, plan: Plan, triton: Triton, place: Place, clock: Clock
+) -> tuple[Load, dict[str, Any] | None]:
+    """What a busy server gives, and what clients wait at the stated load."""
+    say(f"measuring the speed for {place.load_seconds:g} s")
+    in_flight = triton.requests_in_flight(rows=plan.batch, sample_bytes=plan.feed.sample_bytes)
+    full = [plan.full_batch(number, plan.batch) for number in range(in_flight)]
+    with workers(in_flight) as pool:
+        load = triton.saturate(pool, full, seconds=place.load_seconds)
+    return load, measure_latency(spec, plan, triton, seconds=place.load_seconds, clock=clock)
 
 
 def wait_ready(triton: Triton, seconds: float) -> None:
@@ -185,13 +222,6 @@ def batches(plan: Plan) -> Iterator[Batch]:
         )
 
 
-def full_batch(plan: Plan, number: int, size: int) -> Any:
-    """One of several different batches for a load; a small set is repeated."""
-    total, start = len(plan.dataset), number * size
-    indexes = [(start + row) % total for row in range(size)]
-    return np.stack([plan.feed.rows(plan.dataset, index)[0] for index in indexes])
-
-
 def measure_latency(
     spec: JobSpec, plan: Plan, triton: Triton, *, seconds: float, clock: Clock
 ) -> dict[str, Any] | None:
@@ -201,7 +231,7 @@ def measure_latency(
         return None
     clients = clients_of(load, request_bytes=load.batch * plan.feed.sample_bytes)
     say(f"measuring latency with {clients} clients")
-    batches = [full_batch(plan, number, load.batch) for number in range(min(clients, VARIETY))]
+    batches = [plan.full_batch(number, load.batch) for number in range(min(clients, VARIETY))]
     senders = [triton.sender(batches) for _ in range(clients)]
     found = run_load(senders, rate=load.requests_per_second, seconds=seconds, clock=clock)
     stated = {

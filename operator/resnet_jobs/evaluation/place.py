@@ -46,6 +46,11 @@ class Place:
         return self.folder / "benchmark.json"
 
     @property
+    def trials(self) -> Path:
+        """Where launch.py is asked for other settings of Triton, and answers."""
+        return self.folder / "trials"
+
+    @property
     def dump(self) -> Path:
         """Where launch.py is asked for intermediate results, and answers."""
         return self.folder / "dump"

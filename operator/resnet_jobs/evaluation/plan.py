@@ -5,8 +5,10 @@ What can be refused is refused here, in the first second and before Triton is as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from resnet_contract.types import Preprocessing
 from resnet_jobs.base.errors import JobError, Reason
@@ -48,6 +50,16 @@ class Plan:
         """Samples a request: the largest profile, as far as Triton takes it over HTTP."""
         fitting = REQUEST_BYTES // self.feed.sample_bytes
         return max(1, min(self.served.max_batch_size, fitting))
+
+    def full_batch(self, number: int, size: int) -> Any:
+        """One of several different batches for a load; a small set is repeated."""
+        total, start = len(self.dataset), number * size
+        indexes = [(start + row) % total for row in range(size)]
+        return np.stack([self.feed.rows(self.dataset, index)[0] for index in indexes])
+
+    def serving(self, max_batch: int) -> Plan:
+        """The same plan for a server that has been given another largest batch."""
+        return replace(self, served=replace(self.served, max_batch_size=max_batch))
 
     def expected(self, seen: Any | None) -> Any | None:
         """The reference's scores; None without one."""

@@ -123,10 +123,11 @@ def read_benchmark(path: Path) -> dict[str, Any] | None:
     return dict(found)
 
 
-def finish(
-    result: Mapping[str, Any], *, store: Store, more: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Store the result, and say the essentials: the success message. `more` is the diagnosis."""
+def finish(result: Mapping[str, Any], *, store: Store, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Store the result, and say the essentials: the success message.
+
+    `more` is what was found beside the numbers: the diagnosis, the tuning.
+    """
     for name in SHOWN:
         say(f"{name}: {result[name]}")
     key = result["validationKey"]
@@ -134,8 +135,7 @@ def finish(
     if latency := result.get("latency"):
         message["latency"] = {name: latency[name] for name in LATENCIES}
         say(f"latency in milliseconds: {message['latency']}")
-    if more:
-        message["diagnosis"] = dict(more)
+    message |= {name: dict(found) for name, found in more.items() if found}
     say(result_line(result))
     profiles = (result["benchmark"] or {}).get("profiles", {})
     throughput = {batch: round(found["throughput"], 1) for batch, found in profiles.items()}

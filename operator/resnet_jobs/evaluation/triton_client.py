@@ -65,6 +65,10 @@ class Triton:
         self._local = threading.local()
 
     @property
+    def model_name(self) -> str:
+        return self._model.name
+
+    @property
     def _client(self) -> Any:
         from tritonclient.http import InferenceServerClient
 
@@ -77,7 +81,7 @@ class Triton:
     def wait_ready(self, seconds: float, *, progress: Callable[[float], None]) -> None:
         """Until the model can be asked; `EvaluationFailed` after `seconds`, or if Triton ended."""
         started = self._clock.monotonic()
-        while not self._ready():
+        while not self.is_ready():
             waited = self._clock.monotonic() - started
             if self._ended():
                 raise failed(GONE.format("ended before the model was ready"))
@@ -89,7 +93,7 @@ class Triton:
             progress(waited)
             self._clock.sleep(POLL_SECONDS)
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return bool(self._client.is_model_ready(self._model.name))
         except Exception:  # not listening yet; gevent and the client have no common base

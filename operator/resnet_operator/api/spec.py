@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from resnet_contract.words import ModelFormat
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode, PrecisionMode
+from resnet_operator.api.gate.tuning import Tuning, tuning_rules
 from resnet_operator.api.model import FORMAT, Model
 from resnet_operator.api.pod import ContainerResources
 from resnet_operator.api.rollout import Rollout
@@ -123,6 +124,9 @@ class ResNetServiceSpec(ApiModel):
     validation: Validation | None = Field(
         default=None, description="A gate: an artifact that does not pass it gets no traffic."
     )
+    tuning: Tuning | None = Field(
+        default=None, description="Settings of Triton that are looked for in the gate's Job."
+    )
     serving: Serving = Field(default_factory=Serving, description="How Triton serves the model.")
     rollout: Rollout | None = Field(default=None, description="How changes are rolled out.")
     container_resources: ContainerResources | None = Field(
@@ -197,6 +201,7 @@ class ResNetServiceSpec(ApiModel):
                 "choose a precisionMode without bfloat16; Ascend310, Ascend310P and the first "
                 "Ascend910 have none",
             ),
+            *tuning_rules(LARGEST, IS_ONEFLOW),
             *ONEFLOW_RULES,
             *PIPELINE_RULES,
             *RUNTIME_RULES,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from resnet_operator.api.base import ApiModel
+from resnet_operator.api.gate.status import TuningStatus, ValidationStatus
 
 
 class Tensor(ApiModel):
@@ -104,27 +105,6 @@ class ArtifactStatus(ApiModel):
     ) = Field(default=None, description="The quantizer's argument list.")
 
 
-class LatencyStatus(ApiModel):
-    requests: int | None = Field(default=None, description="Number of requests that were sent.")
-    failed_requests: int | None = Field(
-        default=None, description="Those refused, or not answered within a minute."
-    )
-    requests_per_second: int | None = Field(default=None, description="Answers per second.")
-    p50_milliseconds: str | None = Field(
-        default=None, description="Time from a request to its answer that half of them keep to."
-    )
-    p90_milliseconds: str | None = Field(default=None, description="That 90 % keep to.")
-    p99_milliseconds: str | None = Field(default=None, description="That 99 % keep to.")
-
-
-class DiagnosisStatus(ApiModel):
-    cause: str | None = Field(default=None, description="Labels, Preprocessing, Layers or Unknown.")
-    message: str | None = Field(default=None, description="What was found.")
-    patch: str | None = Field(
-        default=None, description="Merge patch of the object that would correct it, as JSON."
-    )
-
-
 class Progress(ApiModel):
     """Where the way to Ready stands; absent at rest."""
 
@@ -136,36 +116,6 @@ class Progress(ApiModel):
         default=None,
         description="When the stage's container began.",
         json_schema_extra={"format": "date-time"},
-    )
-
-
-class ValidationStatus(ApiModel):
-    result: str | None = Field(default=None, description="Passed or Failed.")
-    record: str | None = Field(default=None, description="ConfigMap that holds the numbers.")
-    samples: int | None = Field(default=None, description="Number of pictures.")
-    top1: str | None = Field(
-        default=None, description="Share of pictures whose first class is the label."
-    )
-    top1_reference: str | None = Field(
-        default=None, description="The same of the source model in ONNX Runtime."
-    )
-    cosine_similarity: str | None = Field(
-        default=None, description="Mean cosine between the outputs and those of the source model."
-    )
-    top1_agreement: str | None = Field(
-        default=None, description="Share of pictures that get the same class from both."
-    )
-    images_per_second: int | None = Field(
-        default=None, description="Speed of one replica, measured by a client of Triton in its pod."
-    )
-    latency: LatencyStatus | None = Field(
-        default=None, description="What clients wait at `spec.validation.benchmark.load`."
-    )
-    diagnosis: DiagnosisStatus | None = Field(
-        default=None, description="What costs accuracy, as far as it was looked for."
-    )
-    throughput: dict[str, int] | None = Field(
-        default=None, description="Images per second of the chip alone, by batch size."
     )
 
 
@@ -253,6 +203,9 @@ class ResNetServiceStatus(ApiModel):
     )
     validation: ValidationStatus | None = Field(
         default=None, description="What the gate has measured of the artifact."
+    )
+    tuning: TuningStatus | None = Field(
+        default=None, description="What `spec.tuning` has found for the artifact."
     )
     revisions: Revisions | None = Field(default=None, description="Names of revisions.")
     revision_digests: dict[str, str] | None = Field(

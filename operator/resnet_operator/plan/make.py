@@ -14,6 +14,7 @@ from resnet_operator.plan.artifact.conversion import plan_artifact
 from resnet_operator.plan.artifact.recording import ArtifactPlan
 from resnet_operator.plan.gate.gate import plan_gate
 from resnet_operator.plan.gate.state import GatePlan
+from resnet_operator.plan.gate.tuning import tuned
 from resnet_operator.plan.housekeeping import plan_housekeeping
 from resnet_operator.plan.revision import Revision, desired_revision, wanted_replicas
 from resnet_operator.plan.serving.network import with_network
@@ -69,12 +70,12 @@ def make_plan(
             stuck = _stuck(observed, resolved, misfit, now=now, artifact=artifact)
             plan = _say(observed, stuck, now=now, requeue_after=REFUSED_SECONDS)
             return replace(plan, actions=conversion.actions)
-    desired = (
-        desired_revision(observed, resolved, artifact, settings=settings) if artifact else None
-    )
+    desired = _desired(observed, resolved, artifact, settings)
     gate = plan_gate(observed, resolved, artifact, desired, settings=settings, now=now)
     if gate.again:
         return Plan(actions=(*conversion.actions, *gate.actions), again=True)
+    observed, desired = _as_tuned(observed, gate, desired, artifact, settings)
+    resolved = observed.service.resolved or resolved
     serving = plan_serving(observed, resolved, desired, gate, settings=settings, now=now)
     serving = with_network(serving, observed, resolved, settings=settings)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
@@ -109,6 +110,30 @@ def make_plan(
     )
 
 
+def _desired(
+    observed: Observed, resolved: Resolved, artifact: Artifact | None, settings: Settings
+) -> Revision | None:
+    if artifact is None:
+        return None
+    return desired_revision(observed, resolved, artifact, settings=settings)
+
+
+def _as_tuned(
+    observed: Observed,
+    gate: GatePlan,
+    desired: Revision | None,
+    artifact: Artifact | None,
+    settings: Settings,
+) -> tuple[Observed, Revision | None]:
+    """Return what is looked at and wanted with the settings that apply: Auto gives to pods."""
+    resolved = observed.service.resolved
+    found = tuned(resolved, gate) if resolved else None
+    if found is None or not found.tuned:
+        return observed, desired
+    observed = _with(observed, found)
+    return observed, _desired(observed, found, artifact, settings)
+
+
 def _misfit(observed: Observed) -> Problem | None:
     """Say which of our own ConfigMaps cannot be read; its deletion brings us back."""
     result = observed.gate.result if observed.gate else None
@@ -131,7 +156,7 @@ def _notices(desired: Revision | None) -> tuple[Event, ...]:
 
 
 def _with(observed: Observed, resolved: Resolved) -> Observed:
-    """Put the settled spec in the place of the declared one; only an OM's differs."""
+    """Put what was settled or tuned in the place of what is declared."""
     if observed.service.resolved is resolved:
         return observed
     return replace(observed, service=replace(observed.service, resolved=resolved))

@@ -20,6 +20,7 @@ from resnet_operator.reading.decimals import decimal_of, floor_of, in_words, who
 from resnet_operator.reading.json_text import RECORD_CHARS, read_object
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.record.latency import Latency, latency_shortfall
+from resnet_operator.record.tuning import TuningResult
 
 RESULT_KEY = "result.json"
 # The whole of it; a result's name has eight digits.
@@ -52,6 +53,7 @@ class Measurement:
     latency: Latency | None = None
     diagnosis: Mapping[str, str] = field(default_factory=dict)
     throughput: Mapping[str, Decimal] = field(default_factory=dict)
+    tuning: TuningResult | None = None
     result_key: str = ""
 
     @classmethod
@@ -82,6 +84,7 @@ class Measurement:
             images_per_second=decimal_of(value, "imagesPerSecond"),
             latency=Latency.from_json(value.get("latency")),
             diagnosis=_diagnosis(value.get("diagnosis")),
+            tuning=TuningResult.from_json(value.get("tuning")),
             throughput={
                 name: speed
                 for name in sorted(throughput)
@@ -107,6 +110,7 @@ class Measurement:
             "imagesPerSecond": self.images_per_second,
             "latency": self.latency.to_json() if self.latency else None,
             "diagnosis": dict(self.diagnosis) or None,
+            "tuning": self.tuning.to_json() if self.tuning else None,
             "throughput": {key: float(speed) for key, speed in self.throughput.items()} or None,
             "resultKey": self.result_key or None,
         }
@@ -147,7 +151,8 @@ def validation_key(
     """Return the digest of what the numbers depend on; no threshold is among it.
 
     A data set without a digest may be another one for another object: its numbers are not shared.
-    `serving` is what a latency depends on beside the artifact, and empty without a stated load;
+    `serving` is what speeds depend on beside the artifact, and empty without a stated load or
+    tuning;
     `pictures` is what the model's publisher adds to how pictures are made into its input.
     """
     dataset = validation.dataset

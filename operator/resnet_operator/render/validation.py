@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from resnet_contract.reasons import PERMANENT_EXIT_CODES
+from resnet_contract.words import DEFAULT_TUNED_INSTANCES
 from resnet_operator import names
+from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.validation import Validation
 from resnet_operator.record.artifact import Artifact, found_uri
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
@@ -21,7 +23,7 @@ from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import store_access
-from resnet_operator.render.triton.config import output_types
+from resnet_operator.render.triton.config import output_types, shared_memory_bytes
 from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.order import gate_order
 from resnet_operator.resolve.resolved import Resolved
@@ -129,6 +131,8 @@ def validation_job(
     for made in (job, pod):
         made["metadata"]["labels"] |= service
     pod = _candidate(serving, pod, asked, resolved)
+    if resolved.spec.tuning is not None:
+        make_room(pod["spec"], most_memory(resolved, artifact))
     asked_resources = resolved.spec.container_resources
     job["spec"]["template"] = fit_helper(pod, settings=settings, asked=asked_resources)
     job["metadata"]["labels"] |= {
@@ -199,6 +203,35 @@ def _candidate(
         "volumes": [volume for name, volume in volumes.items() if name in mounted],
     }
     return {"metadata": {"labels": users | gate["metadata"]["labels"], **annotations}, "spec": spec}
+
+
+def most_memory(resolved: Resolved, artifact: Artifact) -> int:
+    """Return how much more of /dev/shm the largest settings need that tuning may try."""
+    tuning = resolved.spec.tuning
+    most = (tuning and tuning.instances_per_chip) or DEFAULT_TUNED_INSTANCES
+    largest = replace(
+        resolved,
+        instances=max(resolved.instances, resolved.chip_count * most),
+        max_batch_size=max(*resolved.batch_sizes, resolved.max_batch_size),
+    )
+    now = shared_memory_bytes(resolved=resolved, artifact=artifact)
+    return shared_memory_bytes(resolved=largest, artifact=artifact) - now
+
+
+def make_room(pod: dict[str, Any], more_bytes: int) -> None:
+    """Raise /dev/shm and what counts it, the memory limit of Triton, where there is one."""
+    for volume in pod["volumes"]:
+        if volume["name"] == "shm":
+            volume["emptyDir"] = volume["emptyDir"] | {
+                "sizeLimit": str(int(volume["emptyDir"]["sizeLimit"]) + more_bytes)
+            }
+    for container in pod["containers"]:
+        limits = container["resources"].get("limits") or {}
+        if container["name"] == TRITON and "memory" in limits:
+            memory = int(parse_quantity(limits["memory"]) or 0) + more_bytes
+            container["resources"] = container["resources"] | {
+                "limits": limits | {"memory": str(memory)}
+            }
 
 
 def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) -> dict[str, Any]:

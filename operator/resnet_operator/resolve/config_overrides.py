@@ -98,6 +98,18 @@ def check_overrides(text: str, *, max_batch_size: int, kind: str = "KIND_CPU") -
         _check_warmup(warmup, max_batch_size)
 
 
+def tuned_field(text: str) -> str:
+    """Return the name of a field that says what tuning looks for, or that falsifies a trial."""
+    config = _parse(text)
+    for name in ("model_warmup", "response_cache"):
+        if name in {field.name for field, _ in config.ListFields()}:
+            return name
+    for name in ("preferred_batch_size", "max_queue_delay_microseconds"):
+        if name in {field.name for field, _ in config.dynamic_batching.ListFields()}:
+            return f"dynamic_batching.{name}"
+    return ""
+
+
 def wants_cache(text: str) -> bool:
     """Tell whether Triton has to be started with a response cache."""
     return bool(_parse(text).response_cache.enable)

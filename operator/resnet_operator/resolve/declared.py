@@ -61,6 +61,8 @@ def declared_digest(
         ),
         "artifact": artifact_sha256,
     }
+    if resolved.tuned is not None:
+        declared["tuned"] = resolved.tuned.to_json()
     if published is not None:
         declared["publishedLabels"] = published
     if spec.container_resources is not None and spec.container_resources.artifact is not None:

@@ -10,12 +10,15 @@ from typing import Any
 
 from resnet_contract.fields import OrderError
 from resnet_contract.order import parse_order
+from resnet_contract.types import TritonSettings
 from resnet_contract.words import (
     DEFAULT_CALIBRATION_BATCHES,
     DEFAULT_CALIBRATION_FORMAT,
     DiagnoseWhen,
     ModelFormat,
+    TuningObjective,
 )
+from resnet_operator.api.gate.tuning import Tuning
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.record.latency import measured_load
@@ -103,7 +106,30 @@ def gate_order(asked: Validation, resolved: Resolved) -> dict[str, Any]:
         "dataset": asked.dataset.model_dump(mode="json", by_alias=True, exclude_none=True),
         "benchmark": {"loops": loops_of(asked)} | ({"load": load} if load else {}),
         "diagnose": _diagnosis_order(asked, resolved),
+    } | ({"tuning": _tuning_order(tuning, resolved)} if (tuning := resolved.spec.tuning) else {})
+
+
+def _tuning_order(tuning: Tuning, resolved: Resolved) -> dict[str, Any]:
+    """Return what to look for and among which settings; an OM's sizes are not known at first."""
+    largest = tuning.max_batch_size or max(resolved.batch_sizes, default=0)
+    bounds = {"p99_milliseconds", "instances_per_chip", "budget_minutes", "apply"}
+    return {
+        "objective": tuning.objective or TuningObjective.THROUGHPUT,
+        **tuning.model_dump(mode="json", by_alias=True, exclude_none=True, include=bounds),
+        "batchSizes": [size for size in resolved.batch_sizes if size <= largest],
+        "chips": resolved.chip_count,
+        "declared": declared_settings(resolved).to_json(),
     }
+
+
+def declared_settings(resolved: Resolved) -> TritonSettings:
+    """Return the settings that the object declares, defaults included."""
+    return TritonSettings(
+        max_batch=resolved.max_batch_size,
+        preferred=resolved.preferred_batch_sizes,
+        delay_microseconds=resolved.max_queue_delay_microseconds,
+        instances=resolved.spec.serving.instances_per_chip or 1,
+    )
 
 
 def _diagnosis_order(asked: Validation, resolved: Resolved) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from resnet_operator.resolve.runtimes.torch_aie import check_torch_aie
 from resnet_operator.resolve.runtimes.triton import check_triton
 from resnet_operator.resolve.secrets import check_secrets
 from resnet_operator.resolve.source_key import DECIDING, source_key
-from resnet_operator.resolve.thresholds import check_bars
+from resnet_operator.resolve.thresholds import check_bars, check_tuning
 from resnet_operator.settings.operator import Settings
 
 
@@ -59,6 +59,7 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     runtime = runtime_of(spec, model_format)
     check_torch_aie(spec, runtime, model_format)
     check_triton(spec, model_format)
+    check_tuning(spec, runtime)
     row = ROWS[runtime]
     converts = on_chip and row.converts
     batches = declared_batches(spec, model_format)

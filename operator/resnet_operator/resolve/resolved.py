@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from resnet_contract.types import TritonSettings
 from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
@@ -43,6 +44,7 @@ class Resolved:
     replicas: int
     suspended: bool
     source_key: str
+    tuned: TritonSettings | None = None  # what the gate has found and apply: Auto gives to pods
 
     @property
     def progress_deadline_seconds(self) -> int:

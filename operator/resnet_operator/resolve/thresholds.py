@@ -5,9 +5,13 @@ Called by `resolve`. What cannot be computed here is the same in `resnet_jobs.co
 
 from __future__ import annotations
 
-from resnet_contract.words import ModelFormat
+from resnet_contract.words import ModelFormat, TuningObjective
+from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.serving.serving import BatchingMode
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.resolve.config_overrides import tuned_field
+from resnet_operator.resolve.runtimes.rows import ROWS
 
 
 def check_bars(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
@@ -26,6 +30,37 @@ def check_bars(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
     thresholds = spec.validation.thresholds if spec.validation else None
     if thresholds and thresholds.needing_reference and (why := _no_reference(spec, model_format)):
         raise InvalidSpec(f"remove validation.thresholds.{thresholds.needing_reference[0]}; {why}")
+
+
+def check_tuning(spec: ResNetServiceSpec, runtime: Runtime) -> None:
+    """Refuse to look for settings where nothing is measured or something else sets them."""
+    tuning, overrides = spec.tuning, spec.serving.config_overrides
+    if tuning is None:
+        return
+    if not ROWS[runtime].tunes:
+        raise InvalidSpec(
+            f"remove tuning; runtime {runtime} compiles while it loads, each trial would take "
+            "minutes"
+        )
+    if spec.validation is None:
+        raise InvalidSpec(
+            "write validation: tuning runs in the gate's Job and sends the pictures of its data set"
+        )
+    benchmark, batching = spec.validation.benchmark, spec.serving.batching
+    if tuning.objective is TuningObjective.LATENCY and not (benchmark and benchmark.load):
+        raise InvalidSpec(
+            "write validation.benchmark.load: a latency is only comparable at a stated load, for "
+            "example {concurrency: 4}"
+        )
+    if batching and batching.mode is BatchingMode.DISABLED:
+        raise InvalidSpec(
+            "remove serving.batching.mode Disabled; tuning chooses how requests are gathered"
+        )
+    if overrides and (field := tuned_field(overrides)):
+        raise InvalidSpec(
+            f"remove {field} from serving.configOverrides, or remove tuning; what it would find "
+            "could not be served beside it"
+        )
 
 
 def _no_reference(spec: ResNetServiceSpec, model_format: ModelFormat) -> str:

@@ -30,7 +30,7 @@ def test_syntax_of_python_3_8(path: Path) -> None:
     "name",
     [
         *("launch.py", "processes.py", "server_process.py", "termination.py"),
-        *("families.py", "relay.py"),
+        *("families.py", "relay.py", "pbtxt.py", "trials.py", "watch.py"),
     ],
 )
 def test_pid_1_needs_no_package(name: str) -> None:
@@ -156,7 +156,7 @@ def launched(
     """launch.py with a shell script for tritonserver."""
     (tmp_path / "server").write_text(script)
     (tmp_path / "server").chmod(0o755)
-    (tmp_path / "models/digits").mkdir(parents=True)
+    (tmp_path / "models/digits").mkdir(parents=True, exist_ok=True)
     (tmp_path / "models/digits/config.pbtxt").write_text(config)
     command = [
         *(sys.executable, str(RUNTIME / "launch.py"), "--drain-seconds=0", *flags, "--"),

@@ -39,6 +39,7 @@ from resnet_operator.plan.trouble.pod import LOST, next_look, to_reason
 from resnet_operator.record.artifact import Artifact, Failure
 from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, shortfalls, validation_key
+from resnet_operator.record.tuning import tuning_at_key
 from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.render.validation import validation_job
 from resnet_operator.resolve.resolved import Resolved
@@ -66,7 +67,7 @@ def key_of(service: ServiceObject, artifact: Artifact) -> str | None:
         artifact=artifact,
         uid=service.meta.uid,
         refetch=resolved.spec.model.refetch,
-        serving=serving_at_load(resolved.spec),
+        serving=serving_at_load(resolved.spec) | tuning_at_key(resolved.spec),
         pictures=pictures_of_gate(resolved, artifact),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.gate.state import GatePlan
+from resnet_operator.plan.gate.tuning import tuning_status
 from resnet_operator.plan.results import results_said
 from resnet_operator.plan.status.conditions import Situation, conditions_of
 from resnet_operator.plan.status.progress import attempts_of, progress_of, served_artifact
@@ -18,6 +19,7 @@ from resnet_operator.plan.trust import digest_of_record
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import selector
 from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
+from resnet_operator.resolve.resolved import Resolved
 
 # Transitions that are worth an Event: ends and faults, not each step on the way.
 QUIET = {
@@ -78,8 +80,8 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         status["artifact"] = status.get("artifact", {}) | attempts
     if progress := progress_of(situation):
         status["progress"] = progress
-    if situation.gate and (result := _validation_status(situation.gate)):
-        status["validation"] = result
+    if situation.gate:
+        status |= _gate_status(resolved, situation.gate)
     if situation.target:
         status |= _serving_status(situation)
     elif live:
@@ -190,6 +192,11 @@ def _served_model(situation: Situation) -> dict[str, Any] | None:
 
 def _sizes_of(artifact: Artifact | None) -> tuple[int, ...]:
     return artifact.batch_sizes if artifact else ()
+
+
+def _gate_status(resolved: Resolved | None, gate: GatePlan) -> dict[str, Any]:
+    said = {"validation": _validation_status(gate), "tuning": tuning_status(resolved, gate)}
+    return {key: value for key, value in said.items() if value}
 
 
 def _validation_status(gate: GatePlan) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class RuntimeRow:
     loads_pytorch: bool = False
     # Whether the gate can time the chip itself before Triton starts.
     times_the_chip: bool = False
+    # Whether it loads in seconds, with settings that the operator writes: each trial loads once.
+    tunes: bool = False
     # Triton 21.10 cannot read the warm-up of later ones.
     warms_up: bool = True
 
@@ -42,12 +44,14 @@ ROWS: Mapping[Runtime, RuntimeRow] = {
         formats=frozenset({ModelFormat.ONNX, ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}),
         chips=("CPU",),
         model_file="onnxruntime_model.py",
+        tunes=True,
     ),
     Runtime.ASCEND_OM: RuntimeRow(
         formats=frozenset(ModelFormat) - {ModelFormat.ONEFLOW},
         chips=("Ascend",),
         model_file="ascend_om.py",
         times_the_chip=True,
+        tunes=True,
     ),
     Runtime.TORCH_AIE: RuntimeRow(
         formats=frozenset({ModelFormat.PYTORCH, ModelFormat.TORCH_SCRIPT}),

@@ -1,0 +1,1 @@
+"""Which settings of Triton are best: what there is to try, how it is searched, what it costs."""

@@ -1,0 +1,1 @@
+"""What the gate does beside judging, and what the status says of it."""
