@@ -17,6 +17,7 @@ from tests.support.patience import patient
 
 from resnet_runtime import launch, processes, server_process
 from resnet_runtime.termination import TerminationLog
+from resnet_runtime.watch import Watch
 
 RUNTIME = Path(launch.__file__).parent
 
@@ -267,7 +268,7 @@ def test_a_server_that_ends_is_told_from_a_stub_that_does(
     termination_log: Path, statuses: tuple[int | None, ...], code: int, message: str, reason: str
 ) -> None:
     server = Ended(*statuses)
-    watch = launch.Watch(server, drain_seconds=0)  # type: ignore[arg-type]
+    watch = Watch(server, drain_seconds=0)  # type: ignore[arg-type]
     assert watch.run() == code, reason
     assert json.loads(termination_log.read_text())["message"] == message
     assert server.was_killed == (statuses == (None,))

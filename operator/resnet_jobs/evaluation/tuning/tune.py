@@ -191,7 +191,8 @@ class Tuner:
         if trial.best is None or self._bench.use(trial.settings):
             trial.best = None
             return
-        levels, shown = self._levels_of(trial, trial.best), []
+        levels = self._levels_of(trial, trial.best)
+        shown: list[tuple[Run, list[Run]]] = []
         while levels and len(shown) < SHOWN:
             level = levels[0]
             repeats = [self._bench.run(level, LONG) for _ in range(REPEATS)]
