@@ -15,8 +15,8 @@ PAIRS: dict[str, Any] = {
 }
 NO_GATE = "write validation: tuning runs in the gate's Job and sends the pictures of its data set"
 NO_LOAD = "write validation.benchmark.load: a latency is only comparable at a stated load"
-TOO_LARGE = "lower tuning.maxBatchSize to the largest of conversion.batchSizes (default 8)"
-TOO_SMALL = "raise tuning.maxBatchSize to validation.benchmark.load.batchSize"
+TOO_LARGE = "write a tuning.maxBatchSize that is not above the largest of conversion.batchSizes"
+TOO_SMALL = "write a tuning.maxBatchSize that is not below validation.benchmark.load.batchSize"
 STATIC = "remove serving.batching.mode Disabled; tuning chooses how requests are gathered"
 COMPILES = "remove tuning; runtimes OneFlow and TorchAIE compile while they load"
 

@@ -79,13 +79,13 @@ def tuning_rules(largest: str, is_oneflow: str) -> tuple[dict[str, str], ...]:
         rule(
             "!has(self.tuning) || !has(self.tuning.maxBatchSize) || "
             f"self.tuning.maxBatchSize <= {largest}",
-            "lower tuning.maxBatchSize to the largest of conversion.batchSizes (default 8), or "
-            "raise batchSizes",
+            "write a tuning.maxBatchSize that is not above the largest of conversion.batchSizes "
+            "(default 8), or raise batchSizes",
         ),
         rule(
             f"!has(self.tuning) || !has(self.tuning.maxBatchSize) || !({has_load}) || "
             f"!has({load}.batchSize) || {load}.batchSize <= self.tuning.maxBatchSize",
-            "raise tuning.maxBatchSize to validation.benchmark.load.batchSize or lower that one",
+            "write a tuning.maxBatchSize that is not below validation.benchmark.load.batchSize",
         ),
         rule(
             "!has(self.tuning) || !has(self.serving) || !has(self.serving.batching) || "
