@@ -3,23 +3,27 @@
 #
 #   versitygw  an S3 server over a folder (github.com/versity/versitygw), with signatures checked
 #   registry   the CNCF's container registry, with the parts named in registry/main.go
+#   keda       the CustomResourceDefinition of KEDA's ScaledObject, and nothing that runs
 #
-# Both come from Go modules and are kept in the cache, named after the hash of what they are made
+# All come from Go modules and are kept in the cache, named after the hash of what they are made
 # of. Progress goes to stderr; the last line, on stdout, is the folder.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/resnet-operator/servers
 
 versitygw=v1.8.0
+keda=v2.20.2
+scaled_objects=keda.sh_scaledobjects.yaml
 
 say() { echo "$*" >&2; }
 key() { cat "$@" | sha256sum | cut -c1-16; }
 
 s3_dir=$cache/versitygw-$(key <(echo "$versitygw"))
 registry_dir=$cache/registry-$(key "$here"/registry/{go.mod,go.sum,main.go})
-bundle=$cache/bundle-$(key <(echo "$s3_dir $registry_dir"))
+keda_dir=$cache/keda-$(key <(echo "$keda"))
+bundle=$cache/bundle-$(key <(echo "$s3_dir $registry_dir $keda_dir"))
 
-if [ -x "$bundle/versitygw" ] && [ -x "$bundle/registry" ]; then
+if [ -x "$bundle/versitygw" ] && [ -x "$bundle/registry" ] && [ -f "$bundle/$scaled_objects" ]; then
   echo "$bundle"
   exit 0
 fi
@@ -43,8 +47,17 @@ if [ ! -x "$s3_dir/versitygw" ]; then
   (cd / && GOFLAGS="-trimpath" GOBIN="$s3_dir" nice go install -ldflags "-s -w" \
     "github.com/versity/versitygw/cmd/versitygw@$versitygw")
 fi
+if [ ! -f "$keda_dir/$scaled_objects" ]; then
+  say "fetching the module of KEDA $keda, for its CustomResourceDefinition ..."
+  mkdir -p "$keda_dir"
+  said=$(cd / && go mod download -json "github.com/kedacore/keda/v2@$keda") || { say "$said"; exit 1; }
+  dir=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$said")
+  cp "$dir/config/crd/bases/$scaled_objects" "$keda_dir/$scaled_objects.new"
+  mv "$keda_dir/$scaled_objects.new" "$keda_dir/$scaled_objects"
+fi
 
 mkdir -p "$bundle"
 ln -sfn "$s3_dir/versitygw" "$bundle/versitygw"
 ln -sfn "$registry_dir/registry" "$bundle/registry"
+ln -sfn "$keda_dir/$scaled_objects" "$bundle/$scaled_objects"
 echo "$bundle"

@@ -13,11 +13,14 @@ from tests.support.apiserver import ROOT
 from tests.unit.resnet_operator.plan.status.test_conditions import TABLE, Row, name_of
 
 from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
+from resnet_operator.plan.status.conditions import CONDITIONS
 
 GROUP = API_VERSION.split("/")[0]
 FOLDER = ROOT / "gitops" / "argo-cd" / "resource_customizations" / GROUP / KIND
 HEALTH = (FOLDER / "health.lua").read_text(encoding="utf-8")
+DECISIVE = ("Ready", "Reconciling", "Stalled")
 # What Argo CD calls it, and what kstatus does.
 MEANS = {
     "Healthy": "Current",
@@ -92,6 +95,27 @@ def test_they_agree_whatever_the_conditions(state: tuple[str | None, ...]) -> No
     body = an_object(observedGeneration=1, conditions=conditions)
     if "Ready" in {c["type"] for c in conditions} or "True" in state:
         assert MEANS[health(body)["status"]] == kstatus(body)
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.value)
+def test_they_agree_whatever_the_reason(reason: Reason) -> None:
+    """While work goes on, when a person has to act, and when it serves; by wish too."""
+    others = [
+        {"type": kind, "status": status, "reason": reason.value}
+        for kind, status in itertools.product(CONDITIONS, ("True", "False", "Unknown"))
+        if kind not in DECISIVE
+    ]
+    for ready, more in (("False", "Reconciling"), ("False", "Stalled"), ("True", None)):
+        ours = [{"type": "Ready", "status": ready, "reason": reason.value, "message": "said"}]
+        if more:
+            ours.append({"type": more, "status": "True", "reason": reason.value, "message": "so"})
+        body = an_object(observedGeneration=1, conditions=ours)
+        said = health(body)
+        assert MEANS[said["status"]] == kstatus(body)
+        assert (said["status"] == "Suspended") == (ready == "True" and reason is Reason.SUSPENDED)
+        for other in others:
+            among = an_object(observedGeneration=1, conditions=[other, *ours])
+            assert health(among) == said, f"{other['type']} is not asked"
 
 
 @dataclass(frozen=True)
