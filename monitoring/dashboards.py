@@ -8,16 +8,23 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.common import BigValueTextMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from monitoring.panels import DASHBOARDS, Dashboard, Panel
+from monitoring.panels import DASHBOARDS, OF_SCRAPES, Dashboard, Panel
 
 KINDS: dict[str, Any] = {
     "timeseries": timeseries.Panel,
     "stat": stat.Panel,
+    "words": lambda: stat.Panel().text_mode(BigValueTextMode.NAME),
     "table": table.Panel,
 }
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+# A table of series has their labels as columns, without those of the scrape.
+ONLY_LABELS = model.DataTransformerConfig(
+    id_val="organize",
+    options={"excludeByName": dict.fromkeys(("Time", "Value", "__name__", *OF_SCRAPES), True)},
+)
 
 
 def dashboards() -> dict[str, str]:
@@ -60,4 +67,4 @@ def _panel(panel: Panel) -> Any:
         if panel.kind == "table":
             target = target.instant().format(PromQueryFormat.TABLE)
         built = built.with_target(target)
-    return built
+    return built.with_transformation(ONLY_LABELS) if panel.kind == "table" else built

@@ -9,6 +9,8 @@ OF_SERVICE = 'namespace="$namespace",name="$name"'
 IN = 'namespace=~"$namespace"'
 # Triton's counters by ResNetService, over what Grafana thinks fits the picture.
 RATE = "$__rate_interval"
+# Labels that say who was scraped, not of what.
+OF_SCRAPES = ("instance", "job", "pod", "container", "endpoint", "service", "prometheus")
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,8 @@ class Panel:
     title: str
     unit: str
     queries: tuple[Query, ...]
+    # One of Grafana's, or words: the legends of what there is.
     kind: str = "timeseries"
-    # What may be empty while all is well, such as failures.
-    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,13 @@ def per_request(metric: str) -> str:
     return f"sum(rate({metric}{{{OF_SERVICE}}}[{RATE}])) / {count} / 1e6"
 
 
-def quantile(metric: str, share: str) -> str:
-    return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[{RATE}])))"
+def quantile(metric: str, share: str, window: str = RATE) -> str:
+    return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[{window}])))"
+
+
+def happened(expr: str, label: str) -> str:
+    """Leave out what has not happened; where nothing has, say so."""
+    return f'{expr} > 0 or on () label_replace(vector(0), "{label}", "none", "", "")'
 
 
 NAMESPACE = ("namespace", "label_values(resnet_service_reason_info, namespace)")
@@ -54,11 +60,13 @@ DASHBOARDS = (
         Panel("Services by phase", "short", (
             Query(f"count by (phase) (resnet_service_reason_info{{{IN}}})", "{{phase}}"),), "stat"),
         Panel("Not available", "short", (
-            Query(f'count(resnet_service_condition{{{IN},type="Available",status="False"}}) '
+            Query(f'count(resnet_service_condition{{{IN},type="Available",status="False"}} '
+                  f"and on (namespace, name) resnet_service_replicas_wanted{{{IN}}} > 0) "
                   "or vector(0)", "services"),), "stat"),
         Panel("Not ready, by reason", "short", (
-            Query(f'count by (reason) (resnet_service_reason_info{{{IN},phase!="Ready"}}) '
-                  'or label_replace(vector(0), "reason", "none", "", "")', "{{reason}}"),)),
+            Query(happened(
+                f'count by (reason) (resnet_service_reason_info{{{IN},phase!="Ready"}})',
+                "reason"), "{{reason}}"),)),
         Panel("Ready of wanted pods", "percentunit", (
             Query(f"sum by (namespace) (resnet_service_replicas_ready{{{IN}}}) "
                   f"/ sum by (namespace) (resnet_service_replicas_wanted{{{IN}}})",
@@ -75,13 +83,13 @@ DASHBOARDS = (
                   "{{namespace}}/{{name}}"),)),
         Panel("Chips in use", "short", (
             Query(f"sum by (namespace, chip) (rate(resnet_chip_seconds_total{{{IN}}}[{RATE}]))",
-                  "{{namespace}} {{chip}}"),), may_be_empty=True),
+                  "{{namespace}} {{chip}}"),)),
         Panel("Services", "short", (
             Query(f"resnet_service_revision_info{{{IN}}}", ""),), "table"),
     )),
     Dashboard("service", "ResNet / Service", (NAMESPACE, NAME), (
         Panel("Conditions", "short", (
-            Query(f"resnet_service_condition{{{OF_SERVICE}}}", "{{type}} {{status}}"),), "stat"),
+            Query(f"resnet_service_condition{{{OF_SERVICE}}}", "{{type}} {{status}}"),), "words"),
         Panel("Pods", "short", (
             Query(f"resnet_service_replicas_wanted{{{OF_SERVICE}}}", "wanted"),
             Query(f"resnet_service_replicas_ready{{{OF_SERVICE}}}", "ready"))),
@@ -108,30 +116,29 @@ DASHBOARDS = (
             Query(f"sum(rate(nv_inference_count{{{OF_SERVICE}}}[{RATE}])) "
                   f"/ sum(rate(nv_inference_exec_count{{{OF_SERVICE}}}[{RATE}]))", "mean"),)),
         Panel("Gate", "short", (
-            Query(f"resnet_service_gate_value{{{OF_SERVICE}}}", "{{measure}}"),), "stat",
-              may_be_empty=True),
+            Query(f"resnet_service_gate_value{{{OF_SERVICE}}}", "{{measure}}"),), "stat"),
         Panel("Rollbacks and retries", "short", (
             Query(f"resnet_service_rollbacks_total{{{OF_SERVICE}}}", "rollbacks"),
             Query(f"resnet_service_retries_total{{{OF_SERVICE}}}", "retries"))),
     )),
     Dashboard("conversions", "ResNet / Conversions", (), (
         Panel("Jobs in an hour", "short", (
-            Query("sum by (result, reason) (increase(resnet_conversions_total[1h]))",
-                  "{{result}} {{reason}}"),)),
+            Query(happened("sum by (result, reason) (increase(resnet_conversions_total[1h]))",
+                           "reason"), "{{result}} {{reason}}"),)),
         Panel("Time of the compiler", "s", (
-            Query(quantile("resnet_conversion_seconds", "0.5"), "p50"),
-            Query(quantile("resnet_conversion_seconds", "0.95"), "p95"))),
+            Query(quantile("resnet_conversion_seconds", "0.5", "1h"), "p50"),
+            Query(quantile("resnet_conversion_seconds", "0.95", "1h"), "p95"))),
         Panel("Downloads in an hour", "short", (
-            Query("sum by (result, reason) (increase(resnet_fetches_total[1h]))",
-                  "{{result}} {{reason}}"),)),
-        Panel("Downloaded", "Bps", (
-            Query(f"sum(rate(resnet_fetched_bytes_total[{RATE}]))", "models"),)),
+            Query(happened("sum by (result, reason) (increase(resnet_fetches_total[1h]))",
+                           "reason"), "{{result}} {{reason}}"),)),
+        Panel("Downloaded in an hour", "bytes", (
+            Query("sum(increase(resnet_fetched_bytes_total[1h]))", "models"),)),
         Panel("Time of a download", "s", (
-            Query(quantile("resnet_fetch_seconds", "0.5"), "p50"),
-            Query(quantile("resnet_fetch_seconds", "0.95"), "p95"))),
+            Query(quantile("resnet_fetch_seconds", "0.5", "1h"), "p50"),
+            Query(quantile("resnet_fetch_seconds", "0.95", "1h"), "p95"))),
         Panel("Conversions saved in a day", "short", (
-            Query("sum by (cache) (increase(resnet_cache_hits_total[1d]))", "{{cache}}"),),
-              may_be_empty=True),
+            Query(happened("sum by (cache) (increase(resnet_cache_hits_total[1d]))", "cache"),
+                  "{{cache}}"),)),
         Panel("Size of artifacts", "bytes", (
             Query("resnet_service_artifact_bytes", "{{namespace}}/{{name}}"),)),
     )),
@@ -153,8 +160,8 @@ DASHBOARDS = (
                   f"(rate(resnet_operator_api_requests_total[{RATE}]))",
                   "{{method}} {{resource}}"),)),
         Panel("New lists in an hour", "short", (
-            Query("sum by (kind, reason) (increase(resnet_operator_relists_total[1h]))",
-                  "{{kind}} {{reason}}"),), may_be_empty=True),
+            Query(happened("sum by (kind, reason) (increase(resnet_operator_relists_total[1h]))",
+                           "reason"), "{{kind}} {{reason}}"),)),
         Panel("Errors", "short", (
             Query("increase(resnet_operator_internal_errors_total[1h])", "internal"),
             Query("increase(resnet_operator_login_errors_total[1h])", "login"))),
