@@ -18,7 +18,7 @@ import pytest_asyncio
 from devkit.cluster.cluster import Cluster
 from tests.component.client import MERGE, Access, Api
 from tests.component.conftest import ACCOUNT, rights
-from tests.component.gate import NAME, gate_jobs, gated, is_measured, runs
+from tests.component.gate import NAME, VALIDATION, gate_jobs, gated, is_measured, runs
 from tests.component.objects import service
 from tests.component.proxy import Fault, Proxy
 from tests.component.world import (
@@ -313,6 +313,8 @@ class Resting:
     reason: str
     spec: dict[str, Any]
     becomes: tuple[str, str, str] = ("Ready", "False", "RollingOut")
+    # Whether an earlier conversion left its artifact.
+    is_converted: bool = True
 
 
 def labelled(name: str, key: str = "labels.txt", **model: Any) -> dict[str, Any]:
@@ -321,6 +323,10 @@ def labelled(name: str, key: str = "labels.txt", **model: Any) -> dict[str, Any]
 
 REFUSED = ("Ready", "False", "InvalidSpec")
 ABSENT = ("Ready", "False", "VolumeMountFailed")
+UNKNOWN = ("ArtifactReady", "False", "")
+S3 = {"model": {"uri": "s3://models/a.onnx", "credentialsSecretRef": {"name": "keys"}}}
+S3_NEW = {"model": S3["model"] | {"sha256": "3" * 64}}
+HELD_OUT = {"uri": "configmap://absent/held-out.npz", "sha256": "4" * 64, "format": "Npy"}
 RESTING = (
     Resting("labels of its own", labelled("labels-a")),
     Resting("labels that another object names too", labelled("labels-a")),
@@ -333,11 +339,13 @@ RESTING = (
         "a model in a ConfigMap that does not exist",
         {"model": {"uri": "configmap://absent/a.onnx", "sha256": "0" * 64}},
         ABSENT,
+        is_converted=False,
     ),
     Resting(
         "a model in a ConfigMap without the key",
         {"model": {"uri": "configmap://models/b.onnx", "sha256": "1" * 64}},
         ABSENT,
+        is_converted=False,
     ),
     Resting(
         "suspended, with labels",
@@ -358,6 +366,53 @@ RESTING = (
         "an Ingress and a policy, with labels",
         labelled("labels-a") | {"serving": {"ingress": {"host": "a.example"}, "networkPolicy": {}}},
     ),
+    Resting(
+        "an autoscaler, traces and flags",
+        {
+            "serving": {
+                "autoscaling": {"maxReplicas": 3},
+                "tracing": {"otlpEndpoint": "http://collector:4318"},
+                "extraArgs": ["--log-verbose=1"],
+            }
+        },
+    ),
+    Resting(
+        "a route without the API that has routes",
+        {"serving": {"httpRoute": {"hostnames": ["a.example"], "parentRefs": [{"name": "g"}]}}},
+        ("Ready", "False", ""),
+    ),
+    Resting("a model in a claim", {"model": {"uri": "pvc://models/a.onnx"}}),
+    Resting(
+        "a model in a claim that does not exist",
+        {"model": {"uri": "pvc://absent/a.onnx", "sha256": "2" * 64}},
+        UNKNOWN,
+        is_converted=False,
+    ),
+    Resting("a model in a bucket, with keys", S3),
+    Resting("a model in a bucket, whose Job has no pod yet", S3_NEW, UNKNOWN, is_converted=False),
+    Resting(
+        "a model of a publisher's repository",
+        {"model": {"uri": "hf://microsoft/resnet-50", "sha256": None}},
+        UNKNOWN,
+        is_converted=False,
+    ),
+    Resting(
+        "a gate whose candidate waits",
+        {"validation": VALIDATION},
+        ("Validated", "False", "Validating"),
+    ),
+    Resting(
+        "a gate with a data set in a ConfigMap that does not exist",
+        {"validation": VALIDATION | {"dataset": HELD_OUT}},
+        ("Validated", "False", ""),
+    ),
+    Resting(
+        "calibration pictures in a ConfigMap",
+        {"conversion": {"quantization": {"calibration": HELD_OUT}}},
+        ("Ready", "False", ""),
+    ),
+    Resting("a spec that is refused", {"serving": {"configOverrides": 'backend: "x"'}}, REFUSED),
+    Resting("a CPU", {"accelerator": {"chip": "CPU"}}),
 )
 LABELS = "".join(f"class {number}\n" for number in range(1000))
 CONFIG_MAPS = {
@@ -371,7 +426,8 @@ CONFIG_MAPS = {
 def resting(number: int, case: Resting) -> dict[str, Any]:
     manifest = service(f"resting-{number:02}")
     spec = manifest["spec"]
-    spec |= case.spec | {"model": spec["model"] | case.spec["model"]}
+    model = spec["model"] | case.spec.get("model", {})
+    spec |= case.spec | {"model": {key: value for key, value in model.items() if value}}
     return manifest
 
 
@@ -382,7 +438,7 @@ async def start_with_resting(world: World, **environment: str) -> RunningOperato
         await world.create(config_map(name, data))
     for number, case in enumerate(RESTING):
         manifest = resting(number, case)
-        if case.becomes is not ABSENT:
+        if case.is_converted:
             await world.known_artifact(manifest)
         await world.create(manifest)
         await world.condition(manifest["metadata"]["name"], *case.becomes)

@@ -63,8 +63,17 @@ def _metric(kind: ScaleTarget, value: int) -> dict[str, Any]:
     if kind is ScaleTarget.CPU:
         target: dict[str, Any] = {"type": "Utilization", "averageUtilization": value}
         return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
-    target = {"type": "AverageValue", "averageValue": str(value)}
+    target = {"type": "AverageValue", "averageValue": quantity(value)}
     return {"type": "Pods", "pods": {"metric": {"name": METRICS[kind]}, "target": target}}
+
+
+def quantity(number: int) -> str:
+    """Return a number as the API server writes it; in other words it would be put back for ever."""
+    suffixes = iter(("", "k", "M", "G", "T", "P", "E"))
+    suffix = next(suffixes)
+    while number and number % 1000 == 0:
+        number, suffix = number // 1000, next(suffixes)
+    return f"{number}{suffix}"
 
 
 def _trigger(kind: ScaleTarget, value: int, service: Meta, address: str) -> dict[str, Any]:
