@@ -47,7 +47,10 @@ HOLDER_NAME = "resnet-operator"
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no blanks."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(value: Any, length: int = 64) -> str:

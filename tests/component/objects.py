@@ -8,8 +8,7 @@ from typing import Any
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.spec import ResNetServiceSpec
-from resnet_operator.plan.trust import record_digest
-from resnet_operator.record.artifact import Artifact, TensorInfo
+from resnet_operator.record.artifact import Artifact, TensorInfo, record_digest
 from resnet_operator.render.conversion import record_content
 from resnet_operator.resolve.source_key import source_key
 

@@ -8,14 +8,15 @@ template (docs/decisions/070-trust.md). Pure.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from resnet_operator import names
-from resnet_operator.record.artifact import ARTIFACT_KEY, Artifact
+from resnet_operator.record.artifact import DIGITS, Artifact, record_digest
 from resnet_operator.render.pods.shape import misfit
 from resnet_operator.render.serving import TEMPLATE_KEY
 from resnet_operator.render.triton.config import output_types
@@ -25,18 +26,11 @@ from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.seen.workload import DeploymentObject
 from resnet_operator.settings.operator import Settings
 
-DIGITS = 32
-
-
-def record_digest(data: Mapping[str, str]) -> str:
-    """Return what a status calls a record's artifact by."""
-    return names.digest(data.get(ARTIFACT_KEY, ""), DIGITS)
-
 
 def digest_of_record(observed: Observed, artifact: Artifact) -> str:
     """Return the digest of what is on record, or of what is being put there."""
     if observed.record is not None and observed.record_believed:
-        return record_digest(observed.record.data())
+        return observed.record.digest
     return record_digest(artifact.to_record())
 
 
@@ -51,10 +45,9 @@ def _vouches(status: Mapping[str, Any], record: ConfigMapObject) -> bool:
     said = status.get("artifact") or {}
     if said.get("record") != record.meta.name or said.get("sha256") != record.artifact.sha256:
         return False
-    data = record.data()
     if digest := said.get("recordDigest"):
-        return bool(digest == record_digest(data))
-    artifact = Artifact.from_record(data)
+        return bool(digest == record.digest)
+    artifact = Artifact.from_record(record.data())
     return artifact is not None and _says_the_same(status, artifact)
 
 
@@ -102,29 +95,29 @@ def _is_vouched(
         return False
     if known is None and (live is None or view.meta.name != live.revision):
         return False
-    text = view.data().get(TEMPLATE_KEY, "")
-    if not _has_our_shape(text, settings):
+    if not _has_our_shape(view, settings):
         return False
     if known is not None or live is None:
         return True
-    template = json.loads(text)
+    template = orjson.loads(view.data()[TEMPLATE_KEY])
     # What runs already is no news: of version 0.1.0, or applied and not yet told of.
     return has_stated({"metadata": {}, "spec": {"template": template}}, live.live.unpack())
 
 
-def _has_our_shape(text: str, settings: Settings) -> bool:
-    """Tell whether a text is a template of our shape; most looks repeat one before."""
+def _has_our_shape(view: ConfigMapObject, settings: Settings) -> bool:
+    """Tell whether a revision's template is of our shape; most looks repeat one before."""
     devices = settings.devices
-    key = f"{devices.driver}\0{devices.driver_path}\0{text}".encode(errors="surrogatepass")
+    key = f"{devices.driver}\0{devices.driver_path}\0{view.digest}".encode()
     return COMPARED.answer(
-        blake2b(key, digest_size=16, person=b"shape").digest(), lambda: _fits(text, settings)
+        blake2b(key, digest_size=16, person=b"shape").digest(),
+        lambda: _fits(view.data().get(TEMPLATE_KEY, ""), settings),
     )
 
 
 def _fits(text: str, settings: Settings) -> bool:
     try:
-        template = json.loads(text)
-    except (ValueError, RecursionError):
+        template = orjson.loads(text)
+    except ValueError:
         return False
     return misfit(template, settings) is None
 

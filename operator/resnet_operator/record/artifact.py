@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from resnet_contract.words import DATA_TYPES, FILE_NAMES
+from resnet_operator import names
 from resnet_operator.errors import Misfit
 from resnet_operator.reading.json_text import RECORD_CHARS, decode, read_object
 from resnet_operator.record.publisher import Publisher
@@ -19,6 +20,8 @@ from resnet_operator.record.publisher import Publisher
 ARTIFACT_KEY = "artifact.json"
 FAILURE_KEY = "failure.json"
 
+# Of a digest in a status.
+DIGITS = 32
 # What 0.1.0 did not write: left out of a record that has nothing of it.
 LATER_FIELDS = ("source_file", "source_revision", "publisher")
 
@@ -167,6 +170,11 @@ class Failure:
 
     def to_record(self) -> dict[str, str]:
         return {FAILURE_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+
+def record_digest(data: Mapping[str, str]) -> str:
+    """Return what a status calls a record's artifact by."""
+    return names.digest(data.get(ARTIFACT_KEY, ""), DIGITS)
 
 
 @functools.lru_cache(maxsize=512)

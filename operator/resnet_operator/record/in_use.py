@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator.errors import Misfit
-from resnet_operator.reading.json_text import RECORD_CHARS, read_object
-from resnet_operator.record.artifact import ARTIFACT_KEY
+from resnet_operator.record.artifact import ARTIFACT_KEY, Artifact
 
 # A namespace with more keeps everything: the list would not fit into an environment variable.
 MOST = 4000
@@ -52,15 +51,13 @@ def named_by(data: Mapping[str, str]) -> Named:
 
 def _named_by_record(text: str) -> Named:
     try:
-        value = read_object(text, max_chars=RECORD_CHARS)
+        artifact = Artifact.from_record({ARTIFACT_KEY: text})
     except Misfit:
         return NOTHING  # told at the object whose record it is
-    key, sha256 = value.get("content_key"), value.get("sha256")
-    labels = value.get("publisher") or {}
-    for name in ("labels", "sha256"):
-        labels = labels.get(name) if isinstance(labels, dict) else None
-    found = (item if isinstance(item, str) else "" for item in (key, sha256, labels))
-    return Named(*found)
+    if artifact is None:
+        return NOTHING
+    labels = artifact.publisher.labels if artifact.publisher else None
+    return Named(artifact.content_key, artifact.sha256, labels.sha256 if labels else "")
 
 
 def vouched(statuses: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import orjson
 import yaml
 
 PACKAGES = Path(__file__).resolve().parents[2]
@@ -19,6 +21,8 @@ RUNTIME_FILES = PACKAGES / "resnet_runtime"
 DRIVER_FILES = PACKAGES / "resnet_jobs" / "driver"
 # Begins what stands for a value in a rendered text; nobody writes this character in a template.
 MARK = "\ue000"
+# What most values are, and need no copy.
+SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def _pb_string(value: str) -> str:
@@ -50,9 +54,14 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(name)
+
+
 def render_text(template: str, **context: Any) -> str:
     """Render one template as text."""
-    return _environment().get_template(template).render(**context)
+    return _template(template).render(**context)
 
 
 def render_all(template: str, **context: Any) -> list[dict[str, Any]]:
@@ -64,27 +73,48 @@ def render_all(template: str, **context: Any) -> list[dict[str, Any]]:
     holes: list[Any] = []
     text = render_text(template, **context, holes=holes)
     values = [_plain(value) for value in holes]
-    return [_fill(document, values) for document in _parse(text)]
+    return [fill(values) for fill in _parse(text)]
+
+
+Fill = Callable[[list[Any]], Any]
 
 
 @functools.lru_cache(maxsize=256)
-def _parse(text: str) -> tuple[Any, ...]:
-    return tuple(yaml.load_all(text, Loader=yaml.CSafeLoader))
+def _parse(text: str) -> tuple[Fill, ...]:
+    return tuple(_filler(node) for node in yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
-def _fill(node: Any, values: list[Any]) -> Any:
-    """Return a copy of a parsed document with the values in place of the marks."""
-    if isinstance(node, str):
-        return values[int(node[1:])] if node.startswith(MARK) else node
-    if isinstance(node, dict):
-        return {_fill(key, values): _fill(item, values) for key, item in node.items()}
+def _filler(node: Any) -> Fill:
+    """Return what makes a copy of a parsed document with the values in place of the marks.
+
+    Most of a document has no marks: that is copied as a whole, from its JSON.
+    """
+    if isinstance(node, str) and node.startswith(MARK):
+        return operator.itemgetter(int(node[1:]))
+    if not _is_marked(node):
+        if not isinstance(node, dict | list):
+            return lambda _: node
+        copied = orjson.dumps(node)
+        return lambda _: orjson.loads(copied)
     if isinstance(node, list):
-        return [_fill(item, values) for item in node]
-    return node
+        items = [_filler(item) for item in node]
+        return lambda values: [item(values) for item in items]
+    fields = [(_filler(key), _filler(item)) for key, item in node.items()]
+    return lambda values: {key(values): item(values) for key, item in fields}
+
+
+def _is_marked(node: Any) -> bool:
+    if isinstance(node, str):
+        return node.startswith(MARK)
+    if isinstance(node, dict):
+        return any(_is_marked(key) or _is_marked(item) for key, item in node.items())
+    return isinstance(node, list) and any(_is_marked(item) for item in node)
 
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON knows it, without enums and tuples, and always in one order."""
+    if type(value) in SCALARS:
+        return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):

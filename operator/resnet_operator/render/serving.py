@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 from typing import Any
+
+import orjson
 
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
@@ -165,7 +166,7 @@ def deployment(
         selector=selector(service),
     )
     # Not through the template: parsing this as JSON is ten times faster than as YAML.
-    shape["spec"]["template"] = json.loads(template)
+    shape["spec"]["template"] = orjson.loads(template)
     return shape
 
 

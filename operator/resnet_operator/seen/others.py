@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from resnet_operator import names
+from resnet_operator.record.artifact import record_digest
 from resnet_operator.record.in_use import Named, named_by
 from resnet_operator.seen.meta import Body, Live, Meta
 from resnet_operator.seen.record_data import readable
@@ -36,7 +38,7 @@ class ConfigMapObject:
     artifact: Named
     # What of the data cannot be read, and is therefore left out of it.
     misfit: str = ""
-    digest: str = ""  # of a revision, as a status vouches for it, and of a runtime
+    digest: str = ""  # of what a status vouches for, and of a runtime
 
     @classmethod
     def from_body(cls, body: Body) -> ConfigMapObject:
@@ -50,12 +52,20 @@ class ConfigMapObject:
             packed=zlib.compress(orjson.dumps(data), 1),
             immutable=bool(body.get("immutable")),
             artifact=named_by(data),
-            digest=names.digest(data, 32) if keep else names.digest(body.get("data"), 10),
+            digest=_digest(labels.get(names.COMPONENT), data) if keep else _of_runtime(body),
         )
 
     def data(self) -> dict[str, str]:
         value: dict[str, str] = orjson.loads(zlib.decompress(self.packed))
         return value
+
+
+def _digest(component: object, data: Mapping[str, str]) -> str:
+    return record_digest(data) if component == names.RECORD else names.digest(data, 32)
+
+
+def _of_runtime(body: Body) -> str:
+    return names.digest(body.get("data"), 10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.unit.resnet_operator.fake_api import FakeApi, Life
 
 from resnet_operator import names
 from resnet_operator.api import KIND
-from resnet_operator.plan.trust import record_digest
+from resnet_operator.record.artifact import record_digest
 from resnet_operator.render.conversion import record_content
 
 MAY_LIE_SECONDS = 2.0

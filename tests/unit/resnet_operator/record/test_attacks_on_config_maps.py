@@ -14,7 +14,8 @@ from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
 from resnet_operator.plan.actions import Apply, Create, Delete
-from resnet_operator.plan.trust import is_believed, record_digest, revision_digest
+from resnet_operator.plan.trust import is_believed, revision_digest
+from resnet_operator.record.artifact import record_digest
 from resnet_operator.render.serving import CONFIG_KEY, TEMPLATE_KEY
 
 Body = dict[str, Any]

@@ -28,8 +28,7 @@ from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan import Apply, Create
 from resnet_operator.plan.times import to_text
-from resnet_operator.plan.trust import record_digest
-from resnet_operator.record.artifact import Artifact, Failure
+from resnet_operator.record.artifact import Artifact, Failure, record_digest
 
 STORE = [
     "apply ConfigMap resnet-store",

@@ -25,7 +25,8 @@ from resnet_operator.api.status import as_status
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.status.status import transitions
 from resnet_operator.plan.times import from_text, seconds_since, to_text
-from resnet_operator.plan.trust import record_digest, revision_digest
+from resnet_operator.plan.trust import revision_digest
+from resnet_operator.record.artifact import record_digest
 
 
 def test_the_whole_status_of_an_object_that_serves() -> None:
