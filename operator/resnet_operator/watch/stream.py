@@ -42,6 +42,8 @@ class Limits:
     stuck_seconds: float = 300.0
     # After history went back, all kinds are listed again; one that cannot be is waited for so long.
     hold_seconds: float = 30.0
+    # What a proxy or a cache loses, nobody tells: so often is all listed again in good order.
+    relist_seconds: float = 1800.0
     # A stream that breaks off at once, time after time, is not opened again at once.
     short_seconds: float = 5.0
     max_pause_seconds: float = 20.0

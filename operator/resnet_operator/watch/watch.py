@@ -153,9 +153,9 @@ class Watches:
             raise Rewound("another kind has shown another history") from error
 
     async def _follow(self, watched: Watched, stream: Stream, sight: Sight, version: str) -> None:
-        """Watch after watch, until one does not end in good order."""
-        store = self.views.stores[watched.kind]
-        while True:
+        """Watch after watch, until one does not end in good order, or it is time to list again."""
+        store, begun = self.views.stores[watched.kind], self.clock()
+        while self.clock() - begun < self.limits.relist_seconds:
             async for event in stream.events(version):
                 if int(event.version) < int(version):
                     raise Rewound(f"version {event.version} came after {version}")

@@ -7,7 +7,7 @@ import contextlib
 import json
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,66 @@ async def test_a_hundred_who_are_refused_read_the_file_once(
             assert reads == 1
         finally:
             await connection.close()
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _nowhere(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.with_name("is-not-there"))
+
+
+BROKEN: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    ("it is empty", lambda path: path.write_text("")),
+    ("it is a line end", lambda path: path.write_text("\n")),
+    ("it is gone", Path.unlink),
+    ("it is a folder, as of a volume whose key is missing", _folder),
+    ("it is a link to nothing", _nowhere),
+    ("it is half written", lambda path: path.write_text('{"clusters": [{"na')),
+    ("it is a list", lambda path: path.write_text("[]")),
+    ("it is an object of nothing", lambda path: path.write_text("{}")),
+    (
+        "it names a context that is not there",
+        lambda path: path.write_text('{"current-context":"y"}'),
+    ),
+    ("it is no text", lambda path: path.write_bytes(b"\xff\xfe\x00")),
+)
+
+
+def _put_back(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(("reason", "breaks"), BROKEN, ids=[case[0] for case in BROKEN])
+@pytest.mark.parametrize("file", ["kubeconfig", "token"])
+async def test_a_file_that_is_broken_for_a_while(
+    file: str, reason: str, breaks: Callable[[Path], object], kubeconfig: Config, tmp_path: Path
+) -> None:
+    """What was read before is used on while the server takes it; then it is said, and it heals."""
+    token = tmp_path / "token"
+    token.write_text("one")
+    broken = token if file == "token" else kubeconfig.path
+    async with serving(Door(tokens={"one"})) as door:
+        kubeconfig.write(door, tokenFile=str(token))
+        async with connected() as connection:
+            await ask(connection)
+            breaks(broken)
+            await ask(connection)
+            door.tokens = {"two"}
+            for _ in range(2):
+                with pytest.raises(LoginFailed):
+                    await ask(connection)
+                assert connection.problem
+            _put_back(broken)
+            token.write_text("two")
+            kubeconfig.write(door, tokenFile=str(token))
+            await ask(connection)
+            assert connection.problem == ""
 
 
 def test_no_credentials_at_all_end_the_start(kubeconfig: Config) -> None:

@@ -201,6 +201,7 @@ def event(**found: Any) -> dict[str, Any]:
     return found
 
 
+PAGE = b"<!doctype html><title>Sign in</title>\n"
 META = {"namespace": "models", "name": "a", "uid": "u", "resourceVersion": "101"}
 FAULTS = (
     Fault("a watch is cut", cut, relisted_for="cut"),
@@ -244,6 +245,18 @@ FAULTS = (
         changes=change_and_compact,
     ),
     Fault("410 by a status", next_watch(410), relisted_for="expired"),
+    Fault("410 by a status, again and again", refused(watch=410), relisted_for="expired"),
+    Fault("410 for lists too", refused(list=410, watch=410), "410", relisted_for="expired"),
+    Fault(
+        "a proxy that answers all with a page and 200",
+        refused(list=PAGE, watch=PAGE),
+        "the list is no list",
+        relisted_for="garbage",
+    ),
+    Fault("a proxy that answers watches with a page and 200", refused(watch=PAGE)),
+    Fault("a proxy that answers watches with nothing and 200", refused(watch=b"\n")),
+    Fault("a proxy that answers with an object of another kind", next_list(b'{"kind":"Status"}')),
+    Fault("a redirect to a login", refused(list=302, watch=302), "302", relisted_for="refused"),
     Fault("a list's page is too old", next_list(410), relisted_for="expired"),
     Fault(
         "an error by an event",
@@ -364,6 +377,21 @@ def test_a_busy_cluster_needs_no_second_look() -> None:
                 await asyncio.sleep(1)
             await found.sees_all(within=1)
             assert [verb for _, verb, _ in found.server.calls].count("list") == 1
+
+    run(test())
+
+
+def test_an_event_that_never_came_is_not_missed_for_good() -> None:
+    """As of a proxy or a cache that loses some: all else is in good order."""
+
+    async def test() -> None:
+        async with eyes() as found:
+            found.server.put("a")
+            await found.sees_all(within=1)
+            found.server.put("a", phase="Lost")
+            found.server.history.pop()
+            found.server.put("b")
+            await found.sees_all(within=LIMITS.relist_seconds + LIMITS.watch_seconds)
 
     run(test())
 

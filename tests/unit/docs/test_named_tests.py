@@ -1,4 +1,4 @@
-"""docs/chaos.md names a test for each fault, and `make chaos` runs them."""
+"""docs/chaos.md and docs/security.md name a test for each fault and each attack."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "chaos.md").read_text()
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)))
+PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("chaos.md", "security.md")}
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+NAMED = sorted({found for page in PAGES.values() for found in TEST.findall(page)})
+ATTACK = re.compile(r"^\| (\d+) \|", re.MULTILINE)
 
 
 @pytest.mark.parametrize(("file", "test"), NAMED, ids=[f"{file}::{test}" for file, test in NAMED])
@@ -22,14 +24,21 @@ def test_the_test_is_there(file: str, test: str) -> None:
 
 
 def test_every_fault_has_a_test() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ")][2:]
+    rows = [line for line in PAGES["chaos.md"].splitlines() if line.startswith("| ")][2:]
     assert len(rows) >= 15
-    assert all("`tests/" in row for row in rows)
+    assert all(TEST.search(row) for row in rows)
+
+
+def test_every_attack_has_a_test() -> None:
+    page = PAGES["security.md"]
+    assert ATTACK.findall(page) == [str(number) for number in range(1, 21)]
+    rows = [line for line in page.splitlines() if ATTACK.match(line)]
+    assert all(TEST.search(row) for row in rows)
 
 
 def test_make_chaos_runs_the_files_without_nodes() -> None:
     recipe = (ROOT / "Makefile").read_text()
-    for file, _ in NAMED:
+    for file, _ in TEST.findall(PAGES["chaos.md"]):
         if file.startswith("tests/component/"):
             name = Path(file).stem.removeprefix("test_")
             assert re.search(rf"CHAOS = .*\b{name}\b", recipe), f"{file} is not run"
