@@ -119,9 +119,11 @@ class Kube:
         )
         try:
             async with response:
-                value: dict[str, Any] = orjson.loads(await response.read())
+                value = orjson.loads(await response.read())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise Transient(0, f"the API server's answer broke off: {error}") from error
+        if not isinstance(value, dict):
+            raise Transient(0, "the API server's answer is no object")
         return value
 
 

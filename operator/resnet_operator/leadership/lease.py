@@ -188,10 +188,10 @@ class Leadership:
         response = await self.connection.open(method, path, body=body, content_type=kind)
         try:
             async with response:
-                answer: dict[str, Any] = orjson.loads(await response.read())
+                answer = orjson.loads(await response.read())
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Transient(0, f"the API server's answer broke off: {error}") from error
-        return answer
+        return _lease(answer)
 
     def _begin(self) -> None:
         self._is_acting = True
@@ -204,6 +204,16 @@ class Leadership:
         LEADING.set(0)
         log.warning("no longer leading", extra={"identity": self.identity, "why": why})
         self.ended()
+
+
+def _lease(answer: Any) -> dict[str, Any]:
+    """Return what is a Lease; a proxy may answer with anything and 200."""
+    meta = answer.get("metadata") if isinstance(answer, dict) else None
+    if not isinstance(meta, dict) or not isinstance(meta.get("resourceVersion"), str):
+        raise Transient(0, "the API server's answer is no Lease")
+    spec = answer.get("spec")
+    found: dict[str, Any] = answer | {"spec": spec if isinstance(spec, dict) else {}}
+    return found
 
 
 def _now() -> str:

@@ -22,7 +22,7 @@ from tests.unit.resnet_operator.virtual_time import now, run
 from resnet_operator.cluster.connection import error_of
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import NotLeading, Transient
-from resnet_operator.leadership.lease import TIMES, Leadership
+from resnet_operator.leadership.lease import TIMES, Leadership, _lease
 
 TAKEOVER_SECONDS = 15
 
@@ -391,3 +391,29 @@ def test_never_two_whatever_happens(chance: random.Random) -> None:
         run(test())
     finally:
         logging.getLogger("resnet_operator").setLevel(logging.NOTSET)
+
+
+NO_LEASES: tuple[Any, ...] = (
+    None,
+    5,
+    "page",
+    [],
+    {},
+    {"metadata": None},
+    {"metadata": []},
+    {"metadata": {}},
+    {"metadata": {"resourceVersion": 5}},
+    {"kind": "Status", "status": "Success"},
+)
+
+
+@pytest.mark.parametrize("answer", NO_LEASES, ids=str)
+def test_an_answer_that_is_no_lease_is_tried_again(answer: Any) -> None:
+    """The one who keeps the Lease never ends for it: that would need a restart."""
+    with pytest.raises(Transient):
+        _lease(answer)
+
+
+@pytest.mark.parametrize("spec", [None, 5, "x", [], [1]])
+def test_a_lease_that_says_nothing_is_nobodys(spec: Any) -> None:
+    assert _lease({"metadata": {"resourceVersion": "1"}, "spec": spec})["spec"] == {}
