@@ -234,9 +234,14 @@ def _send(
 
 
 @contextlib.contextmanager
-def hub_serving(kind: Callable[[Hub], Callable[[Handler], None]]) -> Iterator[Hub]:
+def hub_serving(
+    kind: Callable[[Hub], Callable[[Handler], None]], *, host: str = "127.0.0.1"
+) -> Iterator[Hub]:
     """A hub and its storage server, which is another host to whoever compares addresses."""
     hub = Hub()
-    with serving(hub.storage) as (storage, stored), serving(kind(hub)) as (address, seen):
+    with (
+        serving(hub.storage, host=host) as (storage, stored),
+        serving(kind(hub), host=host) as (address, seen),
+    ):
         hub.url, hub.storage_url, hub.seen, hub.stored = address, storage, seen, stored
         yield hub

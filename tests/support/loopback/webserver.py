@@ -35,14 +35,17 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(
-    *script: Answer, certificate: Certificate | None = None, clients: Path | None = None
+    *script: Answer,
+    certificate: Certificate | None = None,
+    clients: Path | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
     """(address, requests seen). Ends with the block. `clients` is the authority that must have
     signed their certificates.
     """
     seen: list[tuple[str, dict[str, str]]] = []
     handler = type("Scripted", (Handler,), {"script": list(script), "seen": seen})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer((host, 0), handler) as server:
         server.daemon_threads = True
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -54,7 +57,7 @@ def serving(
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield f"http{'s' * bool(certificate)}://127.0.0.1:{server.server_port}", seen
+            yield f"http{'s' * bool(certificate)}://{host}:{server.server_port}", seen
         finally:
             server.shutdown()
             thread.join()
