@@ -43,9 +43,9 @@ class Part:
     text: str
     paths: tuple[str, ...] = ()
     workers: int = 0
-    shared_out: bool = False
-    """Each worker is a pytest of its own with some of the files, as tests/shares.py says."""
     options: tuple[str, ...] = ()
+    # Each worker is a pytest of its own with some of the files, as tests/shares.py says.
+    shared_out: bool = False
     command: tuple[str, ...] = ()
     on_demand: bool = False
 

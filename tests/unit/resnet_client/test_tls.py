@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
 
 
-class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Answers what a model takes, as Triton does."""
 
     def ModelConfig(self, request: Any, context: Any) -> Any:  # noqa: N802

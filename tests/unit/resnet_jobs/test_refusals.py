@@ -54,7 +54,9 @@ class Module:
 
     def sentences(self) -> Iterator[Sentence]:
         for node in ast.walk(self.tree):
-            for text in self._of(node) if isinstance(node, ast.Call) else ():
+            if not isinstance(node, ast.Call):
+                continue
+            for text in self._of(node):
                 if text.strip(FIELD + " :;"):  # else a sentence that is passed on
                     yield Sentence(f"{self.path.relative_to(ROOT)}:{node.lineno}", text)
 

@@ -47,7 +47,7 @@ def test_silence_is_a_tick() -> None:
         ticked.acquire()
         yield "second"
 
-    found = []
+    found: list[str | None] = []
     for one in with_ticks(slow(), 0.01):
         if one is None:
             ticked.release()
