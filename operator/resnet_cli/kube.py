@@ -103,11 +103,14 @@ class LiveCluster:
 
     def dial(self, namespace: str, pod: str, port: int) -> socket.socket:
         """Open one connection to a port of a pod; needs pods/portforward."""
-        from kubernetes.client import CoreV1Api
+        from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.client.rest import ApiException
         from kubernetes.stream import portforward
 
-        connect = CoreV1Api(self.api).connect_get_namespaced_pod_portforward
+        # The library replaces a method of the client while it connects: a client that others
+        # use at the same time would send their requests there, and might never be the old again.
+        own = ApiClient(self.api.configuration)
+        connect = CoreV1Api(own).connect_get_namespaced_pod_portforward
         try:
             opened: socket.socket = portforward(connect, pod, namespace, ports=str(port)).socket(
                 port
