@@ -77,6 +77,20 @@ def several() -> Recorded:
     return Recorded([*found, fetching], {f"{c.JOB_POD}/fetch": log})
 
 
+def fetching() -> Recorded:
+    """A download under way: two containers of the Job are still to come."""
+    said = {"progress": {"stage": "fetch", "startTime": c.at(seconds=75)}}
+    body = c.service(
+        "Fetching",
+        "the model is being fetched",
+        phase="Fetching",
+        status={**said, "artifact": {"job": c.JOB}},
+    )
+    pod = c.job_pod(c.container("fetch", c.running(75)), c.container("prepare", c.waiting()))
+    log = "fetching https://models.example\ndownloaded 120 of 243 MiB (49 %), 11.4 MiB/s\n"
+    return Recorded([body, c.record(), c.job(), pod], {f"{c.JOB_POD}/fetch": log})
+
+
 def get_of(namespace: str | None) -> Command:
     return lambda screen: get_services(
         several(),
@@ -252,6 +266,9 @@ COMMANDS: dict[str, Command] = {
     "why-conversion-failed": why_of("conversion-failed"),
     "why-crash-loop": why_of("crash-loop"),
     "why-quota": why_of("quota"),
+    "why-fetching": lambda screen: why(
+        fetching(), screen, namespace=NAMESPACE, name=NAME, now=NOW, output=Output.TEXT
+    ),
     "logs": lambda screen: logs(
         serving(),
         screen,

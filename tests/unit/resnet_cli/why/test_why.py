@@ -11,7 +11,7 @@ import pytest
 from tests.support.apiserver import ROOT
 from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.causes import CAUSES, TRITON_WAITS, UNSCHEDULED, Cause
-from tests.unit.resnet_cli.recorded import NAME, NAMESPACE, NOW, Recorded
+from tests.unit.resnet_cli.recorded import NAME, NAMESPACE, NOW, Body, Recorded
 
 from resnet_cli.commands.why import why
 from resnet_cli.exits import CliError, Exit
@@ -224,3 +224,40 @@ def test_json_has_the_same_answer() -> None:
     assert found["do"].startswith("free a chip")
     assert found["holders"][0]["pod"] == "yolo-7f"
     assert found["tree"]["children"]
+
+
+def at_work(*states: Body, log: str = "", component: str = "") -> Recorded:
+    body = c.service("Fetching", "the model is being fetched", phase="Fetching")
+    pod = c.job_pod(*states)
+    if component:
+        pod["metadata"]["labels"]["app.kubernetes.io/component"] = component
+    logs = {f"{c.JOB_POD}/{one['name']}": log for one in states}
+    return Recorded([body, c.record(), c.job(), pod], logs)
+
+
+def test_how_far_it_is_is_read_from_the_log_of_what_runs() -> None:
+    log = "fetching it\ndownloaded 120 of 243 MiB (49 %), 11.4 MiB/s\n"
+    _, text = answer(at_work(c.container("fetch", c.running()), log=log))
+    assert "container fetch: running for 60s, downloaded 120 of 243 MiB (49 %)" in text
+    assert "waits for: Job" in text
+
+
+def test_a_compiler_without_a_percentage_has_its_newest_line() -> None:
+    done = c.container("fetch", c.ended(0))
+    log = "ATC start\nstill running after 60 s; its last line: ATC start\n"
+    _, text = answer(at_work(done, c.container("convert", c.running()), log=log))
+    assert "container convert: running for 60s" in text
+    assert "log: still running after 60 s" in text
+    assert "ATC start\n" not in text.replace("last line: ATC start\n", ""), "no older lines"
+
+
+def test_a_result_in_a_log_does_not_fill_the_screen() -> None:
+    log = "result.json: " + "x" * 100_000
+    _, text = answer(at_work(c.container("fetch", c.running()), log=log))
+    assert len(text) < 3000
+
+
+def test_what_failed_before_matters_more_than_what_runs() -> None:
+    cause = next(one for one in CAUSES if one.name == "model-load")
+    found = verdict_of(Recorded(cause.objects, cause.logs))
+    assert found.log_line == cause.log_line
