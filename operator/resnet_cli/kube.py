@@ -102,7 +102,7 @@ class LiveCluster:
         return found
 
     def dial(self, namespace: str, pod: str, port: int) -> socket.socket:
-        """Open one connection to a port of a pod; needs pods/portforward."""
+        """Open one connection to a port of a pod; needs get and create on pods/portforward."""
         from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.client.rest import ApiException
         from kubernetes.stream import portforward
@@ -119,8 +119,8 @@ class LiveCluster:
             said = _first_line(error)
             if "403" in said or "Forbidden" in said:
                 raise CliError(
-                    f"pods/portforward is not allowed in {namespace}: ask for the right to create "
-                    "it, or reach the service yourself and name it by --url",
+                    f"pods/portforward is not allowed in {namespace}: ask for the verbs get and "
+                    "create on it, or reach the service yourself and name it by --url",
                     Exit.FORBIDDEN,
                 ) from error
             raise CliError(
