@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +12,15 @@ import yaml
 from tests.component.objects import artifact_of, service
 from tests.component.world import World
 from tests.support.apiserver import ROOT
+from tests.support.reader import Reader, new_reader
 
+from resnet_cli.app import COMMANDS
 from resnet_cli.exits import Exit
 from resnet_operator import names
 
 if TYPE_CHECKING:
     from tests.support.apiserver import ApiServer
 
-READER = "reader"
 NAME = "resnet50"
 
 
@@ -30,16 +28,10 @@ NAME = "resnet50"
 class Cli:
     """The program, as somebody who may only look at one namespace."""
 
-    kubeconfig: Path
+    reader: Reader
 
     def __call__(self, *arguments: str, code: int = Exit.DONE) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "resnet_cli", *arguments],
-            env=os.environ
-            | {"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(ROOT / "operator")},
-            capture_output=True,
-            text=True,
-        )
+        done = self.reader.run(*arguments)
         assert done.returncode == code, f"{arguments}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
@@ -47,25 +39,12 @@ class Cli:
 
 @pytest.fixture
 def cli(world: World, installed_crd: ApiServer, tmp_path: Path) -> Cli:
-    """Bind a service account to `view`, with the chart's part of it, and log in as it."""
-    server, namespace = installed_crd, world.namespace
+    """Give `view` what the chart adds to it, and somebody who has it."""
     chart = str(ROOT / "charts" / "resnet-operator")
     shown = ("--show-only", "templates/rbac-users.yaml")
-    roles = server.helm("template", "component", chart, "--namespace", "component", *shown)
-    server.kubectl("apply", "--server-side", "-f", "-", input=roles)
-    account = ("-n", namespace, "create")
-    server.kubectl(*account, "serviceaccount", READER)
-    binding = ("rolebinding", READER, "--clusterrole=view")
-    server.kubectl(*account, *binding, f"--serviceaccount={namespace}:{READER}")
-    token = server.kubectl(*account, "token", READER).strip()
-    config = yaml.safe_load(server.kubeconfig.read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    for context in config["contexts"]:
-        context["context"]["namespace"] = namespace
-    path = tmp_path / "reader.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return Cli(path)
+    roles = installed_crd.helm("template", "component", chart, "--namespace", "component", *shown)
+    installed_crd.kubectl("apply", "--server-side", "-f", "-", input=roles)
+    return Cli(new_reader(installed_crd, world.namespace, tmp_path))
 
 
 async def test_all_that_looks_works_with_view_alone(world: World, cli: Cli) -> None:
@@ -99,6 +78,49 @@ async def test_what_serves_is_well(world: World, cli: Cli) -> None:
     assert artifact_of(manifest).origin in text
     (revision,) = json.loads(cli("rollout", "history", NAME, "-o", "json"))
     assert revision["is"] == "serving, desired"
+
+
+def sample(folder: Path) -> str:
+    """Return a file with the object, as somebody has it before it is applied."""
+    path = folder / "service.yaml"
+    path.write_text(yaml.safe_dump(service(NAME)))
+    return str(path)
+
+
+async def test_each_command_with_view_alone(world: World, cli: Cli, tmp_path: Path) -> None:
+    """What looks does its work; what needs one right more names it; what changes may not."""
+    manifest = service(NAME)
+    await world.known_artifact(manifest)
+    await world.create(manifest)
+    await world.start()
+    await world.is_ready(NAME)
+    file, html = sample(tmp_path), str(tmp_path / "report.html")
+    picture = str(ROOT / "samples" / "digits" / "pictures" / "seven.png")
+    forward = "pods/portforward is not allowed"
+    table: list[tuple[tuple[str, ...], Exit, str]] = [
+        (("get",), Exit.DONE, NAME),
+        (("get", NAME, "-o", "yaml"), Exit.DONE, "phase: Ready"),
+        (("why", NAME), Exit.DONE, "Nothing."),
+        (("rollout", "status", NAME, "-o", "json"), Exit.DONE, '"ready": true'),
+        (("rollout", "history", NAME), Exit.DONE, "serving"),
+        (("render", "-f", file, "--diff"), Exit.NOT_WELL, "cluster/Job"),
+        (("check", "-f", file), Exit.DONE, "is accepted"),
+        (("check", "-f", file, "--server"), Exit.FORBIDDEN, "forbidden"),
+        (("report", NAME, "--file", html), Exit.NOT_FOUND, "nothing was measured"),
+        (("bundle", "--file", str(tmp_path / "b.tgz")), Exit.DONE, "read it before"),
+        (("top",), Exit.DONE, forward),
+        (("predict", NAME, picture), Exit.FORBIDDEN, forward),
+        (("bench", NAME), Exit.FORBIDDEN, forward),
+        (("rollout", "pin", NAME, "--off"), Exit.FORBIDDEN, "forbidden"),
+        (("rollout", "undo", NAME), Exit.NOT_FOUND, "no revision that served before"),
+        (("rollout", "retry", NAME), Exit.FORBIDDEN, "forbidden"),
+        (("suspend", NAME), Exit.FORBIDDEN, "forbidden"),
+        (("resume", NAME), Exit.FORBIDDEN, "forbidden"),
+    ]
+    for arguments, code, says in table:
+        assert says in cli(*arguments, code=code), arguments
+    named = {words[0] for words, _, _ in table}
+    assert named == {*COMMANDS, "rollout"} - {"logs", "convert"}, "these need a kubelet, and none"
 
 
 async def test_what_view_may_not_do_is_said_with_a_code(world: World, cli: Cli) -> None:
