@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tritonclient.grpc
-from tests.e2e.story import PICTURES, Story, digits_batch
+from tests.e2e.story import LABELS, PICTURES, Story, digits_batch
 from tests.support.servers import Certificate, make_certificate
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def secret(made: Certificate) -> dict[str, Any]:
     }
 
 
+def digit_of(picture: Path) -> int:
+    return LABELS.read_text().split().index(picture.stem)
+
+
 def test_grpc_with_the_certificate_of_a_secret(story: Story, tmp_path: Path) -> None:
     host = f"digits.{story.namespace}.svc"
     made = make_certificate(tmp_path, names=(f"DNS:{host}",))
@@ -74,6 +79,10 @@ def test_grpc_with_the_certificate_of_a_secret(story: Story, tmp_path: Path) -> 
         channel_args=[("grpc.ssl_target_name_override", host)],
     ) as client:
         assert client.infer("digits", [asked]).as_numpy("logits").shape == (1, 10)
+    asked_by_name = ("predict", "digits", str(PICTURES[0]), "--grpc", "-o", "json")
+    done = story.cli(*asked_by_name, "--ca", str(made.authority))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["labels"][0]["class"] == digit_of(PICTURES[0])
     with (
         tritonclient.grpc.InferenceServerClient(f"{story.address()}:8001") as plain,
         pytest.raises(Exception, match="UNAVAILABLE"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import tritonclient.http as triton
 from PIL import Image
 from tests.e2e.story import PICTURES, Story
+from tests.support.reader import FORWARD, new_reader
 
 LABELS = {"classLabels": {"configMapKeyRef": {"name": "digits-labels", "key": "labels.txt"}}}
 MODEL = {"uri": "configmap://digits-model/digits-resnet.onnx", **LABELS}
@@ -45,9 +47,37 @@ def named(story: Story, data: bytes) -> tuple[str, float]:
     return label, float(score)
 
 
+def assert_asked(story: Story, folder: Path) -> None:
+    """`kubectl resnet` with `view` and a forwarded port: files, tensors, loads and counters."""
+    reader = new_reader(story.server, story.namespace, folder)
+    reader.may_also(FORWARD)
+
+    def said(*arguments: str) -> Any:
+        done = reader.run(*arguments, "-o", "json")
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return json.loads(done.stdout)
+
+    pictures = [str(path) for path in PICTURES[:2]]
+    for way in ((), ("--grpc",), ("--model", "digits"), ("--model", "digits", "--grpc")):
+        found = said("predict", "digits", *pictures, *way)
+        assert [one["labels"][0]["label"] for one in found] == [p.stem for p in PICTURES[:2]], way
+    drawn = folder / "bench.svg"
+    load = ("--concurrency", "1:2", "--requests", "20", "--svg", str(drawn))
+    points = said("bench", "digits", *load)["points"]
+    assert [(one["requests"], one["failed"]) for one in points] == [(20, 0)] * 2
+    assert all(one["server"]["requests"] == 20 for one in points)
+    assert drawn.read_text().startswith("<svg")
+    told = said("top")
+    assert told["silent"] == []
+    (row,) = told["services"]
+    assert row["requests"] >= 40 + 2 * len(pictures)
+    assert row["meanMilliseconds"] > 0
+    assert row["chips"] == sum(one["held"] for one in told["chips"])
+
+
 @pytest.mark.parametrize(("reason", "parts", "pipeline"), PLACES, ids=[one[0] for one in PLACES])
 def test_a_jpeg_is_named(
-    story: Story, reason: str, parts: dict[str, Any], pipeline: dict[str, Any]
+    story: Story, reason: str, parts: dict[str, Any], pipeline: dict[str, Any], tmp_path: Path
 ) -> None:
     story.put_sample()
     parts = dict(parts)
@@ -63,6 +93,7 @@ def test_a_jpeg_is_named(
         assert label == path.stem, reason
         assert 0.3 < score <= 1, "a probability"
 
+    assert_asked(story, tmp_path)
     with pytest.raises(triton.InferenceServerException, match="no picture of the kind JPEG or PNG"):
         named(story, b"no picture")
     assert named(story, jpeg(PICTURES[0]))[0] == PICTURES[0].stem, "nobody else is harmed"
