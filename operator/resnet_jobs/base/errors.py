@@ -4,6 +4,7 @@ termination message and an exit status.
 
 from __future__ import annotations
 
+from resnet_contract.messages import Failed
 from resnet_contract.reasons import EXIT_CODES, EXIT_NOT_FINITE, EXIT_UNEXPECTED, Reason
 
 __all__ = [
@@ -33,13 +34,9 @@ class JobError(Exception):
 
     def payload(self) -> dict[str, object]:
         """The failure form of the termination message."""
-        return {
-            "ok": False,
-            "reason": str(self.reason),
-            "message": shortened(self.message),
-            "detail": self.detail,
-            "code": None,
-        }
+        return Failed(
+            reason=str(self.reason), message=shortened(self.message), detail=self.detail
+        ).to_json()
 
 
 def clip(text: str, limit: int = MESSAGE_LIMIT) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import shutil
 from typing import IO, TYPE_CHECKING, Any
 
+from resnet_contract.messages import Fetched
 from resnet_jobs.base.archive import unpack
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock, backoff_delays
 from resnet_jobs.base.errors import JobError, Reason
@@ -156,4 +157,4 @@ def _missing(sha256: str) -> JobError:
 
 def _result(digest: Digest) -> dict[str, Any]:
     say(f"sha256 {digest.sha256} is right")
-    return {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size}
+    return Fetched(sha256=digest.sha256, size_bytes=digest.size).to_json()

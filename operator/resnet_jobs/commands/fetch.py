@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import Fetched
 from resnet_jobs.base.archive import SUFFIXES
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say
@@ -46,23 +47,25 @@ def fetch(
     install_driver(workspace)
     with _Fetch(spec, workspace, clock, access or Access.from_environment(os.environ)) as job:
         digest, provenance = job.model()
-        message = {"ok": True, "sha256": digest.sha256, "sizeBytes": digest.size, **provenance}
+        found = Fetched(sha256=digest.sha256, size_bytes=digest.size, **provenance)
         if spec.quantization:
             calibration = spec.quantization.calibration
-            message["calibrationSha256"] = job.file_set(
+            sha256 = job.file_set(
                 calibration.source,
                 sha256=calibration.sha256,
                 field="spec.conversion.quantization.calibration",
                 folder=workspace.calibration,
             )
+            found = replace(found, calibration_sha256=sha256)
         if spec.dataset:
-            message["datasetSha256"] = job.file_set(
+            sha256 = job.file_set(
                 spec.dataset.source,
                 sha256=spec.dataset.sha256,
                 field="spec.validation.dataset",
                 folder=workspace.dataset,
             )
-    return message
+            found = replace(found, dataset_sha256=sha256)
+    return found.to_json()
 
 
 @dataclass(frozen=True)

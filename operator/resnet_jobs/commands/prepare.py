@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import Prepared
 from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.progress import say
@@ -57,14 +58,13 @@ def prepare(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     notes = [*found.notes, *found.said, *(quantization.notes if quantization else ())]
     for note in notes:
         say(f"note: {note}")
-    result = {
-        "ok": True,
-        "opset": found.opset,
-        "inputs": [tensor.as_json() for tensor in inputs],
-        "outputs": [tensor.as_json() for tensor in _served_outputs(spec, found)],
-        "batchSizes": list(spec.batch_sizes),
-        "notes": notes,
-    }
+    result = Prepared(
+        opset=found.opset,
+        inputs=[tensor.as_json() for tensor in inputs],
+        outputs=[tensor.as_json() for tensor in _served_outputs(spec, found)],
+        batch_sizes=list(spec.batch_sizes),
+        notes=notes,
+    ).to_json()
     check_fits(result)
     _write_plans(spec, workspace, found, aipp=aipp, quantization=quantization, result=result)
     return result

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import Published
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.left_files import is_regular
@@ -53,12 +54,13 @@ def publish(
         tidy(store, keep, job_seconds=job_seconds, urgent=True)
         result = _publish(spec, workspace, prepared, store=store)
     told = read_json(workspace.convert_result) if spec.format == "OM" else prepared
-    result |= store_facts(workspace, told, store=store)
+    result = store_facts(workspace, told, result, store=store)
+    key = str(result.content_key)
     with _tolerated():
-        store.touch(result["contentKey"])
-        index(prepared["contentInputs"], result["contentKey"], store=store)
+        store.touch(key)
+        index(prepared["contentInputs"], key, store=store)
     tidy(store, keep, job_seconds=job_seconds)
-    return result
+    return result.to_json()
 
 
 @contextlib.contextmanager
@@ -72,7 +74,7 @@ def _tolerated() -> Iterator[None]:
 
 def _publish(
     spec: JobSpec, workspace: Workspace, prepared: Mapping[str, Any], *, store: Store
-) -> dict[str, Any]:
+) -> Published:
     content = prepared["contentInputs"]
     build: dict[str, Any]
     if not spec.is_compiled:
@@ -144,7 +146,7 @@ def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
     return workspace.model, workspace.model.name
 
 
-def _reuse(key: str, workspace: Workspace, *, store: Store) -> dict[str, Any]:
+def _reuse(key: str, workspace: Workspace, *, store: Store) -> Published:
     """Takes what `prepare` has found. A sweep may have taken the manifest since, not the blob."""
     found = parse_manifest(json.dumps(read_json(workspace.conf / KNOWN).get(key)).encode(), key)
     with _tolerated():
@@ -168,7 +170,7 @@ def _store(
     *,
     store: Store,
     chip: str,
-) -> dict[str, Any]:
+) -> Published:
     key = build["contentKey"]
     there = store.find(key)
     if there is not None:
@@ -201,13 +203,12 @@ def _store(
     return _result(winner, origin=build["origin"] if made_here else "Reused")
 
 
-def _result(manifest: Manifest, *, origin: str) -> dict[str, Any]:
+def _result(manifest: Manifest, *, origin: str) -> Published:
     say(f"{origin}: sha256 {manifest.sha256}")
-    return {
-        "ok": True,
-        "contentKey": manifest.content_key,
-        "sha256": manifest.sha256,
-        "sizeBytes": manifest.size,
-        "file": manifest.file,
-        "origin": origin,
-    }
+    return Published(
+        content_key=manifest.content_key,
+        sha256=manifest.sha256,
+        size_bytes=manifest.size,
+        file=manifest.file,
+        origin=origin,
+    )

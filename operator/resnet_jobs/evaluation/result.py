@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import SHARES, Evaluated, Latencies, key_of
 from resnet_contract.progress import result_line
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import digest_file
@@ -29,24 +31,10 @@ if TYPE_CHECKING:
     from resnet_jobs.store.base import Store
 
 RESULT_VERSION = 1
-ESSENTIALS = (
-    "samples",
-    "top1",
-    "top1Reference",
-    "cosineSimilarity",
-    "top1Agreement",
-    "imagesPerSecond",
-)
-LATENCIES = (
-    "requests",
-    "failedRequests",
-    "requestsPerSecond",
-    "p50Milliseconds",
-    "p90Milliseconds",
-    "p99Milliseconds",
-)
+ESSENTIALS = ("samples", *SHARES, "images_per_second")
+LATENCIES = tuple(key_of(field.name) for field in fields(Latencies))
 LIBRARIES = ("tritonclient", "onnxruntime", "numpy", "pillow")
-SHOWN = (*ESSENTIALS, "top5", "drop", "cosineSimilarityMin")
+SHOWN = (*map(key_of, ESSENTIALS), "top5", "drop", "cosineSimilarityMin")
 
 
 def about(
@@ -131,20 +119,21 @@ def finish(result: Mapping[str, Any], *, store: Store, more: Mapping[str, Any]) 
     for name in SHOWN:
         say(f"{name}: {result[name]}")
     key = result["validationKey"]
-    message = {"ok": True, **{name: result[name] for name in ESSENTIALS}}
+    numbers: dict[str, Any] = {field: result[key_of(field)] for field in ESSENTIALS}
+    message = Evaluated(**numbers, **{name: dict(found) for name, found in more.items() if found})
     if latency := result.get("latency"):
-        message["latency"] = {name: latency[name] for name in LATENCIES}
-        say(f"latency in milliseconds: {message['latency']}")
-    message |= {name: dict(found) for name, found in more.items() if found}
+        message = replace(message, latency={name: latency[name] for name in LATENCIES})
+        say(f"latency in milliseconds: {message.latency}")
     say(result_line(result))
     profiles = (result["benchmark"] or {}).get("profiles", {})
     throughput = {batch: round(found["throughput"], 1) for batch, found in profiles.items()}
     try:
         store.put_result(key, json.dumps(result, indent=1, allow_nan=False).encode())
-        message["resultKey"] = f"results/{key}.json"
+        message = replace(message, result_key=f"results/{key}.json")
     except JobError as error:  # minutes of a chip are not thrown away for a report
         say(f"result.json could not be stored: {error.message}")
-    return message | {"throughput": fitting(message, throughput)}
+    said = message.to_json()
+    return said | {"throughput": fitting(said, throughput)}
 
 
 def fitting(message: Mapping[str, Any], throughput: dict[str, float]) -> dict[str, float]:

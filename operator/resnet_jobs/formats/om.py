@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import Prepared
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.workspace import write_json
@@ -44,7 +45,7 @@ def prepare_om(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     if told := {name: value for name, value in declared.items() if value}:
         content["declared"] = told
     write_json(workspace.prepared, {"contentInputs": content})
-    return {"ok": True, "notes": []}
+    return Prepared(notes=[]).to_json()
 
 
 def _check(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import Prepared
 from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file, no_space_explained, require_space
 from resnet_jobs.base.progress import say
@@ -36,7 +37,7 @@ def prepare_oneflow(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
         _check_names([tensor.name for tensor in _declared(spec, field)], field=field, kind=kind)
     folder, notes = _model_folder(workspace.fetched_folder)
     pack(folder, workspace.packed_folder)
-    contract = {
+    contract: dict[str, Any] = {
         field: [
             {"name": tensor.name, "dataType": tensor.data_type, "dims": list(tensor.dims)}
             for tensor in _declared(spec, field)
@@ -53,7 +54,7 @@ def prepare_oneflow(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     }
     for note in notes:
         say(f"note: {note}")
-    result = {"ok": True, **contract, "batchSizes": list(spec.batch_sizes), "notes": notes}
+    result = Prepared(**contract, batch_sizes=list(spec.batch_sizes), notes=notes).to_json()
     check_fits(result)
     write_json(workspace.prepared, {**result, "contentInputs": content})
     return result

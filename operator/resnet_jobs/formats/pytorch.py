@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.messages import Prepared
 from resnet_contract.words import DEFAULT_CLASSES
 from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file
@@ -38,7 +39,7 @@ def prepare_torch(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     if not workspace.fetched.is_file():
         raise JobError(Reason.RESULT_LOST, "the fetched model is missing: the Job has to run again")
     _check_file(spec, workspace.fetched)
-    contract = {"inputs": _inputs(spec), "outputs": _outputs(spec)}
+    contract: dict[str, Any] = {"inputs": _inputs(spec), "outputs": _outputs(spec)}
     content = {
         "recipe": RECIPE,
         "model": digest_file(workspace.fetched).sha256,
@@ -48,7 +49,7 @@ def prepare_torch(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
         "runtime": spec.runtime,
         "declared": contract,
     }
-    result = {"ok": True, **contract, "batchSizes": list(spec.batch_sizes), "notes": []}
+    result = Prepared(**contract, batch_sizes=list(spec.batch_sizes), notes=[]).to_json()
     check_message(result)
     write_json(workspace.prepared, {**result, "contentInputs": content})
     return result

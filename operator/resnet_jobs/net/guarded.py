@@ -7,7 +7,6 @@ redirect to another scheme, host or port they stay behind, also when a later one
 from __future__ import annotations
 
 import contextlib
-import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -24,6 +23,7 @@ from resnet_jobs.net.transfer import (
     UnreachableError,
     explained,
 )
+from resnet_jobs.net.trust import trusting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 REDIRECTS = (301, 302, 303, 307, 308)
 NO_SECRETS: dict[str, str] = {}
+NO_CERTIFICATES = (
+    "the key that spec.model.caBundleConfigMapKeyRef names holds no certificates: put them there "
+    "in PEM form, one after the other"
+)
 
 
 class Web:
@@ -46,7 +50,7 @@ class Web:
     ) -> None:
         self._guard = guard
         self._proxies = proxies or Proxies()
-        self._context = _context(ca_file)
+        self._context = trusting(ca_file, reason=Reason.INVALID_SPEC, advice=NO_CERTIFICATES)
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def close(self) -> None:
@@ -173,19 +177,3 @@ def _redirection_told(first: tuple[str, str, int], url: str) -> Iterator[None]:
         raise UnreachableError(
             f"redirected to {there}: {error}", may_pass=error.may_pass
         ) from error.__cause__
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    """The system's certificate authorities, and the user's."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=str(ca_file))
-        except (ssl.SSLError, OSError) as error:
-            raise JobError(
-                Reason.INVALID_SPEC,
-                "the key that spec.model.caBundleConfigMapKeyRef names holds no certificates: put "
-                "them there in PEM form, one after the other",
-                detail=str(error),
-            ) from error
-    return context

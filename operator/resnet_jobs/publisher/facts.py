@@ -7,22 +7,25 @@ be used is left out and said so. They are defaults: what the object says always 
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.words import Interpolation
+from resnet_contract.publisher import (
+    MOST_LABEL_BYTES,
+    MOST_LABELS,
+    PictureFacts,
+    UnusableError,
+    read_each,
+    read_pictures,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-INTERPOLATIONS = tuple(Interpolation)
-MOST_LABELS, MOST_LABEL_BYTES, MOST_LABEL_CHARACTERS = 100_000, 900_000, 1_000
-SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
-LARGEST_STD = 65_504.0
+MOST_LABEL_CHARACTERS = 1_000
 PLACEHOLDER = re.compile(r"LABEL_\d+")  # what transformers writes where nobody named the classes
 # The fields that only make sense together, by the name under which their source is told.
 GROUPS = {
@@ -35,62 +38,31 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class PublisherFacts:
-    """`input_size` is height and width; `mean` and `std` are on the scale 0..255; `crop_pct` is
-    the input's part of the short side that a picture is resized to. Empty where nobody says it.
-    """
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublisherFacts(PictureFacts):
+    """With the names of the classes, in their order."""
 
-    source: str = ""
     labels: tuple[str, ...] = ()
-    input_size: tuple[int, int] | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    swap_red_blue: bool | None = None
-    crop_pct: float | None = None
-    interpolation: str | None = None
 
     @property
     def is_empty(self) -> bool:
         return self == PublisherFacts(source=self.source)
 
-    def to_json(self, *, with_labels: bool) -> dict[str, Any]:
-        value: dict[str, Any] = {
-            "source": self.source,
-            "labels": list(self.labels) if with_labels else (),
-            "inputSize": self.input_size and list(self.input_size),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "swapRedBlue": self.swap_red_blue,
-            "cropPct": self.crop_pct,
-            "interpolation": self.interpolation,
-        }
-        return {key: item for key, item in value.items() if item not in (None, [], ())}
+    def with_labels(self) -> dict[str, Any]:
+        """All of it as JSON; `to_json` leaves out the labels, for which no message has room."""
+        return PictureFacts.to_json(self) | ({"labels": list(self.labels)} if self.labels else {})
 
 
 NOTHING = PublisherFacts()
 
 
-class UnusableError(ValueError):
-    """A field that cannot be used; the text says why."""
-
-
 def parse_facts(said: Mapping[str, Any], *, source: str) -> tuple[PublisherFacts, list[str]]:
-    """(facts, notes on what was left out) from the names and scales of `to_json`."""
-    found: dict[str, Any] = {}
-    notes = []
-    for key, (field, read) in READERS.items():
-        value = said.get(key)
-        if value is None:
-            continue
-        try:
-            found[field] = read(value)
-        except (UnusableError, RecursionError) as error:
-            notes.append(f"{source}: ignored {key} ({error})")
-    if len(found.get("mean", ())) != len(found.get("std", ())):
-        notes.append(f"{source}: ignored mean and std (not as many of each)")
-        found |= {"mean": (), "std": ()}
-    return PublisherFacts(source=source, **found), notes
+    """(facts, notes on what was left out) from the names and scales of `with_labels`."""
+    names, bad_names = read_each(said, {"labels": ("labels", _labels)})
+    pictures, bad_pictures = read_pictures(said)
+    refused = {**bad_names, **bad_pictures}
+    notes = [f"{source}: ignored {key} ({why})" for key, why in refused.items()]
+    return PublisherFacts(source=source, **names, **pictures), notes
 
 
 def merge(facts: Iterable[PublisherFacts]) -> PublisherFacts:
@@ -165,74 +137,3 @@ def _label(value: object, number: int) -> str:
     if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in text):
         raise UnusableError(f"the label of class {number} has a control character")
     return text
-
-
-def _size(value: object) -> tuple[int, int]:
-    """Height and width; timm and others put the channels before them."""
-    sides = list(value) if isinstance(value, (list, tuple)) else [value, value]
-    sides = sides[-2:] if len(sides) == 3 else sides
-    whole = [side for side in sides if isinstance(side, int) and not isinstance(side, bool)]
-    if len(whole) != 2 or len(sides) != 2 or not all(_is_side(side) for side in whole):
-        raise UnusableError(f"it is not a height and a width of {SMALLEST_SIDE} to {LARGEST_SIDE}")
-    return whole[0], whole[1]
-
-
-def _is_side(side: int) -> bool:
-    return SMALLEST_SIDE <= side <= LARGEST_SIDE
-
-
-def _numbers(low: float, high: float) -> Callable[[object], tuple[float, ...]]:
-    def read(value: object) -> tuple[float, ...]:
-        items = list(value) if isinstance(value, (list, tuple)) else [value]
-        numbers = tuple(round(_number(item, low, high), 6) for item in items)
-        if len(numbers) not in (1, 3):
-            raise UnusableError("it is not one number, nor one for each of three colours")
-        return numbers
-
-    return read
-
-
-def _number(value: object, low: float, high: float) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
-        raise UnusableError(f"it is not a number of {low:g} to {high:g}")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _part(value: object) -> float:
-    return round(_number(value, 0.1, 1.0), 6)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise UnusableError("it is neither true nor false")
-    return value
-
-
-def _interpolation(value: object) -> str:
-    """Pillow's name, or its number as transformers writes it."""
-    by_number: dict[int, str] = {
-        0: Interpolation.NEAREST,
-        1: Interpolation.LANCZOS,
-        2: Interpolation.BILINEAR,
-        3: Interpolation.BICUBIC,
-        4: Interpolation.BOX,
-        5: Interpolation.HAMMING,
-    }
-    if isinstance(value, int) and not isinstance(value, bool) and value in by_number:
-        return by_number[value]
-    name = value.rpartition(".")[2].capitalize() if isinstance(value, str) else ""
-    if name not in INTERPOLATIONS:
-        raise UnusableError(f"it is none of {', '.join(INTERPOLATIONS)}")
-    return name
-
-
-READERS: dict[str, tuple[str, Callable[[object], Any]]] = {
-    "labels": ("labels", _labels),
-    "inputSize": ("input_size", _size),
-    "mean": ("mean", _numbers(0, 255)),
-    "std": ("std", _numbers(1e-3, LARGEST_STD)),
-    "swapRedBlue": ("swap_red_blue", _flag),
-    "cropPct": ("crop_pct", _part),
-    "interpolation": ("interpolation", _interpolation),
-}

@@ -19,7 +19,7 @@ MOST_BYTES = 8 * 2**20
 
 
 def write_facts(path: Path, facts: PublisherFacts, notes: list[str]) -> None:
-    write_json(path, {"facts": facts.to_json(with_labels=True), "notes": notes})
+    write_json(path, {"facts": facts.with_labels(), "notes": notes})
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import re
-import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import Progress, say, size_text
 from resnet_jobs.net.transfer import UnreachableError, explained
+from resnet_jobs.net.trust import trusting
 from resnet_jobs.store.base import Entry
 from resnet_jobs.store.http import (
     FULL_STATUS,
@@ -35,6 +35,8 @@ from resnet_jobs.store.http import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from resnet_contract.store import StoreSpec
     from resnet_jobs.base.files import Digest
 
@@ -48,6 +50,9 @@ FULL_CODES = (
     "XMinioStorageFull",
     "InsufficientStorageSpace",
     "StorageFull",
+)
+NO_CERTIFICATE = (
+    "the ConfigMap of store.s3.caBundleConfigMap has no certificate in ca.crt: put PEM text there"
 )
 NOT_CONDITIONAL = (400, 405, 501)
 ONLY_NEW = {"If-None-Match": "*"}
@@ -194,20 +199,9 @@ def _credential(folder: Path, name: str, *, optional: bool = False) -> str:
 
 
 def _trust(ca: Path) -> ssl.SSLContext | None:
-    """The image's own list of certificates and the one of the settings."""
     if not ca.is_file():
         return None
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(cafile=str(ca))
-    except (ssl.SSLError, OSError) as error:
-        raise JobError(
-            Reason.STORE_UNAVAILABLE,
-            "the ConfigMap of store.s3.caBundleConfigMap has no certificate in ca.crt: put PEM "
-            "text there",
-            detail=str(error),
-        ) from error
-    return context
+    return trusting(ca, reason=Reason.STORE_UNAVAILABLE, advice=NO_CERTIFICATE)
 
 
 def _code(response: Response) -> str:

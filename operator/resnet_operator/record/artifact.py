@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, PlainValidator, TypeAdapter
 
+from resnet_contract.messages import Converted, Fetched, Prepared, Published, Quantized, read
 from resnet_contract.words import DATA_TYPES, FILE_NAMES
 from resnet_operator import names
 from resnet_operator.errors import Misfit
 from resnet_operator.reading.json_text import RECORD_CHARS, decode, read_object
-from resnet_operator.record.publisher import Publisher
+from resnet_operator.record.publisher import Publisher, publisher_of
 
 ARTIFACT_KEY = "artifact.json"
 FAILURE_KEY = "failure.json"
@@ -92,40 +93,41 @@ class Artifact:
     # Which file of a hub's repository at which commit, and what its publisher says of it.
     source_file: Short | None = None
     source_revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
-    publisher: Publisher | None = None
+    publisher: Annotated[Publisher | None, PlainValidator(publisher_of)] = None
 
     @classmethod
     def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
         """Put together what the Job's containers said; raises Misfit."""
-        fetch, prepare, publish = (_said(messages, name) for name in TELLING)
-        convert, quantize = messages.get("convert") or {}, messages.get("quantize") or {}
+        fetch = read(Fetched, _said(messages, "fetch"))
+        prepare = read(Prepared, _said(messages, "prepare"))
+        publish = read(Published, _said(messages, "publish"))
+        convert = read(Converted, messages.get("convert") or {})
+        quantize = read(Quantized, messages.get("quantize") or {})
         # An OM as it came tells its own contract; of a converted model `prepare` knows it.
-        contract = convert if convert.get("inputs") else prepare
+        contract = convert if convert.inputs else prepare
         found = {
-            "content_key": publish.get("contentKey"),
-            "sha256": publish.get("sha256"),
-            "size_bytes": publish.get("sizeBytes"),
-            "file": publish.get("file"),
+            "content_key": publish.content_key,
+            "sha256": publish.sha256,
+            "size_bytes": publish.size_bytes,
+            "file": publish.file,
             "chip": chip,
-            "compiler": convert.get("compiler") or "none",
-            "origin": publish.get("origin"),
-            "duration_seconds": convert.get("durationSeconds") or 0,
-            "command": convert.get("argv") or (),
-            "model_sha256": fetch.get("sha256"),
-            "model_size_bytes": fetch.get("sizeBytes"),
-            "opset": prepare.get("opset") or 0,
-            "inputs": contract.get("inputs"),
-            "outputs": contract.get("outputs"),
-            "arch": convert.get("arch"),
-            "notes": [
-                note for said in (prepare, convert, publish) for note in _list(said, "notes")
-            ],
-            "quantizer": quantize.get("tool"),
-            "quantize_command": quantize.get("argv") or (),
-            "batch_sizes": convert.get("batchSizes") or (),
-            "source_file": fetch.get("file"),
-            "source_revision": fetch.get("revision"),
-            "publisher": publish.get("publisher"),
+            "compiler": convert.compiler or "none",
+            "origin": publish.origin,
+            "duration_seconds": convert.duration_seconds or 0,
+            "command": convert.argv or (),
+            "model_sha256": fetch.sha256,
+            "model_size_bytes": fetch.size_bytes,
+            "opset": prepare.opset or 0,
+            "inputs": contract.inputs,
+            "outputs": contract.outputs,
+            "arch": convert.arch,
+            "notes": [note for said in (prepare, convert, publish) for note in _notes(said.notes)],
+            "quantizer": quantize.tool,
+            "quantize_command": quantize.argv or (),
+            "batch_sizes": convert.batch_sizes or (),
+            "source_file": fetch.file,
+            "source_revision": fetch.revision,
+            "publisher": publish.publisher,
         }
         return decode(ARTIFACT, found)
 
@@ -198,11 +200,10 @@ def _said(messages: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, 
     return said
 
 
-def _list(said: Mapping[str, Any], key: str) -> list[Any]:
-    value = said.get(key) or []
-    if not isinstance(value, list):
-        raise Misfit(f"{key}: it is not a list")
-    return value
+def _notes(value: object) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise Misfit("notes: it is not a list")
+    return value or []
 
 
 def found_uri(uri: str, artifact: Artifact) -> str:

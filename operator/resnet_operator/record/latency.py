@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from resnet_contract.messages import key_of
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.validation import Benchmark, Load
 from resnet_operator.errors import Misfit
 from resnet_operator.reading.decimals import decimal_of, floor_of, in_words, whole_of
 
 DEFAULT_BATCH_SIZE = 1
-MILLISECONDS = {"p50": "p50Milliseconds", "p90": "p90Milliseconds", "p99": "p99Milliseconds"}
+MILLISECONDS = {name: key_of(f"{name}_milliseconds") for name in ("p50", "p90", "p99")}
 # A thousandth of a millisecond: no clock on the way is better.
 SHOWN = Decimal("0.001")
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from resnet_contract import messages
+from resnet_contract.messages import key_of
 from resnet_contract.words import DEFAULT_LOOPS, DatasetFormat, DiagnoseWhen
 from resnet_operator.api.validation import Thresholds, Validation
 from resnet_operator.errors import Misfit
@@ -31,12 +33,7 @@ MOST_SPEEDS = 256
 MOST_DIAGNOSIS = 1500
 UNKNOWN = "Unknown"
 DIAGNOSIS = ("cause", "message", "patch")
-SHARES = {
-    "top1": "top1",
-    "top1Reference": "top1_reference",
-    "cosineSimilarity": "cosine_similarity",
-    "top1Agreement": "top1_agreement",
-}
+SHARES = {key_of(name): name for name in messages.SHARES}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

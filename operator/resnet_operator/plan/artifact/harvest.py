@@ -13,10 +13,10 @@ from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trouble.node import node_failure
 from resnet_operator.plan.trouble.pod import (
     ended_container,
+    left_by,
     message_of,
     pod_trouble,
-    text_of,
-    to_reason,
+    told_by,
 )
 from resnet_operator.record.artifact import TELLING, Artifact, Failure
 from resnet_operator.resolve.resolved import Resolved
@@ -58,7 +58,7 @@ def result_of(
             return _failure(done, problem_of_node, now=now)
         for container in pod.containers:
             if container.exit_code:
-                return _container_failure(done, message_of(container), container, now=now)
+                return _container_failure(done, container, now=now)
         if found := pod_trouble(pod):
             return _failure(done, found, now=now)
     if done.failure_reason == "DeadlineExceeded":
@@ -88,18 +88,10 @@ def _unread(messages: Mapping[str, Mapping[str, Any]], error: Misfit) -> Problem
     )
 
 
-def _container_failure(
-    done: JobObject, left: Mapping[str, Any], container: Container, *, now: datetime
-) -> Failure:
-    found = ended_container(container)
-    if left.get("reason"):
-        reason = to_reason(str(left["reason"]), Reason.CONVERSION_FAILED)
-        found = Problem(
-            reason=reason,
-            message=text_of(left, "message", reason.meaning),
-            detail=text_of(left, "detail"),
-        )
-    elif found.reason is Reason.CRASH_LOOPING:
+def _container_failure(done: JobObject, container: Container, *, now: datetime) -> Failure:
+    told = told_by(container, Reason.CONVERSION_FAILED)
+    found = told or ended_container(container)
+    if told is None and found.reason is Reason.CRASH_LOOPING:
         found = Problem(
             reason=Reason.RESULT_LOST,
             message=f"{found.message.split(';')[0]} and left no message; {MAKE_AGAIN}",
@@ -110,7 +102,7 @@ def _container_failure(
         found,
         now=now,
         permanent=container.exit_code in PERMANENT_CODES,
-        code=text_of(left, "code") or None,
+        code=left_by(container).code or None,
     )
 
 

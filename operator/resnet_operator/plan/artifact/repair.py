@@ -18,7 +18,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.times import left_of, seconds_since, to_text
-from resnet_operator.plan.trouble.pod import message_of
+from resnet_operator.plan.trouble.pod import left_by
 from resnet_operator.reading.json_text import decode, read_object
 from resnet_operator.record.artifact import Artifact, Small, Time
 from resnet_operator.render.conversion import record_content, record_owner
@@ -126,7 +126,7 @@ def _tells_of_loss(pod: Pod, since: str) -> bool:
     """Tell whether the pod missed its artifact after that was recorded."""
     return not pod.meta.deleting and any(
         container.init
-        and message_of(container).get("reason") == Reason.ARTIFACT_MISSING.value
+        and left_by(container).reason == Reason.ARTIFACT_MISSING.value
         and not (container.finished and container.finished <= since)
         for container in pod.containers
     )

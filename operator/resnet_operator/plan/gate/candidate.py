@@ -7,6 +7,7 @@ runs: Triton that could not load, an evaluator that was killed before it could e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
@@ -19,10 +20,9 @@ from resnet_operator.plan.trouble.pod import (
     MODEL_FAULTS,
     START_FAILURES,
     ended_container,
-    message_of,
+    left_by,
     pod_trouble,
-    text_of,
-    to_reason,
+    told_by,
 )
 from resnet_operator.plan.trouble.refusal import creation_failure
 from resnet_operator.plan.trouble.scheduling import INSUFFICIENT
@@ -160,24 +160,19 @@ def _rank(container: Container) -> int:
     """Order causes before effects: an evaluator whose Triton died only says that it is gone."""
     if container.init:
         return 0
-    telling = bool(message_of(container).get("reason")) or container.reason == "OOMKilled"
+    telling = bool(left_by(container).reason) or container.reason == "OOMKilled"
     if telling or container.reason in START_FAILURES:
         return 1 if container.name == TRITON else 2
     return 3 if container.name == TRITON else 4
 
 
 def _ended(container: Container) -> Problem:
-    left = message_of(container)
-    if left.get("reason"):
-        reason = to_reason(str(left["reason"]), Reason.EVALUATION_FAILED)
-        message, detail = text_of(left, "message", reason.meaning), text_of(left, "detail")
-    else:
-        found = ended_container(container)
-        crashed = found.reason is Reason.CRASH_LOOPING
-        reason = Reason.EVALUATION_FAILED if crashed else found.reason
-        message, detail = found.message, found.detail
+    told = told_by(container, Reason.EVALUATION_FAILED)
+    found = told or ended_container(container)
+    crashed = told is None and found.reason is Reason.CRASH_LOOPING
+    reason = Reason.EVALUATION_FAILED if crashed else found.reason
     # A model that does not load or fit now will not do so in an hour either.
     permanent = container.exit_code in PERMANENT_CODES or (
         container.name == TRITON and reason in MODEL_FAULTS
     )
-    return Problem(reason=reason, message=message, detail=detail, permanent=permanent)
+    return replace(found, reason=reason, permanent=permanent)

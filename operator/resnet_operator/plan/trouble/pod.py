@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from resnet_contract.messages import Failed, read
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Problem
@@ -101,10 +102,21 @@ def to_reason(word: str | None, default: Reason) -> Reason:
     return BY_WORD.get(word or "", default)
 
 
-def text_of(left: Mapping[str, Any], key: str, default: str = "") -> str:
-    """Return a sentence from a container; what is no string is none of its."""
-    value = left.get(key)
-    return value if isinstance(value, str) and value else default
+def left_by(container: Container) -> Failed:
+    """Return what a container says of its end; what is no string is none of its."""
+    left = message_of(container)
+    said = {key: value if isinstance(value, str) else "" for key, value in left.items()}
+    return read(Failed, said | {"reason": str(left.get("reason") or "")})
+
+
+def told_by(container: Container, default: Reason) -> Problem | None:
+    """Return why a container failed in its own words; None where it left no reason."""
+    left = left_by(container)
+    if not left.reason:
+        return None
+    reason = to_reason(left.reason, default)
+    message = left.message or reason.meaning
+    return Problem(reason=reason, message=message, detail=left.detail or "")
 
 
 def _mount(pod: Pod, warnings: Sequence[str]) -> Problem | None:
@@ -186,14 +198,8 @@ def _ended(pod: Pod) -> Problem | None:
 
 def ended_container(container: Container) -> Problem:
     """Return why a container ended with a status other than 0."""
-    left = message_of(container)
-    if left.get("reason"):
-        reason = to_reason(str(left["reason"]), Reason.CRASH_LOOPING)
-        return Problem(
-            reason=reason,
-            message=text_of(left, "message", reason.meaning),
-            detail=text_of(left, "detail"),
-        )
+    if told := told_by(container, Reason.CRASH_LOOPING):
+        return told
     if container.reason in START_FAILURES:
         return _not_started(container)
     if container.reason == "OOMKilled":

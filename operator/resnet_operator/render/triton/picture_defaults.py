@@ -72,7 +72,7 @@ def _of_aipp(declared: Preprocessing, publisher: Publisher) -> dict[str, Any]:
     """Return what the chip was given of the publisher's, where the object is silent."""
     found: dict[str, Any] = {}
     channels = 1 if declared.pixel_format is PixelFormat.YUV400 else 3
-    fits = publisher.has_scale and len(publisher.mean) in {1, channels}
+    fits = len(publisher.mean) in {1, channels}
     if fits and not declared.mean and not declared.std:
         times = channels // len(publisher.mean)
         found = {"mean": list(publisher.mean) * times, "std": list(publisher.std) * times}
@@ -90,7 +90,7 @@ def _scale(pipeline: Pipeline, publisher: Publisher, sent: PictureInput) -> dict
     if sent.tensor.data_type == "UINT8":
         return {}  # the chip scales, or the network itself
     found: dict[str, Any] = {}
-    if pipeline.mean is None and pipeline.std is None and publisher.has_scale:
+    if pipeline.mean is None and pipeline.std is None and publisher.mean:
         found = {"mean": list(publisher.mean), "std": list(publisher.std)}
     if pipeline.swap_red_blue is None and publisher.swap_red_blue:
         found["swap_red_blue"] = True

@@ -16,6 +16,7 @@ from tests.unit.resnet_jobs import models
 
 from resnet_contract.order import JobSpec
 from resnet_contract.types import DeclaredTensor, Preprocessing
+from resnet_contract.words import Interpolation
 from resnet_jobs.base.errors import JobError
 from resnet_jobs.base.workspace import Workspace, write_json
 from resnet_jobs.commands.prepare import prepare
@@ -29,7 +30,7 @@ Order = Callable[..., JobSpec]
 MEAN, STD = (10.0, 20.0, 30.0), (2.0, 4.0, 5.0)
 FACTS = PublisherFacts(
     source="config.json", input_size=(8, 8), mean=MEAN, std=STD, crop_pct=0.5,
-    interpolation="Bicubic",
+    interpolation=Interpolation.BICUBIC,
 )  # fmt: skip
 RGB8: dict[str, Any] = {"pixelFormat": "RGB888", "source": {"height": 8, "width": 8}}
 
@@ -41,7 +42,7 @@ def as_published(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def said(workspace: Workspace, facts: PublisherFacts = FACTS) -> None:
-    value = {"facts": facts.to_json(with_labels=True), "notes": []}
+    value = {"facts": facts.with_labels(), "notes": []}
     write_json(workspace.publisher, value)
 
 

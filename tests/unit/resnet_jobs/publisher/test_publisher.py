@@ -291,7 +291,7 @@ def test_the_first_that_says_it_counts() -> None:
 def test_what_is_handed_on_is_read_as_it_was(reason: str) -> None:
     facts, _ = read_config_file("config.json", json.dumps(TIMM | RESNET_50).encode())
     with_labels = reason == "with labels"
-    text = json.dumps(facts.to_json(with_labels=with_labels))
+    text = json.dumps(facts.with_labels() if with_labels else facts.to_json())
     again, notes = parse_facts(json.loads(text), source=facts.source)
     assert notes == []
     assert (again == facts) is with_labels

@@ -8,10 +8,11 @@ import pytest
 from tests.support.builders import a_settings, an_artifact, resolved, tensor
 
 from resnet_contract.address import parse_source
+from resnet_contract.publisher import PublishedLabels
 from resnet_contract.words import Interpolation
 from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.measurement import validation_key
-from resnet_operator.record.publisher import PublishedLabels, Publisher
+from resnet_operator.record.publisher import Publisher
 from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.render.triton.pipeline import pipeline_configs
 from resnet_operator.render.validation import evaluation_spec
