@@ -4,8 +4,8 @@ termination message and an exit status.
 
 from __future__ import annotations
 
-from resnet_contract.messages import Failed
 from resnet_contract.reasons import EXIT_CODES, EXIT_NOT_FINITE, EXIT_UNEXPECTED, Reason
+from resnet_contract.report.messages import Failed
 
 __all__ = [
     "EXIT_CODES",

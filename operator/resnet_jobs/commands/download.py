@@ -11,7 +11,7 @@ import contextlib
 import shutil
 from typing import IO, TYPE_CHECKING, Any
 
-from resnet_contract.messages import Fetched
+from resnet_contract.report.messages import Fetched
 from resnet_jobs.base.archive import unpack
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock, backoff_delays
 from resnet_jobs.base.errors import JobError, Reason

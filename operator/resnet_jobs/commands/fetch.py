@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.messages import Fetched
+from resnet_contract.report.messages import Fetched
 from resnet_jobs.base.archive import SUFFIXES
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.messages import Published
+from resnet_contract.report.messages import Published
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.left_files import is_regular

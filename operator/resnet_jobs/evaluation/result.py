@@ -11,8 +11,8 @@ import sys
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.messages import SHARES, Evaluated, Latencies, key_of
 from resnet_contract.progress import result_line
+from resnet_contract.report.messages import SHARES, Evaluated, Latencies, key_of
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.left_files import read_bounded

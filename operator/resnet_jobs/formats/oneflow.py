@@ -9,7 +9,7 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.messages import Prepared
+from resnet_contract.report.messages import Prepared
 from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file, no_space_explained, require_space
 from resnet_jobs.base.progress import say

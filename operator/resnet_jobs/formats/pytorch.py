@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.messages import Prepared
+from resnet_contract.report.messages import Prepared
 from resnet_contract.words import DEFAULT_CLASSES
 from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import digest_file

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.publisher import (
+from resnet_contract.report.publisher import (
     MOST_LABEL_BYTES,
     MOST_LABELS,
     PictureFacts,

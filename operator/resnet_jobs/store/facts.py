@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.publisher import PublishedLabels
+from resnet_contract.report.publisher import PublishedLabels
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.progress import say
 from resnet_jobs.publisher.handover import read_facts
@@ -19,7 +19,7 @@ from resnet_jobs.publisher.handover import read_facts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_contract.messages import Published
+    from resnet_contract.report.messages import Published
     from resnet_jobs.base.workspace import Workspace
     from resnet_jobs.store.base import Store
 

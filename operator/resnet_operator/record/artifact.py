@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, TypeAdapter
 
-from resnet_contract.messages import Converted, Fetched, Prepared, Published, Quantized, read
+from resnet_contract.report.messages import Converted, Fetched, Prepared, Published, Quantized, read
 from resnet_contract.words import DATA_TYPES, FILE_NAMES
 from resnet_operator import names
 from resnet_operator.errors import Misfit

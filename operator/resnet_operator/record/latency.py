@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from resnet_contract.messages import key_of
+from resnet_contract.report.messages import key_of
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.validation import Benchmark, Load
 from resnet_operator.errors import Misfit

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from resnet_contract import messages
-from resnet_contract.messages import key_of
+from resnet_contract.report import messages
+from resnet_contract.report.messages import key_of
 from resnet_contract.words import DEFAULT_LOOPS, DatasetFormat, DiagnoseWhen
 from resnet_operator.api.validation import Thresholds, Validation
 from resnet_operator.errors import Misfit

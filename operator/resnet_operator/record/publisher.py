@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from resnet_contract.publisher import (
+from resnet_contract.report.publisher import (
     MOST_LABEL_BYTES,
     MOST_LABELS,
     PictureFacts,

@@ -15,7 +15,7 @@ from resnet_contract import reasons, words
 from resnet_operator.api.reasons import Reason
 
 OPERATOR = ROOT / "operator"
-MODULES = sorted((OPERATOR / "resnet_contract").glob("*.py"))
+MODULES = sorted((OPERATOR / "resnet_contract").rglob("*.py"))
 OTHERS = sorted(
     path
     for path in OPERATOR.rglob("*.py")

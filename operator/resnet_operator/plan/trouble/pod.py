@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from resnet_contract.messages import Failed, read
+from resnet_contract.report.messages import Failed, read
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Problem

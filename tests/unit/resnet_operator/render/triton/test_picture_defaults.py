@@ -8,7 +8,7 @@ import pytest
 from tests.support.builders import a_settings, an_artifact, resolved, tensor
 
 from resnet_contract.address import parse_source
-from resnet_contract.publisher import PublishedLabels
+from resnet_contract.report.publisher import PublishedLabels
 from resnet_contract.words import Interpolation
 from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.measurement import validation_key

@@ -11,8 +11,9 @@ import pytest
 from tests.support.apiserver import ROOT
 from tests.support.builders import ended
 
-from resnet_contract import messages
-from resnet_contract.messages import (
+from resnet_contract.reasons import Reason
+from resnet_contract.report import messages
+from resnet_contract.report.messages import (
     SHARES,
     Converted,
     Evaluated,
@@ -26,8 +27,7 @@ from resnet_contract.messages import (
     key_of,
     read,
 )
-from resnet_contract.publisher import PILLOW, PictureFacts, PublishedLabels
-from resnet_contract.reasons import Reason
+from resnet_contract.report.publisher import PILLOW, PictureFacts, PublishedLabels
 from resnet_jobs.base.errors import JobError
 from resnet_jobs.driver.message import DriverError
 from resnet_jobs.publisher.facts import parse_facts
