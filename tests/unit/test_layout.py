@@ -145,6 +145,15 @@ def test_the_map_for_contributors_names_what_is_there() -> None:
     assert [n for n in named if not ((ROOT / n).exists() or (OPERATOR / n).exists())] == []
 
 
+def test_the_map_of_devkit_names_all_of_it() -> None:
+    told = subprocess.run(
+        ["git", "ls-files", "devkit"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    there = {name.split("/")[1] for name in told.stdout.split()} - {"README.md"}
+    named = set(re.findall(r"`([^`/ ]+)`", (ROOT / "devkit" / "README.md").read_text()))
+    assert there - named == set()
+
+
 def test_mypy_reads_every_python_file() -> None:
     """A test that imports a name of yesterday is found without being run."""
     read = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]

@@ -163,11 +163,6 @@ QUOTED = (
     "ValidatingAdmissionPolicy|Deployment|Service|Job|Ingress|HTTPRoute|StatefulSet|"
     "ControllerRevision|NetworkPolicy|PodDisruptionBudget"
 )
-STEPS_OF_KINDS = {
-    "PersistentVolumeClaim": "mount",
-    "ConfigMap": "mount",
-    "Secret": "mount",
-}
 
 
 def _rule(

@@ -22,7 +22,6 @@ from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY
 
 SHOWN_EVENTS = 3
 SHOWN_CHARS = 300  # of a line of a log; a result of the gate is one line too
-POD_CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
 def tree_of(facts: Facts) -> Node:
@@ -179,11 +178,11 @@ def _container(facts: Facts, pod: Body, one: ContainerFact) -> Node:
         parts = [f"done in {took}"]
     if one.restarts:
         parts.append(f"{one.restarts} restarts")
-    children = _last_words(facts, pod, one)
+    children = _last_message(facts, pod, one)
     return Node(f"container {one.name}: {', '.join(parts)}", tone, tuple(children))
 
 
-def _last_words(facts: Facts, pod: Body, one: ContainerFact) -> list[Node]:
+def _last_message(facts: Facts, pod: Body, one: ContainerFact) -> list[Node]:
     found = []
     if one.words:
         found.append(Node(one.words, Tone.BAD))

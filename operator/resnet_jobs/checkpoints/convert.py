@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from resnet_jobs.checkpoints.architecture import Architecture
 
 OUTPUT = "output"
-LEAST_SIDE = 32  # what four halvings leave one pixel of
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
 from .message import DriverError, log, run_container
 from .outcome import content_key, explain, host_part
 from .store import find_known
-from .tool import atc_environment, compiler_version, run_tool
+from .tool import atc_environment, compiler_version, load_plan, run_tool
 
 HOST_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -49,7 +49,7 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
     home = environment.get("HOME") or os.path.join(scratch, "home")
     for folder in (out, work, home):
         os.makedirs(folder, exist_ok=True)
-    plan = _load_plan(os.path.join(scratch, "conf", "convert.json"))
+    plan = load_plan(os.path.join(scratch, "conf", "convert.json"))
     argv = plan["argv"]
     compiler = compiler_version(environment, platform.machine())
     inputs = dict(plan["contentInputs"])
@@ -100,16 +100,6 @@ def _check_architecture(arch: str | None, wanted: str | None) -> None:
             "ATC made a model for {} hosts, but spec.conversion.hostArchitecture is {}: use a "
             "spec.conversion.image that can compile for it".format(arch, wanted),
         )
-
-
-def _load_plan(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError) as error:
-        raise DriverError(
-            "ResultLost", 87, "the step before left no {}: {}".format(path, error)
-        ) from error
 
 
 def _convert_now(

@@ -21,8 +21,8 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
     __import__(__package__)
 
 from .amct import check_opset, explain, find_tool
-from .message import DriverError, log, run_container
-from .tool import run_tool
+from .message import log, run_container
+from .tool import load_plan, run_tool
 
 OUTPUTS = ("model_deploy_model.onnx", "model_fake_quant_model.onnx")
 DEFAULT_SECONDS = 3600
@@ -35,7 +35,7 @@ def quantize(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> 
     home = environment.get("HOME") or os.path.join(scratch, "home")
     for needed in (folder, home):
         os.makedirs(needed, exist_ok=True)
-    plan = _load_plan(os.path.join(scratch, "conf", "quantize.json"))
+    plan = load_plan(os.path.join(scratch, "conf", "quantize.json"))
     for stale in glob.glob(os.path.join(folder, "model_*")):
         os.remove(stale)
     child = dict(environment)
@@ -64,16 +64,6 @@ def quantize(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> 
         "argv": plan["argv"],
         "durationSeconds": round(time.monotonic() - started, 1),
     }
-
-
-def _load_plan(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError) as error:
-        raise DriverError(
-            "ResultLost", 87, "the step before left no {}: {}".format(path, error)
-        ) from error
 
 
 def _has_content(path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import threading
 import time
 from typing import Any
 
-from .message import clip, log
+from .message import DriverError, clip, log
 
 STOP_GRACE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30.0  # ATC compiles for minutes without a word
@@ -27,6 +28,17 @@ DRIVER_LIBRARIES = (
     "/usr/local/Ascend/driver/lib64/driver",
     "/usr/local/Ascend/driver/lib64/common",
 )
+
+
+def load_plan(path: str) -> dict[str, Any]:
+    """What `prepare` left for a tool: its command line and what is to be expected of it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (OSError, ValueError) as error:
+        raise DriverError(
+            "ResultLost", 87, "the step before left no {}: {}".format(path, error)
+        ) from error
 
 
 def cann_roots(environment: dict[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.report.publisher import (
@@ -79,10 +79,6 @@ def merge(facts: Iterable[PublisherFacts]) -> PublisherFacts:
             told.setdefault(first.source, []).append(group)
     source = "; ".join(f"{name}: {', '.join(groups)}" for name, groups in told.items())
     return PublisherFacts(source=source, **chosen)
-
-
-def without_labels(facts: PublisherFacts) -> PublisherFacts:
-    return replace(facts, labels=())
 
 
 def _says(facts: PublisherFacts, name: str) -> bool:

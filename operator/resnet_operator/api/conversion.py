@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from resnet_contract.words import MOST_PROFILES, HostArchitecture, OutputType
 from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
@@ -18,21 +19,13 @@ Batch = Annotated[int, Field(ge=1, le=2048)]
 Dim = Annotated[int, Field(ge=1, le=65536)]
 InputName = Annotated[str, Field(min_length=1, max_length=127)]
 
-# Fields of conversion that mean nothing where ATC does not run.
-OF_ATC = (
-    "image",
-    "precisionMode",
-    "opSelectImplMode",
-    "preprocessing",
-    "quantization",
-    "smallChannel",
-    "outputType",
-    "firstLayerQuantization",
-    "hostArchitecture",
-    "configFiles",
-    "opCompilerCache",
-    "extraArgs",
-)
+
+class Role(Enum):
+    """What a field of conversion is for: metadata of the field, read by `fields_with`."""
+
+    ATC = "means nothing where ATC does not run"
+    DECIDES = "decides the artifact: a part of the source key"
+    MEANS = "how it is made: what failed is tried again with others"
 
 
 class PrecisionMode(StrEnum):
@@ -109,11 +102,11 @@ class OpCompilerCache(ApiModel):
 class Conversion(ApiModel):
     """How ATC makes the offline model; not used when the chip is CPU, but for batchSizes."""
 
-    image: Image | None = Field(
+    image: Annotated[Image | None, Role.ATC, Role.DECIDES] = Field(
         default=None,
         description="CANN toolkit image; default by chip from the operator's settings.",
     )
-    batch_sizes: (
+    batch_sizes: Annotated[
         Annotated[
             list[Batch],
             Field(
@@ -134,64 +127,66 @@ class Conversion(ApiModel):
                 },
             ),
         ]
-        | None
-    ) = Field(
+        | None,
+        Role.DECIDES,
+    ] = Field(
         default=None,
         description=(
             "Batch sizes the chip runs: one is a static batch, several are ATC's dynamic "
             "profiles; default [1, 2, 4, 8], with quantization [8], of an OM its own."
         ),
     )
-    input_shapes: (
+    input_shapes: Annotated[
         Annotated[
             dict[InputName, Annotated[list[Dim], Field(max_length=8)]],
             Field(max_length=16),
         ]
-        | None
-    ) = Field(
+        | None,
+        Role.DECIDES,
+    ] = Field(
         default=None,
         description=(
             "Shape of each input without the batch dimension, where the model leaves it open."
         ),
     )
-    precision_mode: PrecisionMode | None = Field(
+    precision_mode: Annotated[PrecisionMode | None, Role.ATC, Role.DECIDES] = Field(
         default=None, description="ATC's precision mode (v1 or v2); absent means no flag."
     )
-    op_select_impl_mode: OpSelectImplMode | None = Field(
+    op_select_impl_mode: Annotated[OpSelectImplMode | None, Role.ATC, Role.DECIDES] = Field(
         default=None, description="ATC's --op_select_implmode; absent means no flag."
     )
-    preprocessing: Preprocessing | None = Field(
+    preprocessing: Annotated[Preprocessing | None, Role.ATC, Role.DECIDES] = Field(
         default=None,
         description="What the chip does with a picture before the model; clients then send uint8.",
     )
-    quantization: Quantization | None = Field(
+    quantization: Annotated[Quantization | None, Role.ATC, Role.DECIDES] = Field(
         default=None, description="Quantization to INT8 by AMCT before ATC; one batch size only."
     )
-    small_channel: bool | None = Field(
+    small_channel: Annotated[bool | None, Role.ATC, Role.DECIDES] = Field(
         default=None,
         description=(
             "ATC's --enable_small_channel for the first convolution; default true with fields of "
             "preprocessing."
         ),
     )
-    output_type: OutputType | None = Field(
+    output_type: Annotated[OutputType | None, Role.ATC, Role.DECIDES] = Field(
         default=None, description="ATC's --output_type of all outputs; absent means no flag."
     )
-    first_layer_quantization: bool | None = Field(
+    first_layer_quantization: Annotated[bool | None, Role.ATC, Role.DECIDES] = Field(
         default=None,
         description="Quantize the first convolution after AIPP; for 310P and 310B; default false.",
     )
-    host_architecture: HostArchitecture | None = Field(
+    host_architecture: Annotated[HostArchitecture | None, Role.ATC, Role.DECIDES] = Field(
         default=None,
         description="Architecture of the nodes that serve; default that of the conversion's node.",
     )
-    config_files: ConfigFiles | None = Field(
+    config_files: Annotated[ConfigFiles | None, Role.ATC, Role.DECIDES] = Field(
         default=None, description="Configuration files of ATC, as text."
     )
-    op_compiler_cache: OpCompilerCache | None = Field(
+    op_compiler_cache: Annotated[OpCompilerCache | None, Role.ATC] = Field(
         default=None, description="Where ATC keeps compiled operators for later conversions."
     )
-    extra_args: (
+    extra_args: Annotated[
         Annotated[
             dict[
                 Annotated[str, Field(max_length=64)],
@@ -207,21 +202,23 @@ class Conversion(ApiModel):
                 ),
             ),
         ]
-        | None
-    ) = Field(
+        | None,
+        Role.ATC,
+        Role.DECIDES,
+    ] = Field(
         default=None, description="Further options of ATC and their values, from a fixed list."
     )
-    resources: Resources | None = Field(
+    resources: Annotated[Resources | None, Role.MEANS] = Field(
         default=None,
         description="CPU and memory of ATC; default requests 500m CPU and 2Gi, no limits.",
     )
-    node_selector: LabelMap | None = Field(
+    node_selector: Annotated[LabelMap | None, Role.MEANS] = Field(
         default=None, description="Nodes on which the conversion may run; it needs no NPU."
     )
-    tolerations: Tolerations | None = Field(
+    tolerations: Annotated[Tolerations | None, Role.MEANS] = Field(
         default=None, description="Taints that the conversion tolerates."
     )
-    timeout_seconds: int | None = Field(
+    timeout_seconds: Annotated[int | None, Role.MEANS] = Field(
         default=None, ge=10, le=86400, description="Limit of one attempt of ATC; default 3600."
     )
     retries: int | None = Field(
@@ -255,3 +252,11 @@ class Conversion(ApiModel):
             ),
         )
     )
+
+
+def fields_with(role: Role) -> tuple[str, ...]:
+    """Return the names of the fields, in their order."""
+    return tuple(n for n, field in Conversion.model_fields.items() if role in field.metadata)
+
+
+OF_ATC = tuple(to_camel(name) for name in fields_with(Role.ATC))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from resnet_operator.api.conversion import Role, fields_with
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.names import digest
@@ -11,25 +12,11 @@ from resnet_operator.names import digest
 # Raised by hand when the Job would make another artifact from the same declaration.
 RECIPE = 1
 # What of spec.conversion decides the artifact. Where and how long it is made does not.
-DECIDING = {
-    "image",
-    "batch_sizes",
-    "input_shapes",
-    "precision_mode",
-    "op_select_impl_mode",
-    "preprocessing",
-    "quantization",
-    "small_channel",
-    "output_type",
-    "first_layer_quantization",
-    "host_architecture",
-    "config_files",
-    "extra_args",
-}
+DECIDING = set(fields_with(Role.DECIDES))
 
 # By what means an artifact is made: another login or more time makes the same one, if any.
 MEANS_OF_MODEL = {"credentials_secret_ref", "ca_bundle_config_map_key_ref"}
-MEANS_OF_CONVERSION = {"timeout_seconds", "resources", "node_selector", "tolerations"}
+MEANS_OF_CONVERSION = set(fields_with(Role.MEANS))
 
 
 def attempt_inputs_key(spec: ResNetServiceSpec) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
@@ -12,20 +12,19 @@ from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.outdated import conversion_job, is_outdated_conversion
 from resnet_operator.plan.artifact.proof import failure_on_record, is_told
 from resnet_operator.plan.artifact.recording import PUBLISH, ArtifactPlan, harvest, harvest_left
-from resnet_operator.plan.artifact.repair import AGAIN, Repair, begin_anew, plan_repair
+from resnet_operator.plan.artifact.repair import AGAIN, Repair, plan_repair, start_over
 from resnet_operator.plan.artifact.stages import running_step, stage_of
 from resnet_operator.plan.gate_result import stop
 from resnet_operator.plan.results import failure_digest
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
-from resnet_operator.plan.times import from_text, left_of, seconds_since, to_text
+from resnet_operator.plan.times import left_of, seconds_since
 from resnet_operator.plan.trouble.pod import (
     EXPECTED_SECONDS,
-    LOST,
     next_look,
     pod_trouble,
-    to_reason,
 )
 from resnet_operator.plan.trouble.refusal import creation_failure
+from resnet_operator.plan.trouble.retry import after
 from resnet_operator.plan.trouble.sidecars import left_behind
 from resnet_operator.record.artifact import Artifact, Failure
 from resnet_operator.render.conversion import record_owner
@@ -117,7 +116,7 @@ def _unproven(
     if resolved.suspended:
         return ArtifactPlan(actions=join)
     return ArtifactPlan(
-        actions=begin_anew(observed, resolved, record, {}),
+        actions=start_over(observed, resolved, record, {}),
         doing=f'ConfigMap "{record.meta.name}" cannot be proven to be ours; it is made again',
         requeue_after=1,
     )
@@ -237,31 +236,24 @@ def _after_failure(
     now: datetime,
 ) -> ArtifactPlan:
     """Try again at once when asked, later when that can help, else stay failed."""
-    attempt = failure.attempt + 1
-    lost = failure.reason in LOST and failure.attempt <= resolved.retries
     untried = bool(failure.tried) and attempt_inputs_key(resolved.spec) not in failure.tried
-    if retry_asked(observed) or lost or untried:
-        return _start(observed, resolved, attempt, join, settings=settings)
-    job = names.job_name(resolved.source_key, failure.attempt)
-    problem = Problem(
-        reason=to_reason(failure.reason, Reason.CONVERSION_FAILED),
-        message=failure.message,
-        detail=failure.detail,
-        permanent=failure.permanent,
+    retry = after(
+        failure,
+        asked=retry_asked(observed) or untried,
+        retries=resolved.retries,
+        pauses=settings.retry_seconds,
+        default=Reason.CONVERSION_FAILED,
+        now=now,
     )
-    if failure.permanent or failure.attempt > resolved.retries:
-        return ArtifactPlan(actions=join, problem=problem, stalled=True, job=job)
-    pauses = settings.retry_seconds
-    pause = pauses[min(failure.attempt, len(pauses)) - 1]
-    left = left_of(pause, failure.time, now)
-    if not left:
-        return _start(observed, resolved, attempt, join, settings=settings)
+    if retry.now:
+        return _start(observed, resolved, failure.attempt + 1, join, settings=settings)
     return ArtifactPlan(
         actions=join,
-        problem=problem,
-        requeue_after=left,
-        job=job,
-        next_attempt=to_text(from_text(failure.time) + timedelta(seconds=pause)),
+        problem=retry.problem,
+        stalled=retry.is_over,
+        requeue_after=retry.seconds_left,
+        next_attempt=retry.time,
+        job=names.job_name(resolved.source_key, failure.attempt),
     )
 
 

@@ -112,7 +112,7 @@ def plan_repair(
         problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
         return RepairStep(problem=problem, requeue_after=left)
     begun = Repair(count=count + 1, time=to_text(now))
-    actions = begin_anew(observed, resolved, record, begun.to_record())
+    actions = start_over(observed, resolved, record, begun.to_record())
     return RepairStep(actions=actions, requeue_after=1)
 
 
@@ -132,7 +132,7 @@ def _tells_of_loss(pod: Pod, since: str) -> bool:
     )
 
 
-def begin_anew(
+def start_over(
     observed: Observed, resolved: Resolved, record: ConfigMapObject, data: dict[str, str]
 ) -> tuple[Action, ...]:
     """Replace the record, which is immutable; the first of several owners to do so is enough."""

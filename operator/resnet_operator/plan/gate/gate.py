@@ -35,7 +35,8 @@ from resnet_operator.plan.results import result_digest
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.store import plan_missing_secret, plan_secret
 from resnet_operator.plan.times import left_of
-from resnet_operator.plan.trouble.pod import LOST, next_look, to_reason
+from resnet_operator.plan.trouble.pod import next_look
+from resnet_operator.plan.trouble.retry import after
 from resnet_operator.record.artifact import Artifact, Failure
 from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, shortfalls, validation_key
@@ -246,23 +247,19 @@ def _failed(gate: Gate, measured: Measurement, short: tuple[str, ...]) -> GatePl
 
 def _after_failure(gate: Gate, failure: Failure, attempt: int) -> GatePlan:
     """Measure again at once when asked, later when that can help, else stay failed."""
-    retries, pauses = gate.resolved.retries, gate.settings.retry_seconds
-    lost = failure.reason in LOST and failure.attempt <= retries
-    if retry_asked(gate.observed) or lost:
-        return _start(gate, attempt)
-    problem = Problem(
-        reason=to_reason(failure.reason, Reason.EVALUATION_FAILED),
-        message=failure.message,
-        detail=failure.detail,
-        permanent=failure.permanent,
+    retry = after(
+        failure,
+        asked=retry_asked(gate.observed),
+        retries=gate.resolved.retries,
+        pauses=gate.settings.retry_seconds,
+        default=Reason.EVALUATION_FAILED,
+        now=gate.now,
     )
-    if failure.permanent or failure.attempt > retries:
-        return gate.holding(problem=problem, stalled=True)
-    pause = pauses[min(failure.attempt, len(pauses)) - 1]
-    left = left_of(pause, failure.time, gate.now)
-    if not left:
+    if retry.now:
         return _start(gate, attempt)
-    return gate.holding(problem=problem, requeue_after=left)
+    return gate.holding(
+        problem=retry.problem, stalled=retry.is_over, requeue_after=retry.seconds_left
+    )
 
 
 def _start(gate: Gate, attempt: int) -> GatePlan:
