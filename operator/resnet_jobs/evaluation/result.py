@@ -120,7 +120,8 @@ def finish(result: Mapping[str, Any], *, store: Store, more: Mapping[str, Any]) 
         say(f"{name}: {result[name]}")
     key = result["validationKey"]
     numbers: dict[str, Any] = {field: result[key_of(field)] for field in ESSENTIALS}
-    message = Evaluated(**numbers, **{name: dict(found) for name, found in more.items() if found})
+    numbers |= {name: dict(found) for name, found in more.items() if found}
+    message = Evaluated(**numbers)
     if latency := result.get("latency"):
         message = replace(message, latency={name: latency[name] for name in LATENCIES})
         say(f"latency in milliseconds: {message.latency}")

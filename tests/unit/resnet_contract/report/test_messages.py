@@ -108,10 +108,13 @@ def test_every_part_of_a_jobs_messages_reaches_the_record() -> None:
 def test_every_number_of_the_evaluator_is_measured() -> None:
     numbers = {field.name: index + 1 for index, field in enumerate(fields(Latencies))}
     latency = {key_of(name): number for name, number in numbers.items()}
+    shares: dict[str, Any] = dict.fromkeys(SHARES, 0.5)
+    tuning = {"result": "AsDeclared", "message": "m", "endedBy": "e", "trials": 1, "seconds": 2}
     said = Evaluated(
-        samples=9, images_per_second=3.5, latency=latency, result_key="results/a.json",
+        samples=9, tuning=tuning,
+        images_per_second=3.5, latency=latency, result_key="results/a.json",
         diagnosis={"cause": "Scale", "message": "m", "patch": "p"}, throughput={"1": 2.5},
-        **dict.fromkeys(SHARES, 0.5),
+        **shares,
     )  # fmt: skip
     found = Measurement.from_message(json.dumps(said.to_json()), attempt=1)
     assert all(getattr(found, field.name) for field in fields(found)), found
