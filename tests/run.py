@@ -48,8 +48,6 @@ class Part:
     shared_out: bool = False
     command: tuple[str, ...] = ()
     on_demand: bool = False
-    shared_out: bool = False
-    """Each worker is a pytest of its own with some of the files, as tests/shares.py says."""
 
     def argv(self, report: Path, files: Sequence[str] = ()) -> list[str]:
         if self.command:
