@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator.errors import Misfit
+from resnet_operator.reading.json_text import RECORD_CHARS, read_object
 from resnet_operator.record.artifact import ARTIFACT_KEY, Artifact
 
 # A namespace with more keeps everything: the list would not fit into an environment variable.
@@ -53,11 +54,24 @@ def _named_by_record(text: str) -> Named:
     try:
         artifact = Artifact.from_record({ARTIFACT_KEY: text})
     except Misfit:
-        return NOTHING  # told at the object whose record it is
+        return _named_in_part(text)  # the misfit is told at the object whose record it is
     if artifact is None:
         return NOTHING
     labels = artifact.publisher.labels if artifact.publisher else None
     return Named(artifact.content_key, artifact.sha256, labels.sha256 if labels else "")
+
+
+def _named_in_part(text: str) -> Named:
+    """Read the names alone: the record of a later version keeps its files all the same."""
+    try:
+        value = read_object(text, max_chars=RECORD_CHARS)
+    except Misfit:
+        return NOTHING
+    labels: Any = value.get("publisher")
+    for name in ("labels", "sha256"):
+        labels = labels.get(name) if isinstance(labels, dict) else None
+    found = (value.get("content_key"), value.get("sha256"), labels)
+    return Named(*(item if isinstance(item, str) else "" for item in found))
 
 
 def vouched(statuses: Iterable[Mapping[str, Any]]) -> dict[str, str]:
