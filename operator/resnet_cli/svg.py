@@ -78,6 +78,30 @@ def lines(curves: Mapping[str, Curve], *, x: str, y: str) -> Drawing:
     return Drawing(WIDTH + 160, HEIGHT, "".join(parts))
 
 
+def dots(groups: Mapping[str, Curve], *, x: str, y: str, ringed: Curve = ()) -> Drawing:
+    """Return a dot for each point, coloured by its group; both axes begin at 0."""
+    points = [point for group in groups.values() for point in group]
+    right = max((point[0] for point in points), default=0) or 1
+    most = max((point[1] for point in points), default=0) or 1
+
+    def circle(point: tuple[float, float], look: str) -> str:
+        left = LEFT + (WIDTH - LEFT) * point[0] / right
+        down = TOP + (HEIGHT - TOP - BOTTOM) * (1 - point[1] / most)
+        return f'<circle cx="{left:.1f}" cy="{down:.1f}" {look}/>'
+
+    places = [float(f"{right * share:.3g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    parts = [_axes(places, (WIDTH - LEFT) / (len(places) - 1), most, x=x, y=y)]
+    for number, (name, group) in enumerate(groups.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        parts += [circle(point, f'r="4" fill="{colour}" fill-opacity="0.7"') for point in group]
+        parts.append(
+            f'<text x="{WIDTH + 20}" y="{TOP + 18 * number + 8}" fill="{colour}">'
+            f"{escape(name)}</text>"
+        )
+    parts += [circle(point, 'r="8" fill="none" stroke="#000" stroke-width="2"') for point in ringed]
+    return Drawing(WIDTH + 160, HEIGHT, "".join(parts))
+
+
 def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, x: str, y: str) -> Drawing:
     """Return a square for each pair; the darker, the larger its share of its row."""
     width, parts = NAMES + CELL * len(names), []

@@ -9,6 +9,7 @@ from typing import Any
 
 from resnet_cli import svg
 from resnet_cli.parts import Body, condition, name_of
+from resnet_cli.reporting import surface
 
 TITLES = {
     "samples": "pictures",
@@ -61,6 +62,7 @@ def page(sources: Sources) -> str:
         f'<h1 class="{"good" if verdict == "Passed" else "bad"}">{title}</h1>',
         f"<p>{escape(said)}</p>",
         *_summary(sources, measured),
+        *_tuning((service.get("status") or {}).get("tuning") or {}, sources.result or {}),
         *(_details(sources, sources.result) if sources.result else _left_out(measured)),
     ]
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -99,6 +101,16 @@ def _throughput(result: Mapping[str, Any], measured: Body) -> str:
     ordered = {key: speeds[key] for key in sorted(speeds, key=lambda batch: (len(batch), batch))}
     title = "Images a second of the chip, by batch"
     return f"<h2>{title}</h2>{svg.bars(ordered).svg()}" if ordered else ""
+
+
+def _tuning(said: Body, result: Mapping[str, Any]) -> list[str]:
+    found = result.get("tuning") or {}
+    drawn = surface.picture(found)
+    return [
+        _pairs("Tuning", said),
+        f"<h2>Loads that were tried</h2>{drawn.svg()}" if drawn else "",
+        _table("Settings that were tried", surface.COLUMNS, surface.rows(found)[:MOST_ROWS]),
+    ]
 
 
 def _left_out(measured: Body) -> list[str]:
