@@ -17,7 +17,7 @@ import sys
 from typing import Any
 
 from .message import DriverError, clip, log
-from .tool import Run
+from .tool import Run, killed_by
 
 IMAGE = "spec.conversion.quantization.image"
 FAILED, FAILED_FOR_NOW = 71, 88  # exit statuses of QuantizationFailed: for good, worth a retry
@@ -145,7 +145,7 @@ def explain(run: Run, seconds: float, missing: list[str], tool: Tool) -> DriverE
         return failed(known, detail)
     number = -run.returncode if run.returncode < 0 else run.returncode - 128
     if 0 < number <= 64:
-        text = "AMCT was ended by signal {}; another attempt can help".format(number)
+        text = killed_by(number, "AMCT")
         return DriverError("QuantizationFailed", FAILED_FOR_NOW, text, detail)
     return failed(_complaint(run, missing), detail)
 

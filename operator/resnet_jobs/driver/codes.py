@@ -12,7 +12,8 @@ EXTRA = "Check spec.conversion.extraArgs."
 PROFILES = "Write 2 to 100 different numbers into spec.conversion.batchSizes, or one."
 SHAPES = "Check spec.conversion.inputShapes."
 OURS = "That is the operator's own doing; please report it with the log."
-INNER = "An internal error of ATC; another attempt can help."
+# Inner errors are tried again, for some pass; the sentence is for those that stay.
+INNER = "An internal error of ATC; if it stays, use a newer spec.conversion.image or another opset."
 FILE = "The Job's files were not readable; another attempt can help."
 
 RETRIED = frozenset(("E10041", "E13000", "E13001", "E13004", "E19999", "EZ9999"))

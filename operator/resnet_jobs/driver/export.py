@@ -18,7 +18,7 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
     __import__(__package__)
 
 from .message import DriverError, log, run_container
-from .tool import Run, run_tool
+from .tool import Run, killed_by, run_tool
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_export.py")
 ILLEGAL_INSTRUCTION = 4
@@ -81,7 +81,7 @@ def explain(run: Run, answer: dict[str, Any], seconds: float) -> dict[str, Any]:
         raise DriverError(
             "ConversionFailed",
             82,
-            "PyTorch was ended by signal {}; another attempt can help".format(-run.returncode),
+            killed_by(-run.returncode, "PyTorch"),
             detail,
         )
     words = [line.strip() for line in run.lines if line.strip()] or ["it printed nothing"]

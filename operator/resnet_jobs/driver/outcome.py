@@ -12,7 +12,7 @@ from typing import Any
 
 from .codes import ADVICE, INNER_ERRORS, can_retry
 from .message import DriverError, clip
-from .tool import Run
+from .tool import Run, killed_by
 
 USUAL_CPU = "x86_64"
 
@@ -109,7 +109,7 @@ def _unexplained(run: Run) -> tuple[int, str]:
         return 69, "ATC ended with status 0 but wrote no model; see the log of container convert"
     number = -run.returncode if run.returncode < 0 else run.returncode - 128
     if 0 < number <= 64:  # atc is a shell script: a killed atc.bin shows as 128 + the signal
-        return 82, "ATC was ended by signal {}; another attempt can help".format(number)
+        return 82, killed_by(number, "ATC")
     words = [line.strip() for line in run.lines if line.strip()]
     telling = [line for line in words if "rror" in line or "cannot" in line or "not found" in line]
     last = (telling or words or ["it printed nothing"])[-1]

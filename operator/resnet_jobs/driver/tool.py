@@ -22,6 +22,12 @@ from .message import DriverError, clip, log
 
 STOP_GRACE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30.0  # ATC compiles for minutes without a word
+CRASHES = frozenset(
+    (
+        *(signal.SIGILL, signal.SIGTRAP, signal.SIGABRT),
+        *(signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV),
+    )
+)
 CANN_ROOTS = ("/usr/local/Ascend/ascend-toolkit/latest", "/usr/local/Ascend/cann")
 DRIVER_LIBRARIES = (
     "/usr/local/Ascend/driver/lib64",
@@ -157,6 +163,17 @@ def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds:
         process.wait()
         reader.join(5)
     return Run(process.returncode, list(heard.lines), timed_out, count_oom_kills() - kills_before)
+
+
+def killed_by(number: int, tool: str) -> str:
+    """The sentence for a tool that a signal ended: a crash often comes again, a kill passes."""
+    if number in CRASHES:
+        text = (
+            "{} crashed (signal {}); if that stays, use another image, and report it to its maker"
+        )
+    else:
+        text = "{} was ended by signal {}; another attempt can help"
+    return text.format(tool, number)
 
 
 class _Heard:

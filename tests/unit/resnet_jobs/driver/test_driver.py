@@ -297,12 +297,28 @@ ENDINGS: list[tuple[str, str, str, int, str | None, str]] = [
         "killed for lack of memory",
     ),
     (
-        "a crash may pass",
+        "a crash may pass, and is not said to",
         "os.kill(os.getpid(), 11)",
         "ConversionFailed",
         82,
         None,
-        "ended by signal 11",
+        "ATC crashed (signal 11); if that stays, use another image",
+    ),
+    (
+        "a crash of atc.bin, as its shell wrapper tells it",
+        "sys.exit(134)",
+        "ConversionFailed",
+        82,
+        None,
+        "ATC crashed (signal 6)",
+    ),
+    (
+        "somebody ended it",
+        "os.kill(os.getpid(), 15)",
+        "ConversionFailed",
+        82,
+        None,
+        "ended by signal 15; another attempt can help",
     ),
     (
         "a loader's complaint is repeated",
@@ -548,6 +564,13 @@ def test_every_known_code(code: str, retried: bool) -> None:
     message = failure.payload["message"]
     assert message == f"ATC {code}: something about it {codes.ADVICE[code]}"
     assert len(message) <= 300
+
+
+def test_time_is_said_to_heal_only_what_it_heals() -> None:
+    """Files of the Job, a full disk; an inner error mostly comes again, though it is tried once."""
+    healed = {code for code, advice in codes.ADVICE.items() if "another attempt" in advice}
+    assert healed == {"E10041", "E13000", "E13001", "E13004"}
+    assert healed < codes.RETRIED
 
 
 def test_an_unknown_code_is_permanent() -> None:
