@@ -16,7 +16,6 @@ from resnet_jobs.base.left_files import is_regular
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.workspace import read_json
 from resnet_jobs.driver.outcome import content_key, host_part
-from resnet_jobs.formats.pytorch import file_name
 from resnet_jobs.store.base import Manifest, Store, blob_path, from_document, parse_manifest
 from resnet_jobs.store.facts import store_facts
 from resnet_jobs.store.known import NAME as KNOWN
@@ -142,7 +141,8 @@ def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
     if spec.format == "OM":
         return workspace.fetched, workspace.compiled_model.name
     if spec.compiles_at_load:
-        return workspace.fetched, file_name(spec)
+        torch_script = spec.format == "TorchScript"
+        return workspace.fetched, "model.torchscript" if torch_script else "model.pth"
     return workspace.model, workspace.model.name
 
 

@@ -55,11 +55,6 @@ def prepare_torch(spec: JobSpec, workspace: Workspace) -> dict[str, Any]:
     return result
 
 
-def file_name(spec: JobSpec) -> str:
-    """What serving pods call the file."""
-    return "model.torchscript" if spec.format == "TorchScript" else "model.pth"
-
-
 def _check_file(spec: JobSpec, path: Path) -> None:
     _refuse_safetensors(path)
     try:

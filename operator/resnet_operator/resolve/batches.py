@@ -62,6 +62,17 @@ def fitted_batches(
             f"validation.benchmark.load.batchSize is {asked}, the largest batch that is served is "
             f"{largest}; lower load.batchSize"
         )
+    most = spec.tuning and spec.tuning.max_batch_size
+    if most and most > sizes[-1]:
+        raise InvalidSpec(
+            f"tuning.maxBatchSize is {most}, the largest of {origin} is {sizes[-1]}; "
+            "lower tuning.maxBatchSize"
+        )
+    if most and most < asked:
+        raise InvalidSpec(
+            f"tuning.maxBatchSize is {most}, below validation.benchmark.load.batchSize, {asked}; "
+            "raise tuning.maxBatchSize or lower load.batchSize"
+        )
     if spec.serving.config_overrides:
         kind = "KIND_GPU" if spec.accelerator.chip == "GPU" else "KIND_CPU"
         check_overrides(spec.serving.config_overrides, max_batch_size=largest, kind=kind)

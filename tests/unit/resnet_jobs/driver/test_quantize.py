@@ -407,7 +407,13 @@ ENDINGS: list[tuple[str, str, str, int, str]] = [
         71,
         "AMCT ended with status 1",
     ),
-    ("a crash may pass", "os.kill(os.getpid(), 11)", "QuantizationFailed", 88, "crashed (signal 11)"),
+    (
+        "a crash may pass",
+        "os.kill(os.getpid(), 11)",
+        "QuantizationFailed",
+        88,
+        "crashed (signal 11)",
+    ),
     ("killed for memory", "os.kill(os.getpid(), 9)", "OutOfMemory", 85, "limits.memory"),
     ("Python's own word for it", "raise MemoryError", "OutOfMemory", 85, "smaller batch size"),
     (

@@ -49,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
     ),
     "replicas": 1,
     "suspended": False,
+    "tuned": None,
 }
 
 
