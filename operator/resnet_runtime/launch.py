@@ -34,11 +34,13 @@ from resnet_runtime.processes import (
     with_package,
 )
 from resnet_runtime.server_process import SIGNALS, Dump, Server, flag, unblock_signals
+from resnet_runtime.stall import Stall
 from resnet_runtime.termination import TerminationLog
 from resnet_runtime.trials import Trials
 from resnet_runtime.watch import Watch
 
 BENCHMARK_TICK_SECONDS = 1.0
+STALL_SECONDS = 120.0  # a load under way does something in this time, on the busiest node too
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -101,6 +103,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--benchmark", metavar="FILE", help="time the model first; JSON goes here")
     parser.add_argument("--benchmark-loops", type=int, default=100)
     parser.add_argument("--until-file", metavar="FILE", help="stop when this file is there")
+    parser.add_argument(
+        "--stall-seconds",
+        type=float,
+        default=STALL_SECONDS,
+        help="end a load that has done nothing for so long",
+    )
     parser.add_argument(
         "--unrestricted", action="store_true", help="of a Triton that cannot close admin calls"
     )
@@ -170,6 +178,7 @@ def run_server(
         until_file=arguments.until_file,
         dump=dump,
         trials=trials,
+        stall=Stall(arguments.stall_seconds),
     )
     try:
         return watch.run()

@@ -15,12 +15,16 @@ OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oo
 
 
 class Process(NamedTuple):
-    """One line of the process table; `status` is a wait status once `state` is Z."""
+    """One line of the process table; `status` is a wait status once `state` is Z.
+
+    `ticks` of the processor it has used, with its children that have ended.
+    """
 
     name: str
     state: str
     parent: int
     status: int
+    ticks: int
 
 
 def log(text: str) -> None:
@@ -43,7 +47,8 @@ def process_of(pid: int) -> Optional[Process]:
     except OSError:
         return None
     fields = after.split()  # from field 3, the state, on; the last is field 52, exit_code
-    return Process(before.split("(", 1)[1], fields[0], int(fields[1]), int(fields[49]))
+    ticks = sum(int(field) for field in fields[11:15])
+    return Process(before.split("(", 1)[1], fields[0], int(fields[1]), int(fields[49]), ticks)
 
 
 def describe(status: int) -> str:

@@ -12,6 +12,7 @@ from typing import Optional
 
 from resnet_runtime.processes import exists, log, out_of_memory_kills
 from resnet_runtime.server_process import ORPHANED, SIGNALS, Dump, Server
+from resnet_runtime.stall import Stall
 from resnet_runtime.termination import TerminationLog
 from resnet_runtime.trials import NEXT, Trials
 
@@ -24,6 +25,10 @@ KILL_SECONDS = 10.0  # after Triton's own exit timeout
 STOPPED_WHILE_LOADING = (
     "Triton was stopped before the model was loaded; "
     "raise serving.loadTimeoutSeconds if it only loads slowly"
+)
+STALLED = (
+    "the load hangs: for {:g} s no process of Triton used the processor or read anything; its log "
+    "says where, and `npu-smi info` whether the chip answers"
 )
 
 
@@ -41,7 +46,9 @@ class Watch:
         until_file: Optional[str] = None,
         dump: Optional[Dump] = None,
         trials: Optional[Trials] = None,
+        stall: Optional[Stall] = None,
     ) -> None:
+        self._stall = stall
         self._dump = dump
         self._trials = trials
         self._server = server
@@ -107,7 +114,7 @@ class Watch:
             return exit_status(status)
         ended = self._server.dead_stub()
         if ended is None:
-            return None
+            return self._stalled()
         if not self._server.check_ready():
             self._await_exit(LOAD_FAILURE_SECONDS)
         elif ended == ORPHANED:
@@ -120,6 +127,14 @@ class Watch:
         # asks another pod. What other model processes have under way is lost with it.
         self._server.end()
         self._report("a model process of Triton died ({})".format(ended))
+        return 1
+
+    def _stalled(self) -> Optional[int]:
+        """The exit status when a load has stopped, else None."""
+        if self._server.ready or self._stall is None or not self._stall.is_over():
+            return None
+        self._server.end()
+        self._report(STALLED.format(self._stall.seconds), reason="ModelLoadFailed")
         return 1
 
     def _report_exit(self, status: int) -> None:

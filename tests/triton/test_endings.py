@@ -123,6 +123,28 @@ class TritonPythonModel(model_common.BatchModel):
 """
 
 
+HANGS = """
+import time
+
+from resnet_runtime import model_common
+
+
+class TritonPythonModel(model_common.BatchModel):
+    def load(self):
+        time.sleep(3600)
+"""
+
+
+def test_a_load_that_hangs_is_told(tmp_path: Path) -> None:
+    """Triton and a living stub wait for each other: that costs little, and is no progress."""
+    (tmp_path / "hangs.py").write_text(HANGS)
+    model = digits_on_cpu(source=tmp_path / "hangs.py")
+    with pod(tmp_path / "pod", model, launch=["--stall-seconds=15"]) as running:
+        assert running.wait_end() == 1
+        assert running.message["reason"] == "ModelLoadFailed"
+        assert "the load hangs: for 15 s" in running.message["message"]
+
+
 @pytest.mark.parametrize(
     ("model", "file", "words", "code", "reason"),
     [

@@ -30,7 +30,7 @@ def test_syntax_of_python_3_8(path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("launch.py", "processes.py", "server_process.py", "termination.py"),
+        *("launch.py", "processes.py", "server_process.py", "stall.py", "termination.py"),
         *("families.py", "relay.py", "pbtxt.py", "trials.py", "watch.py"),
     ],
 )
