@@ -117,7 +117,8 @@ async def test_the_second_one_takes_over(how: signal.Signals, shared: World) -> 
 
         leader = await until(who, what="one of them to lead", seconds=TAKEOVER_SECONDS)
         follower = next(number for number in ports if number != leader)
-        assert ports[follower].writes() == []
+        # Both may have asked for the Lease; one of them was refused.
+        assert [w for w in ports[follower].writes() if "leases" not in w] == []
         for manifest in objects[:6]:
             await world.create(manifest)
         await world.has("Deployment", "object-2")

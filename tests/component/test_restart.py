@@ -202,14 +202,18 @@ def other_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert changed != text
     template.write_text(changed)
     monkeypatch.setattr(engine, "TEMPLATES", templates)
+    forget_templates()
+
+
+def forget_templates() -> None:
     engine._environment.cache_clear()
-    monkeypatch.setattr(engine, "_environment", engine._environment)
+    engine._template.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def fresh_templates() -> Any:
     yield
-    engine._environment.cache_clear()
+    forget_templates()
 
 
 async def test_the_operator_ends_in_time(world: World) -> None:
