@@ -56,7 +56,8 @@ def test_a_pod_that_its_node_evicts(story: Story, files: FileServer) -> None:
     files.held["digits.onnx"] = held = threading.Event()
     uri = f"{files.url}/digits.onnx"
     try:
-        story.operator.upgrade({"scratchSize": "1Mi"})
+        # The first failure stays: what `why` is asked of is what was waited for.
+        story.operator.upgrade({"scratchSize": "1Mi", "retrySeconds": [3600]})
         story.apply(story.service(model={"uri": uri}))
         condition = story.wait_reason("Evicted", seconds=120)
         assert "it used more local storage than its limit" in condition["message"]
