@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from resnet_cli import svg
-from resnet_cli.asking.endpoint import Endpoint, endpoint
+from resnet_cli.asking.client import client_library, clients
+from resnet_cli.asking.endpoint import Endpoint
 from resnet_cli.bench.asked import Asked
 from resnet_cli.bench.load import PERCENTILES, Answers, Bounds, percentile, run
 from resnet_cli.bench.points import points_of
 from resnet_cli.bench.server import Split, Totals, split_between
-from resnet_cli.commands.predict import NEEDS
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster
 from resnet_cli.picture import Cell, Column, Table, Tone
@@ -64,20 +64,13 @@ def bench(
     output: Output,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Exit:
-    try:
-        from resnet_client import Client, ClientError, Tls
-    except ImportError as error:
-        raise CliError(f"{error}; {NEEDS}", Exit.MISSING_HERE) from error
+    client_library()
     points = points_of(options.concurrency, options.batch)
-    with endpoint(cluster, name, grpc=grpc, url=url, model=model) as where:
-        secured = Tls(ca=ca, server_name=where.server_name or None) if tls or ca else None
-        protocol = "grpc" if grpc else "http"
-        asked = Asked(lambda: Client(where.url, where.model, protocol=protocol, tls=secured))
-        try:
-            found, skipped = measure(asked, points, options, clock=clock)
-        except ClientError as error:
-            raise CliError(str(error), Exit.NO_ANSWER) from error
-    about = {"name": name, "namespace": cluster.namespace, **_about(where, protocol)}
+    opened = clients(cluster, name, grpc=grpc, tls=tls, ca=ca, url=url, model=model)
+    with opened as (where, client):
+        found, skipped = measure(Asked(client), points, options, clock=clock)
+    about = {"name": name, "namespace": cluster.namespace}
+    about |= _about(where, "grpc" if grpc else "http")
     answer = about | {"points": found, "skipped": skipped}
     if svg_file is not None:
         _write(svg_file, picture(found))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnet_cli.asking.endpoint import endpoint
+from resnet_cli.asking.client import client_library, clients
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster
 from resnet_cli.picture import Cell, Column, Table
@@ -20,7 +20,6 @@ COLUMNS = (
     Column("SCORE"),
     Column("TIME", rank=1),
 )
-NEEDS = "install the package with its client: pipx install 'resnet-operator[cli]'"
 
 
 def predict(
@@ -39,37 +38,27 @@ def predict(
     output: Output,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Exit:
-    try:
-        from resnet_client import Client, ClientError, Tls
-    except ImportError as error:
-        raise CliError(f"{error}; {NEEDS}", Exit.MISSING_HERE) from error
+    client_library()
     for picture in pictures:
         if not picture.is_file():
             raise CliError(f"{picture}: there is no such file", Exit.BAD_FILE)
     rows: list[dict[str, Any]] = []
-    with endpoint(cluster, name, grpc=grpc, url=url, model=model) as where:
-        secured = Tls(ca=ca, server_name=where.server_name or None) if tls or ca else None
-        protocol = "grpc" if grpc else "http"
-        try:
-            with Client(
-                where.url, where.model, protocol=protocol, tls=secured, preset=preset
-            ) as client:
-                _ = client.contract  # so that the first picture's time is that of the picture
-                for picture in pictures:
-                    began = clock()
-                    (labels,) = client.classify([picture], top=top)
-                    rows.append(
-                        {
-                            "picture": str(picture),
-                            "milliseconds": round(1000 * (clock() - began), 1),
-                            "labels": [
-                                {"label": one.name, "score": one.score, "class": one.index}
-                                for one in labels
-                            ],
-                        }
-                    )
-        except ClientError as error:
-            raise CliError(str(error), Exit.NO_ANSWER) from error
+    opened = clients(cluster, name, grpc=grpc, tls=tls, ca=ca, url=url, model=model)
+    with opened as (_, connect), connect(preset=preset) as client:
+        _ = client.contract  # so that the first picture's time is that of the picture
+        for picture in pictures:
+            began = clock()
+            (labels,) = client.classify([picture], top=top)
+            rows.append(
+                {
+                    "picture": str(picture),
+                    "milliseconds": round(1000 * (clock() - began), 1),
+                    "labels": [
+                        {"label": one.name, "score": one.score, "class": one.index}
+                        for one in labels
+                    ],
+                }
+            )
     if output is Output.TEXT:
         screen.table(table_of(rows))
     else:
