@@ -16,6 +16,7 @@ from resnet_cli.facts import Facts, Holder
 from resnet_cli.kube import Body, Cluster, find, get, items
 from resnet_cli.parts import (
     is_deleting,
+    is_placed,
     label_of,
     name_of,
     owner_of,
@@ -28,7 +29,6 @@ from resnet_operator import names
 T = TypeVar("T")
 TAIL_LINES = "40"
 LIMITED = {"QuotaExceeded": ("ResourceQuota", "LimitRange")}
-ENDED = {"Succeeded", "Failed"}
 
 
 class Reading:
@@ -172,9 +172,7 @@ def _with_holders(reading: Reading, facts: Facts) -> Facts:
             node=pod["spec"]["nodeName"],
         )
         for pod in pods
-        if (count := requests_of(pod, resource))
-        and (pod.get("spec") or {}).get("nodeName")
-        and (pod.get("status") or {}).get("phase") not in ENDED
+        if (count := requests_of(pod, resource)) and is_placed(pod)
     ]
     holders.sort(key=lambda one: (-one.count, one.namespace, one.pod))
     nodes = reading.list("Node", None)

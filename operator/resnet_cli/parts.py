@@ -11,6 +11,7 @@ from typing import Any
 from resnet_operator import names
 
 Body = dict[str, Any]
+ENDED = {"Succeeded", "Failed"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ def condition(body: Body | None, kind: str) -> Body:
     return next((c for c in conditions if c.get("type") == kind), {})
 
 
+def is_true(body: Body | None, kind: str) -> bool:
+    return condition(body, kind).get("status") == "True"
+
+
 def owner_of(body: Body, kind: str) -> str:
     """Return the name of the owner of a kind; "" without one."""
     owners = body["metadata"].get("ownerReferences") or ()
@@ -67,6 +72,17 @@ def owner_of(body: Body, kind: str) -> str:
 
 def is_deleting(body: Body) -> bool:
     return bool(body["metadata"].get("deletionTimestamp"))
+
+
+def is_placed(pod: Body) -> bool:
+    """Tell whether a pod has a node and has not ended: what it asks for is held."""
+    phase = (pod.get("status") or {}).get("phase")
+    return bool((pod.get("spec") or {}).get("nodeName")) and phase not in ENDED
+
+
+def is_well(pod: Body) -> bool:
+    """Tell whether a pod is ready, or has done what it was for."""
+    return (pod.get("status") or {}).get("phase") == "Succeeded" or is_true(pod, "Ready")
 
 
 def containers(pod: Body) -> list[ContainerFact]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from resnet_cli.asking.forward import forwarded
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster, get, items
-from resnet_cli.parts import Body, condition, is_deleting, label_of, name_of
+from resnet_cli.parts import Body, is_deleting, is_true, label_of, name_of
 from resnet_operator import names
 
 PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002}
@@ -44,7 +44,7 @@ def ready_pods(cluster: Cluster, namespace: str, name: str) -> list[Body]:
         for pod in found
         if label_of(pod, names.COMPONENT) == names.SERVING
         and not is_deleting(pod)
-        and condition(pod, "Ready").get("status") == "True"
+        and is_true(pod, "Ready")
     ]
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_cli.bench.load import Opener, Sender
 from resnet_cli.bench.server import Totals, totals_of
-from resnet_cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
     from resnet_client import Client
@@ -59,13 +58,8 @@ class Asked:
 
     def once(self, batch: int) -> None:
         """Send one request, so that what is wrong is told in the server's words."""
-        from resnet_client import ClientError
-
-        try:
-            with self.connect() as client:
-                client.repeat(tensor_of(client.contract, batch))()
-        except ClientError as error:
-            raise CliError(str(error), Exit.NO_ANSWER) from error
+        with self.connect() as client:
+            client.repeat(tensor_of(client.contract, batch))()
 
 
 def tensor_of(contract: Any, batch: int) -> Any:

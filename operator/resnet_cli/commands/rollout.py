@@ -8,7 +8,7 @@ from typing import Any
 
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster, get, items
-from resnet_cli.parts import Body, condition, label_of, name_of, since
+from resnet_cli.parts import Body, condition, is_true, label_of, name_of, since
 from resnet_cli.paths import path
 from resnet_cli.picture import Cell, Column, Table, Tone
 from resnet_cli.show import Output, Screen
@@ -72,11 +72,11 @@ def _is_current(body: Body) -> bool:
 
 
 def _is_ready(body: Body) -> bool:
-    return _is_current(body) and condition(body, "Ready").get("status") == "True"
+    return _is_current(body) and is_true(body, "Ready")
 
 
 def _is_settled(body: Body) -> bool:
-    stalled = condition(body, "Stalled").get("status") == "True"
+    stalled = is_true(body, "Stalled")
     return _is_ready(body) or (_is_current(body) and stalled)
 
 

@@ -18,9 +18,18 @@ from typing import Any
 from resnet_cli.asking.counters import Counters, fetch, read_counters
 from resnet_cli.asking.endpoint import PORTS, model_of
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.gather import ENDED, Reading
+from resnet_cli.gather import Reading
 from resnet_cli.kube import Cluster, items
-from resnet_cli.parts import Body, condition, devices_of, is_deleting, label_of, name_of, service_of
+from resnet_cli.parts import (
+    Body,
+    devices_of,
+    is_deleting,
+    is_placed,
+    is_true,
+    label_of,
+    name_of,
+    service_of,
+)
 from resnet_cli.picture import Cell, Column, Table, Tone
 from resnet_cli.show import Output, Screen
 from resnet_operator import names
@@ -65,7 +74,7 @@ def top(
     services = items(cluster, "ResNetService", namespace)
     pods = reading.list("Pod", namespace)
     by_service = _pods_of(services, pods)
-    ready = [(body, pod) for body, some in by_service for pod in some if _is_ready(pod)]
+    ready = [(body, pod) for body, some in by_service for pod in some if is_true(pod, "Ready")]
     began = clock()
     first = _ask(cluster, ready[:MOST_PODS])
     if first.said:
@@ -96,10 +105,6 @@ def _pods_of(services: Sequence[Body], pods: Sequence[Body]) -> list[tuple[Body,
     return [
         (body, serving.get((body["metadata"]["namespace"], name_of(body)), [])) for body in services
     ]
-
-
-def _is_ready(pod: Body) -> bool:
-    return condition(pod, "Ready").get("status") == "True"
 
 
 def _ask(cluster: Cluster, pairs: Sequence[tuple[Body, Body]]) -> Asked:
@@ -143,7 +148,7 @@ def row_of(
         "namespace": body["metadata"]["namespace"],
         "name": name_of(body),
         "ready": (body.get("status") or {}).get("ready") or "",
-        "chips": sum(sum(devices_of(pod).values()) for pod in pods if _holds(pod)),
+        "chips": sum(sum(devices_of(pod).values()) for pod in pods if is_placed(pod)),
         "podsAsked": len(whole),
         "pods": len(uids),
         "requests": int(total.requests) if whole else None,
@@ -153,12 +158,6 @@ def row_of(
         "meanMilliseconds": _mean(mean_of.took_us, mean_of.requests),
         "meanQueueMilliseconds": _mean(mean_of.queue_us, mean_of.requests),
     }
-
-
-def _holds(pod: Body) -> bool:
-    """Tell whether a pod has a node, and so what it asks for."""
-    phase = (pod.get("status") or {}).get("phase")
-    return bool((pod.get("spec") or {}).get("nodeName")) and phase not in ENDED
 
 
 def _rate(count: float, seconds: float) -> float | None:
@@ -175,7 +174,7 @@ def chips_of(pods: Sequence[Body]) -> list[dict[str, Any]]:
     held: Counter[tuple[str, str]] = Counter()
     ours: Counter[tuple[str, str]] = Counter()
     holders: Counter[tuple[str, str]] = Counter()
-    for pod in filter(_holds, pods):
+    for pod in filter(is_placed, pods):
         for chip, count in devices_of(pod).items():
             key = (pod["metadata"]["namespace"], chip)
             held[key] += count

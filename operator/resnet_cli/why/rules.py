@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from resnet_cli.facts import Facts
-from resnet_cli.parts import Ref, is_deleting, label_of, name_of
+from resnet_cli.parts import Ref, is_deleting, is_well, label_of, name_of
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 
@@ -79,7 +79,7 @@ def pod_not_ready(facts: Facts, _: re.Match[str] | None) -> Ref | None:
         key=lambda pod: pod["metadata"].get("creationTimestamp") or "",
         reverse=True,
     )
-    found = next((pod for pod in pods if not _is_well(pod)), None)
+    found = next((pod for pod in pods if not is_well(pod)), None)
     if found is None:
         return None
     serves = label_of(found, names.COMPONENT) == names.SERVING
@@ -89,7 +89,7 @@ def pod_not_ready(facts: Facts, _: re.Match[str] | None) -> Ref | None:
 def node(facts: Facts, _: re.Match[str] | None) -> Ref | None:
     """The node of the pod that it ended or lost."""
     pods = [pod for pod in facts.pods if (pod.get("spec") or {}).get("nodeName")]
-    bad = [pod for pod in pods if not _is_well(pod)] or pods
+    bad = [pod for pod in pods if not is_well(pod)] or pods
     return Ref("Node", bad[-1]["spec"]["nodeName"]) if bad else None
 
 
@@ -139,13 +139,6 @@ def failed_container_of(*container_names: str) -> Find:
         return job(facts, match)
 
     return find
-
-
-def _is_well(pod: dict[str, dict[str, object]]) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    done = pod.get("status", {}).get("phase") == "Succeeded"
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)  # type: ignore[attr-defined]
-    return done or ready
 
 
 def _runs(pod: dict[str, dict[str, object]]) -> bool:

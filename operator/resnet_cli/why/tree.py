@@ -11,6 +11,8 @@ from resnet_cli.parts import (
     condition,
     containers,
     is_deleting,
+    is_true,
+    is_well,
     label_of,
     name_of,
     since,
@@ -88,9 +90,9 @@ def _is_worth(facts: Facts, job: Body) -> bool:
 
 def _job(facts: Facts, job: Body) -> Node:
     state, tone = "running", Tone.WAITS
-    if condition(job, "Complete").get("status") == "True":
+    if is_true(job, "Complete"):
         state, tone = "complete", Tone.GOOD
-    elif condition(job, "Failed").get("status") == "True":
+    elif is_true(job, "Failed"):
         failed = condition(job, "Failed")
         state, tone = f"failed ({failed.get('reason')})", Tone.BAD
     pods = [_pod(facts, pod) for pod in facts.pods_of_job(job)]
@@ -153,11 +155,9 @@ def _pod(facts: Facts, pod: Body) -> Node:
 
 
 def _tone_of_pod(pod: Body) -> Tone:
-    status = pod.get("status") or {}
-    if status.get("phase") == "Failed":
+    if (pod.get("status") or {}).get("phase") == "Failed":
         return Tone.BAD
-    done = status.get("phase") == "Succeeded"
-    return Tone.GOOD if done or condition(pod, "Ready").get("status") == "True" else Tone.WAITS
+    return Tone.GOOD if is_well(pod) else Tone.WAITS
 
 
 def _container(facts: Facts, pod: Body, one: ContainerFact) -> Node:
