@@ -146,6 +146,14 @@ class TritonSettings:
         }
 
 
+def preferred_by_default(sizes: tuple[int, ...], largest: int) -> tuple[int, ...]:
+    """What is preferred of ascending batch sizes where the object says nothing.
+
+    Never 1: a preferred size of 1 sends every request alone and defeats the queue delay.
+    """
+    return tuple(size for size in sizes if 1 < size <= largest)[-2:]
+
+
 @dataclass(frozen=True)
 class Tuning:
     """What to look for, among which settings, and for how long; `declared` is where it begins."""

@@ -24,7 +24,7 @@ from resnet_jobs.evaluation.doctor.diagnose import (
     is_wanted,
     unmet,
 )
-from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
+from resnet_jobs.evaluation.latency import clients_of, run_load, senders_of, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
 from resnet_jobs.evaluation.result import about, finish, read_benchmark, speeds
@@ -231,8 +231,7 @@ def measure_latency(
         return None
     clients = clients_of(load, request_bytes=load.batch * plan.feed.sample_bytes)
     say(f"measuring latency with {clients} clients")
-    batches = [plan.full_batch(number, load.batch) for number in range(min(clients, VARIETY))]
-    senders = [triton.sender(batches) for _ in range(clients)]
+    senders = senders_of(triton, plan.full_batch, rows=load.batch, clients=clients)
     found = run_load(senders, rate=load.requests_per_second, seconds=seconds, clock=clock)
     stated = {
         "concurrency": load.concurrency,

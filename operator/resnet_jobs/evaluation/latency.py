@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from resnet_contract.types import StatedLoad
     from resnet_jobs.base.clock import Clock
+    from resnet_jobs.evaluation.triton_client import Triton
 
     Sender = Callable[[], bool]
 
@@ -53,6 +54,14 @@ def clients_of(load: StatedLoad, *, request_bytes: int) -> int:
         return load.concurrency
     wanted = min(MOST_CLIENTS, max(LEAST_CLIENTS, load.requests_per_second or 0))
     return max(2, min(wanted, BYTES_IN_FLIGHT // request_bytes))
+
+
+def senders_of(
+    triton: Triton, full_batch: Callable[[int, int], Any], *, rows: int, clients: int
+) -> list[Sender]:
+    """Clients that all send the same few different batches in turn."""
+    batches = [full_batch(number, rows) for number in range(min(clients, VARIETY))]
+    return [triton.sender(batches) for _ in range(clients)]
 
 
 def run_load(

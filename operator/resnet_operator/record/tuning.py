@@ -5,7 +5,7 @@ Called by `measurement`. Whether they are given to pods is decided by the plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,14 +15,13 @@ from resnet_contract.words import MOST_QUEUE_DELAY_MICROSECONDS
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import Misfit
 from resnet_operator.reading.decimals import decimal_of, floor_of, in_words, whole_of
+from resnet_operator.record.latency import MILLISECONDS, SHOWN
 
 BETTER = "Better"
 RESULTS = (BETTER, "AsDeclared", "GoalNotMet", "NotMeasured")
 MOST_MESSAGE = 240
 MOST_SIZES = 16
 MOST_BATCH, MOST_INSTANCES = 2048, 256
-MILLISECONDS = ("p50Milliseconds", "p90Milliseconds", "p99Milliseconds")
-SHOWN = Decimal("0.001")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +39,7 @@ class Speed:
             return None
         if not isinstance(value, Mapping):
             raise Misfit("tuning: a speed is not an object")
-        found = {key: decimal_of(value, key) for key in MILLISECONDS}
+        found = {key: decimal_of(value, key) for key in MILLISECONDS.values()}
         return cls(
             concurrency=whole_of(value, "concurrency"),
             images_per_second=decimal_of(value, "imagesPerSecond"),
@@ -103,28 +102,23 @@ class TuningResult:
         )
 
     def to_json(self) -> dict[str, Any]:
-        speeds = {key: getattr(self, name) for key, name in SPEEDS.items()}
-        found = {key: speed.to_json() for key, speed in speeds.items() if speed}
-        if self.settings:
-            found["settings"] = self.settings.to_json()
-        return {**self._facts(), **found}
+        return self._said(Speed.to_json)
 
     def shown(self) -> dict[str, Any]:
         """Return it as a status says it."""
-        speeds = {key: getattr(self, name) for key, name in SPEEDS.items()}
-        found = {key: speed.shown() for key, speed in speeds.items() if speed}
-        if self.settings:
-            found["settings"] = self.settings.to_json()
-        return {**self._facts(), **found}
+        return self._said(Speed.shown)
 
-    def _facts(self) -> dict[str, Any]:
-        return {
+    def _said(self, speed_as: Callable[[Speed], dict[str, Any]]) -> dict[str, Any]:
+        said: dict[str, Any] = {
             "result": self.result,
             "message": self.message,
             "endedBy": self.ended_by,
             "trials": self.trials,
             "seconds": self.seconds,
         }
+        speeds = {key: getattr(self, name) for key, name in SPEEDS.items()}
+        said |= {key: speed_as(speed) for key, speed in speeds.items() if speed}
+        return said | ({"settings": self.settings.to_json()} if self.settings else {})
 
 
 def tuning_at_key(spec: ResNetServiceSpec) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from resnet_contract.types import preferred_by_default
 from resnet_contract.words import DEFAULT_BATCH_SIZES, ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.spec import ResNetServiceSpec
@@ -90,5 +91,4 @@ def _preferred(spec: ResNetServiceSpec, sizes: tuple[int, ...], largest: int) ->
                 f"batch {largest}; remove it"
             )
         return tuple(batching.preferred_batch_sizes)
-    # Never 1: a preferred size of 1 sends every request alone and defeats the queue delay.
-    return tuple(size for size in sizes if 1 < size <= largest)[-2:]
+    return preferred_by_default(sizes, largest)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_contract.types import StatedLoad
 from resnet_jobs.base.errors import clip
-from resnet_jobs.evaluation.latency import VARIETY, clients_of, run_load, summary
+from resnet_jobs.evaluation.latency import clients_of, run_load, senders_of, summary
 from resnet_jobs.evaluation.triton_client import BYTES_IN_FLIGHT, failed
 from resnet_jobs.evaluation.tuning.score import PERCENTILES, Run
 
@@ -87,8 +87,7 @@ class TritonBench:
 
     def _loaded(self, rate: float | None, clients: int, effort: int) -> Run:
         rows = self.load.batch
-        batches = [self.full_batch(number, rows) for number in range(min(clients, VARIETY))]
-        senders = [self.triton.sender(batches) for _ in range(clients)]
+        senders = senders_of(self.triton, self.full_batch, rows=rows, clients=clients)
         seconds = self.seconds * effort
         waited = run_load(
             senders, rate=rate, seconds=seconds, clock=self.clock, most_seconds=MOST_TIMES * seconds

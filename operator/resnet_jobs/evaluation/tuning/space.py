@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resnet_contract.types import TritonSettings
+from resnet_contract.types import TritonSettings, preferred_by_default
 
 if TYPE_CHECKING:
     from resnet_contract.types import Tuning
@@ -47,7 +47,7 @@ class Space:
         if wanted == FULL:
             wanted = (most,)
         if wanted == LARGEST:
-            wanted = by_default(self.sizes, most)
+            wanted = preferred_by_default(self.sizes, most)
         alone = most == 1  # then nobody waits for anybody
         return TritonSettings(
             max_batch=most,
@@ -79,7 +79,7 @@ def space_of(asked: Tuning, *, least_batch: int = 1) -> Space:
     delays = {*DELAYS, declared.delay_microseconds}
     several = sum(size > 1 for size in ordered) > 1
     own = declared.preferred
-    known = {(), (declared.max_batch,), by_default(asked.batch_sizes, declared.max_batch)}
+    known = {(), (declared.max_batch,), preferred_by_default(asked.batch_sizes, declared.max_batch)}
     return Space(
         batches=ordered or (largest,),
         delays=tuple(sorted(one for one in delays if limit is None or one < limit)),
@@ -94,11 +94,6 @@ def space_of(asked: Tuning, *, least_batch: int = 1) -> Space:
         preferred=(*((own,) if own not in known else ()), *((FULL,) if several else ()), LARGEST),
         sizes=asked.batch_sizes,
     )
-
-
-def by_default(sizes: tuple[int, ...], largest: int) -> tuple[int, ...]:
-    """What the operator prefers where the object says nothing."""
-    return tuple(size for size in sizes if 1 < size <= largest)[-2:]
 
 
 def _nearest(values: tuple[int, ...], value: int) -> int:
