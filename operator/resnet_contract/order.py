@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.address import SourceSpec, parse_source
+from resnet_contract.batch.order import BatchOrder, parse_batch
 from resnet_contract.blocks import (
     parse_config_files,
     parse_extra_args,
@@ -100,6 +101,7 @@ class JobSpec:
     load: StatedLoad | None = None  # at which latency is measured
     diagnose: Diagnose | None = None
     tuning: Tuning | None = None
+    batch: BatchOrder | None = None
     runtime: str | None = None  # only one that is served without a conversion
     # What the object brings itself and what decides the artifact: a part of the content key.
     own_means: Mapping[str, str] = field(default_factory=dict)
@@ -171,6 +173,7 @@ def parse_order(job: Mapping[str, Any]) -> JobSpec:
         diagnose=parse_diagnose(Fields(job, "RESNET_JOB").child("diagnose")),
         load=parse_load(benchmark.child("load") if benchmark else None),
         tuning=parse_tuning(Fields(job, "spec").child("tuning")),
+        batch=parse_batch(Fields(job, "spec").child("batch")),
         validation_key=Fields(job, "RESNET_JOB").matching(
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),

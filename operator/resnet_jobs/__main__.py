@@ -39,8 +39,11 @@ UNFORESEEN = {
     "prepare": Reason.CONVERSION_FAILED,
     "publish": Reason.STORE_UNAVAILABLE,
     "evaluate": Reason.EVALUATION_FAILED,
+    "batch": Reason.EVALUATION_FAILED,
     "download": Reason.STORE_UNAVAILABLE,
 }
+
+BESIDE_TRITON = ("evaluate", "batch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         payload, exit_code = _outcome(options, os.environ)
         write_message(payload, termination_log(os.environ))
     finally:
-        if options.command == "evaluate":
+        if options.command in BESIDE_TRITON:
             end_triton(os.environ)
     if not payload["ok"]:
         say(f"{payload['reason']}: {payload['message']}")
@@ -145,6 +148,13 @@ def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, An
         result = prepare(spec, workspace)
         note_known(spec, workspace)
         return result
+    if command == "batch":
+        from resnet_jobs.batch.share import shard_of, teller
+        from resnet_jobs.commands.batch import batch
+
+        place, shard = Place.from_environment(os.environ), shard_of(os.environ)
+        told = teller(os.environ)
+        return batch(spec, workspace, place, shard=shard, clock=SYSTEM_CLOCK, told=told)
     from resnet_jobs.store.open import open_store
 
     if command == "evaluate":
@@ -168,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         ("prepare", "inspect the model and write ATC's command line"),
         ("publish", "put the artifact into the store"),
         ("evaluate", "measure the artifact through the Triton beside it"),
+        ("batch", "classify a set of pictures through the Triton beside it"),
     ):
         commands.add_parser(name, help=f"{text} (order in RESNET_JOB)")
     download = commands.add_parser("download", help="get an artifact from the store")

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-T = TypeVar("T", "Fetched", "Prepared", "Quantized", "Converted", "Published", "Failed")
+T = TypeVar(
+    "T", "Fetched", "Prepared", "Quantized", "Converted", "Published", "BatchDone", "Failed"
+)
 # Of `Evaluated`: from 0 to 1, and None where they were not measured.
 SHARES = ("top1", "top1_reference", "cosine_similarity", "top1_agreement")
 
@@ -127,6 +129,17 @@ class Evaluated(Message):
     tuning: Mapping[str, Any] | None = None
     result_key: str | None = None
     throughput: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchDone(Message):
+    """What a batch has classified in the end; `failed` pictures have a row that says why."""
+
+    pictures: int | None = None
+    failed: int | None = None
+    parts: int | None = None
+    pictures_per_second: float | None = None
+    manifest_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ from resnet_jobs.evaluation.result import about, finish, read_benchmark, speeds
 from resnet_jobs.evaluation.triton_client import Triton, failed, workers
 from resnet_jobs.evaluation.tuning import result as tuning
 from resnet_jobs.evaluation.tuning.gate import tune
+from resnet_jobs.evaluation.waiting import wait_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from resnet_jobs.evaluation.triton_client import Load
     from resnet_jobs.evaluation.tuning.tune import Found
     from resnet_jobs.store.base import Store
-
-WAITING_SECONDS = 30.0  # between two lines about a Triton that is not ready
 
 
 @dataclass(frozen=True)
@@ -131,19 +130,6 @@ def measure_speed(
     with workers(in_flight) as pool:
         load = triton.saturate(pool, full, seconds=place.load_seconds)
     return load, measure_latency(spec, plan, triton, seconds=place.load_seconds, clock=clock)
-
-
-def wait_ready(triton: Triton, seconds: float) -> None:
-    """With a line now and then: Triton's container measures the bare speed first."""
-    printed = 0.0
-
-    def tell(waited: float) -> None:
-        nonlocal printed
-        if waited - printed >= WAITING_SECONDS:
-            printed = waited
-            say(f"waiting for Triton: {waited:.0f} s")
-
-    triton.wait_ready(seconds, progress=tell)
 
 
 def run_dataset(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.batch.order import INPUT
 from resnet_contract.report.messages import Fetched
 from resnet_jobs.base.archive import SUFFIXES
 from resnet_jobs.base.errors import JobError, Reason
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from resnet_contract.address import SourceSpec
+    from resnet_contract.batch.order import BatchOrder
     from resnet_contract.order import JobSpec
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.base.files import Digest
@@ -46,6 +48,8 @@ def fetch(
     """Success message with the digests of what came; `ChecksumMismatch` when it is another."""
     install_driver(workspace)
     with _Fetch(spec, workspace, clock, access or Access.from_environment(os.environ)) as job:
+        if spec.batch:
+            return job.pictures(spec.batch).to_json()
         digest, provenance = job.model()
         found = Fetched(sha256=digest.sha256, size_bytes=digest.size, **provenance)
         if spec.quantization:
@@ -82,6 +86,13 @@ class _Fetch:
 
     def __exit__(self, *_: object) -> None:
         self.access.web.close()
+
+    def pictures(self, batch: BatchOrder) -> Fetched:
+        """What a batch classifies: the artifact comes from the store, and no model is needed."""
+        sha256 = self.file_set(
+            batch.source, sha256=batch.sha256, field=INPUT, folder=self.workspace.dataset
+        )
+        return Fetched(dataset_sha256=sha256)
 
     def model(self) -> tuple[Digest, dict[str, str]]:
         """ONNX goes where `prepare` reads it; what is still to be exported, beside. With it comes

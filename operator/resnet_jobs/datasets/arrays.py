@@ -21,7 +21,7 @@ LABELS = ("y", "labels", "label", "targets", "y_test")
 
 def open_npy(layout: Layout) -> Dataset:
     """uint8 [n, H, W, 3] pictures or float [n, C, H, W] tensors, with integer labels [n]."""
-    files = [path for path in all_files(layout.folder) if path.suffix.lower() in (".npy", ".npz")]
+    files = array_files(layout.folder)
     if len(files) == 1 and files[0].suffix.lower() == ".npz":
         samples, labels, where = *_pick(_load(files[0]), files[0].name), files[0].name
     else:
@@ -29,6 +29,29 @@ def open_npy(layout: Layout) -> Dataset:
         where = files[1].name
     return of_arrays(
         samples, labels, files=tuple(files), name=files[0].name, where=where, classes=layout.classes
+    )
+
+
+def array_files(folder: Path) -> list[Path]:
+    return [path for path in all_files(folder) if path.suffix.lower() in (".npy", ".npz")]
+
+
+def open_unlabelled(folder: Path) -> Dataset:
+    """One array of samples, a .npy or the x of an .npz; every label is 0 and means nothing."""
+    files = array_files(folder)
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files[:6]) or "none"
+        raise invalid(f"Npy needs one .npy or .npz with the pictures; found: {names}")
+    found = _load(files[0])
+    if files[0].suffix.lower() == ".npz":
+        lower = {key.lower(): key for key in found}
+        key = next((lower[key] for key in SAMPLES if key in lower), None)
+        if key is None:
+            raise invalid(f"{files[0].name} has no array x")
+        found = _array(found, key, files[0].name)
+    labels = np.zeros(len(found) if found.ndim else 0, np.int64)
+    return of_arrays(
+        found, labels, files=tuple(files), name=files[0].name, where=files[0].name, classes=1
     )
 
 

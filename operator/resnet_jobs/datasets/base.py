@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+FIELD = "spec.validation.dataset: "
 IGNORED = ("__MACOSX",)  # what a Mac adds to archives
 
 
@@ -141,4 +142,4 @@ def digest_of(dataset: Dataset, folder: Path) -> str:
 
 
 def invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, f"spec.validation.dataset: {message}")
+    return JobError(Reason.INVALID_SPEC, f"{FIELD}{message}")

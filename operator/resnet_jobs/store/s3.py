@@ -63,6 +63,12 @@ class S3Store(HttpStore):
 
     # 409: another write of the same name is under way. 500: "InternalError, please try again".
     retried_status = (*RETRIED_STATUS, 409, 500)
+    # Where the Secret, the bucket and the address are written, for sentences.
+    secret_field, bucket_field, endpoint_field = (
+        "store.s3.secretName",
+        "store.s3.bucket",
+        "store.s3 in the operator's settings",
+    )
 
     def __init__(
         self,
@@ -76,7 +82,7 @@ class S3Store(HttpStore):
         pool = new_pool(ca=_trust(ca or CA))
         super().__init__(wait_seconds=wait_seconds, clock=clock, pool=pool)
         self._spec = spec
-        self._client = _client(spec, pool, credentials or CREDENTIALS)
+        self._client = _client(spec, pool, credentials or CREDENTIALS, self.secret_field)
 
     def address(self, method: str, place: str) -> str:
         name = self._name(place)
@@ -136,8 +142,8 @@ class S3Store(HttpStore):
     def unreachable(self, what: str) -> JobError:
         return JobError(
             Reason.STORE_UNAVAILABLE,
-            f"the object store {self._spec.location} does not answer ({what}): check store.s3 in "
-            "the operator's settings and the network policies of this namespace",
+            f"the object store {self._spec.location} does not answer ({what}): check "
+            f"{self.endpoint_field} and the network policies of this namespace",
         )
 
     def _name(self, place: str) -> str:
@@ -157,24 +163,24 @@ class S3Store(HttpStore):
                 "or delete services whose artifacts are no longer needed",
             )
         if code == "NoSuchBucket":
-            text = f"{bucket} does not exist: create it, or correct store.s3.bucket"
+            text = f"{bucket} does not exist: create it, or correct {self.bucket_field}"
         elif status in (401, 403) or code in ("AccessDenied", "InvalidAccessKeyId"):
             text = (
                 f"{bucket} refuses {method} ({code or status}): check the keys in the Secret of "
-                "store.s3.secretName and their rights to read, write, list and delete"
+                f"{self.secret_field} and their rights to read, write, list and delete"
             )
         else:
             text = f"{bucket} answers {method} with {code or 'an error'} (HTTP {status})"
         return JobError(Reason.STORE_UNAVAILABLE, text)
 
 
-def _client(spec: StoreSpec, pool: urllib3.PoolManager, credentials: Path) -> Minio:
+def _client(spec: StoreSpec, pool: urllib3.PoolManager, credentials: Path, field: str) -> Minio:
     parts = urlsplit(spec.location)
     client = Minio(
         parts.netloc,
-        access_key=_credential(credentials, "AWS_ACCESS_KEY_ID"),
-        secret_key=_credential(credentials, "AWS_SECRET_ACCESS_KEY"),
-        session_token=_credential(credentials, "AWS_SESSION_TOKEN", optional=True) or None,
+        access_key=_credential(credentials, "AWS_ACCESS_KEY_ID", field),
+        secret_key=_credential(credentials, "AWS_SECRET_ACCESS_KEY", field),
+        session_token=_credential(credentials, "AWS_SESSION_TOKEN", field, optional=True) or None,
         secure=parts.scheme == "https",
         region=spec.region or DEFAULT_REGION,
         http_client=pool,
@@ -184,7 +190,7 @@ def _client(spec: StoreSpec, pool: urllib3.PoolManager, credentials: Path) -> Mi
     return client
 
 
-def _credential(folder: Path, name: str, *, optional: bool = False) -> str:
+def _credential(folder: Path, name: str, field: str, *, optional: bool = False) -> str:
     try:
         value = (folder / name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -192,7 +198,7 @@ def _credential(folder: Path, name: str, *, optional: bool = False) -> str:
     if not value and not optional:
         raise JobError(
             Reason.STORE_UNAVAILABLE,
-            f"the Secret of store.s3.secretName has no {name} in this namespace: it needs "
+            f"the Secret of {field} has no {name} in this namespace: it needs "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     return value

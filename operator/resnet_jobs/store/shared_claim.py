@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class SharedClaimStore(Store):
     """One folder, shared by every Job and every serving pod of a namespace."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, what: str = "the store's claim") -> None:
         self._root = root
+        self._what = what
 
     def read(self, place: str) -> bytes | None:
         with self._explained():
@@ -127,15 +128,14 @@ class SharedClaimStore(Store):
                 raise self._full("ran full") from error
             raise JobError(
                 Reason.STORE_UNAVAILABLE,
-                f"the store's claim at {self._root} cannot be used ({error.strerror}): it must be "
+                f"{self._what} at {self._root} cannot be used ({error.strerror}): it must be "
                 "writable by group 1000",
                 detail=str(error),
             ) from error
 
-    @staticmethod
-    def _full(what: str) -> JobError:
+    def _full(self, what: str) -> JobError:
         return JobError(
             Reason.STORE_FULL,
-            f"the store's claim {what}: enlarge it, or delete services whose artifacts are no "
+            f"{self._what} {what}: enlarge it, or delete services whose artifacts are no "
             "longer needed",
         )

@@ -15,6 +15,7 @@ from resnet_contract.reasons import Reason
 from resnet_contract.report import messages
 from resnet_contract.report.messages import (
     SHARES,
+    BatchDone,
     Converted,
     Evaluated,
     Failed,
@@ -154,7 +155,7 @@ def test_whoever_fails_leaves_the_same_parts(
 def test_each_message_is_one_of_the_list() -> None:
     kinds = [value for value in vars(messages).values() if isinstance(value, type)]
     assert {kind for kind in kinds if issubclass(kind, Message)} == {
-        Message, Fetched, Prepared, Quantized, Converted, Published, Evaluated,
+        Message, Fetched, Prepared, Quantized, Converted, Published, Evaluated, BatchDone,
     }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What operator and Job say to each other of a ResNetBatch."""
