@@ -3,6 +3,7 @@
 #
 #   versitygw  an S3 server over a folder (github.com/versity/versitygw), with signatures checked
 #   registry   the CNCF's container registry, with the parts named in registry/main.go
+#   collector  an OpenTelemetry collector with the parts named in collector/main.go
 #   keda       the CustomResourceDefinition of KEDA's ScaledObject, and nothing that runs
 #
 # All come from Go modules and are kept in the cache, named after the hash of what they are made
@@ -20,10 +21,12 @@ key() { cat "$@" | sha256sum | cut -c1-16; }
 
 s3_dir=$cache/versitygw-$(key <(echo "$versitygw"))
 registry_dir=$cache/registry-$(key "$here"/registry/{go.mod,go.sum,main.go})
+collector_dir=$cache/collector-$(key "$here"/collector/{go.mod,go.sum,main.go})
 keda_dir=$cache/keda-$(key <(echo "$keda"))
-bundle=$cache/bundle-$(key <(echo "$s3_dir $registry_dir $keda_dir"))
+bundle=$cache/bundle-$(key <(echo "$s3_dir $registry_dir $collector_dir $keda_dir"))
 
-if [ -x "$bundle/versitygw" ] && [ -x "$bundle/registry" ] && [ -f "$bundle/$scaled_objects" ]; then
+if [ -x "$bundle/versitygw" ] && [ -x "$bundle/registry" ] && [ -x "$bundle/collector" ] \
+  && [ -f "$bundle/$scaled_objects" ]; then
   echo "$bundle"
   exit 0
 fi
@@ -35,13 +38,18 @@ command -v go >/dev/null || { say "build.sh: Go 1.26 or later is needed to build
 # GOTOOLCHAIN=local: a build never fetches another Go behind the user's back.
 export CGO_ENABLED=0 GOTOOLCHAIN=local
 
-if [ ! -x "$registry_dir/registry" ]; then
-  say "building the container registry from Go modules (about a minute, once) ..."
-  mkdir -p "$registry_dir"
-  (cd "$here/registry" && GOFLAGS="-mod=readonly -trimpath -buildvcs=false" \
-    nice go build -ldflags "-s -w" -o "$registry_dir/registry.new" .)
-  mv "$registry_dir/registry.new" "$registry_dir/registry"
-fi
+# own NAME FOLDER WHAT: a program of a module of ours
+own() {
+  [ ! -x "$2/$1" ] || return 0
+  say "building $3 from Go modules (a minute or two, once) ..."
+  mkdir -p "$2"
+  (cd "$here/$1" && GOFLAGS="-mod=readonly -trimpath -buildvcs=false" \
+    nice go build -ldflags "-s -w" -o "$2/$1.new" .)
+  mv "$2/$1.new" "$2/$1"
+}
+
+own registry "$registry_dir" "the container registry"
+own collector "$collector_dir" "the OpenTelemetry collector"
 if [ ! -x "$s3_dir/versitygw" ]; then
   say "building the S3 server versitygw $versitygw from Go modules (about two minutes, once) ..."
   (cd / && GOFLAGS="-trimpath" GOBIN="$s3_dir" nice go install -ldflags "-s -w" \
@@ -59,5 +67,6 @@ fi
 mkdir -p "$bundle"
 ln -sfn "$s3_dir/versitygw" "$bundle/versitygw"
 ln -sfn "$registry_dir/registry" "$bundle/registry"
+ln -sfn "$collector_dir/collector" "$bundle/collector"
 ln -sfn "$keda_dir/$scaled_objects" "$bundle/$scaled_objects"
 echo "$bundle"
