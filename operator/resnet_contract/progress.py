@@ -1,7 +1,7 @@
 """What a container says in its log of how far it is and what it found.
 
-Jobs write it, kubectl-resnet reads it.
-The operator reads no logs, so this is no field of the status (docs/decisions/131).
+Jobs write it, the operator reads it for `status.progress` (docs/decisions/132), kubectl-resnet the
+result of the gate. Whoever has a container has its log: what a line says is bounded here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 KIB, MIB = 1024, 1024 * 1024
 UNITS = {"KiB": KIB, "MiB": MIB}
 VERBS = ("downloaded", "copied", "uploaded", "unpacked")
+# Beyond it a reader of JSON may lose a byte.
+MOST_BYTES = 2**53 - 1
+DIGITS = r"\d{1,15}"
 LINE = re.compile(
-    rf"(?P<verb>{'|'.join(VERBS)}) (?P<done>\d{{1,15}}(?:\.\d)?)(?: of (?P<total>\d{{1,15}}))? "
-    r"(?P<unit>KiB|MiB)(?: \((?P<percent>\d{1,3}) %\))?(?P<ended> in )?"
+    rf"(?P<verb>{'|'.join(VERBS)}) (?P<done>{DIGITS}(?:\.\d)?)(?: of (?P<total>{DIGITS}))? "
+    r"(?P<unit>KiB|MiB)(?: \((?P<percent>\d{1,3}) %\))?(?P<ended> in )?",
+    re.ASCII,
 )
 
 
@@ -31,6 +35,11 @@ class Moved:
     done: int
     total: int | None = None
     percent: int | None = None
+
+    @property
+    def part(self) -> float:
+        """How much of it is done, from 0 to 1; nothing where nobody knows how much there is."""
+        return min(self.done / self.total, 1.0) if self.total else 0.0
 
 
 def describe(verb: str, done: int, total: int | None) -> str:
@@ -58,12 +67,13 @@ def read_line(line: str) -> Moved | None:
     if found is None:
         return None
     unit = UNITS[found["unit"]]
-    done = round(float(found["done"]) * unit)
+    done = min(round(float(found["done"]) * unit), MOST_BYTES)
     if found["ended"]:
         return Moved(found["verb"], done, done, 100)
     if found["total"] is None or found["percent"] is None:
         return Moved(found["verb"], done)
-    return Moved(found["verb"], done, int(found["total"]) * unit, min(int(found["percent"]), 100))
+    total = min(int(found["total"]) * unit, MOST_BYTES)
+    return Moved(found["verb"], min(done, total), total, min(int(found["percent"]), 100))
 
 
 def last_moved(text: str) -> Moved | None:

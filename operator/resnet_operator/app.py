@@ -27,6 +27,7 @@ from resnet_operator.leadership.holding import Holding
 from resnet_operator.leadership.lease import TIMES, Leadership, Times
 from resnet_operator.measured.counting import ChipTime, Ledger, begin_at_zero
 from resnet_operator.measured.exposition import text_of
+from resnet_operator.progress.reader import ProgressReader
 from resnet_operator.reconcile import Reconciler
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.settings.operator import Settings
@@ -151,8 +152,16 @@ class App:
             asyncio.create_task(self.queue.work(reconciler.reconcile), name=f"worker-{number}")
             for number in range(self.settings.workers)
         ]
+        if self.settings.progress_from_logs:
+            reader = ProgressReader(
+                kube=kube, views=self.views, tell=self._has_news, monotonic=time.monotonic
+            )
+            self._workers.append(asyncio.create_task(reader.run(), name="progress"))
         self.watches.is_leading = True
         self.watches.add_all()
+
+    def _has_news(self, namespace: str, artifact: str) -> None:
+        self.watches.add(self.views.users_of_artifact(namespace, artifact))
 
     def _is_holding(self) -> bool:
         return self._leadership is not None and self._leadership.holds

@@ -78,6 +78,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         stale_runtimes=_stale_runtimes(views, namespace),
         jobs=jobs,
         job_pods=job_pods,
+        moved=views.moved_by(job_pods),
         pods=pods,
         store=_store(views, namespace),
         labels=labels,

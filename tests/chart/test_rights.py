@@ -25,6 +25,7 @@ GRANTED = {
     "services": {"list", "watch", "create", "patch", "delete"},
     "persistentvolumeclaims": {"list", "watch", "create"},
     "pods": {"list", "watch"},
+    "pods/log": {"get"},
     "events": {"list", "create"},
     "networkpolicies": {"list", "watch", "create", "patch", "delete"},
     "ingresses": {"list", "watch", "create", "patch", "delete"},
@@ -91,6 +92,16 @@ def test_routes_are_no_concern_unless_switched_on(chart: Chart) -> None:
     assert granted(operators["rules"]) == WITH_GATEWAY_API
 
 
+def test_logs_are_no_concern_where_progress_is_not_read_from_them(chart: Chart) -> None:
+    documents = chart.render({"progressFromLogs": False})
+    roles = [d for d in documents if d["kind"] == "ClusterRole"]
+    [operators] = [d for d in roles if d["metadata"]["name"] == "resnet-operator"]
+    assert granted(operators["rules"]) == {k: v for k, v in GRANTED.items() if k != "pods/log"}
+    (container,) = only(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    environment = {e["name"]: e.get("value") for e in container["env"]}
+    assert environment["RESNET_PROGRESS_FROM_LOGS"] == "false"
+
+
 def test_namespaced_rights_are_roles_in_these_namespaces_alone(chart: Chart) -> None:
     documents = chart.render({"watchNamespaces": ["a", "b"]}, namespace="system")
     found = [d for d in documents if not is_of_the_lease(d)]
@@ -138,7 +149,7 @@ ASKED = [
     ("get", "/secrets", False, "it reads no secret"),
     ("list", "/secrets", False, "it lists no secret"),
     ("create", "/pods", False, "Deployments and Jobs make the pods"),
-    ("get", "/pods/log", False, "termination messages say enough"),
+    ("get", "/pods/log", True, "its Jobs say there how far they are"),
     ("create", "/pods/exec", False, "it enters no pod"),
     ("list", "/nodes", False, "the scheduler knows the nodes"),
     ("delete", "/persistentvolumeclaims", False, "the store is never deleted"),

@@ -89,6 +89,8 @@ class Fault:
     # With `hold`, a request waits here: before it is passed on, or with its answer in hand.
     hold: str = ""
     event: Mapping[str, Any] | None = None
+    # The answer, of what the real one has no kubelet for: logs of pods.
+    text: str | None = None
     # A watch is accepted, and nothing is ever sent.
     silent: bool = False
     hits: int = 0
@@ -230,6 +232,8 @@ class Proxy:
                 raise ConnectionResetError("whoever asked is not there any more")
         if fault.status:
             return _refusal(fault.status, fault.headers)
+        if fault.text is not None:
+            return web.Response(text=fault.text)
         return await self._pass_on(request, call, body, fault)
 
     async def _pass_on(

@@ -21,6 +21,7 @@ from tests.component.world import World, ended, open_world, until
 from tests.support.apiserver import ROOT, fresh_namespace
 
 from resnet_operator import names, observe
+from resnet_operator.progress import reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -187,6 +188,7 @@ async def test_what_is_granted_is_what_is_used(
     if not (mode.is_narrow or installed_crd.embedded):
         pytest.skip("would look after all namespaces of somebody's cluster")
     monkeypatch.setattr(observe, "POD_EXPECTED_SECONDS", 0.0)
+    monkeypatch.setattr(reader, "INTERVAL_SECONDS", 0.2)
     rendered = render(installed_crd, mode, namespace)
     assert rendered.kinds == (
         ["Role", "RoleBinding"] if mode.is_narrow else ["ClusterRole", "ClusterRoleBinding"]
@@ -214,6 +216,8 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
     # A pod that its node has and does not start: its events are read.
     await world.pod_states(await world.pod_of_job(job), "Pending", {})
     await until(lambda: has_read(world, "events"), what="the events of the Job's pod to be read")
+    await world.pod_states(await world.pod_of_job(job), "Pending", {"fetch": {"running": {}}})
+    await until(lambda: has_read(world, "pods/log"), what="the log of its download to be read")
     await world.finish_job(MANIFEST)
     await world.is_ready(NAME)
     # A serving pod that fails: the ReplicaSet is read that it says it is of.

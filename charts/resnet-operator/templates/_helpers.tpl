@@ -87,8 +87,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $references | toJson -}}
 {{- end -}}
 
-{{- /* rules: what the operator does, and nothing else. No nodes, no exec, no logs; of Secrets it may
-make one for each namespace, the store's, and read none. */ -}}
+{{- /* rules: what the operator does, and nothing else. No nodes, no exec; of Secrets it may
+make one for each namespace, the store's, and read none. Logs of pods, for the bytes of downloads,
+unless progressFromLogs is off. */ -}}
 {{- define "resnet-operator.rules" -}}
 - apiGroups: [serving.resnet-operator.io]
   resources: [resnetservices]
@@ -129,6 +130,11 @@ make one for each namespace, the store's, and read none. */ -}}
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch, create, patch, delete]
+{{- if .Values.progressFromLogs }}
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
 {{- if eq .Values.autoscaling.provider "KEDA" }}
 - apiGroups: [keda.sh]
   resources: [scaledobjects]

@@ -37,9 +37,7 @@ def get_services(
     pause: Callable[[float], None] = time.sleep,
 ) -> Exit:
     """Print the objects, of `namespace` None those of all namespaces; watch while `goes_on`."""
-    with shower(
-        cluster, screen, clock, output, all_namespaces=namespace is None, live=watch
-    ) as show:
+    with shower(screen, clock, output, all_namespaces=namespace is None, live=watch) as show:
         found, version = _list(cluster, namespace, name)
         show(found, found)
         if not watch:
@@ -64,7 +62,7 @@ def _watch(
     known: dict[Key, Body],
     show: Show,
 ) -> bool:
-    """Show what changes until the API server ends the watch; progress changes by itself.
+    """Show what changes until the API server ends the watch; ages change by themselves.
 
     Returns whether it told anything: a server that ends a watch at once is not asked again at once.
     """
@@ -73,7 +71,7 @@ def _watch(
         if event is None:
             moving = [body for body in known.values() if (body.get("status") or {}).get("progress")]
             if moving:
-                show(list(known.values()), moving)
+                show(list(known.values()), [])
             continue
         told = True
         kind, body = event
@@ -95,7 +93,6 @@ def _list(cluster: Cluster, namespace: str | None, name: str) -> tuple[list[Body
 
 @contextmanager
 def shower(
-    cluster: Cluster,
     screen: Screen,
     clock: Callable[[], datetime],
     output: Output,
@@ -106,14 +103,16 @@ def shower(
     """Give how to print: data and pipes get what has changed, a terminal the table in its place."""
     printed: dict[Key, object] = {}
 
-    def data(_: Sequence[Body], changed: Sequence[Body]) -> None:
-        going, now = progress_of(cluster, changed), clock()
+    def data(found: Sequence[Body], changed: Sequence[Body]) -> None:
+        if found and not changed:
+            return
+        going, now = progress_of(changed), clock()
         screen.data([row_of(body, going.get(key_of(body)), now) for body in changed], output)
 
     def lines(found: Sequence[Body], changed: Sequence[Body]) -> None:
         if not found and not printed:
             screen.line("no ResNetServices here")
-        going, now = progress_of(cluster, changed), clock()
+        going, now = progress_of(changed), clock()
         news = {key_of(body): news_of(body, going.get(key_of(body)), now) for body in changed}
         new = [body for body in changed if printed.get(key_of(body)) != news[key_of(body)]]
         if new:
@@ -129,7 +128,7 @@ def shower(
         with screen.replaced() as replace:
 
             def table(found: Sequence[Body], _: Sequence[Body]) -> None:
-                going = progress_of(cluster, found)
+                going = progress_of(found)
                 replace(table_of(found, going, clock(), all_namespaces=all_namespaces))
 
             yield table

@@ -1,1 +1,1 @@
-"""What changes while one looks: the watch of the objects, and the progress of their Jobs."""
+"""What changes while one looks: the watch of the objects, and how far they are."""

@@ -16,6 +16,7 @@ COLUMNS = (
     Column("NAME"),
     Column("PHASE"),
     Column("STAGE", rank=1),
+    Column("DONE", rank=2),
     Column("READY"),
     Column("CHIPS", rank=4),
     Column("REVISION", rank=5),
@@ -40,7 +41,12 @@ def table_of(
     for body in sorted(found, key=key_of):
         row = row_of(body, going.get(key_of(body)), now)
         tone = TONES.get(row["phase"], Tone.WAITS)
-        shown = row | {"stage": stage_text(going.get(key_of(body)), now), "chips": chips_text(row)}
+        at_work = going.get(key_of(body))
+        shown = row | {
+            "stage": stage_text(at_work, now),
+            "done": done_text(at_work),
+            "chips": chips_text(row),
+        }
         texts = [str(shown[column.title.lower()] or "") for column in COLUMNS[first:]]
         rows.append(
             [
@@ -88,13 +94,13 @@ def news_of(body: Body, going: Going | None, now: datetime) -> dict[str, Any]:
 def _progress(going: Going | None, now: datetime) -> dict[str, Any] | None:
     if going is None:
         return None
-    moved = going.moved
     return {
         "stage": going.stage,
         "for": since(going.began, now),
         "percent": going.percent,
-        "bytes": moved.done if moved else None,
-        "totalBytes": moved.total if moved else None,
+        "stagePercent": going.stage_percent,
+        "bytes": going.done,
+        "totalBytes": going.total,
     }
 
 
@@ -109,12 +115,16 @@ def stage_text(going: Going | None, now: datetime) -> str:
     """Return the stage and how much of it is done; of a compiler that tells nothing, how long."""
     if going is None:
         return ""
-    moved = going.moved
-    if moved is None:
+    if going.done is None:
         return f"{going.stage} {since(going.began, now)}".strip()
-    if moved.total is None or moved.percent is None:
-        return f"{going.stage} {size(moved.done)}"
-    return f"{going.stage} {moved.percent}% of {size(moved.total)}"
+    if going.total is None:
+        return f"{going.stage} {size(going.done)}"
+    return f"{going.stage} {going.stage_percent or 0}% of {size(going.total)}"
+
+
+def done_text(going: Going | None) -> str:
+    """Return how much of the whole conversion is done."""
+    return "" if going is None or going.percent is None else f"{going.percent}%"
 
 
 def size(count: int) -> str:

@@ -44,8 +44,12 @@ def tree_of(facts: Facts) -> Node:
     tone = Tone.GOOD if facts.ready.get("status") == "True" else Tone.WAITS
     if facts.ready.get("status") == "False" and condition(facts.service, "Stalled"):
         tone = Tone.BAD
-    text = f"ResNetService {facts.namespace}/{facts.name}: {phase}" + (f" for {age}" if age else "")
-    return Node(text, tone, tuple(children))
+    done = (facts.status.get("progress") or {}).get("percent")
+    parts = [
+        f"ResNetService {facts.namespace}/{facts.name}: {phase}" + (f" for {age}" if age else ""),
+        *([f"{done} % of the conversion"] if done is not None else []),
+    ]
+    return Node(", ".join(parts), tone, tuple(children))
 
 
 def _conditions(facts: Facts) -> list[Node]:

@@ -117,6 +117,23 @@ class Progress(ApiModel):
         description="When the stage's container began.",
         json_schema_extra={"format": "date-time"},
     )
+    percent: int | None = Field(
+        default=None,
+        description=(
+            "How much of the conversion Job is done: its stages that are done, each counted alike, "
+            "and of a download or upload its part. No estimate of time; absent for gate and load."
+        ),
+    )
+    bytes: int | None = Field(
+        default=None,
+        description=(
+            "Bytes of the file that fetch or publish is moving, as its log says, to a MiB; "
+            "renewed every ten seconds at most."
+        ),
+    )
+    total_bytes: int | None = Field(
+        default=None, description="Size of that file; absent where its server does not tell it."
+    )
 
 
 class FailedRevision(ApiModel):

@@ -23,6 +23,9 @@ APPLY_TYPE = "application/apply-patch+yaml"
 # nothing would take over a stranger's object.
 NOBODYS_VERSION = "1"
 
+# A log comes from the node, which may be slow or gone; nobody waits for it.
+LOG_TIMEOUT = aiohttp.ClientTimeout(total=5, sock_connect=5)
+
 # The plural of every kind that we write.
 PLURALS: Mapping[str, str] = {
     "ConfigMap": "configmaps",
@@ -101,6 +104,26 @@ class Kube:
         items: list[dict[str, Any]] = found.get("items") or []
         return items
 
+    async def read_log(
+        self, namespace: str, pod: str, *, container: str, tail_lines: int, limit_bytes: int
+    ) -> str:
+        """Return the end of a container's log; whatever the kubelet sends, no more than asked."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        query = {
+            "container": container,
+            "tailLines": str(tail_lines),
+            "limitBytes": str(limit_bytes),
+        }
+        API_REQUESTS.labels(method="GET", resource="pods/log").inc()
+        try:
+            response = await self.connection.open(
+                "GET", path, query, accept="*/*", timeout=LOG_TIMEOUT
+            )
+            async with response:
+                return await _first(response.content, limit_bytes)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Transient(0, f"the log broke off: {error}") from error
+
     async def _call(
         self,
         method: str,
@@ -125,6 +148,13 @@ class Kube:
         if not isinstance(value, dict):
             raise Transient(0, "the API server's answer is no object")
         return value
+
+
+async def _first(content: aiohttp.StreamReader, most: int) -> str:
+    found = b""
+    while len(found) < most and (chunk := await content.read(most - len(found))):
+        found += chunk
+    return found.decode(errors="replace")
 
 
 def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from resnet_contract.progress import Moved
 from resnet_operator.record.in_use import Named
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -36,6 +37,8 @@ class Observed:
     stale_runtimes: tuple[ConfigMapObject, ...] = ()
     jobs: tuple[JobObject, ...] = ()
     job_pods: tuple[Pod, ...] = ()
+    # What the logs of those pods say of bytes, by pod, container and when that began.
+    moved: Mapping[tuple[str, str, str], Moved] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
     store: StoreObserved | None = None
     labels: str | None = None

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     # Whether HTTPRoutes are watched and made; without it the chart gives no right to.
     gateway_api: bool = False
+    # Whether bytes of downloads are read from logs; without it the chart gives no right to.
+    progress_from_logs: bool = True
     # The local disk that a Job may use for the model and all that is made of it.
     scratch_size: str = Field(default="50Gi", pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$")
     adopt_new_defaults: AdoptNewDefaults = AdoptNewDefaults.ON_SPEC_CHANGE

@@ -8,9 +8,10 @@ second look in that gap would write again, or believe that nothing was made.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from resnet_contract.progress import Moved
 from resnet_operator import names
 from resnet_operator.seen.meta import Body
 from resnet_operator.seen.others import Claim, ConfigMapObject, NetworkServiceObject
@@ -61,6 +62,8 @@ class Views:
         }
         # Where the store's Secret was made or found since this process began: it cannot be seen.
         self.namespaces_with_secret: set[str] = set()
+        # What running Jobs say of bytes, by pod, container and its begin; filled by `progress`.
+        self.moved: dict[tuple[str, str, str], Moved] = {}
         # Of ReplicaSets, by UID: the UID of the Deployment that controls each.
         self.replica_sets: dict[str, str] = {}
         # Kinds that the cluster does not have, as the last try to list them has shown.
@@ -111,6 +114,11 @@ class Views:
         """Return the names of the ResNetServices that name a ConfigMap of the user."""
         found = self.services.some(("config-map", namespace, name))
         return tuple((item.meta.namespace, item.meta.name) for item in found)
+
+    def moved_by(self, pods: Iterable[Pod]) -> dict[tuple[str, str, str], Moved]:
+        """Return what the containers of some pods say of bytes."""
+        uids = {pod.meta.uid for pod in pods}
+        return {key: moved for key, moved in self.moved.items() if key[0] in uids}
 
     def names_with_references(self, namespace: str | None) -> list[Name]:
         """Return the names of the ResNetServices that name a ConfigMap of the user at all."""

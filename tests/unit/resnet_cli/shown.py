@@ -23,6 +23,7 @@ from resnet_cli.commands.render import render, render_diff
 from resnet_cli.commands.report import report
 from resnet_cli.commands.why import why
 from resnet_cli.show import Output, Screen
+from resnet_contract.progress import MIB
 from resnet_operator import names
 
 Command = Callable[[Screen], object]
@@ -54,7 +55,13 @@ def several() -> Recorded:
             "the model is being fetched",
             phase="Fetching",
             status={
-                "progress": {"stage": "fetch", "startTime": c.at(seconds=75)},
+                "progress": {
+                    "stage": "fetch",
+                    "startTime": c.at(seconds=75),
+                    "percent": 12,
+                    "bytes": 120 * MIB,
+                    "totalBytes": 243 * MIB,
+                },
                 "artifact": {"job": c.JOB},
             },
         ),
@@ -72,14 +79,12 @@ def several() -> Recorded:
         ("digits", "resnet50-imagenet-int8", "flowers", "broken"), found, strict=True
     ):
         body["metadata"]["name"] = name
-    fetching = c.job_pod(c.container("fetch", c.running()))
-    log = "fetching https://models.example\ndownloaded 120 of 243 MiB (49 %), 11.4 MiB/s\n"
-    return Recorded([*found, fetching], {f"{c.JOB_POD}/fetch": log})
+    return Recorded(found)
 
 
 def fetching() -> Recorded:
     """A download under way: two containers of the Job are still to come."""
-    said = {"progress": {"stage": "fetch", "startTime": c.at(seconds=75)}}
+    said = {"progress": {"stage": "fetch", "startTime": c.at(seconds=75), "percent": 12}}
     body = c.service(
         "Fetching",
         "the model is being fetched",

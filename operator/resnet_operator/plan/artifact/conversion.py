@@ -11,9 +11,9 @@ from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.outdated import conversion_job, is_outdated_conversion
 from resnet_operator.plan.artifact.proof import failure_on_record, is_told
-from resnet_operator.plan.artifact.recording import PUBLISH, ArtifactPlan, harvest, harvest_left
+from resnet_operator.plan.artifact.recording import ArtifactPlan, harvest, harvest_left
 from resnet_operator.plan.artifact.repair import AGAIN, Repair, plan_repair, start_over
-from resnet_operator.plan.artifact.stages import running_step, stage_of
+from resnet_operator.plan.artifact.stages import PUBLISH, running_step, stage_of
 from resnet_operator.plan.gate_result import stop
 from resnet_operator.plan.results import failure_digest
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
@@ -215,7 +215,7 @@ def _watch(
         requeue_after=max(left, 1) if problem and left > 0 else wait,
         retry_handled=retry_asked(observed),
         job=running.meta.name,
-        step=running_step(pods),
+        step=running_step(pods, resolved, observed),
     )
 
 

@@ -10,7 +10,7 @@ from resnet_operator import names
 from resnet_operator.plan.actions import Action, Apply, Problem
 from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.repair import kept_of
-from resnet_operator.plan.artifact.stages import stage_of
+from resnet_operator.plan.artifact.stages import NO_STEP, PUBLISH, Step, stage_of
 from resnet_operator.plan.gate_result import stop
 from resnet_operator.plan.trouble.sidecars import LeftBehind, as_ended
 from resnet_operator.record.artifact import Artifact, Failure
@@ -22,7 +22,6 @@ from resnet_operator.seen.workload import JobObject
 
 SUCCEEDED_TTL_SECONDS = 600
 FAILED_TTL_SECONDS = 86_400
-PUBLISH = "publish"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +40,8 @@ class ArtifactPlan:
     # The Job of the newest attempt, and when the next one is; "" when none is planned.
     job: str = ""
     next_attempt: str = ""
-    # The container of that Job that runs, and since when.
-    step: tuple[str, str] = ("", "")
+    # The container of that Job that runs.
+    step: Step = NO_STEP
     failure: str = ""  # the digest of why the last attempt failed
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
+from resnet_operator.plan.artifact.stages import NO_STEP, Step
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.status.chips import chips_condition
 from resnet_operator.plan.times import to_text
@@ -76,7 +77,7 @@ class Situation:
     retry_handled: bool = False
     job: str = ""
     next_attempt: str = ""
-    step: tuple[str, str] = ("", "")
+    step: Step = NO_STEP
     gate: GatePlan | None = None
 
     @property

@@ -1,107 +1,71 @@
-"""Progress: from the log of the container at work, with few requests, whatever may be read."""
+"""Progress: what the status says of it, in words for people and in numbers for programs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.unit.resnet_cli import recorded as c
-from tests.unit.resnet_cli.recorded import NAMESPACE, NOW, Body, Recorded
+from tests.unit.resnet_cli.recorded import NAMESPACE, NOW, Body
 
-from resnet_cli.live.progress import MOST_FOLLOWED, Going, progress_of
-from resnet_cli.live.table import chips_text, news_of, row_of, stage_text
-from resnet_contract.progress import MIB, Moved
+from resnet_cli.live.progress import Going, progress_of
+from resnet_cli.live.table import chips_text, done_text, news_of, row_of, stage_text
+from resnet_contract.progress import MIB
 
 KEY = (NAMESPACE, c.NAME)
-HALF = "fetching a model\ndownloaded 120 of 243 MiB (49 %), 11.4 MiB/s\nof the rest nothing\n"
+BEGAN = c.at(seconds=75)
+HALF = {"percent": 12, "bytes": 120 * MIB, "totalBytes": 243 * MIB}
 
 
-def service(stage: str = "fetch", **status: object) -> Body:
-    said = {
-        "progress": {"stage": stage, "startTime": c.at(seconds=75)},
-        "artifact": {"job": c.JOB},
-        **status,
-    }
+def service(**progress: object) -> Body:
+    said = {"progress": {"stage": "fetch", "startTime": BEGAN, **progress}}
     return c.service("Fetching", "the model is being fetched", phase="Fetching", status=said)
 
 
-def cluster(log: str = HALF, *, stage: str = "fetch", **more: object) -> Recorded:
-    pod = c.job_pod(c.container(stage, c.running()))
-    return Recorded([service(stage), pod], {f"{c.JOB_POD}/{stage}": log}, **more)  # type: ignore[arg-type]
-
-
-def test_it_is_what_the_log_says() -> None:
-    it = cluster()
-    assert progress_of(it, it.objects[:1])[KEY].moved == Moved(
-        "downloaded", 120 * MIB, 243 * MIB, 49
-    )
-    assert len(it.asked) == 2
-
-
-@pytest.mark.parametrize("kind", ["Pod"])
-def test_without_the_right_the_stage_is_left(kind: str) -> None:
-    it = cluster(forbidden=frozenset({kind}))
-    assert progress_of(it, it.objects[:1]) == {KEY: Going("fetch", c.at(seconds=75))}
-
-
-@pytest.mark.parametrize(
-    ("reason", "pod"),
-    [
-        ("the pod is of an earlier attempt", {"ownerReferences": [{"kind": "Job", "name": "old"}]}),
-        ("there is no pod yet", {"labels": {}}),
-    ],
-)
-def test_another_attempt_says_nothing(reason: str, pod: Body) -> None:
-    it = cluster()
-    it.objects[1]["metadata"] |= pod
-    assert progress_of(it, it.objects[:1])[KEY].moved is None, reason
-
-
-def test_a_container_that_has_ended_is_not_asked() -> None:
-    it = Recorded([service(), c.job_pod(c.container("fetch", c.ended(0)))])
-    assert progress_of(it, it.objects[:1])[KEY].moved is None
-    assert len(it.asked) == 1
-
-
-def test_who_is_at_rest_costs_no_request() -> None:
-    it = Recorded([c.service("Ready", "serving", ready="True", status={"artifact": {"job": "a"}})])
-    assert progress_of(it, it.objects) == {}
-    assert it.asked == []
-
-
-def test_a_full_namespace_costs_few() -> None:
-    it = cluster()
-    many = [service() for _ in range(100)]
-    for number, body in enumerate(many):
-        body["metadata"]["name"] = f"s{number}"
-    found = progress_of(it, many)
-    assert len(found) == 100
-    assert len(it.asked) == 2 * MOST_FOLLOWED
-
-
-STAGES = [
-    ("at rest", None, ""),
-    ("a compiler tells nothing: how long", Going("convert", c.at(seconds=75)), "convert 75s"),
-    ("no time known", Going("load"), "load"),
+READ: list[tuple[str, Body, dict[tuple[str, str], Going]]] = [
     (
         "a download",
-        Going("fetch", "", Moved("downloaded", 120 * MIB, 243 * MIB, 49)),
-        "fetch 49% of 243 MiB",
+        service(**HALF),
+        {KEY: Going("fetch", BEGAN, 12, 120 * MIB, 243 * MIB)},
     ),
-    ("a server without a size", Going("fetch", "", Moved("downloaded", 5 * MIB)), "fetch 5 MiB"),
+    ("an operator that reads no logs", service(percent=50), {KEY: Going("fetch", BEGAN, 50)}),
+    ("an operator of an older version", service(), {KEY: Going("fetch", BEGAN)}),
+    ("at rest", c.service("Ready", "serving", ready="True"), {}),
+    ("nobody has looked at it yet", c.service("Ready", "", status={"progress": None}), {}),
 ]
 
 
-@pytest.mark.parametrize(("reason", "going", "text"), STAGES, ids=[row[0] for row in STAGES])
-def test_stages(reason: str, going: Going | None, text: str) -> None:
-    assert stage_text(going, NOW) == text, reason
+@pytest.mark.parametrize(("reason", "body", "found"), READ, ids=[row[0] for row in READ])
+def test_it_is_what_the_status_says(reason: str, body: Body, found: dict[Any, Going]) -> None:
+    assert progress_of([body]) == found, reason
+
+
+STAGES = [
+    ("at rest", None, "", ""),
+    ("a compiler tells nothing: how long", Going("convert", BEGAN, 50), "convert 75s", "50%"),
+    ("no time known", Going("load"), "load", ""),
+    ("just begun", Going("fetch", BEGAN, 0), "fetch 75s", "0%"),
+    ("a download", Going("fetch", "", 12, 120 * MIB, 243 * MIB), "fetch 49% of 243 MiB", "12%"),
+    ("a server without a size", Going("fetch", "", 0, 5 * MIB), "fetch 5 MiB", "0%"),
+    ("an empty file", Going("fetch", "", 0, 0, 0), "fetch 0% of 0 KiB", "0%"),
+    ("more than there is", Going("fetch", "", 25, 2 * MIB, MIB), "fetch 100% of 1 MiB", "25%"),
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "going", "text", "done"), STAGES, ids=[row[0] for row in STAGES]
+)
+def test_stages(reason: str, going: Going | None, text: str, done: str) -> None:
+    assert (stage_text(going, NOW), done_text(going)) == (text, done), reason
 
 
 def test_programs_get_the_numbers() -> None:
-    it = cluster()
-    row = row_of(it.objects[0], progress_of(it, it.objects[:1])[KEY], NOW)
-    assert row["progress"] == {
+    body = service(**HALF)
+    assert row_of(body, progress_of([body])[KEY], NOW)["progress"] == {
         "stage": "fetch",
         "for": "75s",
-        "percent": 49,
+        "percent": 12,
+        "stagePercent": 49,
         "bytes": 120 * MIB,
         "totalBytes": 243 * MIB,
     }
@@ -112,7 +76,7 @@ def test_ages_are_no_news() -> None:
     earlier = news_of(body, Going("fetch", c.at(seconds=75)), NOW)
     later = news_of(body, Going("fetch", c.at(seconds=74)), NOW)
     assert earlier == later
-    assert earlier != news_of(body, Going("fetch", "", Moved("downloaded", 1, 2, 50)), NOW)
+    assert earlier != news_of(body, Going("fetch", "", 1, 1, 2), NOW)
 
 
 @pytest.mark.parametrize(
