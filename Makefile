@@ -33,6 +33,7 @@ test-tools: venv
 	@devkit/torch.sh
 	@devkit/originals.sh $(CACHE)/originals-venv
 	@devkit/servers/build.sh >/dev/null
+	@python3 devkit/ecosystem/build.py >/dev/null
 
 # Another Kubernetes costs its build (minutes, once), the suites that need no node, and the stories of
 # the main job on a node. What passed is written to docs/support.json.

@@ -189,18 +189,18 @@ def build(progress: Steps | None = None) -> Path:
     to_do = [part for part in all_parts if not part.is_there]
     told = progress or steps({part.name: part.text for part in to_do})
     for part in to_do:
-        with _locked(part.folder):
+        with locked(part.folder):
             if not part.is_there:
                 with told.step(part.name):
                     part.build()
     bundle = cache / f"bundle-{key(*(str(part.folder) for part in all_parts))}"
-    with _locked(bundle):
+    with locked(bundle):
         _link_all(bundle, {part.name: part.folder for part in all_parts})
     return bundle
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -15,6 +15,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from devkit.ecosystem import build as ecosystem
 from devkit.progress import cache_root
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def need_originals() -> Path:
     if not python.exists():
         pytest.skip(f"timm and others are missing: run devkit/originals.sh {python.parents[1]}")
     return python
+
+
+def need_ecosystem() -> Path:
+    """Return the folder with the programs that live beside an operator; skip where it is not."""
+    part = ecosystem.part()
+    if not part.is_there:
+        pytest.skip("kstatus and others are missing: run devkit/ecosystem/build.py, or `make test`")
+    return part.folder
 
 
 @functools.cache

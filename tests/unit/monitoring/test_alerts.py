@@ -394,6 +394,47 @@ def test_every_alert_has_a_state() -> None:
     assert {state.alert for state in STATES} == {alert.name for alert in ALERTS}
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What an operations team asks to be told of, and by which alert."""
+
+    of: str
+    alert: str
+
+
+ASKED = (
+    Asked("an object does not serve", "ResNetServiceNotAvailable"),
+    Asked("an object needs a person", "ResNetServiceStalled"),
+    Asked("a conversion fails", "ResNetConversionFailing"),
+    Asked("a revision was rolled back", "ResNetServiceRolledBack"),
+    Asked("no chip is free for minutes", "ResNetServiceNoFreeChip"),
+    Asked("a gate is not passed", "ResNetServiceGateFailing"),
+    Asked("errors burn the budget fast", "ResNetServiceErrorsFast"),
+    Asked("errors burn the budget slowly", "ResNetServiceErrorsSlow"),
+    Asked("p99 is far above its objective", "ResNetServiceSlowFast"),
+    Asked("p99 is above its objective for long", "ResNetServiceSlowSlow"),
+    Asked("a queue grows", "ResNetServiceQueueGrowing"),
+    Asked("a chip is unhealthy", "ResNetChipUnhealthy"),
+    Asked("the store is nearly full", "ResNetStoreNearlyFull"),
+    Asked("the operator is down", "ResNetOperatorDown"),
+    Asked("the operator does not see the cluster", "ResNetOperatorWatchStale"),
+    Asked("two operators lead", "ResNetOperatorTwoLeaders"),
+)
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.of)
+def test_a_rule_leads_to_its_page(asked: Asked) -> None:
+    """In the rules as Prometheus reads them, and pages as they are committed."""
+    groups = yaml.safe_load(plain_rules())["groups"]
+    (rule,) = [one for group in groups for one in group["rules"] if one["alert"] == asked.alert]
+    said = rule["annotations"]
+    assert set(rule["labels"]) == {"severity"}
+    assert set(said) == {"summary", "description", "runbook_url"}
+    assert all(said.values())
+    page = (ROOT / said["runbook_url"]).read_text(encoding="utf-8")
+    assert page.startswith(f"# {asked.alert}\n\n```\nkubectl "), "what to type comes first"
+
+
 def test_the_rules_are_rules(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(plain_rules(), encoding="utf-8")

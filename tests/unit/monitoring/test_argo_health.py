@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 from lupa.lua51 import LuaRuntime  # gopher-lua, which Argo CD has, is Lua 5.1
 from tests.support.apiserver import ROOT
+from tests.support.needs import need_ecosystem
 from tests.unit.resnet_operator.plan.status.test_conditions import TABLE, Row, name_of
 
 from resnet_operator.api import API_VERSION, KIND
@@ -21,6 +24,7 @@ GROUP = API_VERSION.split("/")[0]
 FOLDER = ROOT / "gitops" / "argo-cd" / "resource_customizations" / GROUP / KIND
 HEALTH = (FOLDER / "health.lua").read_text(encoding="utf-8")
 DECISIVE = ("Ready", "Reconciling", "Stalled")
+DECIDED = {"Reconciling": "InProgress", "Stalled": "Failed"}
 # What Argo CD calls it, and what kstatus does.
 MEANS = {
     "Healthy": "Current",
@@ -48,10 +52,9 @@ def kstatus(body: dict[str, Any]) -> str:
     if observed is not None and observed != meta["generation"]:
         return "InProgress"
     found = {c["type"]: c["status"] for c in status.get("conditions") or ()}
-    if found.get("Reconciling") == "True":
-        return "InProgress"
-    if found.get("Stalled") == "True":
-        return "Failed"
+    for kind, value in found.items():
+        if kind in DECIDED and value == "True":
+            return DECIDED[kind]
     if "Ready" in found:
         return "Current" if found["Ready"] == "True" else "InProgress"
     return "Current"
@@ -61,40 +64,69 @@ def an_object(generation: int = 1, **status: Any) -> dict[str, Any]:
     return {"metadata": {"name": "a", "generation": generation}, "status": status}
 
 
-@pytest.mark.parametrize("row", TABLE, ids=name_of)
-def test_argo_and_kstatus_agree_in_every_state(row: Row) -> None:
-    """Each row of the state table, as the operator writes its status."""
+def body_of(row: Row) -> dict[str, Any]:
+    """Return an object in the state of a row, as the operator writes its status."""
     world = row.state()
     problem = world.seen.pop("problem", None)
     plan = world.plan(problem)
     if plan.again:
         world.reconcile()
     status = world.status if plan.again else as_status(plan.status)
-    body = an_object(status["observedGeneration"], **status)
+    return an_object(status["observedGeneration"], **status)
+
+
+def stale(body: dict[str, Any]) -> dict[str, Any]:
+    """Return an object whose spec was changed a moment ago."""
+    return an_object(body["metadata"]["generation"] + 1, **body["status"])
+
+
+@pytest.mark.parametrize("row", TABLE, ids=name_of)
+def test_argo_and_kstatus_agree_in_every_state(row: Row) -> None:
+    """Each row of the state table."""
+    body = body_of(row)
     said = health(body)
     assert MEANS[said["status"]] == kstatus(body)
-    ready = next(c for c in status["conditions"] if c["type"] == "Ready")
+    ready = next(c for c in body["status"]["conditions"] if c["type"] == "Ready")
     assert (said["status"] == "Suspended") == (ready["reason"] == "Suspended")
     assert said["message"]
-    stale = an_object(status["observedGeneration"] + 1, **status)
-    assert health(stale)["status"] == "Progressing"
+    assert health(stale(body))["status"] == "Progressing"
 
 
 VALUES = ("True", "False", "Unknown", None)
 STATES = tuple(itertools.product(VALUES, VALUES, VALUES))
 
 
+def orders(state: tuple[str | None, ...]) -> list[dict[str, Any]]:
+    """Return the objects with these conditions, in whichever order they stand."""
+    conditions = [
+        {"type": kind, "status": value, "message": kind}
+        for kind, value in zip(DECISIVE, state, strict=True)
+        if value is not None
+    ]
+    return [
+        an_object(observedGeneration=1, conditions=list(order))
+        for order in itertools.permutations(conditions)
+    ]
+
+
 @pytest.mark.parametrize("state", STATES, ids=str)
 def test_they_agree_whatever_the_conditions(state: tuple[str | None, ...]) -> None:
     """Also in states that the operator never writes; somebody else, or a newer one, may."""
-    conditions = [
-        {"type": kind, "status": value}
-        for kind, value in zip(("Ready", "Reconciling", "Stalled"), state, strict=True)
-        if value is not None
-    ]
-    body = an_object(observedGeneration=1, conditions=conditions)
-    if "Ready" in {c["type"] for c in conditions} or "True" in state:
-        assert MEANS[health(body)["status"]] == kstatus(body)
+    for body in orders(state):
+        if state[0] is not None or "True" in state:
+            assert MEANS[health(body)["status"]] == kstatus(body)
+
+
+def test_the_real_ones_say_the_same() -> None:
+    """kstatus itself, and health.lua in Argo CD's own interpreter with no more libraries."""
+    rows = [body_of(row) for row in TABLE]
+    ours = [*rows, *map(stale, rows), *(body for state in STATES for body in orders(state))]
+    bodies = [*ours, *(case.body for case in CASES)]
+    command = [need_ecosystem() / "judge", FOLDER / "health.lua"]
+    done = subprocess.run(command, input=json.dumps(bodies), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for body, verdict in zip(bodies, json.loads(done.stdout), strict=True):
+        assert verdict == {"kstatus": kstatus(body), "health": health(body)}, body
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.value)

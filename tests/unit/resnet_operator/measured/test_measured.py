@@ -15,8 +15,15 @@ from tests.support.builders import (
     merged,
     metadata,
 )
+from tests.unit.resnet_operator.plan.status.test_conditions import (
+    TABLE,
+    Row,
+    name_of,
+    status_of,
+)
 
 from resnet_operator import names
+from resnet_operator.api.status import as_status
 from resnet_operator.measured.counting import (
     OF_CONVERSIONS,
     OF_FETCHES,
@@ -26,7 +33,7 @@ from resnet_operator.measured.counting import (
 )
 from resnet_operator.measured.exposition import text_of
 from resnet_operator.measured.families import MOST_SERIES, Families
-from resnet_operator.measured.objects import Counted, samples_of
+from resnet_operator.measured.objects import MEASURES, Counted, samples_of
 from resnet_operator.plan.actions import Apply, Create
 from resnet_operator.plan.status.conditions import CONDITIONS
 from resnet_operator.seen.observed import Observed
@@ -135,6 +142,16 @@ def test_an_object_has_a_bounded_number_of_series() -> None:
         found = [sample for sample in samples if sample.family is family]
         assert len(found) == family.value.most, family
         assert all(len(sample.labels) == len(family.value.labels) - 2 for sample in found)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=name_of)
+def test_no_state_of_an_object_has_more_series(row: Row) -> None:
+    """As the operator writes its status in each state, and with a gate's numbers beside it."""
+    status = status_of(row.state())
+    measured = dict.fromkeys(MEASURES, "1")
+    found = list(samples_of(an_object(**as_status(status), validation=measured), Counted()))
+    assert len(found) <= MOST_SERIES
+    assert len({(one.family, one.labels) for one in found}) == len(found), "each is there once"
 
 
 def test_families_are_named_as_prometheus_wants_them() -> None:

@@ -3,8 +3,13 @@
 local hs = {status = "Progressing", message = "Waiting for the operator"}
 local status = obj.status or {}
 local conditions = {}
+local means = {Reconciling = "Progressing", Stalled = "Degraded"}
+local first = nil
 for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
+  if first == nil and means[condition.type] ~= nil and condition.status == "True" then
+    first = condition
+  end
 end
 local function is(kind, value)
   return conditions[kind] ~= nil and conditions[kind].status == value
@@ -22,11 +27,8 @@ end
 if status.observedGeneration == nil or status.observedGeneration ~= obj.metadata.generation then
   return say("Progressing", nil, "Waiting for the operator to see the spec")
 end
-if is("Reconciling", "True") then
-  return say("Progressing", conditions.Reconciling, "Reconciling")
-end
-if is("Stalled", "True") then
-  return say("Degraded", conditions.Stalled, "Stalled")
+if first ~= nil then
+  return say(means[first.type], first, first.type)
 end
 if is("Ready", "True") then
   if conditions.Ready.reason == "Suspended" then
