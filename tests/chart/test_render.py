@@ -31,7 +31,13 @@ EVERYTHING: Manifest = {
     "runtimeClassName": "ascend",
     "gpuRuntimeClassName": "nvidia",
     "schedulerName": "volcano",
-    "devices": {"dialect": "HAMi", "selectChip": True, "driver": "HostPath"},
+    "devices": {
+        "dialect": "HAMi",
+        "selectChip": True,
+        "driver": "HostPath",
+        "shareCount": 4,
+        "chipMemory": {"Ascend310P3": "43Gi"},
+    },
     "gatewayAPI": True,
     "serviceAccount": {"name": "keeper", "annotations": {"example.com/a": "b"}},
     "metrics": {
@@ -306,6 +312,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"images": {"converter": {"310P": "x"}}}, "propertyName '310P'", "a chip begins with Ascend"),
     ({"chipResources": {"Ascend310P": "npu"}}, "/chipResources/Ascend310P", "it has a domain"),
     ({"devices": {"dialect": "Volcano"}}, "/devices/dialect", "no such dialect"),
+    ({"devices": {"shareCount": 0}}, "/devices/shareCount", "each chip is offered once at least"),
+    ({"devices": {"chipMemory": {"Ascend310P3": "43GB"}}}, "/devices/chipMemory", "no unit"),
     ({"devices": {"driver": "Host"}}, "/devices/driver", "no such way to a driver"),
     ({"devices": {"driverPath": "driver"}}, "/devices/driverPath", "a path begins with /"),
     ({"store": {"type": "Elsewhere"}}, "/store/type", "no such store"),

@@ -58,6 +58,7 @@ PREFIX = {
     "accelerator.chip": "Ascend310P",
     "accelerator.resourceName": "a/",
     "accelerator.slice": "vir02_",
+    "accelerator.share.template": "vir02_",
     "conversion.quantization.calibration.uri": "https://host/",
     "serving.extraArgs[]": "--log-info=",
     "serving.tracing.otlpEndpoint": "http://a.a/",
@@ -76,7 +77,7 @@ ITEMS = {
 }
 FILL = {"validation.thresholds": "5"}
 LONGEST_QUANTITY = "+0000000000000001.000000000e+10"
-DIGITS = ("resourceFieldRef.divisor", ".requests.*", ".limits.*")
+DIGITS = ("share.memory", "resourceFieldRef.divisor", ".requests.*", ".limits.*")
 # A digest has exactly 64 digits: nothing at the length's bound can be accepted.
 ONLY_REFUSED = {
     ("model.sha256", "maxLength"),

@@ -176,6 +176,37 @@ CONVERSION_RULES = [
         message="remove accelerator.slice, or write an Ascend chip and count 1",
         accepted={"accelerator.slice": "vir02", "accelerator.count": 1},
     ),
+    case(
+        "a share of a CPU",
+        refused={"accelerator": {"chip": "CPU", "share": {}}},
+        message="remove accelerator.share, or write an Ascend chip and count 1",
+        accepted={"accelerator": {"chip": "Ascend310P3", "share": {}}},
+    ),
+    case(
+        "shares may lie on one chip, so two of them are no two chips",
+        refused={"accelerator.share": {"memory": "4Gi"}, "accelerator.count": 2},
+        message="remove accelerator.share, or write an Ascend chip and count 1",
+        accepted={"accelerator.share": {"memory": "4Gi"}, "accelerator.count": 1},
+    ),
+    case(
+        "a template by both of its names",
+        refused={"accelerator.share": {"template": "vir02"}, "accelerator.slice": "vir02"},
+        message="remove accelerator.slice; accelerator.share.template is its new name",
+        accepted={"accelerator.share": {"template": "vir02"}},
+    ),
+    case(
+        "memory beside a template",
+        refused={"accelerator.share": {"template": "vir02", "memory": "4Gi"}},
+        message="remove memory or template; a template has its own memory",
+        accepted={"accelerator.share": {"memory": 1}},
+    ),
+    one(
+        "a share by its size",
+        "accelerator.share.template",
+        "2c",
+        "write a vNPU template",
+        "vir02_1c",
+    ),
     *[
         case(
             f"{field} is the chip's, and a CPU has no ATC",

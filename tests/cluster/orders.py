@@ -63,6 +63,7 @@ DECIDING = (
     "model.outputs",
     "accelerator.chip",
     "accelerator.slice",
+    "accelerator.share",
     "conversion.",
     "serving.runtime",
     "serving.batching",

@@ -14,6 +14,7 @@ from resnet_contract.words import ModelFormat
 from resnet_operator.api.base import ApiModel, cel, rule, text
 from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.gate.tuning import Tuning, tuning_rules
+from resnet_operator.api.kubernetes.quantity import Quantity
 from resnet_operator.api.model import FORMAT, Model
 from resnet_operator.api.pod import ContainerResources
 from resnet_operator.api.rollout import Rollout
@@ -37,6 +38,7 @@ __all__ = [
     "Rollout",
     "ServiceType",
     "Serving",
+    "Share",
     "Validation",
     "Warmup",
 ]
@@ -50,6 +52,38 @@ LARGEST = (
     # a OneFlow graph is maxBatchSize itself.
     f"{IS_OM} || {IS_ONEFLOW} ? 1048576 : 8)"
 )
+
+
+Template = Annotated[
+    str,
+    text(
+        r"^vir[0-9]{2}(_[0-9a-z]+)*$",
+        "write a vNPU template of MindCluster, for example vir02 or vir04_3c",
+        max_length=32,
+    ),
+]
+
+
+class Share(ApiModel):
+    """A part of a chip; what it may say depends on the cluster's dialect."""
+
+    memory: Quantity | None = Field(
+        default=None,
+        description="Memory of the chip for each replica, for example 4Gi: with HAMi what is asked "
+        "for, else a bound below that of the share.",
+    )
+    template: Template | None = Field(
+        default=None, description="Template of a static vNPU slice, for example vir02."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.memory) || !has(self.template)",
+                "remove memory or template; a template has its own memory",
+            ),
+        )
+    )
 
 
 class Accelerator(ApiModel):
@@ -80,19 +114,13 @@ class Accelerator(ApiModel):
         le=16,
         description="Chips for each replica, over which its instances are spread; default 1.",
     )
-    slice: (
-        Annotated[
-            str,
-            text(
-                r"^vir[0-9]{2}(_[0-9a-z]+)*$",
-                "write a vNPU template of MindCluster, for example vir02 or vir04_3c",
-                max_length=32,
-            ),
-        ]
-        | None
-    ) = Field(
+    slice: Template | None = Field(
         default=None,
-        description="Template of a static vNPU slice, for example vir02; whole chips when absent.",
+        description="Older name of share.template; whole chips when both are absent.",
+    )
+    share: Share | None = Field(
+        default=None,
+        description="A part of a chip that other pods use too; whole chips when absent.",
     )
     resource_name: (
         Annotated[
@@ -172,6 +200,16 @@ class ResNetServiceSpec(ApiModel):
                 "(!has(self.accelerator.count) || self.accelerator.count == 1))",
                 "remove accelerator.slice, or write an Ascend chip and count 1; a pod gets one "
                 "slice at most",
+            ),
+            rule(
+                "!has(self.accelerator.share) || (self.accelerator.chip.startsWith('Ascend') && "
+                "(!has(self.accelerator.count) || self.accelerator.count == 1))",
+                "remove accelerator.share, or write an Ascend chip and count 1; a pod gets one "
+                "share at most",
+            ),
+            rule(
+                "!has(self.accelerator.share) || !has(self.accelerator.slice)",
+                "remove accelerator.slice; accelerator.share.template is its new name",
             ),
             rule(
                 "self.accelerator.chip != 'CPU' || !has(self.accelerator.count)",

@@ -36,6 +36,8 @@ OF_THE_PODS = {
     "scheduler_name",
     "scrape_annotations",
 }
+# Of those, what decides whether an object is accepted and is in no template.
+OF_NO_POD = {"devices": {"share_count", "chip_memory"}}
 
 
 def declared_digest(
@@ -79,7 +81,7 @@ def declared_digest(
         declared["model"] = declared_model(spec)
     if settings.adopt_new_defaults is AdoptNewDefaults.IMMEDIATELY:
         of_gpus = {"gpu_runtime_class_name"} if resolved.chip == GPU else set()
-        declared["settings"] = settings.model_dump(mode="json", include=OF_THE_PODS | of_gpus) | {
-            "store": settings.store.place()
-        }
+        declared["settings"] = settings.model_dump(
+            mode="json", include=OF_THE_PODS | of_gpus, exclude=OF_NO_POD
+        ) | {"store": settings.store.place()}
     return digest(declared, 10)

@@ -93,7 +93,7 @@ def conversion_order(resolved: Resolved) -> dict[str, Any]:
         order["runtime"] = resolved.runtime
     switches = {
         "smallChannel": resolved.small_channel,
-        "virtualDevice": resolved.spec.accelerator.slice is not None,
+        "virtualDevice": resolved.virtual_device,
         "opCompilerCache": bool(conversion and conversion.op_compiler_cache),
     }
     return order | {key: True for key, on in switches.items() if on}

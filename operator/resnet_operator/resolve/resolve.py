@@ -79,6 +79,8 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         chip_count=count,
         resource=devices.resource if devices else None,
         more_resources=devices.more if devices else {},
+        share_bytes=devices.memory if devices else None,
+        virtual_device=bool(devices and devices.virtual),
         runtime=runtime,
         format=model_format,
         batch_sizes=batches.sizes,

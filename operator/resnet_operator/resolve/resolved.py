@@ -23,6 +23,8 @@ class Resolved:
     chip_count: int
     resource: str | None
     more_resources: Mapping[str, str]
+    share_bytes: int | None  # what a replica may take of its chip's memory, where that is bounded
+    virtual_device: bool
     runtime: Runtime
     format: ModelFormat
     batch_sizes: tuple[int, ...]

@@ -6,7 +6,7 @@ from typing import Any
 
 from resnet_operator.api.conversion import Role, fields_with
 from resnet_operator.api.serving.runtime import Runtime
-from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.api.spec import Accelerator, ResNetServiceSpec
 from resnet_operator.names import digest
 
 # Raised by hand when the Job would make another artifact from the same declaration.
@@ -57,11 +57,21 @@ def source_key(*, uid: str, spec: ResNetServiceSpec) -> str:
     )
     if spec.serving.runtime is Runtime.TORCH_AIE:  # the same file, not converted
         declared["runtime"] = spec.serving.runtime
-    if spec.accelerator.slice:
-        declared["slice"] = spec.accelerator.slice
+    declared |= _part(spec.accelerator)
     if not _is_pinned(spec):
         declared |= {"uid": uid, "refetch": model.refetch}
     return digest(declared, 16)
+
+
+def _part(accelerator: Accelerator) -> dict[str, str]:
+    """Return what is declared of a vNPU; memory makes one in some clusters, so it counts too.
+
+    How much memory does not: the model is the same.
+    """
+    share = accelerator.share
+    if part := accelerator.slice or (share and share.template):
+        return {"slice": part}
+    return {"slice": "memory"} if share and share.memory is not None else {}
 
 
 def _is_pinned(spec: ResNetServiceSpec) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from resnet_operator.settings.store import CONFIG
+
+ChipMemory = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}[MG]i$")]
 
 
 class Dialect(StrEnum):
@@ -34,6 +37,10 @@ class DeviceSettings(BaseModel):
     dialect: Dialect = Dialect.MIND_CLUSTER
     # Whether serving pods select nodes by MindCluster's label of the chip: old plugins have none.
     select_chip: bool = False
+    # How often MindCluster's device plugin offers each chip: its flag -shareDevCount.
+    share_count: int = Field(default=1, ge=1, le=100)
+    # What pods can have of a chip's memory, by the beginning of its name, before our own table.
+    chip_memory: dict[str, ChipMemory] = Field(default_factory=dict)
     driver: Driver = Driver.RUNTIME
     driver_claim_name: str = Field(default="ascend-driver", min_length=1)
     driver_path: str = Field(default="/usr/local/Ascend/driver", pattern=r"^/")

@@ -66,7 +66,7 @@ def device_parts(*, resolved: Resolved, artifact: Artifact, settings: Settings) 
 
 def _visible_devices(resolved: Resolved) -> Parts:
     """Return the chips as Volcano chose them; a static slice must not have this variable."""
-    if resolved.spec.accelerator.slice:
+    if resolved.virtual_device:
         return ()
     path = f"metadata.annotations['{resolved.resource}']"
     return ({"name": "ASCEND_VISIBLE_DEVICES", "valueFrom": {"fieldRef": {"fieldPath": path}}},)

@@ -11,7 +11,7 @@ from resnet_operator.api.model import DeclaredTensor
 from resnet_operator.api.serving.oneflow import UNUSED, Xrt
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.resolve.runtimes.devices import DeviceRequest
+from resnet_operator.resolve.runtimes.shares import DeviceRequest
 from resnet_operator.settings.operator import Settings, by_longest_prefix
 
 CPU, GPU = "CPU", "GPU"

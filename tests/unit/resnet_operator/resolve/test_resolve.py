@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "chip_count": 1,
     "resource": RESOURCE,
     "more_resources": {},
+    "share_bytes": None,
+    "virtual_device": False,
     "runtime": "AscendOM",
     "batch_sizes": (1, 2, 4, 8),
     "format": "ONNX",

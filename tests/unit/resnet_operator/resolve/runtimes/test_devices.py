@@ -94,10 +94,10 @@ ASKED = (
 
 @pytest.mark.parametrize("case", ASKED, ids=lambda case: case.reason)
 def test_what_a_replica_asks_for(case: Asked) -> None:
-    accelerator = {"chip": case.chip} | ({"slice": case.part} if case.part else {})
-    pod = pod_of(accelerator, {"dialect": case.dialect})
-    assert asked(pod) == case.resources
-    assert pod.get("nodeSelector", {}) == case.nodes
+    for name in ({"slice": case.part}, {"share": {"template": case.part}}) if case.part else ({},):
+        pod = pod_of({"chip": case.chip, **name}, {"dialect": case.dialect})
+        assert asked(pod) == case.resources
+        assert pod.get("nodeSelector", {}) == case.nodes
 
 
 def test_every_dialect_is_in_the_table() -> None:
