@@ -22,6 +22,7 @@ from resnet_operator.cluster.connection import Connection
 from resnet_operator.cluster.families import own_families
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.login import read_login
+from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.errors import LoginFailed
 from resnet_operator.leadership.holding import Holding
 from resnet_operator.leadership.lease import TIMES, Leadership, Times
@@ -83,6 +84,7 @@ class App:
         self._connection: Connection | None = None
         self._beat = time.monotonic()
         self._ledger = Ledger()
+        self.pod_metrics = PodMetrics()
         begin_at_zero()
         # Without PERMANENT kopf would try again every minute, and the kubelet see nothing wrong.
         kopf.on.startup(registry=self.registry, errors=kopf.ErrorsMode.PERMANENT)(self._start)
@@ -145,6 +147,7 @@ class App:
             settings=self.settings,
             clock=lambda: datetime.now(UTC),
             ledger=self._ledger,
+            metrics=self.pod_metrics,
             others_wait=self.queue.is_pressed,
             may_decide=self._may_decide,
         )
@@ -233,6 +236,7 @@ class App:
             await self._leadership.release()
         if self._runner:
             await self._runner.cleanup()
+        await self.pod_metrics.close()
         if self._connection:
             await self._connection.close()
 

@@ -25,11 +25,13 @@ TEMPLATE_HASH = "pod-template-hash"
 RETRY = f"{GROUP}/retry"
 ROLLOUT = f"{GROUP}/rollout"
 MEANS = f"{GROUP}/means"
+ANALYSIS = f"{GROUP}/analysis"
 
 MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
 CONVERSION = "conversion"
 SERVING = "serving"
+CANARY = "canary"
 VALIDATION = "validation"
 STORE = "store"
 RECORD = "artifact"

@@ -13,9 +13,17 @@ from typing import Any, TypeVar
 
 from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
+from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.errors import KubeError
+from resnet_operator.observe_canary import observe_canary
 from resnet_operator.observe_pods import serving_pods
-from resnet_operator.observe_wanted import artifact_of, unwanted_jobs, wanted_means
+from resnet_operator.observe_wanted import (
+    artifact_of,
+    in_use,
+    stale_runtimes,
+    unwanted_jobs,
+    wanted_means,
+)
 from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS
 from resnet_operator.plan.artifact.outdated import has_begun
 from resnet_operator.plan.gate.gate import key_of
@@ -24,7 +32,7 @@ from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble.scheduling import missing_claim
 from resnet_operator.plan.trust import is_believed
 from resnet_operator.record.class_labels import LabelsError, Source, labels_of
-from resnet_operator.record.in_use import Named, vouched
+from resnet_operator.record.in_use import vouched
 from resnet_operator.render.pods.sources import source_reference
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.resolved import Resolved
@@ -39,7 +47,14 @@ from resnet_operator.watch.views import NETWORK_KINDS, Views
 T = TypeVar("T", bound=HasMeta)
 
 
-async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: datetime) -> Observed:
+async def observe(
+    service: ServiceObject,
+    *,
+    views: Views,
+    kube: Kube,
+    now: datetime,
+    metrics: PodMetrics | None = None,
+) -> Observed:
     """Return all that `make_plan` needs; raises KubeError when a read fails."""
     meta, resolved = service.meta, service.resolved
     if resolved is None:
@@ -55,6 +70,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
     statuses = tuple(statuses_of_users(service, views, key))
     believed = is_believed(record, statuses)
     pods = await serving_pods(meta, live.meta.uid if live else None, views, kube)
+    beside = await observe_canary(meta, resolved, pods, views, kube, metrics)
     converting = record is None or not record.immutable
     # A Job that only waits may be replaced; what is under way needs nothing more.
     going = {job.meta.uid for job in jobs if not job.finished}
@@ -75,11 +91,14 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         owned_records=owned,
         revisions={view.meta.name: view for view in revisions if view.meta.controller == meta.uid},
         runtime=views.config_maps.one(namespace, names.runtime_name(runtime_digest())),
-        stale_runtimes=_stale_runtimes(views, namespace),
+        stale_runtimes=stale_runtimes(views, namespace),
         jobs=jobs,
         job_pods=job_pods,
         moved=views.moved_by(job_pods),
         pods=pods,
+        canaries=beside.canaries,
+        canary_pods=beside.pods,
+        counters=beside.counters,
         store=_store(views, namespace),
         labels=labels,
         labels_problem=labels_problem,
@@ -90,7 +109,7 @@ async def observe(service: ServiceObject, *, views: Views, kube: Kube, now: date
         if converting
         else None,
         warnings=await _warnings(kube, jobs, (*job_pods, *pods), now=now),
-        in_use=_in_use(views, namespace) if starting else None,
+        in_use=in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
         wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
         gate=gate,
@@ -178,25 +197,6 @@ def _vouched_results(
     """Return what the artifact's users say, and the whole namespace where another may have it."""
     everybody = _statuses(views, namespace) if gate and gate.elsewhere else ()
     return vouched_results((*statuses, *everybody))
-
-
-def _in_use(views: Views, namespace: str) -> tuple[Named, ...]:
-    """Return the artifacts that records and revisions name: the store keeps them."""
-    found = views.config_maps.some(("names-artifact", namespace, ""))
-    return tuple({view.artifact for view in found})
-
-
-def _stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]:
-    """Return runtimes of other versions that no revision names, or that are not what they say."""
-    return tuple(
-        view
-        for view in views.config_maps.some(("runtime", namespace, ""))
-        if (digest := view.meta.labels.get(names.RUNTIME, "")) != runtime_digest()
-        and (
-            view.meta.name != names.runtime_name(view.digest)
-            or not views.config_maps.some(("uses-runtime", namespace, digest))
-        )
-    )
 
 
 def _store(views: Views, namespace: str) -> StoreObserved:

@@ -23,10 +23,16 @@ MOST = 10_000
 Owners = MutableMapping[str, str]
 
 
-async def serving_pods(service: Meta, uid: str | None, views: Views, kube: Kube) -> tuple[Pod, ...]:
-    """Return the pods of the service's Deployment; `uid` is None while there is none."""
+async def serving_pods(
+    service: Meta, uid: str | None, views: Views, kube: Kube, *, deployment: str = ""
+) -> tuple[Pod, ...]:
+    """Return the pods of the service's Deployment; `uid` is None while there is none.
+
+    A `deployment` of another name is one of a revision that is analysed.
+    """
     labelled = views.pods.some(("instance", service.namespace, service.name))
-    named, owners = [pod for pod in labelled if is_named_by(pod, service.name)], views.replica_sets
+    name, owners = deployment or service.name, views.replica_sets
+    named = [pod for pod in labelled if is_named_by(pod, name)]
     if uid is None:
         return tuple(named)
     for pod in named:

@@ -1,4 +1,4 @@
-"""Which Jobs and validations the objects of an artifact ask for. Called by `observe`."""
+"""Which Jobs, artifacts and runtimes objects of the namespace still need. Called by `observe`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from resnet_operator import names
 from resnet_operator.plan.gate.gate import wanted_validation
 from resnet_operator.record.artifact import Artifact
+from resnet_operator.record.in_use import Named
+from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.seen.workload import JobObject
@@ -60,3 +62,22 @@ def wanted_means(views: Views, namespace: str, key: str) -> frozenset[str]:
 def artifact_of(record: ConfigMapObject | None) -> Artifact | None:
     """Return the artifact that is on record."""
     return Artifact.from_record(record.data()) if record is not None else None
+
+
+def in_use(views: Views, namespace: str) -> tuple[Named, ...]:
+    """Return the artifacts that records and revisions name: the store keeps them."""
+    found = views.config_maps.some(("names-artifact", namespace, ""))
+    return tuple({view.artifact for view in found})
+
+
+def stale_runtimes(views: Views, namespace: str) -> tuple[ConfigMapObject, ...]:
+    """Return runtimes of other versions that no revision names, or that are not what they say."""
+    return tuple(
+        view
+        for view in views.config_maps.some(("runtime", namespace, ""))
+        if (digest := view.meta.labels.get(names.RUNTIME, "")) != runtime_digest()
+        and (
+            view.meta.name != names.runtime_name(view.digest)
+            or not views.config_maps.some(("uses-runtime", namespace, digest))
+        )
+    )

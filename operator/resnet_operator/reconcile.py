@@ -18,6 +18,7 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
 from resnet_operator.cluster.kube import Kube
+from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.errors import Gone, OperatorError, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
@@ -68,6 +69,8 @@ class Reconciler:
     # Which namespaces another installation looks after; None: there is no other one.
     holding: Holding | None = None
     timer: Callable[[], float] = time.perf_counter
+    # Asked of pods while a revision is analysed; without it nothing can be compared.
+    metrics: PodMetrics | None = None
     ledger: Ledger = field(default_factory=Ledger)
     # How often in a row a reconcile has written something for an object that is not Ready.
     _unsettled: dict[Key, int] = field(default_factory=dict)
@@ -181,7 +184,9 @@ class Reconciler:
         return None
 
     async def _observe(self, service: ServiceObject, now: datetime) -> Observed:
-        observed = await observe(service, views=self.views, kube=self.kube, now=now)
+        observed = await observe(
+            service, views=self.views, kube=self.kube, now=now, metrics=self.metrics
+        )
         rival = self.holding.rival(service.meta.namespace) if self.holding else ""
         return replace(observed, rival=rival) if rival else observed
 

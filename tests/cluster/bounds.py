@@ -62,6 +62,8 @@ PREFIX = {
     "conversion.quantization.calibration.uri": "https://host/",
     "serving.extraArgs[]": "--log-info=",
     "serving.tracing.otlpEndpoint": "http://a.a/",
+    "rollout.analysis.maxErrorRatio": "0.",
+    "rollout.analysis.maxP99Increase": "10.",
     "validation.dataset.uri": "https://host/",
     "validation.thresholds.minTop1": "0.",
     "validation.thresholds.maxTop1Drop": "0.",
@@ -75,7 +77,7 @@ ITEMS = {
     "serving.networkPolicy.allowFrom": PEER,
     "serving.networkPolicy.allowMetricsFrom": PEER,
 }
-FILL = {"validation.thresholds": "5"}
+FILL = {"validation.thresholds": "5", "rollout.analysis": "5"}
 LONGEST_QUANTITY = "+0000000000000001.000000000e+10"
 DIGITS = ("share.memory", "resourceFieldRef.divisor", ".requests.*", ".limits.*")
 # A digest has exactly 64 digits: nothing at the length's bound can be accepted.

@@ -115,6 +115,12 @@ ONEFLOW_RULES = [
         accepted={**GPU, "accelerator.count": 2},
     ),
     case(
+        "no quantiles in Triton of 2021",
+        refused={**GPU, "rollout.analysis": {"maxP99Increase": "0.5"}},
+        message="remove rollout.analysis.maxP99Increase",
+        accepted={**GPU, "rollout.analysis": {}},
+    ),
+    case(
         "a setting of another backend",
         refused={"serving.oneflow": {}},
         message="remove serving.oneflow, or write model.format: OneFlow",

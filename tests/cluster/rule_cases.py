@@ -178,6 +178,32 @@ RULES = [
         message="write a surgeWaitSeconds below progressDeadlineSeconds",
         accepted={"rollout.surgeWaitSeconds": 89, "rollout.progressDeadlineSeconds": 90},
     ),
+    *(
+        case(
+            f"no side by side with {strategy}",
+            refused={"rollout.strategy": strategy, "rollout.analysis": {}},
+            message="remove analysis, or write strategy Auto or Surge",
+            accepted={"rollout.strategy": "Surge", "rollout.analysis": {}},
+        )
+        for strategy in ("Replace", "Recreate")
+    ),
+    case(
+        "nothing is withdrawn with Hold",
+        refused={"rollout.onFailure": "Hold", "rollout.analysis": {}},
+        message="remove analysis, or write onFailure: Rollback",
+        accepted={"rollout.onFailure": "Rollback", "rollout.analysis": {}},
+    ),
+    *(
+        one(why, "rollout.analysis.steps", steps, "write rising steps", [10, 50, 100])
+        for why, steps in (("steps that fall", [50, 10, 100]), ("a step twice", [10, 10, 100]))
+    ),
+    one(
+        "an increase in per cent",
+        "rollout.analysis.maxP99Increase",
+        "50%",
+        "write a decimal in quotes, for example '0.5'",
+        "0.5",
+    ),
     one(
         "a revision by its number",
         "rollout.pinRevision",

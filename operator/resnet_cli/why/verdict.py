@@ -23,6 +23,7 @@ UNDER_WAY = {
     "Converting": "Job",
     "Validating": "Job",
     "RollingOut": "Deployment",
+    "Analyzing": "Deployment",
     "Loading": "Deployment",
 }
 # How a clause begins that says what to do.

@@ -76,6 +76,14 @@ Image = Annotated[
         max_length=512,
     ),
 ]
+Share = Annotated[
+    str,
+    text(
+        r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$",
+        "write a decimal from 0 to 1 in quotes, for example '0.7855'",
+        max_length=11,
+    ),
+]
 # Longer than a digest, so that "sha256:<digest>" is answered by the message and not by a length.
 Sha256 = Annotated[
     str,

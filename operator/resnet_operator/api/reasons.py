@@ -33,6 +33,11 @@ class Reason(StrEnum):
     )
     VALIDATED = ("Validated", "The artifact has passed its gate.", "Nothing.")
     ROLLING_OUT = ("RollingOut", "Pods of a new revision are starting.", "Wait.")
+    ANALYZING = (
+        "Analyzing",
+        "A share of the requests goes to a new revision, which is compared with the old one.",
+        "Wait; what does worse is withdrawn, and status.rollout.analysis says how far it is.",
+    )
     LOADING = ("Loading", "Triton is loading the model.", "Wait.")
     SUSPENDED = ("Suspended", "spec.suspend is true.", "Set spec.suspend to false to serve.")
     SCALED_TO_ZERO = (
@@ -195,8 +200,23 @@ class Reason(StrEnum):
     )
     ROLLED_BACK = (
         "RolledBack",
-        "The new revision did not become ready; the last good one serves again.",
+        "The new revision did not become ready, or did worse; the last good one serves again.",
         "Read why, and change the spec; or set the retry annotation to try the same again.",
+    )
+    COUNTERS_UNREADABLE = (
+        "CountersUnreadable",
+        "The operator cannot read Triton's counters of old and new pods, and so not compare them.",
+        "Allow its pod in serving.networkPolicy.allowMetricsFrom, or remove rollout.analysis.",
+    )
+    ERROR_RATIO_EXCEEDED = (
+        "ErrorRatioExceeded",
+        "More of a new revision's requests failed than of the old one's; it was withdrawn.",
+        "Read the log of its pods, and change the spec; or raise analysis.maxErrorRatio.",
+    )
+    LATENCY_EXCEEDED = (
+        "LatencyExceeded",
+        "A new revision answered slower than the old one; it was withdrawn.",
+        "Change what makes it slow; or raise rollout.analysis.maxP99Increase.",
     )
     REVISION_NOT_FOUND = (
         "RevisionNotFound",

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from resnet_operator.api.base import ApiModel, cel, rule, text
+from resnet_operator.api.base import ApiModel, Share, cel, rule, text
+from resnet_operator.api.kubernetes.selectors import ATOMIC
 
 
 class Strategy(StrEnum):
@@ -20,6 +21,58 @@ class Strategy(StrEnum):
 class OnFailure(StrEnum):
     ROLLBACK = "Rollback"
     HOLD = "Hold"
+
+
+class Analysis(ApiModel):
+    """A share of the requests goes to a new revision first, which is compared with the old one."""
+
+    minutes: int | None = Field(
+        default=None,
+        ge=1,
+        le=1440,
+        description="How long each step is watched before the next one; default 5.",
+    )
+    max_error_ratio: Share | None = Field(
+        default=None,
+        description="How much larger a share of its requests may fail than of the old revision's; "
+        "default '0.01'.",
+    )
+    max_p99_increase: (
+        Annotated[
+            str,
+            text(
+                r"^[0-9]{1,2}(\.[0-9]{1,9})?$",
+                "write a decimal in quotes, for example '0.5' for half as much again",
+                max_length=12,
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="By which part of the old revision's 99th percentile of latency its own may be "
+        "higher; default '0.5', with runtime OneFlow not judged.",
+    )
+    steps: (
+        Annotated[
+            list[Annotated[int, Field(ge=1, le=100)]],
+            Field(min_length=1, max_length=10, json_schema_extra=ATOMIC),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Shares of the requests in per cent, by numbers of pods; after the last one, "
+        "at 100 at the latest, the revision is rolled out; default [10, 50, 100].",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.steps) || (self.steps.isSorted() && "
+                "self.steps.all(one, self.steps.exists_one(other, other == one)))",
+                "write rising steps, for example [10, 50, 100]",
+            )
+        )
+    )
 
 
 class Rollout(ApiModel):
@@ -73,8 +126,23 @@ class Rollout(ApiModel):
         "the current spec.",
     )
 
+    analysis: Analysis | None = Field(
+        default=None,
+        description="How a new revision is watched before it takes all requests; rolled out at "
+        "once when absent.",
+    )
+
     model_config = ConfigDict(
         json_schema_extra=cel(
+            rule(
+                "!has(self.analysis) || !has(self.strategy) || self.strategy in ['Auto', 'Surge']",
+                "remove analysis, or write strategy Auto or Surge; old and new pods serve side by "
+                "side while they are compared",
+            ),
+            rule(
+                "!has(self.analysis) || !has(self.onFailure) || self.onFailure == 'Rollback'",
+                "remove analysis, or write onFailure: Rollback; what does worse is withdrawn",
+            ),
             rule(
                 "!has(self.surgeWaitSeconds) || !has(self.strategy) || self.strategy == 'Auto'",
                 "remove surgeWaitSeconds, or write strategy: Auto; the others do not wait",

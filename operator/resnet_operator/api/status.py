@@ -158,11 +158,33 @@ class Revisions(ApiModel):
     )
 
 
+class AnalysisStatus(ApiModel):
+    """How a new revision does beside the old one."""
+
+    revision: str | None = Field(default=None, description="Name of the new revision.")
+    result: str | None = Field(
+        default=None, description="Running, Passed, Withdrawn or Skipped (no device for both)."
+    )
+    step: int | None = Field(
+        default=None, description="Share of the requests in per cent that the step asks for."
+    )
+    pods: str | None = Field(default=None, description="New pods of all pods, in this step.")
+    start_time: str | None = Field(
+        default=None,
+        description="When the step began.",
+        json_schema_extra={"format": "date-time"},
+    )
+    message: str | None = Field(default=None, description="What was compared, in words.")
+
+
 class RolloutStatus(ApiModel):
     mode: str | None = Field(
         default=None, description="How pods are replaced: Surge, Replace or Recreate."
     )
     reason: str | None = Field(default=None, description="Why Auto does not surge.")
+    analysis: AnalysisStatus | None = Field(
+        default=None, description="What `rollout.analysis` has found so far."
+    )
 
 
 class Endpoints(ApiModel):

@@ -7,7 +7,6 @@ to be.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
@@ -19,23 +18,13 @@ from resnet_contract.words import (
     DatasetFormat,
     DiagnoseWhen,
 )
-from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
+from resnet_operator.api.base import ApiModel, Sha256, Share, cel, rule
 from resnet_operator.api.source import FileSetUri
 
 
 class OnNoFreeChip(StrEnum):
     WAIT = "Wait"
     BORROW_REPLICA = "BorrowReplica"
-
-
-Share = Annotated[
-    str,
-    text(
-        r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$",
-        "write a decimal from 0 to 1 in quotes, for example '0.7855'",
-        max_length=11,
-    ),
-]
 
 
 class Dataset(ApiModel):

@@ -78,6 +78,7 @@ HELP: dict[Reason, Help] = {
     R.VALIDATED: Help(Stage.WELL, WHY, WAIT),
     R.CONVERTED: Help(Stage.WELL, WHY, WAIT),
     R.REUSED: Help(Stage.WELL, WHY, WAIT),
+    R.ANALYZING: Help(Stage.WELL, TREE, "kubectl resnet rollout status resnet50 --wait"),
     R.ROLLING_OUT: Help(Stage.WELL, TREE, "kubectl resnet rollout status resnet50 --wait"),
     R.LOADING: Help(Stage.WELL, _logs("serve"), WAIT),
     R.SUSPENDED: Help(Stage.WELL, WHY, _patch('{"suspend":false}')),
@@ -146,6 +147,13 @@ HELP: dict[Reason, Help] = {
         Stage.ROLLOUT, _pods("serving"), _patch('{"rollout":{"progressDeadlineSeconds":3600}}')
     ),
     R.ROLLED_BACK: Help(Stage.ROLLOUT, REVISIONS, RETRY),
+    R.COUNTERS_UNREADABLE: Help(
+        Stage.ROLLOUT,
+        "kubectl get networkpolicy resnet50 -o yaml",
+        _patch('{"rollout":{"analysis":null}}'),
+    ),
+    R.ERROR_RATIO_EXCEEDED: Help(Stage.ROLLOUT, REVISIONS, EDIT),
+    R.LATENCY_EXCEEDED: Help(Stage.ROLLOUT, REVISIONS, EDIT),
     R.REVISION_NOT_FOUND: Help(
         Stage.ROLLOUT,
         "kubectl resnet rollout history resnet50",

@@ -52,7 +52,7 @@ def _old_revisions(
 
 def _named_by_pods(observed: Observed) -> set[str]:
     """Return the revisions that pods mount, also those that are ending or are measured."""
-    found = [pod.meta for pod in observed.pods]
+    found = [pod.meta for pod in (*observed.pods, *observed.canary_pods)]
     if gate := observed.gate:
         found += [*(pod.meta for pod in gate.pods), *(job.meta for job in gate.jobs)]
     return {meta.labels.get(names.REVISION, "") for meta in found}

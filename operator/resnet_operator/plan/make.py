@@ -223,6 +223,7 @@ def _situation(
         digests=serving.digests,
         rollout=serving.rollout,
         note=serving.note,
+        analysing=serving.analysing,
         pinned=serving.pinned,
         retry_handled=conversion.retry_handled,
         job=conversion.job,

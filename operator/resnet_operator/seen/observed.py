@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from resnet_contract.progress import Moved
+from resnet_operator.reading.counters import Counters
 from resnet_operator.record.in_use import Named
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -40,6 +41,11 @@ class Observed:
     # What the logs of those pods say of bytes, by pod, container and when that began.
     moved: Mapping[tuple[str, str, str], Moved] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
+    # Of revisions that are analysed, beside the Deployment: see `plan.serving.analysis`.
+    canaries: tuple[DeploymentObject, ...] = ()
+    canary_pods: tuple[Pod, ...] = ()
+    # What pods of both have counted, by their UIDs; those that answer.
+    counters: Mapping[str, Counters] = field(default_factory=dict)
     store: StoreObserved | None = None
     labels: str | None = None
     labels_problem: str | None = None

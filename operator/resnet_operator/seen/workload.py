@@ -35,6 +35,7 @@ class DeploymentObject:
     borrowed: str
     memory: str = ""
     failure_since: str = ""
+    analysis: str = ""
 
     @classmethod
     def from_body(cls, body: Body) -> DeploymentObject:
@@ -61,6 +62,7 @@ class DeploymentObject:
             borrowed=annotations.get(names.BORROWED, ""),
             memory=annotations.get(names.ROLLOUT, ""),
             failure_since=failure.get("lastTransitionTime") or "",
+            analysis=annotations.get(names.ANALYSIS, ""),
         )
 
 
@@ -162,6 +164,7 @@ class Pod:
     # Devices that their plugin calls unhealthy; None while the kubelet says nothing of them.
     unhealthy: tuple[str, ...] | None = None
     replica_set: str = ""  # that controls it, by name
+    ip: str = ""
 
     @classmethod
     def from_body(cls, body: Body) -> Pod:
@@ -195,4 +198,5 @@ class Pod:
             disruption=disruption_of(conditions),
             unhealthy=unhealthy_devices(main) if reports_health(main) else None,
             replica_set=replica_set_of(body["metadata"]),
+            ip=status.get("podIP") or "",
         )

@@ -42,7 +42,7 @@ class Views:
         project_again: Callable[[Body, ServiceObject], ServiceObject | None] | None = None,
     ) -> None:
         self.services = Store(project_service, _index_service, again=project_again)
-        self.deployments = Store(DeploymentObject.from_body)
+        self.deployments = Store(DeploymentObject.from_body, _index_deployment)
         self.network_services = Store(NetworkServiceObject.from_body)
         self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
         self.jobs = Store(JobObject.from_body, _index_job)
@@ -162,6 +162,13 @@ def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
         owners = [("owner", namespace, owner) for owner in sorted(set(view.meta.owners))]
         return (*owners, ("names-artifact", namespace, ""))
     return ()
+
+
+def _index_deployment(view: DeploymentObject) -> tuple[IndexKey, ...]:
+    labels = view.meta.labels
+    if labels.get(names.COMPONENT) != names.CANARY:
+        return ()
+    return (("canary", view.meta.namespace, labels.get(names.INSTANCE, "")),)
 
 
 def _index_job(view: JobObject) -> tuple[IndexKey, ...]:

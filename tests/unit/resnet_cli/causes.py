@@ -462,6 +462,34 @@ CAUSES = [
         "Enlarge the claim",
     ),
     Cause(
+        "worse-than-the-old-one",
+        "the revision that was withdrawn",
+        [
+            c.service(
+                "RolledBack",
+                "revision 0a1b2c3d4e was rolled back: 60 of 3000 requests failed, of the old "
+                "revision 0 of 3000; rollout.analysis.maxErrorRatio is 0.01",
+            )
+        ],
+        ("ResNetService", c.NAME, "rollout"),
+        "rollout",
+        "change the spec",
+    ),
+    Cause(
+        "counters-unreadable",
+        "what asks for the counters",
+        [
+            c.service(
+                "CountersUnreadable",
+                "the operator cannot read the pods' counters; add its pod to "
+                "serving.networkPolicy.allowMetricsFrom",
+            )
+        ],
+        ("ResNetService", c.NAME, "rollout.analysis"),
+        "rollout",
+        "add its pod to serving.networkPolicy.allowMetricsFrom",
+    ),
+    Cause(
         "name-conflict",
         "the object of somebody else",
         [

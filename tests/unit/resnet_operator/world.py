@@ -39,6 +39,7 @@ from resnet_operator.plan.gate.gate import key_of, wanted_validation
 from resnet_operator.plan.results import vouched_results
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trust import is_believed
+from resnet_operator.reading.counters import Counters
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.source_key import attempt_inputs_key
@@ -50,6 +51,8 @@ from resnet_operator.settings.operator import Settings
 from resnet_operator.watch.views import NETWORK_KINDS
 
 Id = tuple[str, str]
+# A pod of a revision that is analysed, in the Deployment beside.
+CANARY_POD = "canary-"
 CONVERTERS = ("fetch", "prepare", "convert", "publish")
 
 
@@ -68,6 +71,8 @@ class World:
         self.seen: Body = {}
         self.gate_facts: Body = {}
         self.pods: list[Body] = []
+        # By names of pods: what Triton has counted there.
+        self.counters: dict[str, Counters] = {}
         self._stated: dict[Id, dict[str, Body]] = {}
         self._facts: dict[Id, Body] = {}
         self._said: dict[Id, Body] = {}
@@ -241,7 +246,17 @@ class World:
             job_pods=tuple(
                 p for p in pods if labels_of_job(self.key).items() <= p.meta.labels.items()
             ),
-            pods=tuple(p for p in pods if names.INSTANCE in p.meta.labels),
+            pods=tuple(p for p in pods if self._is_of(p, canary=False)),
+            canaries=tuple(
+                DeploymentObject.from_body(body)
+                for body in self._bodies("Deployment", **{names.COMPONENT: names.CANARY})
+            ),
+            canary_pods=tuple(p for p in pods if self._is_of(p, canary=True)),
+            counters={
+                pod.meta.uid: self.counters[pod.meta.name]
+                for pod in pods
+                if pod.ready and pod.meta.name in self.counters
+            },
             store=self._store(),
             wanted_means=frozenset({attempt_inputs_key(service.resolved.spec)}),
             gate=self._gate(service, record, maps, pods),
@@ -282,6 +297,10 @@ class World:
             for job in jobs
             if not job.finished and job.meta.labels[names.VALIDATED] != wanted[:8]
         )
+
+    def _is_of(self, pod: Pod, *, canary: bool) -> bool:
+        beside = CANARY_POD in pod.meta.name
+        return names.INSTANCE in pod.meta.labels and beside is canary
 
     def _is_watched(self, kind: str) -> bool:
         """Tell whether the child is there and has our label: no other is watched."""
@@ -379,17 +398,19 @@ class World:
         (found,) = self._bodies("ConfigMap", **{names.COMPONENT: names.VALIDATION})
         return dict(found["data"])
 
-    def deployment_says(self, *, condition: tuple[str, str, str] | None = None, **n: int) -> None:
-        """Set the Deployment's status; the counts not given are 0."""
-        spec = self.body("Deployment")["spec"]
+    def deployment_says(
+        self, of: str = NAME, /, *, condition: tuple[str, str, str] | None = None, **n: int
+    ) -> None:
+        """Set a Deployment's status; the counts not given are 0."""
+        spec = self.body("Deployment", of)["spec"]
         counts = {"replicas": n.get("replicas", spec["replicas"])}
         counts |= {f"{key}Replicas": value for key, value in n.items() if key != "replicas"}
         conditions = []
         if condition:
             kind, status, words = condition
             conditions = [{"type": kind, "status": status, "reason": words, "message": words}]
-        self._said["Deployment", NAME] = {
-            "observedGeneration": self._facts["Deployment", NAME]["generation"],
+        self._said["Deployment", of] = {
+            "observedGeneration": self._facts["Deployment", of]["generation"],
             "conditions": conditions,
             **counts,
         }

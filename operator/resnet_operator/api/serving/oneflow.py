@@ -80,6 +80,11 @@ ONEFLOW_RULES = (
         "remove preferredBatchSizes; OneFlow's backend pads every run to maxBatchSize",
     ),
     rule(
+        f"!{IS_ONEFLOW} || !has(self.rollout) || !has(self.rollout.analysis) || "
+        "!has(self.rollout.analysis.maxP99Increase)",
+        "remove rollout.analysis.maxP99Increase; OneFlow's Triton counts no quantiles of latency",
+    ),
+    rule(
         f"{IS_ONEFLOW} || !(has(self.serving) && has(self.serving.oneflow))",
         "remove serving.oneflow, or write model.format: OneFlow",
     ),

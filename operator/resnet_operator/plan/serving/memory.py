@@ -33,6 +33,16 @@ class Failed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Analysed:
+    """The revision whose analysis is over, and how it ended: Passed or Skipped."""
+
+    name: str
+    result: str
+    message: str
+    time: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """`good` revisions were complete once, the newest first.
 
@@ -42,6 +52,7 @@ class Memory:
     good: tuple[str, ...] = ()
     failed: Failed | None = None
     lacking: str = ""
+    analysed: Analysed | None = None
 
     @classmethod
     def of(cls, observed: Observed) -> Memory:
@@ -63,6 +74,7 @@ class Memory:
             "good": list(self.good),
             "failed": asdict(self.failed) if self.failed else None,
             "lacking": self.lacking,
+            "analysed": asdict(self.analysed) if self.analysed else None,
         }
         value = {key: item for key, item in value.items() if item}
         return names.canonical_json(value) if value else ""

@@ -80,7 +80,7 @@ def choose(
     mark = memory.failed
     stands = mark and asked and mark.name == asked.name and _stands(mark, observed, resolved)
     if mark and stands and (good := _good(observed, memory, but=asked)):
-        return _back(resolved, memory, good, mark)
+        return back_to(resolved, memory, good, mark)
     if mark and desired and not gate.holds:
         # The spec has moved on, or it is to be tried again.
         memory = replace(memory, failed=None)
@@ -98,7 +98,7 @@ def roll_back(
     target, memory, options = choice.target, choice.memory, resolved.rollout
     if target is None or choice.pinned or not (options.rolls_back and wanted_replicas(resolved)):
         return choice
-    found = _fault(observed, target.name, problem)
+    found = fault_of(observed, target.name, problem)
     if found is None or good_revision(observed, memory) == target.name:
         return choice
     good = _good(observed, memory, but=target)
@@ -113,7 +113,7 @@ def roll_back(
         time=to_text(now),
         retry=observed.service.retry,
     )
-    return _back(resolved, replace(memory, failed=mark), good, mark)
+    return back_to(resolved, replace(memory, failed=mark), good, mark)
 
 
 def pods_of(observed: Observed, revision: str) -> list[Pod]:
@@ -140,7 +140,7 @@ def _stands(mark: Failed, observed: Observed, resolved: Resolved) -> bool:
     return resolved.rollout.rolls_back and retry in {"", mark.retry}
 
 
-def _back(resolved: Resolved, memory: Memory, good: Revision, mark: Failed) -> Choice:
+def back_to(resolved: Resolved, memory: Memory, good: Revision, mark: Failed) -> Choice:
     if not wanted_replicas(resolved):
         # There is nothing to complain of while scaled to zero; the mark stays.
         return Choice(target=good, memory=memory, done=good.name)
@@ -154,7 +154,7 @@ def _back(resolved: Resolved, memory: Memory, good: Revision, mark: Failed) -> C
     return Choice(target=good, memory=memory, problem=problem)
 
 
-def _fault(observed: Observed, revision: str, problem: Problem | None) -> Problem | None:
+def fault_of(observed: Observed, revision: str, problem: Problem | None) -> Problem | None:
     """Return why the revision has failed for good; None while it may still come up."""
     live = observed.deployment
     if live is None or live.revision != revision or live.observed_generation < live.generation:

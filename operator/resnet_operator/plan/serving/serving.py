@@ -10,19 +10,20 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.revision import Revision, wanted_replicas
-from resnet_operator.plan.serving.loading import Loading, loading_of
+from resnet_operator.plan.serving.analysis.canary import Analysis, analyse
+from resnet_operator.plan.serving.loading import Loading
 from resnet_operator.plan.serving.memory import Memory, good_after, is_complete, said_revisions
-from resnet_operator.plan.serving.rollout import DEADLINE, Choice, choose, pods_of, roll_back
+from resnet_operator.plan.serving.pods import pods_say
+from resnet_operator.plan.serving.rollout import DEADLINE, Choice, choose, roll_back
 from resnet_operator.plan.serving.strategy import Way, choose_strategy
 from resnet_operator.plan.store import plan_store
-from resnet_operator.plan.trouble.pod import next_look, pod_trouble
-from resnet_operator.plan.trouble.refusal import creation_failure
+from resnet_operator.plan.trouble.pod import next_look
 from resnet_operator.plan.trust import digests_said
 from resnet_operator.render.network import network_service
 from resnet_operator.render.serving import deployment
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
-from resnet_operator.seen.workload import DeploymentObject, Pod
+from resnet_operator.seen.workload import DeploymentObject
 from resnet_operator.settings.operator import Settings
 
 # Nothing changes on a pod when an end of one of its containers becomes old news.
@@ -50,8 +51,9 @@ class ServingPlan:
     urgent: int = 0
     revisions: dict[str, Any] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
-    rollout: dict[str, str] = field(default_factory=dict)
+    rollout: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    analysing: str = ""
     pinned: bool = False
 
 
@@ -69,11 +71,16 @@ def plan_serving(
     What the gate holds gets no pods; the revision that is live serves on.
     """
     choice = choose(observed, resolved, desired, gate)
-    problem, loading = _pods(observed, resolved, choice.target, now=now)
+    problem, loading = pods_say(observed, resolved, choice.target, now=now)
     choice = roll_back(choice, observed, resolved, problem, now)
+    watch = analyse(choice, observed, resolved, now)
+    if watch.doing:
+        # The target is the old revision again: what its pods say is told, nothing else.
+        problem, loading = pods_say(observed, resolved, watch.choice.target, now=now)
+    choice = watch.choice
     made, store = _made(desired, choice.target), plan_store(observed, settings=settings)
     if choice.target is None:
-        actions = (*made, *store) if desired else ()
+        actions = (*made, *watch.actions, *store) if desired else watch.actions
         plan = _without_pods(observed, resolved, desired, gate, choice)
         return replace(plan, actions=actions, urgent=len(made))
     live, target, wanted = observed.deployment, choice.target, wanted_replicas(resolved)
@@ -90,11 +97,13 @@ def plan_serving(
         memory=memory.text(),
     )
     # The revision and the Deployment come first: pods are what takes time.
-    pods = (*made, *_apply_deployment(observed, body, gate.borrows, memory))
+    applied = _apply_deployment(observed, body, gate.borrows, memory)
+    pods = (*made, *applied, *watch.actions)
     complete = _is_done(live, choice, gate, wanted)
     over = live is not None and live.progressing == DEADLINE and not complete
     if choice.problem is not None:
         problem, loading = choice.problem, None
+    problem = problem or watch.problem
     return ServingPlan(
         actions=(*pods, *_apply_network_service(observed, resolved), *store),
         desired=name,
@@ -104,11 +113,12 @@ def plan_serving(
         stalled=choice.problem is not None or over,
         loading=loading.message if loading else "",
         wanted=wanted,
-        requeue_after=None if complete else _soonest(observed, way, choice, loading, now=now),
+        requeue_after=None if complete else _soonest(observed, way, choice, loading, watch, now),
         urgent=len(pods),
         revisions=said_revisions(observed, memory, name),
         digests=digests_said(observed, **_digests(desired, target)),
-        rollout=way.said(),
+        rollout=way.said() | ({"analysis": watch.said} if watch.said else {}),
+        analysing=watch.doing,
         note=way.note,
         pinned=choice.pinned,
     )
@@ -170,11 +180,16 @@ def _cause(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
 
 
 def _soonest(
-    observed: Observed, way: Way, choice: Choice, loading: Loading | None, *, now: datetime
+    observed: Observed,
+    way: Way,
+    choice: Choice,
+    loading: Loading | None,
+    watch: Analysis,
+    now: datetime,
 ) -> float | None:
     held = COMPARE_AGAIN_SECONDS if choice.control else None
     more = loading.requeue_after if loading else None
-    waits = (next_look(observed.pods, now=now), way.requeue_after, held, more)
+    waits = (next_look(observed.pods, now=now), way.requeue_after, held, more, watch.requeue_after)
     return min((seconds for seconds in waits if seconds), default=None)
 
 
@@ -221,33 +236,3 @@ def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Acti
     if live.live.states(body):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
-
-
-def _pods(
-    observed: Observed, resolved: Resolved, target: Revision | None, *, now: datetime
-) -> tuple[Problem | None, Loading | None]:
-    """Return the first cause among the pods of the target revision, or what they are loading."""
-    if target is None:
-        return None, None
-    pods = pods_of(observed, target.name)
-    live = observed.deployment
-    if live and live.failure:
-        return creation_failure(live.failure), None
-    not_ready = sorted((pod for pod in pods if not pod.ready), key=lambda pod: pod.meta.created)
-    for pod in not_ready:
-        if found := _trouble(pod, observed, resolved):
-            return found, None
-    name = observed.service.meta.name
-    return None, loading_of(not_ready, resolved, service=name, now=now)
-
-
-def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None:
-    # The ReplicaSet replaces a pod that its node ended; it is told only while none runs.
-    if pod.phase == "Failed" and any(other.phase != "Failed" for other in observed.pods):
-        return None
-    return pod_trouble(
-        pod,
-        resource=resolved.resource,
-        count=resolved.chip_count,
-        warnings=observed.warnings,
-    )

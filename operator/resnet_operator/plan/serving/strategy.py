@@ -71,7 +71,7 @@ def choose_strategy(
     memory = replace(memory, lacking="")
     if live is None or live.revision != target:
         return Way(mode=Strategy.SURGE, memory=memory)
-    since = _lacks_device_since(observed, resolved, target)
+    since = lacks_device_since(observed, resolved, target)
     old = _old_pods(observed, target)
     if since is None or not old:
         return Way(mode=Strategy.SURGE, memory=memory)
@@ -102,7 +102,7 @@ def lacks_device(words: str, resource: str) -> bool:
     return not lacking and any(phrase in words for phrase in UNNAMED) and "node(s)" not in words
 
 
-def _lacks_device_since(observed: Observed, resolved: Resolved, target: str) -> str | None:
+def lacks_device_since(observed: Observed, resolved: Resolved, target: str) -> str | None:
     """Return since when a pod of the target waits for a device; None when none does."""
     resource, live = resolved.resource, observed.deployment
     if resource is None or live is None:

@@ -71,8 +71,9 @@ class Situation:
     revisions: dict[str, Any] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
-    rollout: dict[str, str] = field(default_factory=dict)
+    rollout: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    analysing: str = ""
     pinned: bool = False
     retry_handled: bool = False
     job: str = ""
@@ -193,6 +194,8 @@ def _ready(situation: Situation) -> Said:
         return "False", reasons.get(situation.stage, Reason.PENDING), situation.doing
     if situation.gate is not None and situation.gate.holds:
         return "False", Reason.VALIDATING, situation.gate.doing
+    if situation.analysing:
+        return "False", Reason.ANALYZING, situation.analysing
     if situation.loading:
         return "False", Reason.LOADING, situation.loading
     note = f"; {situation.note}" if situation.note else ""
@@ -256,6 +259,8 @@ def _model_ready(situation: Situation) -> Said:
         return "True", Reason.READY, "all pods of the revision have loaded the model"
     if situation.serving_problem:
         return "False", situation.serving_problem.reason, long_message(situation.serving_problem)
+    if situation.analysing:
+        return "True", Reason.READY, "pods of the revision that serves have loaded the model"
     return "False", Reason.LOADING, "pods of the revision are starting"
 
 

@@ -29,6 +29,7 @@ QUIET = {
     Reason.VALIDATING,
     Reason.ROLLING_OUT,
     Reason.LOADING,
+    Reason.ANALYZING,
 }
 
 # Between the clocks of two nodes, either of which may have written the last status.

@@ -1,0 +1,223 @@
+"""A new revision takes a share of the requests before it takes all: which step, and what follows.
+
+The old revision keeps all its pods; the new one has some of its own, in a Deployment beside. While
+that is so the pods' target is the old revision. Pure; called by `serving`.
+`docs/decisions/156-analysis.md` says why it is so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from resnet_operator.plan.actions import Action, Apply, Delete, Problem
+from resnet_operator.plan.serving.analysis.shares import Share, share_of
+from resnet_operator.plan.serving.analysis.state import State, base_of
+from resnet_operator.plan.serving.analysis.trial import (
+    Trial,
+    are_read,
+    counters_of_trial,
+    old_fail_too,
+    trial_of,
+)
+from resnet_operator.plan.serving.analysis.verdict import Verdict, judge, unreadable
+from resnet_operator.plan.serving.memory import Analysed, Failed
+from resnet_operator.plan.serving.pods import pods_say
+from resnet_operator.plan.serving.rollout import Choice, back_to, fault_of
+from resnet_operator.plan.serving.strategy import lacks_device_since
+from resnet_operator.plan.times import left_of, to_text
+from resnet_operator.render.canary import canary
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.observed import Observed
+
+# So often the counters are read while a step is watched.
+LOOK_SECONDS = 10.0
+# So long pods that are ready may leave their counters unread before it is told.
+UNREAD_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """The choice as it is now, what is done beside it, and what is said of it."""
+
+    choice: Choice
+    actions: tuple[Action, ...] = ()
+    said: dict[str, Any] = field(default_factory=dict)
+    doing: str = ""
+    problem: Problem | None = None
+    requeue_after: float | None = None
+
+
+def analyse(choice: Choice, observed: Observed, resolved: Resolved, now: datetime) -> Analysis:
+    """Decide whether the target may take all requests, a share of them, or none any more."""
+    trial = trial_of(choice, observed, resolved, now)
+    if trial is None:
+        return Analysis(choice=choice, actions=_without(observed), said=_told(choice))
+    others = _without(observed, but=trial.new.name)
+    found = _next(trial)
+    return replace(found, actions=(*found.actions, *others))
+
+
+def _next(trial: Trial) -> Analysis:
+    live = trial.live
+    if live is None or live.meta.deleting:
+        return _goes_on(trial, State())
+    problem, _ = pods_say(trial.beside, trial.resolved, trial.new, now=trial.now)
+    fault = fault_of(trial.beside, trial.new.name, problem)
+    if fault and not old_fail_too(trial):
+        return _withdrawn(trial, fault)
+    if not trial.state.since:
+        return _starts(trial)
+    return _watched(trial)
+
+
+def _starts(trial: Trial) -> Analysis:
+    """Wait for the step's pods, as far as there are devices for them."""
+    there = sum(pod.ready for pod in trial.pods)
+    if there >= trial.share.pods:
+        return _begins(trial)
+    since = lacks_device_since(trial.beside, trial.resolved, trial.new.name)
+    if since is None:
+        return _goes_on(trial, trial.state)
+    left = left_of(trial.resolved.rollout.surge_wait_seconds, since, trial.now)
+    resource = trial.resolved.resource
+    if left:
+        return _goes_on(trial, trial.state, note=f"waiting for a free {resource}", look=left)
+    if there:
+        return _begins(trial)
+    message = f"no free {resource} for old and new pods at once; it was rolled out without a share"
+    return _over(trial, "Skipped", message)
+
+
+def _begins(trial: Trial) -> Analysis:
+    state = replace(trial.state, since=to_text(trial.now), base=base_of(counters_of_trial(trial)))
+    return _goes_on(trial, state if are_read(trial) else replace(state, base={}))
+
+
+def _watched(trial: Trial) -> Analysis:
+    """Compare, and go back, go on watching, or go one step further."""
+    if not are_read(trial):
+        return _unread(trial)
+    if not trial.state.base:
+        return _begins(trial)
+    verdict = judge(
+        trial.options,
+        trial.state,
+        counters_of_trial(trial),
+        trial.pods,
+        trial.old_pods,
+        now=trial.now,
+    )
+    if verdict.problem:
+        return _withdrawn(trial, verdict.problem)
+    if not verdict.over or not any(pod.ready for pod in trial.pods):
+        return _goes_on(trial, replace(trial.state, slow=verdict.slow), verdict)
+    following = trial.state.step + 1
+    if following < len(trial.options.steps):
+        return _goes_on(trial, State(step=following), verdict)
+    return _over(trial, "Passed", verdict.words)
+
+
+def _unread(trial: Trial) -> Analysis:
+    """Say whose counters cannot be read, once that lasts; nothing goes on unseen."""
+    # In the midst of a step an answer that fails is no news.
+    patience = UNREAD_SECONDS + (trial.options.seconds if trial.state.base else 0.0)
+    left = left_of(patience, trial.state.since, trial.now)
+    found = _goes_on(trial, trial.state)
+    return found if left else replace(found, problem=unreadable())
+
+
+def _goes_on(
+    trial: Trial,
+    state: State,
+    verdict: Verdict | None = None,
+    *,
+    note: str = "",
+    look: float = LOOK_SECONDS,
+) -> Analysis:
+    """Return the trial with this state: the old revision has its pods, the new one its share."""
+    share = share_of(trial.options.steps, state.step, trial.share.wanted)
+    body = canary(
+        service=trial.observed.service.meta,
+        resolved=trial.resolved,
+        revision=trial.new.name,
+        template=trial.new.template,
+        replicas=share.pods,
+        state=state.text(),
+    )
+    doing = _words(trial, state, share) + (f"; {note}" if note else "")
+    said = {
+        "revision": trial.new.name,
+        "result": "Running",
+        "step": share.percent,
+        "pods": str(share),
+        "startTime": state.since,
+        "message": doing,
+    }
+    return Analysis(
+        choice=replace(trial.choice, target=trial.old),
+        actions=_apply(trial, body),
+        said={key: value for key, value in said.items() if value},
+        doing=doing,
+        requeue_after=min(verdict.left or look, look) if verdict else look,
+    )
+
+
+def _words(trial: Trial, state: State, share: Share) -> str:
+    short = trial.new.name.rsplit("-", 1)[-1]
+    if not state.since:
+        return f"starting pods of revision {short} for {share.percent} % of the requests ({share})"
+    return f"revision {short} takes {share.percent} % of the requests ({share}) and is watched"
+
+
+def _apply(trial: Trial, body: dict[str, Any]) -> tuple[Action, ...]:
+    live, uid = trial.live, trial.observed.service.meta.uid
+    if live is None:
+        return (Apply(body=body, adopt=False),)
+    if live.meta.deleting or live.live.states(body):
+        return ()
+    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
+
+
+def _withdrawn(trial: Trial, problem: Problem) -> Analysis:
+    """Go back by the way of a revision whose pods failed."""
+    mark = Failed(
+        name=trial.new.name,
+        reason=problem.reason.value,
+        message=problem.message,
+        time=to_text(trial.now),
+        retry=trial.observed.service.retry,
+    )
+    memory = replace(trial.choice.memory, failed=mark)
+    choice = back_to(trial.resolved, memory, trial.old, mark)
+    return Analysis(choice=choice, actions=_without(trial.observed), said=_told(choice))
+
+
+def _over(trial: Trial, result: str, message: str) -> Analysis:
+    """Let the target have all pods: by the Deployment's own way, which surges."""
+    analysed = Analysed(
+        name=trial.new.name, result=result, message=message, time=to_text(trial.now)
+    )
+    choice = replace(trial.choice, memory=replace(trial.choice.memory, analysed=analysed))
+    return Analysis(choice=choice, actions=_without(trial.observed), said=_told(choice))
+
+
+def _told(choice: Choice) -> dict[str, Any]:
+    """Return how the last analysis ended, as far as it was of what is chosen now."""
+    failed, analysed = choice.memory.failed, choice.memory.analysed
+    if failed and choice.problem and failed.reason in Verdict.REASONS:
+        return {"revision": failed.name, "result": "Withdrawn", "message": failed.message}
+    if analysed and choice.target and analysed.name == choice.target.name:
+        said = {"revision": analysed.name, "result": analysed.result}
+        return said | {"message": analysed.message}
+    return {}
+
+
+def _without(observed: Observed, *, but: str = "") -> tuple[Action, ...]:
+    """Return what ends the Deployments of revisions that are not analysed any more."""
+    return tuple(
+        Delete.of("apps/v1", "Deployment", one.meta)
+        for one in observed.canaries
+        if one.meta.name != but and not one.meta.deleting
+    )

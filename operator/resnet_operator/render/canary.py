@@ -1,0 +1,38 @@
+"""The Deployment of a revision that is analysed: the revision's own pods, beside the old ones.
+
+It has the revision's name, and selects by the revision's label; the Service selects its pods too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from resnet_operator import names
+from resnet_operator.api.rollout import Strategy
+from resnet_operator.render.engine import render_one
+from resnet_operator.render.serving import owner_reference, selector
+from resnet_operator.render.strategies import STRATEGIES
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.seen.meta import Meta
+
+
+def canary(
+    *, service: Meta, resolved: Resolved, revision: str, template: str, replicas: int, state: str
+) -> dict[str, Any]:
+    """Return the Deployment around a revision's stored pod template (JSON text)."""
+    shape = render_one(
+        "deployment.yaml.j2",
+        name=revision,
+        namespace=service.namespace,
+        labels=names.labels(names.CANARY, **{names.INSTANCE: service.name}),
+        annotations={names.ANALYSIS: state},
+        owners=[owner_reference(service, controller=True)],
+        replicas=replicas,
+        progress_deadline_seconds=resolved.progress_deadline_seconds,
+        strategy=STRATEGIES[Strategy.SURGE],
+        selector=selector(service) | {names.REVISION: revision},
+    )
+    shape["spec"]["template"] = orjson.loads(template)
+    return shape

@@ -1,0 +1,427 @@
+"""A new revision takes a share first: the steps, and what ends them, plan by plan."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.builders import NAME, RESOURCE, Body, condition, end, running, waiting
+from tests.unit.resnet_operator.world import World, described
+
+from resnet_operator import names
+from resnet_operator.plan.serving.memory import Memory
+from resnet_operator.plan.times import to_text
+from resnet_operator.reading.counters import Counters
+
+NO_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}."
+ANALYSIS = {"minutes": 2, "maxErrorRatio": "0.01", "maxP99Increase": "0.5", "steps": [10, 50, 100]}
+
+
+def counted(requests: int, failed: int = 0, p99_ms: int | None = 10) -> Counters:
+    p99 = None if p99_ms is None else p99_ms * 1000
+    return Counters(answered=requests - failed, failed=failed, p99_microseconds=p99)
+
+
+class Trial:
+    """A world of two replicas in which another revision is on trial."""
+
+    def __init__(self, spec: Body | None = None, **analysis: Any) -> None:
+        rollout = {"analysis": ANALYSIS | analysis}
+        self.world = World({"serving": {"replicas": 2}, "rollout": rollout, **(spec or {})}).serve()
+        self.old = self.world.revision
+        self.change(5)
+        self.world.reconcile()
+
+    def change(self, delay: int) -> None:
+        self.world.change({"serving": {"batching": {"maxQueueDelayMicroseconds": delay}}})
+
+    def back(self) -> None:
+        """Take the change back."""
+        del self.world.spec["serving"]["batching"]
+        self.world.change({})
+
+    @property
+    def canaries(self) -> list[str]:
+        found = self.world.names_of("Deployment")
+        return sorted(found - {NAME, names.STORE_NAME})
+
+    @property
+    def canary(self) -> str:
+        (found,) = self.canaries
+        return found
+
+    @property
+    def replicas(self) -> int:
+        return int(self.world.body("Deployment", self.canary)["spec"]["replicas"])
+
+    def pods(self, number: int | None = None, *, ready: bool = True, **facts: Any) -> None:
+        """Bring the new pods up, or say what they are like."""
+        for one in range(self.replicas if number is None else number):
+            given = {"phase": "Running", "ready": ready, "containers": [running("triton")]} | facts
+            self.world.serving_pod(name=f"canary-{one}", revision=self.canary, **given)
+        self.world.deployment_says(self.canary, ready=number or 0)
+
+    def counts(self, new: Counters | None, old: Counters | None) -> None:
+        """Have all pods of a kind say the same."""
+        said = {f"canary-{n}": new for n in range(4)} | {f"pod-{n}": old for n in range(4)}
+        self.world.counters = {name: one for name, one in said.items() if one is not None}
+
+    def look(self, seconds: float = 0.0) -> list[str]:
+        self.world.pass_time(seconds)
+        return described(self.world.reconcile())
+
+    def begun(self) -> Trial:
+        """Bring the first step to where it is watched, with nothing counted so far."""
+        self.pods()
+        self.counts(counted(0, p99_ms=None), counted(1000))
+        self.look()
+        return self
+
+    @property
+    def said(self) -> Body:
+        return dict(self.world.status["rollout"].get("analysis") or {})
+
+    @property
+    def ready(self) -> tuple[str, str]:
+        shown = condition(self.world.status, "Ready")
+        return shown["reason"], shown["message"]
+
+    @property
+    def memory(self) -> Memory:
+        annotations = self.world.body("Deployment")["metadata"].get("annotations") or {}
+        return Memory.read(annotations.get(names.ROLLOUT, ""))
+
+
+def test_the_new_revision_gets_pods_of_its_own_and_the_old_one_keeps_all() -> None:
+    trial = Trial()
+    assert trial.replicas == 1
+    assert trial.world.revision == trial.old
+    assert trial.world.body("Deployment")["spec"]["replicas"] == 2
+    body = trial.world.body("Deployment", trial.canary)
+    labels = body["spec"]["template"]["metadata"]["labels"]
+    selects = body["spec"]["selector"]["matchLabels"]
+    assert selects.items() <= labels.items(), "it selects its own pods"
+    assert selects[names.REVISION] == trial.canary, "and no old ones"
+    service = trial.world.body("Service")["spec"]["selector"]
+    assert service.items() <= labels.items(), "clients come to the new pods too"
+    reason, message = trial.ready
+    assert reason == "Analyzing"
+    assert "10 %" in message
+    assert "1 of 3 pods" in message
+    assert condition(trial.world.status, "Available")["status"] == "True"
+    assert trial.look() == [], "nothing is written while nothing happens"
+
+
+def test_a_good_revision_goes_through_all_steps_by_itself() -> None:
+    trial = Trial().begun()
+    assert trial.said["result"] == "Running"
+    assert trial.said["startTime"]
+    trial.counts(counted(500), counted(1500))
+    assert trial.look(60) == []
+    assert trial.look(60) == [f"apply Deployment {trial.canary}"]
+    assert trial.replicas == 2, "half of the requests"
+    assert trial.said["step"] == 50
+    trial.pods()
+    trial.look()
+    new = trial.canary
+    trial.counts(counted(1500, 2), counted(2500))
+    assert trial.look(120) == [f"apply Deployment {NAME}", f"delete Deployment {new}"]
+    assert trial.world.revision == new
+    trial.world.pods_are_ready()
+    trial.look()
+    assert condition(trial.world.status, "Ready")["status"] == "True"
+    assert trial.said["result"] == "Passed"
+    assert "of 2000 requests failed" in trial.said["message"]
+    assert trial.look(3600) == [], "nothing is watched any more"
+
+
+@dataclass(frozen=True)
+class Worse:
+    reason: str
+    new: Counters
+    old: Counters
+    after: float
+    word: str
+
+
+WORSE = (
+    Worse("one in fifty fails", counted(2000, 40), counted(3000), 30, "ErrorRatioExceeded"),
+    Worse("each one fails", counted(20, 20), counted(1020), 10, "ErrorRatioExceeded"),
+    Worse("only at the end is it clear", counted(200, 4), counted(1200), 120, "ErrorRatioExceeded"),
+    Worse("few and sure", counted(30, 10), counted(1000), 10, "ErrorRatioExceeded"),
+)
+
+
+@pytest.mark.parametrize("case", WORSE, ids=lambda case: case.reason)
+def test_what_fails_more_is_withdrawn_within_its_step(case: Worse) -> None:
+    trial = Trial().begun()
+    new = trial.canary
+    trial.counts(case.new, case.old)
+    assert trial.look(case.after) == [f"apply Deployment {NAME}", f"delete Deployment {new}"]
+    assert trial.world.revision == trial.old
+    failed = trial.memory.failed
+    assert failed is not None
+    assert (failed.name, failed.reason) == (new, case.word)
+    assert trial.ready[0] == "RolledBack"
+    assert trial.said["result"] == "Withdrawn"
+    assert "maxErrorRatio is 0.01" in trial.said["message"]
+    assert condition(trial.world.status, "Stalled")["status"] == "True"
+    assert trial.look(3600) == [], "it is not tried again by itself"
+
+
+ENDURED = (
+    ("both fail alike: it is the clients", counted(2000, 100), counted(3000, 100)),
+    ("one failure of many", counted(400, 1), counted(1400)),
+    ("a failure among few is no share", counted(10, 1), counted(1010)),
+    ("less than a millisecond", counted(400, p99_ms=2), counted(1400, p99_ms=1)),
+    ("slower, by less than is allowed", counted(400, p99_ms=14), counted(1400, p99_ms=10)),
+    ("nobody asks", counted(0, p99_ms=None), counted(1000, p99_ms=None)),
+    ("slow, but hardly asked", counted(50, p99_ms=900), counted(1400)),
+)
+
+
+@pytest.mark.parametrize(("reason", "new", "old"), ENDURED, ids=[one[0] for one in ENDURED])
+def test_what_is_no_worse_goes_one_step_further(reason: str, new: Counters, old: Counters) -> None:
+    trial = Trial().begun()
+    trial.counts(new, old)
+    trial.look(60)
+    trial.look(60)
+    assert trial.said["step"] == 50, reason
+
+
+def test_few_requests_are_told_of() -> None:
+    trial = Trial(steps=[50, 100]).begun()
+    trial.counts(counted(3), counted(1003))
+    trial.look(120)
+    assert trial.said["result"] == "Passed"
+    assert "too few requests" in trial.said["message"]
+
+
+def test_what_is_slower_is_withdrawn_when_it_lasts() -> None:
+    trial = Trial().begun()
+    trial.counts(counted(500, p99_ms=30), counted(1500))
+    assert trial.look(60) == [], "the first requests of a pod are still in the last minute"
+    assert trial.look(20) == [f"apply Deployment {trial.canary}"], "since when it is slow"
+    assert trial.look(10) == []
+    trial.look(10)
+    assert trial.ready[0] == "RolledBack"
+    failed = trial.memory.failed
+    assert failed is not None
+    assert failed.reason == "LatencyExceeded"
+    assert "p99 30.0 ms, old 10.0 ms" in failed.message
+
+
+def test_slow_for_a_moment_is_forgotten() -> None:
+    trial = Trial().begun()
+    trial.counts(counted(500, p99_ms=30), counted(1500))
+    trial.look(80)
+    trial.counts(counted(600), counted(1600))
+    trial.look(10)
+    trial.counts(counted(700, p99_ms=30), counted(1700))
+    trial.look(30)
+    assert trial.said["result"] == "Running"
+
+
+def test_what_counts_begins_with_the_step() -> None:
+    """Failures of the first step are no failures of the second."""
+    trial = Trial(steps=[10, 50, 100], maxErrorRatio="0.05").begun()
+    trial.counts(counted(1000, 30), counted(2000))
+    trial.look(120)
+    trial.pods()
+    trial.look()
+    trial.counts(counted(1400, 30), counted(2400))
+    trial.look(120)
+    assert trial.said["result"] == "Passed"
+    assert trial.said["message"].startswith("0 of 800 requests failed")
+
+
+def test_the_state_outlives_the_operator() -> None:
+    """Nothing is kept but annotations: each look is made from the cluster alone."""
+    trial = Trial().begun()
+    text = trial.world.body("Deployment", trial.canary)["metadata"]["annotations"][names.ANALYSIS]
+    state = json.loads(text)
+    assert state["since"] == to_text(trial.world.now)
+    assert sorted(state["base"].values()) == [[0, 0], [1000, 0], [1000, 0]]
+
+
+def test_an_annotation_written_by_hand_begins_the_step_again() -> None:
+    trial = Trial().begun()
+    for text in ("{", '{"step": -3}', '{"step": "x"}', '{"base": {"a": [1]}}', '{"step": 99}'):
+        annotations = {names.ANALYSIS: text}
+        trial.world.edit("Deployment", trial.canary, {"metadata": {"annotations": annotations}})
+        trial.look()
+        assert trial.world.revision == trial.old, text
+        assert trial.said["result"] == "Running"
+
+
+# What needs no analysis, and what ends one.
+
+
+def direct(trial: Trial) -> None:
+    assert trial.canaries == []
+    assert trial.world.revision != trial.old
+
+
+def test_without_analysis_there_is_none() -> None:
+    world = World().serve()
+    world.change({"serving": {"batching": {"maxQueueDelayMicroseconds": 5}}})
+    world.reconcile()
+    assert world.names_of("Deployment") == {NAME, names.STORE_NAME}
+    assert "analysis" not in world.status["rollout"]
+
+
+def test_a_first_revision_has_nothing_to_be_compared_with() -> None:
+    world = World({"rollout": {"analysis": ANALYSIS}}).deploy()
+    assert world.names_of("Deployment") == {NAME, names.STORE_NAME}
+
+
+def test_the_only_step_of_100_is_a_plain_rollout() -> None:
+    direct(Trial(steps=[100]))
+
+
+def test_removing_it_rolls_out_at_once() -> None:
+    trial = Trial().begun()
+    trial.world.change({"rollout": {"analysis": None}})
+    trial.look()
+    direct(trial)
+
+
+def test_back_to_the_old_spec_ends_the_trial() -> None:
+    trial = Trial().begun()
+    trial.back()
+    trial.look()
+    assert trial.canaries == []
+    assert trial.world.revision == trial.old
+    assert condition(trial.world.status, "Ready")["status"] == "True"
+
+
+def test_another_change_begins_with_another_revision() -> None:
+    trial = Trial().begun()
+    first = trial.canary
+    trial.change(7)
+    trial.look()
+    assert trial.canary != first
+
+
+def test_suspended_nothing_is_watched() -> None:
+    trial = Trial().begun()
+    trial.world.change({"suspend": True})
+    trial.look()
+    assert trial.canaries == []
+
+
+def test_a_pin_needs_no_analysis() -> None:
+    trial = Trial().begun()
+    trial.world.change({"rollout": {"pinRevision": trial.canary}})
+    trial.look()
+    direct(trial)
+
+
+def test_what_served_before_comes_back_at_once() -> None:
+    """Whoever takes a change back is in a hurry."""
+    trial = Trial(steps=[50, 100]).begun()
+    trial.counts(counted(500), counted(1500))
+    trial.look(120)
+    trial.world.pods_are_ready()
+    trial.look()
+    assert trial.world.revision != trial.old
+    trial.back()
+    trial.look()
+    assert trial.world.revision == trial.old
+    assert trial.canaries == []
+
+
+def test_a_retry_tries_what_was_withdrawn_once_more() -> None:
+    trial = Trial().begun()
+    first = trial.canary
+    trial.counts(counted(20, 20), counted(1020))
+    trial.look(10)
+    trial.world.pods = [p for p in trial.world.pods if "canary" not in p["metadata"]["name"]]
+    trial.world.retry = "once-more"
+    trial.look()
+    assert trial.canary == first
+    assert trial.ready[0] == "Analyzing"
+
+
+# Pods that do not come.
+
+
+def test_no_chip_for_both_falls_back_to_the_gate_alone() -> None:
+    trial = Trial()
+    trial.pods(1, ready=False, phase="Pending", containers=[], unschedulable=NO_CHIP)
+    trial.look()
+    assert f"waiting for a free {RESOURCE}" in trial.ready[1]
+    trial.look(60)
+    direct(trial)
+    assert trial.said["result"] == "Skipped"
+    assert f"no free {RESOURCE}" in trial.said["message"]
+
+
+def test_a_share_is_as_many_pods_as_there_are_chips_for() -> None:
+    trial = Trial(steps=[50, 100])
+    assert trial.replicas == 2
+    trial.pods(1)
+    trial.world.serving_pod(name="canary-1", revision=trial.canary, unschedulable=NO_CHIP)
+    trial.counts(counted(0), counted(1000))
+    trial.look()
+    assert "startTime" not in trial.said
+    trial.look(60)
+    assert trial.said["startTime"]
+
+
+def test_a_revision_that_does_not_load_goes_back_as_any_other() -> None:
+    trial = Trial()
+    said = {"reason": "ModelLoadFailed", "message": "Triton cannot load the model"}
+    crashed = waiting("triton", "CrashLoopBackOff", last=end(1, said=said)) | {"restartCount": 1}
+    trial.pods(1, ready=False, containers=[crashed])
+    new = trial.canary
+    trial.look()
+    assert trial.canaries == []
+    assert trial.world.revision == trial.old
+    failed = trial.memory.failed
+    assert failed is not None
+    assert (failed.name, failed.reason) == (new, "ModelLoadFailed")
+
+
+def test_counters_that_nobody_shows_hold_the_step_and_are_told() -> None:
+    trial = Trial()
+    trial.pods()
+    trial.counts(None, counted(1000))
+    trial.look()
+    assert trial.ready[0] == "Analyzing"
+    trial.look(61)
+    reason, message = trial.ready
+    assert reason == "CountersUnreadable"
+    assert "allowMetricsFrom" in message
+    trial.look(86400)
+    assert trial.world.revision == trial.old, "nothing goes on unseen"
+    trial.counts(counted(0), counted(1000))
+    trial.look()
+    assert trial.ready[0] == "Analyzing"
+
+
+def test_a_step_does_not_end_while_no_new_pod_is_ready() -> None:
+    trial = Trial(steps=[50, 100]).begun()
+    trial.pods(ready=False)
+    trial.world.counters |= {"canary-0": counted(0)}
+    trial.look(600)
+    assert trial.world.revision == trial.old
+
+
+def test_the_new_pods_are_drawn_along_with_the_replicas() -> None:
+    trial = Trial(steps=[50, 100]).begun()
+    trial.world.change({"serving": {"replicas": 3}})
+    trial.look()
+    assert trial.replicas == 3
+    assert trial.world.body("Deployment")["spec"]["replicas"] == 3
+
+
+def test_a_clock_that_is_put_back_does_not_hold_a_step_for_ever() -> None:
+    trial = Trial(steps=[50, 100]).begun()
+    trial.counts(counted(500), counted(1500))
+    trial.world.now -= timedelta(days=1)
+    trial.look()
+    assert trial.said["result"] == "Passed"
