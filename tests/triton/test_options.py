@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import urllib.request
 from dataclasses import dataclass
@@ -153,6 +154,20 @@ def test_a_response_cache_answers_the_second_time(tmp_path: Path) -> None:
             lines = answer.read().decode().splitlines()
     (hits,) = [line for line in lines if line.startswith("nv_cache_num_hits_per_model{")]
     assert hits.endswith(" 1")
+
+
+LIMITS = 'instance_group { rate_limiter { resources { name: "bus" count: 1 } } }'
+
+
+def test_a_limit_of_instances_is_kept(tmp_path: Path) -> None:
+    """Triton says how it limits when it starts; without the flag it is OFF, whatever is written."""
+    model = Overridden(**vars(digits_on_cpu()), overrides=LIMITS)
+    with pod(tmp_path, model, *added({"configOverrides": LIMITS})) as running:
+        running.wait_ready()
+        with tritonclient.http.InferenceServerClient(running.http) as http:
+            assert infer(tritonclient.http, http).shape == (1, 10)
+        (said,) = re.findall(r"\| rate_limit +\| (\w+)", running.log)
+    assert said == "EXEC_COUNT"
 
 
 def test_quantiles_are_measured(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ REFUSED: Mapping[str, str] = {
     "model_transaction_policy": "the runtime answers each request once",
     "model_repository_agents": "the artifact's digest is checked before Triton starts",
     "model_operations": "no library can be put beside the model",
+    "model_metrics": "its histograms are of models that answer a request more than once",
 }
 # Of the one instance group: what other fields of the spec say, and what the runtime cannot do.
 REFUSED_OF_GROUP: Mapping[str, str] = {
@@ -50,6 +51,11 @@ REFUSED_OF_GROUP: Mapping[str, str] = {
     "count": "write serving.instancesPerChip",
     "gpus": "instances are spread over the pod's chips by their number",
     "secondary_devices": "instances are spread over the pod's chips by their number",
+}
+# What an option does nothing without; another value is for serving.extraArgs.
+FLAGS: Mapping[str, str] = {
+    "response_cache": f"--cache-config=local,size={64 * 2**20}",
+    "instance_group.rate_limiter": "--rate-limit=execution_count",
 }
 # Parameters of the config that the runtimes read; the operator fills them.
 PARAMETERS = {
@@ -110,9 +116,16 @@ def tuned_field(text: str) -> str:
     return ""
 
 
-def wants_cache(text: str) -> bool:
-    """Tell whether Triton has to be started with a response cache."""
-    return bool(_parse(text).response_cache.enable)
+def brought_flags(text: str) -> Mapping[str, str]:
+    """Return what Triton has to be started with, or it leaves an option off: option to flag."""
+    config = _parse(text)
+    wanted = {
+        "response_cache": config.response_cache.enable,
+        "instance_group.rate_limiter": any(
+            group.HasField("rate_limiter") for group in config.instance_group
+        ),
+    }
+    return {option: FLAGS[option] for option, is_wanted in wanted.items() if is_wanted}
 
 
 def check_warmups(text: str, inputs: Sequence[tuple[str, str, Sequence[int]]]) -> None:

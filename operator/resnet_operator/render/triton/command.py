@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.triton import Tracing
 from resnet_operator.render.triton import oneflow
-from resnet_operator.resolve.config_overrides import wants_cache
+from resnet_operator.resolve.config_overrides import brought_flags
 from resnet_operator.resolve.resolved import Resolved
 
 # Triton drains for 15 s, then has 15 s to finish what it holds; the rest is margin.
@@ -36,8 +36,6 @@ TRITON_COMMAND: tuple[str, ...] = (
     # Quantiles, which the alerts on p99 ask for.
     "--metrics-config=summary_latencies=true",
 )
-# What response_cache in configOverrides needs; another size is for serving.extraArgs.
-CACHE_FLAG, CACHE_BYTES = "--cache-config=", 64 * 2**20
 # For a Prometheus that finds pods by their annotations.
 SCRAPED = {
     "prometheus.io/scrape": "true",
@@ -52,12 +50,15 @@ def triton_command(resolved: Resolved) -> tuple[str, ...]:
     extra = tuple(serving.extra_args or ())
     if resolved.runtime is Runtime.ONEFLOW:
         return (*oneflow.TRITON_COMMAND, *extra)
-    overrides = serving.config_overrides
-    brings_cache = overrides is not None and wants_cache(overrides)
-    if brings_cache and not any(flag.startswith(CACHE_FLAG) for flag in extra):
-        extra = (f"{CACHE_FLAG}local,size={CACHE_BYTES}", *extra)
     tracing = _tracing(serving.tracing, resolved.model_name) if serving.tracing else ()
-    return (*TRITON_COMMAND, *tracing, *extra)
+    return (*TRITON_COMMAND, *tracing, *_brought(serving.config_overrides, extra), *extra)
+
+
+def _brought(overrides: str | None, extra: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the flags that overrides need and that the object does not state itself."""
+    wanted = brought_flags(overrides).values() if overrides else ()
+    stated = {flag.partition("=")[0] for flag in extra}
+    return tuple(flag for flag in wanted if flag.partition("=")[0] not in stated)
 
 
 def _tracing(tracing: Tracing, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.triton import EITHER, EXTRA_ARG, REFUSAL
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.resolve.config_overrides import wants_cache
+from resnet_operator.resolve.config_overrides import brought_flags
 
 OLD = "remove {}; OneFlow's image has Triton 21.10, which does not know it"
 
@@ -32,5 +32,6 @@ def check_triton(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
     for argument in arguments:
         if not argument.startswith("--log-"):
             raise InvalidSpec(OLD.format(f"{argument.split('=')[0]} from serving.extraArgs"))
-    if serving.config_overrides and wants_cache(serving.config_overrides):
-        raise InvalidSpec(OLD.format("response_cache from serving.configOverrides"))
+    overrides = serving.config_overrides
+    for option in brought_flags(overrides) if overrides else ():
+        raise InvalidSpec(OLD.format(f"{option} from serving.configOverrides"))

@@ -151,6 +151,11 @@ REFUSALS = (
         "remove model_operations; no library can be put beside the model",
     ),
     Refusal(
+        "buckets of a histogram that there is not, and a field that Triton 24.10 ends at",
+        "model_metrics { metric_control { histogram_options { buckets: [ 1 ] } } }",
+        "remove model_metrics; its histograms are of models that answer a request more than once",
+    ),
+    Refusal(
         "instances that answer nobody",
         "instance_group { passive: true }",
         "remove instance_group.passive; a passive group answers no request",

@@ -22,6 +22,9 @@ ONEFLOW: dict[str, Any] = {
     "accelerator": {"chip": "CPU"},
 }
 CACHE = {"configOverrides": "response_cache { enable: true }"}
+LIMITS = {
+    "configOverrides": 'instance_group { rate_limiter { resources { name: "bus" count: 1 } } }'
+}
 COLLECTOR = {"otlpEndpoint": "http://collector:4318"}
 
 
@@ -64,6 +67,32 @@ FLAGS = (
         {"configOverrides": "response_cache { enable: false }"},
         (),
     ),
+    Flags("a limit of instances brings its flag", LIMITS, ("--rate-limit=execution_count",)),
+    Flags(
+        "a priority among instances is such a limit",
+        {"configOverrides": "instance_group { rate_limiter { priority: 2 } }"},
+        ("--rate-limit=execution_count",),
+    ),
+    Flags(
+        "whoever states a flag is taken at the word",
+        {**LIMITS, "extraArgs": ["--rate-limit=off"]},
+        ("--rate-limit=off",),
+    ),
+    Flags(
+        "what there is of a resource is no mode",
+        {**LIMITS, "extraArgs": ["--rate-limit-resource=bus:2"]},
+        ("--rate-limit=execution_count", "--rate-limit-resource=bus:2"),
+    ),
+    Flags(
+        "two options, two flags",
+        {"configOverrides": " ".join((CACHE["configOverrides"], LIMITS["configOverrides"]))},
+        ("--cache-config=local,size=67108864", "--rate-limit=execution_count"),
+    ),
+    Flags(
+        "an instance group without limits",
+        {"configOverrides": "instance_group { host_policy: 'a' }"},
+        (),
+    ),
     Flags(
         "traces in Triton's own mode",
         {"extraArgs": ["--trace-config=rate=10", "--trace-config=triton,file=/tmp/trace"]},
@@ -100,6 +129,8 @@ REFUSED = (
             "remove --cache-config from serving.extraArgs"),
     Refused("a cache of an old Triton", ONEFLOW | {"serving": CACHE},
             "remove response_cache from serving.configOverrides"),
+    Refused("limits of an old Triton", ONEFLOW | {"serving": LIMITS},
+            "remove instance_group.rate_limiter from serving.configOverrides"),
 )  # fmt: skip
 
 
