@@ -70,7 +70,7 @@ class Case:
     @classmethod
     def read(cls, name: str) -> Case:
         folder = CASES / name
-        given = yaml.safe_load((folder / "in.yaml").read_text())
+        given = yaml.load((folder / "in.yaml").read_text(), Loader=yaml.CSafeLoader)
         settings = read_settings(folder)
         meta = Meta.from_body(
             {"metadata": given["metadata"] | {"uid": UID, "resourceVersion": "1"}}
@@ -225,7 +225,7 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +36,11 @@ SETTINGS: dict[str, Settings] = {}
 
 
 def copied(value: Any) -> Any:
-    """Copy what JSON can hold: ten times as fast as deepcopy, which looks for cycles."""
+    """Copy what JSON can hold, without deepcopy's look for cycles: the tests do little else."""
+    try:
+        return marshal.loads(marshal.dumps(value))
+    except ValueError:  # an enum's member, which is not text alone
+        pass
     if isinstance(value, dict):
         return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -141,6 +141,7 @@ class Run:
 def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds: float) -> Run:
     """Runs the command without a shell; its output goes to the log line by line and is kept."""
     kills_before = count_oom_kills()
+    started = time.monotonic()  # before a word can have been heard
     process = subprocess.Popen(
         argv,
         cwd=folder,
@@ -155,7 +156,7 @@ def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds:
     reader.start()
     timed_out = False
     try:
-        timed_out = not _ended_within(process, seconds, heard)
+        timed_out = not _ended_within(process, started, seconds, heard)
         if timed_out:
             _end_gently(process)
     finally:
@@ -190,9 +191,10 @@ class _Heard:
         self.moment = time.monotonic()
 
 
-def _ended_within(process: subprocess.Popen[bytes], seconds: float, heard: _Heard) -> bool:
+def _ended_within(
+    process: subprocess.Popen[bytes], started: float, seconds: float, heard: _Heard
+) -> bool:
     """Waits; says of a silent tool now and then that it still runs, and what it said last."""
-    started = time.monotonic()
     while True:
         left = started + seconds - time.monotonic()
         try:

@@ -83,6 +83,7 @@ def test_a_case_is_as_it_was_when_a_field_within_it_is_changed() -> None:
     assert dataset == {"uri": "pvc://data/test.tar"}, "other cases name the same one"
 
 
+@pytest.mark.thorough
 def test_each_reason_is_needed() -> None:
     passed = [case.message for case in RULES if seen(case.refused).invalid is None]
     assert [begin for begin in HARMLESS if not any(m.startswith(begin) for m in passed)] == []

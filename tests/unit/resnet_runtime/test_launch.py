@@ -188,6 +188,7 @@ while True:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_dead_stub_closes_the_ports_without_a_farewell(

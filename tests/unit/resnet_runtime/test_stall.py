@@ -82,6 +82,7 @@ def test_descendants_of_descendants_are_counted() -> None:
     assert sorted(descendants(1, parents)) == [10, 11, 12, 20]
 
 
+@pytest.mark.thorough
 def test_the_work_of_a_childs_child_is_seen() -> None:
     inner = "import os\nwhile os.times().user < 0.5: pass\nprint(flush=True)\ninput()"
     outer = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {inner!r}])"
@@ -102,6 +103,7 @@ exec sleep 600
 """
 
 
+@pytest.mark.thorough
 def test_a_load_that_hangs_ends_the_container(tmp_path: Path, termination_log: Path) -> None:
     with launched(tmp_path, "--stall-seconds=1", script=HANGS) as process:
         process.communicate(timeout=patient(60))

@@ -137,6 +137,7 @@ TORCHVISION: dict[str, tuple[str, int, list[float] | None]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_our_networks_are_torchvisions(files: tuple[Path, dict[str, Any]], name: str) -> None:
     names, parameters, scores = TORCHVISION[name]

@@ -58,7 +58,6 @@ def digits() -> Digits:
     return Digits()
 
 
-@pytest.mark.thorough
 @dataclass(frozen=True)
 class Wrong:
     reason: str
@@ -76,6 +75,7 @@ WRONG = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.reason)
 def test_a_wrong_mean_or_std_is_found_and_corrected(digits: Digits, case: Wrong) -> None:
     declared = replace(RIGHT, mean=(case.mean,) * 3, std=(case.std,) * 3)

@@ -156,6 +156,7 @@ def random_surface(seed: int) -> Surface:
     return Surface(f"random {seed}", chip, want)
 
 
+@pytest.mark.thorough
 def test_it_is_rarely_far_off_on_surfaces_that_nobody_has_chosen() -> None:
     shares = []
     for surface in map(random_surface, range(40)):
