@@ -16,7 +16,7 @@ from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.errors import KubeError
 from resnet_operator.observe_canary import observe_canary
-from resnet_operator.observe_pods import serving_pods
+from resnet_operator.observe_pods import neighbours, serving_pods
 from resnet_operator.observe_wanted import (
     artifact_of,
     in_use,
@@ -99,6 +99,7 @@ async def observe(
         canaries=beside.canaries,
         canary_pods=beside.pods,
         counters=beside.counters,
+        neighbours=neighbours(meta, resolved, (*pods, *beside.pods), views),
         store=_store(views, namespace),
         labels=labels,
         labels_problem=labels_problem,

@@ -7,13 +7,16 @@ that says something is wrong, the ReplicaSet is read once, and its UID remembere
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 
 from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import KubeError
+from resnet_operator.plan.trouble.chip_full import found_full
 from resnet_operator.plan.trouble.pod import BEING_MADE
+from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.pod_facts import Neighbours
 from resnet_operator.seen.workload import Container, Pod
 from resnet_operator.watch.views import Views
 
@@ -81,3 +84,29 @@ async def _read(pod: Pod, controller: str, owners: Owners, kube: Kube) -> None:
     known = {one["metadata"]["uid"]: one["metadata"] for one in found}
     references = known.get(controller, {}).get("ownerReferences") or ()
     owners[controller] = next((o["uid"] for o in references if o.get("controller")), "")
+
+
+def neighbours(
+    service: Meta, resolved: Resolved, pods: Iterable[Pod], views: Views
+) -> Neighbours | None:
+    """Return the other services on the nodes of pods whose chip was full; None without such.
+
+    Only pods of ours are watched, so only they are told; `kubectl resnet why` names the others with
+    its user's rights. A tenant learns the names of its own namespace and the number of the rest.
+    """
+    nodes = {pod.node for pod in pods if pod.node and found_full(pod)}
+    if not nodes:
+        return None
+    there = (pod for node in nodes for pod in views.pods.some(("node", "", node)))
+    own = (service.namespace, service.name)
+    others = {
+        name
+        for pod in there
+        if pod.phase == "Running"
+        and (name := (pod.meta.namespace, pod.meta.labels.get(names.INSTANCE, ""))) != own
+        and (other := views.services.one(*name)) is not None
+        and other.resolved is not None
+        and other.resolved.resource == resolved.resource
+    }
+    mine = sorted(name for namespace, name in others if namespace == service.namespace)
+    return Neighbours(named=tuple(mine), elsewhere=len(others) - len(mine))

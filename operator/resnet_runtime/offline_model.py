@@ -24,6 +24,9 @@ from resnet_runtime.settings import LoadError, Settings, TensorSpec
 MBATCH_INPUT = "ascend_mbatch_shape_data"  # the extra input of an OM with several batch sizes
 FLOATS = {np.dtype(np.float16), np.dtype(np.float32)}
 WRONG_CHIP = 507008
+MIB = 2**20
+MEMORIES = (1, 0)  # HBM, and the DDR that other chips have
+CHIP_FULL = "ChipFull"
 DEVICE_SETUP_FAILED = 507033
 
 
@@ -49,6 +52,7 @@ class OfflineModel:
         self._context = acl("rt.create_context", device)
         if not os.path.isfile(path):
             raise LoadError("{} is not there: the artifact was not mounted".format(path))
+        check_room(acl, path)
         self._model = acl("mdl.load_from_file", path)
         self._desc = acl.raw("mdl.create_desc")
         acl("mdl.get_desc", self._desc, self._model)
@@ -137,6 +141,26 @@ def check_chip(found: str, wanted: str) -> None:
             "{0}, or let the pod have an {1}".format(found, wanted),
             reason="ChipMismatch",
         )
+
+
+def check_room(acl: Acl, path: str) -> None:
+    """Compare what the OM needs with what others have left of the chip, where both are known.
+
+    A load that does not fit would end with a number of the driver's, after it has disturbed the
+    others. What nobody tells is left to the load itself.
+    """
+    need = acl.sizes("mdl.query_size", path)
+    rooms = (acl.sizes("rt.get_mem_info", kind) for kind in MEMORIES)
+    room = next((found for found in rooms if found and found[1]), None)
+    if not need or not room or sum(need) <= room[0]:
+        return
+    raise LoadError(
+        "the chip is full: {} MiB needed, {} of {} MiB free; put fewer models on it".format(
+            -(-sum(need) // MIB), room[0] // MIB, room[1] // MIB
+        ),
+        reason="OutOfMemory",
+        code=CHIP_FULL,
+    )
 
 
 def check_batch(profiles: List[int], settings: Settings) -> None:

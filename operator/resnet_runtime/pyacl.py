@@ -6,7 +6,7 @@ ascend_om.py uses it. Calls, their order and the codes: CANN's pyACL reference.
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -99,6 +99,15 @@ class Acl:
         if code != 0:
             raise AclError(code, "acl." + name, self.recent_error())
         return value
+
+    def sizes(self, name: str, *args: Any) -> Optional[Tuple[int, int]]:
+        """The two numbers of a call that only informs; None where this CANN does not know it."""
+        try:
+            first, second, code = self.raw(name, *args)
+        except (AttributeError, TypeError, ValueError):
+            return None
+        known = code == 0 and all(isinstance(size, int) and size >= 0 for size in (first, second))
+        return (first, second) if known else None
 
     def recent_error(self) -> str:
         if not hasattr(self._acl, "get_recent_err_msg"):  # CANN before 6

@@ -87,6 +87,7 @@ class Converted(Message):
     outputs: Sequence[Mapping[str, Any]] | None = None
     batch_sizes: Sequence[int] | None = None
     notes: Sequence[str] | None = None
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

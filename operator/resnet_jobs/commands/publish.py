@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NO_COMPILER = "none"
 VERSION = re.compile(r"[\x20-\x7e]{1,200}")
+MOST_MEMORY = 2**44
 ARCHITECTURES = ("x86_64", "aarch64")
 CONTRACT = ("opset", "inputs", "outputs", "batchSizes")  # an OM tells no opset
 
@@ -86,6 +87,7 @@ def _publish(
             "argv": [],
             "arch": architecture(told.get("arch")),
             "file": file,
+            "memoryBytes": memory(told.get("memoryBytes")),
             "origin": "Copied",
         }
         return _store(source, build, told, content, store=store, chip=spec.chip)
@@ -97,6 +99,7 @@ def _publish(
         "argv": read_json(workspace.convert_plan)["argv"],
         "arch": architecture(told.get("arch")),
         "file": compiled.name,
+        "memoryBytes": memory(told.get("memoryBytes")),
         "origin": "Converted",
     }
     if told.get("hit") is True:
@@ -132,6 +135,12 @@ def version(value: object) -> str:
 
 def architecture(value: object) -> str | None:
     return value if isinstance(value, str) and value in ARCHITECTURES else None
+
+
+def memory(value: object) -> int | None:
+    """What a foreign image says that the model takes of a chip, if it may be true."""
+    is_size = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_MEMORY
+    return value if is_size and isinstance(value, int) else None
 
 
 def _as_it_came(spec: JobSpec, workspace: Workspace) -> tuple[Path, str]:
@@ -193,6 +202,7 @@ def _store(
             "compiler": build["compiler"],
             "argv": build["argv"],
             "arch": build["arch"],
+            **({"memoryBytes": build["memoryBytes"]} if build["memoryBytes"] else {}),
             **{name: prepared[name] for name in CONTRACT if name in prepared},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }

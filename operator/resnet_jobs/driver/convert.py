@@ -23,7 +23,7 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
 from .message import DriverError, log, run_container
 from .outcome import content_key, explain, host_part
 from .store import find_known
-from .tool import atc_environment, compiler_version, load_plan, run_tool
+from .tool import ask_memory, atc_environment, compiler_version, load_plan, run_tool
 
 HOST_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -62,12 +62,14 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
 
     manifest = find_known(scratch, key)
     arch = manifest.get("arch") if manifest else None
+    memory = manifest.get("memoryBytes") if manifest else None
     if manifest:
         log("the store has this artifact already: nothing to convert")
     else:
         child = atc_environment(environment, home, platform.machine())
         arch = _convert_now(argv, child, scratch, float(job.get("timeoutSeconds") or 3600))
         _check_architecture(arch, job.get("hostArchitecture"))
+        memory = ask_memory(os.path.join(out, "model.om"), child, work)
     result = {
         "ok": True,
         "compiler": compiler,
@@ -76,6 +78,7 @@ def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> d
         "durationSeconds": round(time.monotonic() - started, 1),
         "arch": arch,
         "argv": argv,
+        "memoryBytes": memory,
     }
     with open(os.path.join(out, "convert.json"), "w", encoding="utf-8") as file:
         json.dump(result, file)

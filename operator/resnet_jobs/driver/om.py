@@ -23,7 +23,7 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
 from .message import DriverError, clip, fit_message, log, run_container
 from .om_facts import Facts, read_json, read_text
 from .outcome import explain, parse_error_block
-from .tool import Run, atc_environment, run_tool
+from .tool import Run, ask_memory, atc_environment, run_tool
 
 # A file may name only the family of its chip: one that every member of it runs.
 FAMILIES = ("Ascend310P", "Ascend310B", "Ascend910B", "Ascend910_93", "Ascend950")
@@ -53,6 +53,7 @@ def read(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> dict
         "batchSizes": batches,
         "notes": _notes(facts),
         "argv": facts.command,
+        "memoryBytes": facts.memory,
     }
     _check_fits(result)
     out = os.path.join(scratch, "out")
@@ -77,7 +78,9 @@ def _ask(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> tupl
     content = _load(target)
     read_json(facts, content)
     complaint = "" if content is not None else _complaint(run)
-    if not facts.is_known:  # the JSON of this release says less, or it cannot write any
+    if facts.is_known:
+        facts.memory = ask_memory(model, child, work)
+    else:  # the JSON of this release says less, or it cannot write any
         run = _run(["atc", "--mode=6", "--om=" + model], child, work, seconds)
         read_text(facts, run.lines)
     return facts, "" if facts.chip else complaint

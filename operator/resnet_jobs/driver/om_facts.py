@@ -24,6 +24,7 @@ MBATCH_INPUT = "ascend_mbatch_shape_data"
 # Options of ATC that leave more open than the batch: no contract of fixed sizes follows.
 OPEN_SIZES = ("dynamic_image_size", "dynamic_dims", "input_shape_range")
 _INFO = re.compile(r"(atc_version|soc_version)\[([^\]]*)\]")
+_SIZES = re.compile(r"(memory_size|weight_size)\[(\d{1,15}) B\]")
 _COMMAND = re.compile(r"Original Atc command line:[ \t]*(.*)")
 
 
@@ -37,6 +38,7 @@ class Facts:
         self.batches: list[int] = []
         self.inputs: list[dict[str, Any]] = []
         self.outputs: list[dict[str, Any]] = []
+        self.memory: int | None = None
 
     @property
     def is_known(self) -> bool:
@@ -68,7 +70,18 @@ def read_text(facts: Facts, lines: list[str]) -> None:
     facts.chip = facts.chip or found.get("soc_version") or None
     facts.compiler = facts.compiler or found.get("atc_version") or None
     facts.command = facts.command or (command.group(1).split() if command else [])
+    facts.memory = memory_of(lines)
     _conclude(facts)
+
+
+def memory_of(lines: list[str]) -> int | None:
+    """Bytes of the chip that the loaded model takes: what it works in, and its weights.
+
+    The words stand in the block's third line only, which a command line before it may quote.
+    """
+    told = [line for line in lines if line.lstrip().startswith("resource info:")]
+    sizes = {name: int(size) for name, size in _SIZES.findall(told[-1])} if told else {}
+    return sum(sizes.values()) if len(sizes) == 2 else None
 
 
 def read_json(facts: Facts, content: Any) -> None:

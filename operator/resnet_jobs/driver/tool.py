@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from .message import DriverError, clip, log
+from .om_facts import memory_of
 
 STOP_GRACE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 30.0  # ATC compiles for minutes without a word
@@ -34,6 +35,8 @@ DRIVER_LIBRARIES = (
     "/usr/local/Ascend/driver/lib64/driver",
     "/usr/local/Ascend/driver/lib64/common",
 )
+
+DISPLAY_SECONDS = 120.0  # to print what a file holds
 
 
 def load_plan(path: str) -> dict[str, Any]:
@@ -242,3 +245,12 @@ def count_oom_kills(root: str = "/sys/fs/cgroup") -> int:
             continue
         return sum(int(field[1]) for field in fields if len(field) == 2 and field[0] == "oom_kill")
     return 0
+
+
+def ask_memory(model: str, environment: dict[str, str], folder: str) -> int | None:
+    """What the compiled model takes of the chip, by ATC itself; a model is good without it."""
+    try:
+        run = run_tool(["atc", "--mode=6", "--om=" + model], environment, folder, DISPLAY_SECONDS)
+    except OSError:
+        return None
+    return memory_of(run.lines)

@@ -94,6 +94,10 @@ class ArtifactStatus(ApiModel):
     size_bytes: int | None = Field(default=None, description="Size of the artifact in bytes.")
     chip: str | None = Field(default=None, description="Chip the artifact is made for.")
     compiler: str | None = Field(default=None, description="Compiler and version.")
+    memory_bytes: int | None = Field(
+        default=None,
+        description="What one loaded instance takes of a chip's memory, as the compiler says.",
+    )
     origin: str | None = Field(default=None, description="Converted, Reused or Copied.")
     duration_seconds: int | None = Field(default=None, description="Time the compiler took.")
     command: (

@@ -24,7 +24,7 @@ FAILURE_KEY = "failure.json"
 # Of a digest in a status.
 DIGITS = 32
 # What 0.1.0 did not write: left out of a record that has nothing of it.
-LATER_FIELDS = ("source_file", "source_revision", "publisher")
+LATER_FIELDS = ("source_file", "source_revision", "publisher", "memory_bytes")
 
 # Kinds of Hugging Face's repositories that an address names before the owner.
 OTHER_REPOSITORIES = ("datasets", "spaces")
@@ -94,6 +94,8 @@ class Artifact:
     source_file: Short | None = None
     source_revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     publisher: Annotated[Publisher | None, PlainValidator(publisher_of)] = None
+    # Of a chip, for each instance that is loaded; as the compiler says it of an OM.
+    memory_bytes: Bytes | None = None
 
     @classmethod
     def from_messages(cls, messages: Mapping[str, Mapping[str, Any]], *, chip: str) -> Artifact:
@@ -128,6 +130,7 @@ class Artifact:
             "source_file": fetch.file,
             "source_revision": fetch.revision,
             "publisher": publish.publisher,
+            "memory_bytes": convert.memory_bytes,
         }
         return decode(ARTIFACT, found)
 

@@ -13,6 +13,7 @@ from resnet_contract.progress import Moved
 from resnet_operator.reading.counters import Counters
 from resnet_operator.record.in_use import Named
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
+from resnet_operator.seen.pod_facts import Neighbours
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.workload import DeploymentObject, JobObject, Pod
 
@@ -61,6 +62,8 @@ class Observed:
     wanted_means: frozenset[str] | None = None
     gate: GateObserved | None = None
     unwanted_jobs: tuple[JobObject, ...] = ()
+    # Who else has chips of the node where a pod found its chip full.
+    neighbours: Neighbours | None = None
     # Another installation of the operator that looks after the namespace too, and stands back.
     rival: str = ""
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Body = Mapping[str, Any]
 # Container, whether it is an init container, resource, amount; as the API server holds it.
 Request = tuple[str, bool, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """Services with chips of the same node: by name in the namespace, and how many beyond it."""
+
+    named: tuple[str, ...] = ()
+    elsewhere: int = 0
 
 
 def unhealthy_devices(statuses: Iterable[Body]) -> tuple[str, ...]:

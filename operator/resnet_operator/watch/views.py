@@ -183,4 +183,5 @@ def _index_pod(view: Pod) -> tuple[IndexKey, ...]:
         return (("artifact", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
     if labels.get(names.COMPONENT) == names.VALIDATION:
         return (("validation", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
-    return (("instance", view.meta.namespace, labels.get(names.INSTANCE, "")),)
+    served = ("instance", view.meta.namespace, labels.get(names.INSTANCE, ""))
+    return (served, ("node", "", view.node)) if view.node else (served,)

@@ -45,6 +45,9 @@ class FakeAcl:
     freed: list[int] = field(default_factory=list)
     sets: list[list[int]] = field(default_factory=list)
     totals: Any = None
+    # (free, total) by the kind of memory; without it this is a CANN that cannot be asked.
+    room: dict[int, tuple[int, int]] | None = None
+    need: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         groups: dict[str, SimpleNamespace] = {"rt": SimpleNamespace(), "mdl": SimpleNamespace()}
@@ -62,7 +65,7 @@ class FakeAcl:
             if name in self.fail:
                 result = function(*args)
                 code = self.fail[name]
-                return (result[0], code) if isinstance(result, tuple) else code
+                return (*result[:-1], code) if isinstance(result, tuple) else code
             return function(*args)
 
         return call
@@ -85,7 +88,12 @@ class FakeAcl:
             "rt.free": self._free,
             "rt.free_host": self._free,
             "rt.memcpy": self._memcpy,
+            **({"rt.get_mem_info": self._mem_info} if self.room is not None else {}),
         }
+
+    def _mem_info(self, kind: int) -> tuple[int, int, int]:
+        assert self.room is not None
+        return (*self.room[kind], 0) if kind in self.room else (0, 0, 100000)
 
     def _model(self) -> dict[str, Any]:
         tensors: dict[str, Any] = {}
@@ -102,6 +110,7 @@ class FakeAcl:
         return tensors | {
             "mdl.load_from_file": lambda path: (5, 0),
             "mdl.unload": lambda model: 0,
+            **({"mdl.query_size": lambda path: (*self.need, 0)} if self.room is not None else {}),
             "mdl.create_desc": lambda: 6,
             "mdl.get_desc": lambda desc, model: 0,
             "mdl.destroy_desc": lambda desc: 0,

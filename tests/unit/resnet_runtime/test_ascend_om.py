@@ -279,6 +279,50 @@ def test_setup_failure_of_a_later_chip_says_what_helps(rig: Rig, left_behind: Me
     assert "try count 1 and more replicas" in left_behind()["message"]
 
 
+MIB = 2**20
+FULL = {1: (300 * MIB, 21534 * MIB)}
+
+
+@pytest.mark.parametrize(
+    ("room", "need", "reason"),
+    [
+        (FULL, (299 * MIB, MIB + 1), "a byte too much, of what it works in and its weights"),
+        ({0: FULL[1]}, (0, 301 * MIB), "a chip with DDR"),
+        ({1: (0, 0), 0: FULL[1]}, (301 * MIB, 0), "one that says 0 of what it has not"),
+        ({1: (0, 21534 * MIB)}, (1, 0), "nothing is left at all"),
+    ],
+)
+def test_a_full_chip_is_told_by_numbers_before_the_load(
+    rig: Rig, left_behind: Message, room: Any, need: tuple[int, int], reason: str
+) -> None:
+    acl = FakeAcl(small_om(), room=room, need=need)
+    with pytest.raises(TritonModelException):
+        rig.load(acl)
+    message = left_behind()
+    assert (message["reason"], message["code"]) == ("OutOfMemory", "ChipFull"), reason
+    assert "of 21534 MiB free; put fewer models on it" in message["message"]
+    assert "ACL" not in message["message"]
+    assert "mdl.load_from_file" not in acl.calls, "the others are not disturbed"
+
+
+@pytest.mark.parametrize(
+    ("room", "need", "fail", "reason"),
+    [
+        (FULL, (200 * MIB, 100 * MIB), {}, "it just fits"),
+        (None, (0, 0), {}, "a CANN without these calls"),
+        (FULL, (400 * MIB, 0), {"mdl.query_size": 1}, "the OM does not tell"),
+        ({1: (0, 0)}, (400 * MIB, 0), {}, "the chip does not tell"),
+        ({1: (-1, 21534 * MIB)}, (400 * MIB, 0), {}, "no such number"),
+    ],
+)
+def test_what_nobody_tells_is_left_to_the_load(
+    rig: Rig, room: Any, need: tuple[int, int], fail: dict[str, int], reason: str
+) -> None:
+    acl = FakeAcl(small_om(), room=room, need=need, fail=fail)
+    rig.load(acl)
+    assert "mdl.load_from_file" in acl.calls, reason
+
+
 def test_another_chip_is_refused_before_the_load(rig: Rig, left_behind: Message) -> None:
     acl = FakeAcl(small_om(), soc="Ascend910B4")
     with pytest.raises(TritonModelException):

@@ -114,7 +114,7 @@ def describe(header: Header, *, prefix: str) -> str:
 Original Atc command line: {prefix}{header.command_line}
 system   info: atc_version[{header.atc_version}], soc_version[{header.soc_version}], \
 framework_type[Onnx].
-resource info: memory_size[{weights + header.work_bytes} B], weight_size[{weights} B], \
+resource info: memory_size[{header.work_bytes} B], weight_size[{weights} B], \
 stream_num[1], event_num[0].
 om       info: modeldef_size[{header.graph_bytes - weights} B], weight_data_size[{weights} B], \
 tbe_kernels_size[0 B], cust_aicpu_kernel_store_size[0 B], task_info_size[0 B], so_store_size[0 B].

@@ -11,6 +11,7 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.revision import Revision
 from resnet_operator.plan.serving.loading import Loading, loading_of
 from resnet_operator.plan.serving.rollout import pods_of
+from resnet_operator.plan.trouble.chip_full import found_full, with_neighbours
 from resnet_operator.plan.trouble.pod import pod_trouble
 from resnet_operator.plan.trouble.refusal import creation_failure
 from resnet_operator.resolve.resolved import Resolved
@@ -40,9 +41,10 @@ def _trouble(pod: Pod, observed: Observed, resolved: Resolved) -> Problem | None
     # The ReplicaSet replaces a pod that its node ended; it is told only while none runs.
     if pod.phase == "Failed" and any(other.phase != "Failed" for other in observed.pods):
         return None
-    return pod_trouble(
+    found = pod_trouble(
         pod,
         resource=resolved.resource,
         count=resolved.chip_count,
         warnings=observed.warnings,
     )
+    return with_neighbours(found, observed.neighbours) if found and found_full(pod) else found

@@ -22,7 +22,7 @@ LEAST_HEAD = 30
 # How a message begins whose fix stands first.
 VERBS = (
     "add check choose correct create declare delete export free give install lower make name opt "
-    "raise remove rename replace set use write"
+    "put raise remove rename replace set use write"
 )
 IMPERATIVES = frozenset(VERBS.split())
 LONG = 4096

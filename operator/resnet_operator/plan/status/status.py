@@ -146,6 +146,7 @@ def _artifact_status(situation: Situation, artifact: Artifact) -> dict[str, Any]
     key = resolved.source_key if resolved else ""
     told = {
         "compiler": artifact.compiler if artifact.compiler != "none" else None,
+        "memoryBytes": artifact.memory_bytes,
         "command": list(artifact.command),
         "quantizer": artifact.quantizer,
         "quantizeCommand": list(artifact.quantize_command),

@@ -90,7 +90,7 @@ def test_every_part_of_a_jobs_messages_reaches_the_record() -> None:
         "quantize": Quantized(tool="AMCT 8", argv=["amct"]),
         "convert": Converted(
             compiler="ATC 8", duration_seconds=1.5, arch="x86_64", argv=["atc"], notes=["two"],
-            batch_sizes=[1, 2],
+            batch_sizes=[1, 2], memory_bytes=2048,
         ),
         "publish": Published(
             content_key=KEY, sha256=SHA256, size_bytes=7, file="model.om", origin="Converted",

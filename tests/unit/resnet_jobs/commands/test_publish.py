@@ -467,3 +467,26 @@ def test_what_the_message_holds_is_bounded(
     notes = [f"{'y' * 1000} {n}" for n in range(50)]
     write_json(converted.publisher, {"facts": long, "notes": notes})
     assert len(fit_message(publish(order(), converted, store=store))) < 1500
+
+
+MEMORY: tuple[tuple[str, Any, int | None], ...] = (
+    ("what ATC says", 29293568, 29293568),
+    ("nothing is said", None, None),
+    ("no size", 0, None),
+    ("a debt", -1, None),
+    ("more than any chip has", 2**44 + 1, None),
+    ("a text", "29293568", None),
+    ("a truth", True, None),
+)
+
+
+@pytest.mark.parametrize(("reason", "said", "kept"), MEMORY)
+def test_the_manifest_has_what_the_model_takes_of_a_chip(
+    order: Order, converted: Workspace, store: SharedClaimStore, reason: str, said: Any, kept: Any
+) -> None:
+    """The next Job that finds the artifact runs no ATC, and tells it from here."""
+    write_json(converted.convert_result, BUILD | {"memoryBytes": said})
+    publish(order(), converted, store=store)
+    found = store.find(KEY)
+    assert found is not None
+    assert found.document.get("memoryBytes") == kept, reason

@@ -21,6 +21,11 @@ from resnet_jobs.driver import codes, convert, message, outcome, tool
 
 MACHINE = platform.machine()
 GOOD = 'open(out + ".om", "w").write("OM"); print("ATC run success, welcome to the next use.")'
+DISPLAYED = """\
+============ Display Model Info start ============
+Original Atc command line: atc --output=memory_size[7 B]
+resource info: memory_size[4096 B], weight_size[1024 B], stream_num[1], event_num[0].
+============ Display Model Info end   ============"""
 E10016 = """\
 ATC start working now, please wait for a moment.
 ...
@@ -74,6 +79,7 @@ class Place:
         lines = [
             f"#!{sys.executable} -S",
             "import os, sys, time",
+            f"if '--mode=6' in sys.argv: sys.exit(print({DISPLAYED!r}))",
             'out = next(a for a in sys.argv if a.startswith("--output=")).split("=")[1]',
             body,
         ]
@@ -131,6 +137,7 @@ def test_a_conversion(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
         "durationSeconds": payload["durationSeconds"],
         "arch": None,
         "argv": place.argv,
+        "memoryBytes": 5120,
     }
     assert payload == want
     assert (place.scratch / "out/model.om").read_text() == "OM"

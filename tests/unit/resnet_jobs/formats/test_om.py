@@ -22,6 +22,7 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.workspace import Workspace
 from resnet_jobs.commands.prepare import prepare
 from resnet_jobs.driver import message, om, om_facts
+from resnet_jobs.driver.om_facts import memory_of
 
 Order = Callable[..., JobSpec]
 GOOD = b"IMOD" + bytes(400)
@@ -321,3 +322,20 @@ def test_the_family_of_the_chip_will_do(tmp_path: Path) -> None:
     body = "print('system   info: soc_version[Ascend310P]')"
     _, code = ran(tmp_path, body, **WHOLE)
     assert code == 0
+
+
+RESOURCES = "resource info: memory_size[24123392 B], weight_size[5170176 B], stream_num[1]."
+MEMORY: tuple[tuple[str, list[str], int | None], ...] = (
+    ("CANN 8.0 of a 310B4", [RESOURCES], 24123392 + 5170176),
+    ("a command line that quotes it", [f"Original Atc command line: atc --x={RESOURCES}"], None),
+    ("after such a one", ["Original: memory_size[1 B]", f"  {RESOURCES}"], 24123392 + 5170176),
+    ("half of it is nothing", ["resource info: memory_size[24123392 B], stream_num[1]."], None),
+    ("another unit", ["resource info: memory_size[23 MB], weight_size[5 MB]."], None),
+    ("beyond any chip", [f"resource info: memory_size[{'9' * 16} B], weight_size[1 B]."], None),
+    ("nothing at all", [], None),
+)
+
+
+@pytest.mark.parametrize(("reason", "lines", "size"), MEMORY)
+def test_what_the_model_takes_of_a_chip(reason: str, lines: list[str], size: int | None) -> None:
+    assert memory_of(lines) == size, reason

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.support.builders import MESSAGES, NAME, Body, condition, merged
+from tests.support.builders import MESSAGES, NAME, Body, a_settings, condition, merged
 from tests.unit.resnet_operator.world import World
 
 OM: Body = {"model": {"uri": "pvc://models/r.om"}}
@@ -183,3 +183,51 @@ def test_labels_with_a_wrong_text_are_failed_and_a_missing_config_map_may_come()
     world.generation += 1
     world.reconcile()
     assert world.status["phase"] != "Failed"
+
+
+# A share of a chip, and what the model takes of it.
+
+SHARED: Body = {"devices": {"dialect": "MindCluster", "shareCount": 4}}
+SHARES: tuple[tuple[str, Body, int | None, int, str], ...] = (
+    ("it fits", {"memory": "1Gi"}, 1024, 1, ""),
+    (
+        "a mebibyte too much",
+        {"memory": "1Gi"},
+        1025,
+        1,
+        "takes 1025Mi of a chip, its share has 1024Mi; lower",
+    ),
+    (
+        "each instance loads it",
+        {"memory": "1Gi"},
+        600,
+        2,
+        "takes 1200Mi of a chip (2 x 600Mi), its",
+    ),
+    (
+        "more than a place is worth",
+        {},
+        5382,
+        1,
+        "its share has 5381Mi; lower instancesPerChip",
+    ),
+    ("a place is worth that", {}, 5381, 1, ""),
+    ("nobody says what the model takes", {"memory": "1Mi"}, None, 4, ""),
+)
+
+
+@pytest.mark.parametrize(("reason", "share", "mebibytes", "instances", "words"), SHARES)
+def test_a_model_that_does_not_fit_its_share_gets_no_pods(
+    reason: str, share: Body, mebibytes: int | None, instances: int, words: str
+) -> None:
+    spec = {"accelerator": {"share": share}, "serving": {"instancesPerChip": instances}}
+    world = World(spec, settings=a_settings(**SHARED))
+    world.reconcile()
+    memory = {"memoryBytes": mebibytes * 2**20} if mebibytes else {}
+    world.job_succeeds(MESSAGES | {"convert": MESSAGES["convert"] | memory})
+    world.reconcile()
+    ready = condition(world.status, "Ready")
+    assert world.status["artifact"].get("memoryBytes") == memory.get("memoryBytes")
+    assert world.has("Deployment", NAME) == (not words), reason
+    assert (ready["reason"] == "InvalidSpec") == bool(words), reason
+    assert words in ready["message"], reason
