@@ -6,7 +6,7 @@ and nodes, which are asked for only when no chip is free.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -15,7 +15,10 @@ from resnet_cli.exits import CliError, Exit
 from resnet_cli.facts import Facts, Holder
 from resnet_cli.kube import Body, Cluster, find, get, items
 from resnet_cli.parts import (
+    controlled,
+    controller_of,
     is_deleting,
+    is_owned,
     is_placed,
     label_of,
     name_of,
@@ -64,9 +67,12 @@ def gather(cluster: Cluster, namespace: str, name: str, *, now: datetime) -> Fac
     made_of = f"{names.ARTIFACT}={key}"
     instance = f"{names.INSTANCE}={name}"
     jobs = reading.list("Job", namespace, labelSelector=made_of) if key else []
+    jobs = controlled(jobs, [record] if record else [])
     job_pods = reading.list("Pod", namespace, labelSelector=made_of) if jobs else []
+    deployment = reading.find("Deployment", namespace, name)
     serving = reading.list("Pod", namespace, labelSelector=instance)
-    pods = {pod["metadata"]["uid"]: pod for pod in (*job_pods, *serving)}
+    serving = serving_pods(reading, namespace, serving, [deployment] if deployment else [])
+    pods = (*controlled(job_pods, jobs), *serving)
     facts = Facts(
         namespace=namespace,
         name=name,
@@ -74,8 +80,8 @@ def gather(cluster: Cluster, namespace: str, name: str, *, now: datetime) -> Fac
         service=service,
         record=record,
         jobs=tuple(sorted(jobs, key=lambda job: job["metadata"].get("creationTimestamp") or "")),
-        pods=tuple(pod for pod in pods.values() if service_of(pod) in {"", name}),
-        deployment=reading.find("Deployment", namespace, name),
+        pods=pods,
+        deployment=deployment,
         claims=tuple(reading.list("PersistentVolumeClaim", namespace)),
         holder=reading.find("ConfigMap", namespace, names.HOLDER_NAME),
     )
@@ -87,20 +93,43 @@ def gather(cluster: Cluster, namespace: str, name: str, *, now: datetime) -> Fac
     return replace(facts, denied=tuple(dict.fromkeys(reading.denied)))
 
 
+def serving_pods(
+    reading: Reading, namespace: str | None, pods: Iterable[Body], deployments: Iterable[Body]
+) -> list[Body]:
+    """Return the pods of the Deployments' ReplicaSets, for labels make nobody's pod one of them.
+
+    Where these may not be read, those are believed that have a name as the Deployment gives.
+    """
+    found = [pod for pod in pods if label_of(pod, names.COMPONENT) == names.SERVING]
+    if not found:
+        return []
+    sets = reading.list("ReplicaSet", namespace, labelSelector=names.MANAGED_SELECTOR)
+    if {"Deployment", "ReplicaSet"} & {one.partition(" ")[0] for one in reading.denied}:
+        return [pod for pod in found if _is_set_of(owner_of(pod, "ReplicaSet"), service_of(pod))]
+    own = controlled(sets, deployments)
+    return [
+        pod
+        for pod in controlled(found, own)
+        if service_of(pod) == owner_of(_controller(pod, own), "Deployment")
+    ]
+
+
+def _controller(pod: Body, sets: Iterable[Body]) -> Body:
+    uid = controller_of(pod)
+    return next(one for one in sets if one["metadata"].get("uid") == uid)
+
+
 def _record(reading: Reading, service: Body) -> Body | None:
     """Return the record: the status names it, or else its owner reference names the object."""
     meta, status = service["metadata"], service.get("status") or {}
     artifact = status.get("artifact") or {}
     named = artifact.get("job", "").rpartition("-")[0] or artifact.get("record")
-    if named and (found := reading.find("ConfigMap", meta["namespace"], named)):
+    found = reading.find("ConfigMap", meta["namespace"], named) if named else None
+    if found is not None and is_owned(found, service):
         return found
     selector = f"{names.COMPONENT}={names.RECORD}"
     records = reading.list("ConfigMap", meta["namespace"], labelSelector=selector)
-    mine = [
-        one
-        for one in records
-        if any(o["uid"] == meta["uid"] for o in one["metadata"].get("ownerReferences") or ())
-    ]
+    mine = [one for one in records if is_owned(one, service)]
     return max(mine, key=lambda one: one["metadata"].get("creationTimestamp") or "", default=None)
 
 

@@ -37,8 +37,7 @@ class Cluster(Protocol):
 
 def get(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body:
     """Return one object; a CliError says that there is none."""
-    found: Body = json.loads(cluster.read(path(kind, namespace, name), {}))
-    return found
+    return read_json(cluster.read(path(kind, namespace, name), {}))
 
 
 def find(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body | None:
@@ -52,9 +51,25 @@ def find(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body 
 
 def items(cluster: Cluster, kind: str, namespace: str | None, **query: str) -> list[Body]:
     """Return the objects of a kind; None is all namespaces."""
-    found = json.loads(cluster.read(path(kind, namespace), query))
+    found = read_json(cluster.read(path(kind, namespace), query))
     listed: list[Body] = found.get("items") or []
     return listed
+
+
+def read_json(text: str | bytes) -> Body:
+    """Return the object that the API server wrote; a proxy before it may answer something else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    raise CliError(
+        f"what answers is no API server, or its answer broke off ({' '.join(shown.split())[:80]}); "
+        "check the context, and proxies on the way",
+        Exit.UNREACHABLE,
+    )
 
 
 class LiveCluster:
@@ -98,8 +113,7 @@ class LiveCluster:
 
     def write(self, method: str, where: str, body: object, *, content_type: str) -> Body:
         answer = self._ask(method, where, {}, body=body, content_type=content_type)
-        found: Body = json.loads(answer.data)
-        return found
+        return read_json(answer.data)
 
     def dial(self, namespace: str, pod: str, port: int) -> socket.socket:
         """Open one connection to a port of a pod; needs get and create on pods/portforward."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from resnet_operator import names
+from resnet_operator.errors import Misfit
+from resnet_operator.reading.json_text import read_object
 
 Body = dict[str, Any]
 ENDED = {"Succeeded", "Failed"}
@@ -68,6 +69,25 @@ def owner_of(body: Body, kind: str) -> str:
     """Return the name of the owner of a kind; "" without one."""
     owners = body["metadata"].get("ownerReferences") or ()
     return next((str(one["name"]) for one in owners if one.get("kind") == kind), "")
+
+
+def is_owned(body: Body, owner: Body) -> bool:
+    """Tell whether the very object is among the owners; a name alone can be of another one."""
+    uid = owner["metadata"].get("uid")
+    owners = body["metadata"].get("ownerReferences") or ()
+    return bool(uid) and any(one.get("uid") == uid for one in owners)
+
+
+def controller_of(body: Body) -> str:
+    """Return the UID of what controls an object; "" where nothing does."""
+    owners = body["metadata"].get("ownerReferences") or ()
+    return next((str(one.get("uid") or "") for one in owners if one.get("controller")), "")
+
+
+def controlled(bodies: Iterable[Body], owners: Iterable[Body]) -> list[Body]:
+    """Return those that one of the owners controls: labels make nobody's pod one's own."""
+    uids = {one["metadata"].get("uid") for one in owners} - {None, ""}
+    return [body for body in bodies if controller_of(body) in uids]
 
 
 def is_deleting(body: Body) -> bool:
@@ -135,10 +155,9 @@ def _state_of(state: Body, ended: Body) -> str:
 def _left(message: str) -> tuple[Mapping[str, Any] | None, str]:
     """Part a termination message into the JSON of our own containers and the text of others."""
     try:
-        found = json.loads(message)
-    except ValueError:
+        return read_object(message), ""
+    except Misfit:
         return None, message.strip()
-    return (found, "") if isinstance(found, dict) else (None, message.strip())
 
 
 def requests_of(pod: Body, resource: str) -> int:

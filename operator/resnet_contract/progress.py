@@ -85,21 +85,17 @@ def last_moved(text: str) -> Moved | None:
 # A line of a log is kept whole by container runtimes, and read whole by whoever asks for it.
 MOST_RESULT_CHARS = 512 * 1024
 RESULT_MARK = "result.json: "
+TOO_LONG = "too long for a log"
 
 
 def result_line(result: Mapping[str, Any]) -> str:
     """The whole result as one line; without its value where a log is no place for so much."""
     text = json.dumps(result, allow_nan=False, separators=(",", ":"))
-    return RESULT_MARK + (text if len(text) <= MOST_RESULT_CHARS else "too long for a log")
+    return RESULT_MARK + (text if len(text) <= MOST_RESULT_CHARS else TOO_LONG)
 
 
-def last_result(text: str) -> dict[str, Any] | None:
-    """Return the newest result of a log; None without one."""
-    for line in reversed(text.splitlines()):
-        if line.startswith(RESULT_MARK):
-            try:
-                found = json.loads(line.removeprefix(RESULT_MARK))
-            except ValueError:
-                return None
-            return found if isinstance(found, dict) else None
-    return None
+def last_result(text: str) -> str | None:
+    """Return the newest result of a log as it stands there, whatever that is; None without one."""
+    lines = (line for line in reversed(text.splitlines()) if line.startswith(RESULT_MARK))
+    found = next(lines, RESULT_MARK + TOO_LONG).removeprefix(RESULT_MARK)
+    return None if found == TOO_LONG else found

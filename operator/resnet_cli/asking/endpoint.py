@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from resnet_cli.asking.forward import forwarded
 from resnet_cli.exits import CliError, Exit
+from resnet_cli.gather import Reading, serving_pods
 from resnet_cli.kube import Cluster, get, items
-from resnet_cli.parts import Body, is_deleting, is_true, label_of, name_of
+from resnet_cli.parts import Body, is_deleting, is_true, name_of
 from resnet_operator import names
 
 PORTS = {"http": 8000, "grpc": 8001, "metrics": 8002}
@@ -38,14 +39,11 @@ def protocols_of(service: Body) -> list[str]:
 
 
 def ready_pods(cluster: Cluster, namespace: str, name: str) -> list[Body]:
+    reading = Reading(cluster)
+    deployment = reading.find("Deployment", namespace, name)
     found = items(cluster, "Pod", namespace, labelSelector=f"{names.INSTANCE}={name}")
-    return [
-        pod
-        for pod in found
-        if label_of(pod, names.COMPONENT) == names.SERVING
-        and not is_deleting(pod)
-        and is_true(pod, "Ready")
-    ]
+    own = serving_pods(reading, namespace, found, [deployment] if deployment else [])
+    return [pod for pod in own if not is_deleting(pod) and is_true(pod, "Ready")]
 
 
 @contextmanager

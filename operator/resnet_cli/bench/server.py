@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from resnet_cli.exits import CliError, Exit
+
 PARTS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
 COUNTED = ("inference_count", "execution_count")
 
@@ -35,10 +37,21 @@ Totals = Mapping[str, Mapping[str, int]]
 def totals_of(answer: Mapping[str, Any]) -> Totals:
     """Read an answer to v2/models/stats: sums by model over its versions.
 
-    gRPC writes whole numbers as strings, and leaves out what is zero.
+    gRPC writes whole numbers as strings, and leaves out what is zero. What is no such answer is a
+    CliError: whatever listens there may be somebody else's server.
     """
+    try:
+        return _sums(answer.get("model_stats") or ())
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise CliError(
+            f"what answers is no Triton: its statistics cannot be read ({error}); check --url",
+            Exit.NO_ANSWER,
+        ) from error
+
+
+def _sums(models: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for one in answer.get("model_stats") or ():
+    for one in models:
         sums = found.setdefault(str(one.get("name")), dict.fromkeys(_keys(), 0))
         for name in COUNTED:
             sums[name] += int(one.get(name) or 0)

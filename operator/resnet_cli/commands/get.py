@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from resnet_cli.exits import Exit
-from resnet_cli.kube import Cluster, get
+from resnet_cli.kube import Cluster, get, read_json
 from resnet_cli.live.events import changes, with_ticks
 from resnet_cli.live.progress import Key, key_of, progress_of
 from resnet_cli.live.table import news_of, row_of, table_of
@@ -87,7 +86,7 @@ def _list(cluster: Cluster, namespace: str | None, name: str) -> tuple[list[Body
     if name:
         one = get(cluster, "ResNetService", namespace, name)
         return [one], one["metadata"].get("resourceVersion", "")
-    found = json.loads(cluster.read(path("ResNetService", namespace), {}))
+    found = read_json(cluster.read(path("ResNetService", namespace), {}))
     return found.get("items") or [], (found.get("metadata") or {}).get("resourceVersion", "")
 
 

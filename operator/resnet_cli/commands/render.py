@@ -151,5 +151,5 @@ def stated(wanted: Any, live: Any) -> Any:
 def _same_json(wanted: str, live: str) -> bool:
     try:
         return bool(json.loads(wanted) == json.loads(live))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.kube import Cluster, get, items
-from resnet_cli.parts import Body, condition, is_true, label_of, name_of, since
+from resnet_cli.kube import Cluster, get, items, read_json
+from resnet_cli.parts import Body, condition, controlled, is_true, label_of, name_of, since
 from resnet_cli.paths import path
 from resnet_cli.picture import Cell, Column, Table, Tone
 from resnet_cli.show import Output, Screen
 from resnet_operator import names
+from resnet_operator.errors import Misfit
+from resnet_operator.reading.json_text import RECORD_CHARS, read_object
 
 MERGE = "application/merge-patch+json"
 MANAGER = "kubectl-resnet"
@@ -37,7 +38,7 @@ def rollout_status(
             "resourceVersion": body["metadata"].get("resourceVersion", ""),
         }
         for line in cluster.follow(path("ResNetService", cluster.namespace), query):
-            event = json.loads(line) if line.strip() else {}
+            event = read_json(line) if line.strip() else {}
             if event.get("type") not in {"ADDED", "MODIFIED"}:
                 continue
             body = event["object"]
@@ -84,7 +85,7 @@ def rollout_history(
     cluster: Cluster, screen: Screen, *, name: str, now: datetime, output: Output
 ) -> Exit:
     body = get(cluster, "ResNetService", cluster.namespace, name)
-    rows = history_of(body, _revisions(cluster, name), now)
+    rows = history_of(body, _revisions(cluster, body), now)
     if output is not Output.TEXT:
         screen.data(rows, output)
     elif not rows:
@@ -95,9 +96,11 @@ def rollout_history(
     return Exit.DONE
 
 
-def _revisions(cluster: Cluster, name: str) -> list[Body]:
-    selector = f"{names.COMPONENT}={names.REVISION_COMPONENT},{names.INSTANCE}={name}"
-    return items(cluster, "ConfigMap", cluster.namespace, labelSelector=selector)
+def _revisions(cluster: Cluster, service: Body) -> list[Body]:
+    """Return the revisions that the very object controls, for labels can be anybody's."""
+    labels = f"{names.COMPONENT}={names.REVISION_COMPONENT},{names.INSTANCE}={name_of(service)}"
+    found = items(cluster, "ConfigMap", cluster.namespace, labelSelector=labels)
+    return controlled(found, [service])
 
 
 def history_of(body: Body, revisions: list[Body], now: datetime) -> list[dict[str, Any]]:
@@ -128,10 +131,10 @@ def history_of(body: Body, revisions: list[Body], now: datetime) -> list[dict[st
 def _artifact(revision: Body) -> str:
     for text in (revision.get("data") or {}).values():
         try:
-            found = json.loads(text)
-        except ValueError:
+            found = read_object(text, max_chars=RECORD_CHARS)
+        except Misfit:
             continue
-        if isinstance(found, dict) and isinstance(found.get("sha256"), str):
+        if isinstance(found.get("sha256"), str):
             return str(found["sha256"])[:12]
     return label_of(revision, names.ARTIFACT)
 
@@ -155,7 +158,8 @@ def rollout_pin(
 ) -> Exit:
     """Pin a revision by its name or its last digits; "" follows the spec again."""
     if revision:
-        known = [name_of(one) for one in _revisions(cluster, name)]
+        service = get(cluster, "ResNetService", cluster.namespace, name)
+        known = [name_of(one) for one in _revisions(cluster, service)]
         found = next((one for one in known if revision in {one, one.rpartition("-")[2]}), None)
         if found is None:
             there = ", ".join(sorted(known)) or "none"

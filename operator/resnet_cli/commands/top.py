@@ -18,7 +18,7 @@ from typing import Any
 from resnet_cli.asking.counters import Counters, fetch, read_counters
 from resnet_cli.asking.endpoint import PORTS, model_of
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.gather import Reading
+from resnet_cli.gather import Reading, serving_pods
 from resnet_cli.kube import Cluster, items
 from resnet_cli.parts import (
     Body,
@@ -26,7 +26,6 @@ from resnet_cli.parts import (
     is_deleting,
     is_placed,
     is_true,
-    label_of,
     name_of,
     service_of,
 )
@@ -73,7 +72,8 @@ def top(
     reading = Reading(cluster)
     services = items(cluster, "ResNetService", namespace)
     pods = reading.list("Pod", namespace)
-    by_service = _pods_of(services, pods)
+    deployments = reading.list("Deployment", namespace, labelSelector=names.MANAGED_SELECTOR)
+    by_service = _pods_of(services, serving_pods(reading, namespace, pods, deployments))
     ready = [(body, pod) for body, some in by_service for pod in some if is_true(pod, "Ready")]
     began = clock()
     first = _ask(cluster, ready[:MOST_PODS])
@@ -99,7 +99,7 @@ def top(
 def _pods_of(services: Sequence[Body], pods: Sequence[Body]) -> list[tuple[Body, list[Body]]]:
     serving: dict[tuple[str, str], list[Body]] = {}
     for pod in pods:
-        if label_of(pod, names.COMPONENT) == names.SERVING and not is_deleting(pod):
+        if not is_deleting(pod):
             key = (pod["metadata"]["namespace"], service_of(pod))
             serving.setdefault(key, []).append(pod)
     return [

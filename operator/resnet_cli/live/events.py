@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.kube import Body, Cluster
+from resnet_cli.kube import Body, Cluster, read_json
 from resnet_cli.paths import path
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ def changes(
     for line in cluster.follow(path("ResNetService", namespace), query):
         if not line.strip():
             continue
-        event = json.loads(line)
+        event = read_json(line)
         if event.get("type") == "ERROR":
             said = event.get("object") or {}
             if said.get("code") == EXPIRED:

@@ -6,7 +6,6 @@ The store has result.json too, behind a login that lies in a Secret, which is ne
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster, find, items
-from resnet_cli.parts import Body, name_of, owner_of
+from resnet_cli.parts import Body, controlled, is_owned, name_of
 from resnet_cli.paths import path
+from resnet_cli.reporting.result import read_result
 from resnet_contract.progress import last_result
 from resnet_operator import names
 
@@ -28,32 +28,39 @@ TAIL_LINES = "50"  # the result is among the last
 def of_file(file: Path) -> dict[str, Any]:
     """Return a result.json that somebody has taken from the store."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CliError(f"{file}: {error}", Exit.BAD_FILE) from error
-    if not isinstance(found, dict) or "samples" not in found:
-        raise CliError(f"{file}: this is no result.json of a gate", Exit.BAD_FILE)
-    return found
+    return read_result(text, str(file))
 
 
 def of_log(cluster: Cluster, service: Body) -> dict[str, Any] | None:
     """Return what the evaluator has printed; None when its pod is gone or may not be read."""
-    record = ((service.get("status") or {}).get("validation") or {}).get("record")
-    if not record:
-        return None
-    selector = f"{names.COMPONENT}={names.VALIDATION}"
-    query = {"container": EVALUATOR, "tailLines": TAIL_LINES}
     try:
-        pods = items(cluster, "Pod", cluster.namespace, labelSelector=selector)
-        ours = [pod for pod in pods if owner_of(pod, "Job").rpartition("-")[0] == record]
-        for pod in sorted(ours, key=_created, reverse=True):
+        for pod in sorted(_gate_pods(cluster, service), key=_created, reverse=True):
             where = path("Pod", cluster.namespace, name_of(pod), "log")
-            if found := last_result(cluster.read(where, query)):
-                return found
+            query = {"container": EVALUATOR, "tailLines": TAIL_LINES}
+            if (text := last_result(cluster.read(where, query))) is not None:
+                return read_result(text, f"the log of pod {name_of(pod)}")
     except CliError as error:
         if error.exit_code not in {Exit.FORBIDDEN, Exit.NOT_FOUND}:
             raise
     return None
+
+
+def _gate_pods(cluster: Cluster, service: Body) -> list[Body]:
+    """Return the pods of the gate's Jobs, from owner to owner by UID: names can be anybody's."""
+    said = str(((service.get("status") or {}).get("validation") or {}).get("record") or "")
+    record = (
+        find(cluster, "ConfigMap", cluster.namespace, said.rpartition("-v")[0]) if said else None
+    )
+    if record is None or not is_owned(record, service):
+        return []
+    selector = f"{names.COMPONENT}={names.VALIDATION}"
+    jobs = controlled(items(cluster, "Job", cluster.namespace, labelSelector=selector), [record])
+    ours = [job for job in jobs if name_of(job).rpartition("-")[0] == said]
+    pods = items(cluster, "Pod", cluster.namespace, labelSelector=selector) if ours else []
+    return controlled(pods, ours)
 
 
 def _created(pod: Body) -> str:
@@ -68,7 +75,9 @@ def class_names(cluster: Cluster, service: Body) -> list[str]:
         body = find(cluster, "ConfigMap", cluster.namespace, str(name)) if name else None
     except CliError:
         return []
-    text = ((body or {}).get("data") or {}).get(LABELS_KEY) or ""
+    if body is None or not is_owned(body, service):
+        return []
+    text = (body.get("data") or {}).get(LABELS_KEY) or ""
     return [line.strip() for line in text.splitlines()]
 
 

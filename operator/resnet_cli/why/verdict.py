@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from resnet_cli.facts import Facts
 from resnet_cli.parts import Ref, moment, name_of, span
 from resnet_cli.why.rules import fault_of, stage_of
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
+from resnet_operator.errors import Misfit
 from resnet_operator.plan.status.conditions import IMPERATIVES
 from resnet_operator.plan.trouble.log_summary import log_summary
-from resnet_operator.record.artifact import FAILURE_KEY
+from resnet_operator.record.artifact import Failure
 
 # On the way: nothing is wrong, and there is something to wait for.
 UNDER_WAY = {
@@ -184,27 +183,27 @@ def tries_of(facts: Facts) -> Tries | None:
     """Return what the record and the status say of attempts at the artifact."""
     artifact = facts.status.get("artifact") or {}
     failure = _failure(facts)
-    if not failure:
+    if failure is None:
         return None
     conversion = facts.spec.get("conversion") or {}
     retries = conversion.get("retries")
     allowed = 1 + (DEFAULT_RETRIES if retries is None else retries)
     return Tries(
-        attempts=int(failure.get("attempt") or 0),
+        attempts=failure.attempt,
         allowed=allowed,
-        last=f"{failure.get('reason')}: {failure.get('message')}",
-        last_time=str(failure.get("time") or ""),
-        permanent=bool(failure.get("permanent")),
+        last=f"{failure.reason}: {failure.message}",
+        last_time=failure.time,
+        permanent=failure.permanent,
         next_try=_when(artifact.get("nextAttemptTime") or "", facts),
     )
 
 
-def _failure(facts: Facts) -> dict[str, Any]:
+def _failure(facts: Facts) -> Failure | None:
+    """Return what the record says; one that cannot be read says nothing, as to the operator."""
     try:
-        found = json.loads(((facts.record or {}).get("data") or {}).get(FAILURE_KEY) or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return Failure.from_record((facts.record or {}).get("data") or {})
+    except Misfit:
+        return None
 
 
 def _when(text: str, facts: Facts) -> str:

@@ -30,6 +30,7 @@ def read_object(
     text: str,
     *,
     max_chars: int = MESSAGE_CHARS,
+    max_values: int = MAX_VALUES,
     number: Callable[[str], Any] = float,
     constant: Callable[[str], Any] | None = None,
 ) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def read_object(
         raise Misfit(f"it is not JSON ({str(error)[:80]})") from None
     if not isinstance(value, dict):
         raise Misfit(f"it is a {type(value).__name__} and not an object")
-    _check(value)
+    _check(value, max_values)
     return value
 
 
@@ -80,7 +81,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, max_values: int) -> None:
     """Look at every value once, without recursion."""
     waiting, count = [(value, 1)], 0
     while waiting:
@@ -88,8 +89,8 @@ def _check(value: Any) -> None:
         count += 1
         if depth > MAX_DEPTH:
             raise Misfit("it is nested too deeply")
-        if count > MAX_VALUES:
-            raise Misfit(f"it has more than {MAX_VALUES} values")
+        if count > max_values:
+            raise Misfit(f"it has more than {max_values} values")
         if isinstance(item, dict):
             waiting += [(key, depth + 1) for key in item]
             waiting += [(inner, depth + 1) for inner in item.values()]

@@ -43,6 +43,11 @@ class Recorded:
     # Where a port of any pod is to be found on this machine.
     ports: Mapping[int, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Do what the Deployment controller does: each has its ReplicaSet."""
+        made = [replica_set(one) for one in self.objects if one["kind"] == "Deployment"]
+        self.objects = [*self.objects, *made]
+
     def read(self, where: str, query: Mapping[str, str]) -> str:
         self.asked.append(f"{where}?{'&'.join(f'{k}={v}' for k, v in query.items())}")
         if where == "/version":
@@ -183,7 +188,8 @@ def record(**data: str) -> Body:
 
 def job(*conditions: Body, component: str = names.CONVERSION, name: str = JOB) -> Body:
     labels = names.labels(component, **{names.ARTIFACT: KEY})
-    about = meta(name, labels=labels, age=8)
+    owners = [{"kind": "ConfigMap", "name": RECORD, "uid": f"uid-{RECORD}", "controller": True}]
+    about = meta(name, labels=labels, age=8, ownerReferences=owners)
     return {
         "kind": "Job",
         "metadata": about,
@@ -254,7 +260,9 @@ def serving_pod(
     **status: Any,
 ) -> Body:
     labels = names.labels(names.SERVING, **{names.INSTANCE: NAME, names.REVISION: REVISION})
-    owners = [{"kind": "ReplicaSet", "name": REPLICA_SET, "uid": "uid-rs", "controller": True}]
+    owners = [
+        {"kind": "ReplicaSet", "name": REPLICA_SET, "uid": f"uid-rs-{NAME}", "controller": True}
+    ]
     split = [one for one in statuses if one["name"] == "artifact"]
     return {
         "kind": "Pod",
@@ -287,6 +295,22 @@ def deployment(*conditions: Body, ready: int = 0, replicas: int = 1) -> Body:
         "metadata": meta(NAME, age=5),
         "spec": {"replicas": replicas},
         "status": {"readyReplicas": ready, "conditions": list(conditions)},
+    }
+
+
+def replica_set(deployment: Body) -> Body:
+    about = deployment["metadata"]
+    owners = [{"kind": "Deployment", "name": about["name"], "uid": about["uid"]}]
+    labels = names.labels(names.SERVING, **{names.INSTANCE: about["name"]})
+    return {
+        "kind": "ReplicaSet",
+        "metadata": about
+        | {
+            "name": f"{about['name']}-5d8fc7b9c4",
+            "uid": f"uid-rs-{about['name']}",
+            "labels": labels,
+            "ownerReferences": [{**one, "controller": True} for one in owners],
+        },
     }
 
 

@@ -114,7 +114,9 @@ def serving(status: Body | None = None) -> Recorded:
     def revision(name: str, age: float) -> Body:
         labels = names.labels(names.REVISION_COMPONENT, **{names.INSTANCE: NAME})
         data = {"artifact.json": f'{{"sha256": "{"ab" * 32}"}}'}
-        return {"kind": "ConfigMap", "metadata": c.meta(name, labels=labels, age=age), "data": data}
+        owners = [{"kind": "ResNetService", "name": NAME, "uid": c.UID, "controller": True}]
+        about = c.meta(name, labels=labels, age=age, ownerReferences=owners)
+        return {"kind": "ConfigMap", "metadata": about, "data": data}
 
     ready = c.service(
         "Ready",

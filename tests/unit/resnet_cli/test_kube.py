@@ -13,7 +13,8 @@ import kubernetes.stream
 import pytest
 import yaml
 
-from resnet_cli.kube import LiveCluster
+from resnet_cli.exits import CliError, Exit
+from resnet_cli.kube import LiveCluster, read_json
 
 THREADS = 4
 
@@ -63,3 +64,12 @@ def test_dialing_changes_no_client_that_others_use(
         for one in dialed:
             one.result().close()
     assert cluster.api.call_api == own
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<html>Log in, please</html>", "[]", '{"items": [', "\ud800", "[" * 9999, b"\xff"]
+)
+def test_what_is_no_api_server_is_said(text: str | bytes) -> None:
+    with pytest.raises(CliError, match=r"no API server.*proxies") as caught:
+        read_json(text)
+    assert caught.value.exit_code is Exit.UNREACHABLE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,12 +88,17 @@ def test_a_result_is_one_line_and_read_again() -> None:
     line = result_line(result)
     assert len(line.splitlines()) == 1
     log = f"{result_line({'samples': 1})}\n{line}\nresult.json could not be stored\n"
-    assert last_result(log) == result
+    assert json.loads(last_result(log) or "") == result
 
 
-@pytest.mark.parametrize("log", ["", "samples: 3", "result.json: {", "result.json: [1]"])
+@pytest.mark.parametrize("log", ["", "samples: 3", "a result.json: {}"])
 def test_no_result(log: str) -> None:
     assert last_result(log) is None
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "", "NaN"])
+def test_what_is_wrong_with_a_result_is_for_its_reader_to_say(text: str) -> None:
+    assert last_result(f"result.json: {text}\n") == text
 
 
 def test_a_log_is_no_place_for_everything() -> None:

@@ -74,7 +74,7 @@ def pod(ready: bool) -> Body:
 
 def cluster(*, ready: bool = True, status: Body | None = None, **more: object) -> Recorded:
     body = c.service("Ready", "serving", ready="True", status=status or MODEL)
-    return Recorded([body, pod(ready)], **more)  # type: ignore[arg-type]
+    return Recorded([body, c.deployment(), pod(ready)], **more)  # type: ignore[arg-type]
 
 
 def test_a_ready_pod_is_asked(echo: int) -> None:

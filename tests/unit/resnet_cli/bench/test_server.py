@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from resnet_cli.bench.server import split_between, totals_of
+from resnet_cli.exits import CliError, Exit
 
 MICROSECOND = 1000
 
@@ -88,3 +91,21 @@ def test_grpc_writes_numbers_as_strings_and_leaves_zeros_out() -> None:
 
 def test_versions_of_a_model_are_one_model() -> None:
     assert of(stats("digits", 3), stats("digits", 4))["digits"]["success.count"] == 7
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"model_stats": 7},
+        {"model_stats": ["digits"]},
+        {"model_stats": [{"name": "digits", "inference_count": "many"}]},
+        {"model_stats": [{"name": "digits", "inference_count": float("inf")}]},
+        {"model_stats": [{"name": "digits", "inference_stats": [1]}]},
+        {"model_stats": [{"name": "digits", "inference_stats": {"success": 1}}]},
+        {"model_stats": [{"name": "digits", "inference_stats": {"success": {"ns": [1]}}}]},
+    ],
+)
+def test_what_is_no_triton_is_said(answer: Any) -> None:
+    with pytest.raises(CliError, match=r"no Triton.*check --url") as caught:
+        totals_of(answer)
+    assert caught.value.exit_code is Exit.NO_ANSWER

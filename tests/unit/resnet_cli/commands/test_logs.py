@@ -96,7 +96,7 @@ def test_it_follows() -> None:
         (CONVERTING, Stage.GATE, "there is no pod with stage gate of digits"),
         ([SERVING[0]], None, "there is no pod with any stage of digits"),
         (
-            [*SERVING[:2], c.serving_pod(node=None, conditions=UNSCHEDULED)],
+            [SERVING[0], c.deployment(), c.serving_pod(node=None, conditions=UNSCHEDULED)],
             None,
             "any stage of digits has not begun",
         ),

@@ -20,15 +20,19 @@ OLD = f"{NAME}-aa00bb11cc"
 REVISIONS = {"revisions": {"serving": c.REVISION, "desired": c.REVISION, "previous": OLD}}
 
 
-def revision(name: str, age: float) -> Body:
+def revision(name: str, age: float, owner: str = c.UID) -> Body:
     labels = names.labels(names.REVISION_COMPONENT, **{names.INSTANCE: NAME})
     data = {"artifact.json": json.dumps({"sha256": "ab" * 32})}
-    return {"kind": "ConfigMap", "metadata": c.meta(name, labels=labels, age=age), "data": data}
+    owners = [{"kind": "ResNetService", "name": NAME, "uid": owner, "controller": True}]
+    about = c.meta(name, labels=labels, age=age, ownerReferences=owners)
+    return {"kind": "ConfigMap", "metadata": about, "data": data}
 
 
 def cluster(status: Body | None = None, **more: Any) -> Recorded:
     ready = c.service("Ready", "serving", phase="Ready", ready="True", status=status or REVISIONS)
-    return Recorded([ready, revision(c.REVISION, 5), revision(OLD, 90)], **more)
+    # With our labels, and of an object of our name that is gone.
+    strange = revision(f"{NAME}-99ff99ff99", 1, owner="uid-of-another")
+    return Recorded([ready, strange, revision(c.REVISION, 5), revision(OLD, 90)], **more)
 
 
 def screen() -> Screen:

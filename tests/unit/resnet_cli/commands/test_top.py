@@ -8,14 +8,18 @@ import socket
 from typing import Any
 
 import pytest
+from tests.support.patience import patient
 from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.causes import FETCHED
 from tests.unit.resnet_cli.recorded import DEVICE, NAME, NAMESPACE, Body, Recorded
 
+from resnet_cli.asking.endpoint import ready_pods
 from resnet_cli.commands import top as command
 from resnet_cli.commands.top import top
 from resnet_cli.exits import CliError, Exit
+from resnet_cli.parts import name_of
 from resnet_cli.show import Output, Screen
+from resnet_operator import names
 
 READY = c.condition("Ready", "True", "")
 INTERVAL = 2.0
@@ -48,6 +52,11 @@ def several(**more: Any) -> Recorded:
     waiting["metadata"] = {**waiting["metadata"], "name": "flowers", "uid": "uid-flowers"}
     pending = serving("flowers-x", node=None, conditions=(), phase="Pending")
     pending["metadata"]["labels"]["app.kubernetes.io/instance"] = "flowers"
+    pending["metadata"]["ownerReferences"][0]["uid"] = "uid-rs-flowers"
+    deployments = [c.deployment(), c.deployment()]
+    deployments[1]["metadata"] |= {"name": "flowers", "uid": "uid-of-flowers"}
+    for one in deployments:
+        one["metadata"]["labels"] = names.labels(names.SERVING)
     done = c.foreign_pod("done", namespace=NAMESPACE, count=4)
     done["status"]["phase"] = "Succeeded"
     others = [
@@ -56,7 +65,8 @@ def several(**more: Any) -> Recorded:
         done,
     ]
     second = serving("digits-second")
-    return Recorded([body, waiting, serving(), second, pending, *others], **more)
+    pods = [serving(), second, pending, *others]
+    return Recorded([body, waiting, *deployments, *pods], **more)
 
 
 def told(
@@ -90,6 +100,41 @@ def told(
     assert code is Exit.DONE
     found: dict[str, Any] = json.loads(out.getvalue())
     return found
+
+
+STRANGERS = [
+    ("nothing controls it", {"ownerReferences": []}),
+    ("a ReplicaSet of nobody's", {"ownerReferences": [
+        {"kind": "ReplicaSet", "name": c.REPLICA_SET, "uid": "uid-x", "controller": True}]}),
+    ("the ReplicaSet owns it and does not control it", {"ownerReferences": [
+        {"kind": "ReplicaSet", "name": c.REPLICA_SET, "uid": f"uid-rs-{NAME}"}]}),
+    ("that of another service", {"ownerReferences": [
+        {"kind": "ReplicaSet", "name": c.REPLICA_SET, "uid": "uid-rs-flowers",
+         "controller": True}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "meta"), STRANGERS, ids=[one[0] for one in STRANGERS])
+def test_a_pod_with_our_labels_is_not_asked(
+    reason: str, meta: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = several()
+    stranger = next(one for one in it.objects if one["metadata"]["name"] == "digits-second")
+    stranger["metadata"] |= meta
+    found = told(monkeypatch, it, {c.POD: [metrics(100), metrics(100)]})
+    assert (row(found)["pods"], row(found)["requests"]) == (1, 100), reason
+    assert [name_of(pod) for pod in ready_pods(it, NAMESPACE, NAME)] == [c.POD], reason
+
+
+def test_without_the_right_to_see_replica_sets_names_are_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = several(forbidden=frozenset({"ReplicaSet"}))
+    answers: dict[str, list[str | CliError]] = {
+        c.POD: [metrics(100), metrics(100)],
+        "digits-second": [metrics(1), metrics(1)],
+    }
+    assert row(told(monkeypatch, it, answers))["pods"] == 2
 
 
 def row(found: dict[str, Any], name: str = NAME) -> dict[str, Any]:
@@ -217,5 +262,5 @@ def test_counters_come_through_a_forwarded_port() -> None:
         it = several(ports={8002: server.getsockname()[1]})
         out = io.StringIO()
         top(it, Screen(file=out, width=140), namespace=NAMESPACE, interval=0, output=Output.TEXT)
-        thread.join()
+        thread.join(timeout=patient(10))
     assert out.getvalue().splitlines()[1].split()[:4] == [NAME, "1/1", "2", "6"]

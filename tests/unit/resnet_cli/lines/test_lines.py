@@ -112,7 +112,8 @@ def test_what_was_done_is_data_too(
 
 
 def test_a_log_is_data_unless_it_is_followed(cluster: Recorded) -> None:
-    cluster.objects.append(c.serving_pod(c.container("triton", c.running()), phase="Running"))
+    pod = c.serving_pod(c.container("triton", c.running()), phase="Running")
+    cluster.objects += [c.deployment(), c.replica_set(c.deployment()), pod]
     cluster.logs = {f"{c.POD}/triton": "one\ntwo\n"}
     found = json.loads(RUNNER.invoke(app.app, ["logs", "digits", "-o", "json"]).stdout)
     assert (found["pod"], found["container"], found["lines"]) == (c.POD, "triton", ["one", "two"])

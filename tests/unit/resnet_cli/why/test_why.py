@@ -13,15 +13,17 @@ from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.causes import CAUSES, TRITON_WAITS, UNSCHEDULED, Cause
 from tests.unit.resnet_cli.recorded import NAME, NAMESPACE, NOW, Body, Recorded
 
+from resnet_cli.commands.rollout import history_of
 from resnet_cli.commands.why import why
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.gather import gather
 from resnet_cli.show import Output, Screen
 from resnet_cli.why.rules import RULES
 from resnet_cli.why.verdict import UNDER_WAY, Verdict, judge
+from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 
-MOST_REQUESTS = 12
+MOST_REQUESTS = 13
 
 
 def verdict_of(cluster: Recorded) -> Verdict:
@@ -126,6 +128,7 @@ def test_the_next_try_is_told(next_try: str, says: str) -> None:
         "attempt": 2,
         "reason": "DownloadFailed",
         "message": "reset",
+        "permanent": False,
         "time": c.at(minutes=1),
     }
     cluster = Recorded(
@@ -261,3 +264,66 @@ def test_what_failed_before_matters_more_than_what_runs() -> None:
     cause = next(one for one in CAUSES if one.name == "model-load")
     found = verdict_of(Recorded(cause.objects, cause.logs))
     assert found.log_line == cause.log_line
+
+
+# What containers and others wrote, of any shape.
+
+DEEP = "[" * 5000 + "]" * 5000
+ODD = [
+    "",
+    "null",
+    "[]",
+    "{",
+    "\x00\x1b[2J",
+    '{"message": ' + DEEP + "}",
+    '{"message": NaN}',
+    '{"message": {"a": 1}, "reason": [1]}',
+    '{"message": 1' + "0" * 5000 + "}",
+    '{"attempt": "x", "reason": 7, "message": null, "permanent": "yes", "time": 5}',
+    '{"attempt": 1e999}',
+    '{"sha256": ["ab"]}',
+]
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_a_message_or_record_of_any_shape_is_no_traceback(text: str) -> None:
+    failed = c.job_pod(c.container("fetch", c.ended(66, text)), phase="Failed")
+    said = c.service("DownloadFailed", "the server broke off", phase="Failed", stalled=True)
+    record = c.record(**{"failure.json": text, "artifact.json": text})
+    code, shown = answer(Recorded([said, record, c.job(), failed]))
+    assert code is Exit.NOT_WELL
+    assert "→" in shown
+    assert "\x1b" not in shown
+    labels = names.labels(names.REVISION_COMPONENT, **{names.INSTANCE: NAME})
+    owners = [{"kind": "ResNetService", "name": NAME, "uid": c.UID, "controller": True}]
+    about = c.meta(c.REVISION, labels=labels, ownerReferences=owners)
+    revision = {"kind": "ConfigMap", "metadata": about, "data": {"artifact.json": text}}
+    (row,) = history_of(said, [revision], NOW)
+    assert row["artifact"] == ""
+
+
+STRANGE_PODS = [
+    ("nothing controls it", {"ownerReferences": []}),
+    ("another Job of our name controls it", {"ownerReferences": [
+        {"kind": "Job", "name": c.JOB, "uid": "uid-x", "controller": True}]}),
+    ("the Job owns it and does not control it", {"ownerReferences": [
+        {"kind": "Job", "name": c.JOB, "uid": f"uid-{c.JOB}"}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "meta"), STRANGE_PODS, ids=[row[0] for row in STRANGE_PODS])
+def test_a_pod_with_our_labels_has_no_say(reason: str, meta: Body) -> None:
+    failed = c.job_pod(c.container("fetch", c.ended(66, "I am at fault")), phase="Failed")
+    failed["metadata"] |= meta
+    said = c.service("Fetching", "the model is being fetched", phase="Fetching")
+    _, shown = answer(Recorded([said, c.record(), c.job(), failed]))
+    assert "I am at fault" not in shown, reason
+
+
+def test_a_job_that_another_record_controls_has_no_say() -> None:
+    failed = c.job_pod(c.container("fetch", c.ended(66, "I am at fault")), phase="Failed")
+    job = c.job()
+    job["metadata"]["ownerReferences"][0]["uid"] = "uid-x"
+    said = c.service("Fetching", "the model is being fetched", phase="Fetching")
+    _, shown = answer(Recorded([said, c.record(), job, failed]))
+    assert "I am at fault" not in shown
