@@ -1,3 +1,3 @@
 """The controller: turns a ResNetService into a conversion Job and a Triton Deployment."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

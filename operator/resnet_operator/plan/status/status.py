@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from resnet_operator.api.reasons import Reason
+from resnet_operator.api.status import ModelStatus
+from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Event
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.gate.tuning import tuning_status
@@ -16,6 +19,7 @@ from resnet_operator.plan.status.conditions import Situation, conditions_of
 from resnet_operator.plan.status.progress import attempts_of, progress_of, served_artifact
 from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.trust import digest_of_record
+from resnet_operator.reading.json_text import read_object
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import selector
 from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
@@ -177,8 +181,7 @@ def _served_model(situation: Situation) -> dict[str, Any] | None:
     kept = observed.revisions.get(target)
     if kept is None:
         return None
-    if text := kept.data().get(CONTRACT_KEY):
-        found: dict[str, Any] = json.loads(text)
+    if found := _contract_in(kept.data().get(CONTRACT_KEY, "")):
         return found
     # A revision of an older version: the record of its artifact may still be there.
     records = (Artifact.from_record(record.data()) for record in observed.owned_records)
@@ -190,6 +193,16 @@ def _served_model(situation: Situation) -> dict[str, Any] | None:
     said = observed.service.status
     served = (said.get("revisions") or {}).get("serving") == target
     return dict(said.get("model") or {}) if served else None
+
+
+def _contract_in(text: str) -> dict[str, Any] | None:
+    """Return the contract that a revision holds, if a status can say it."""
+    try:
+        found = read_object(text)
+        ModelStatus.model_validate(found, strict=True)
+    except (Misfit, ValidationError):
+        return None
+    return found
 
 
 def _sizes_of(artifact: Artifact | None) -> tuple[int, ...]:

@@ -19,7 +19,9 @@ from resnet_operator.plan.times import seconds_since
 from resnet_operator.reading.json_text import read_object
 from resnet_operator.reading.weight import SPEC_BYTES, weight
 from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY, Artifact, Failure
+from resnet_operator.record.class_labels import LabelsError, Source, normalise
 from resnet_operator.record.in_use import keep_list, named_by
+from resnet_operator.record.label_files import BY_INDEX, BY_NAME, NAMES
 from resnet_operator.record.measurement import RESULT_KEY, Measurement
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.seen.service import ServiceObject
@@ -109,6 +111,25 @@ def test_what_has_no_owner_counts_as_nothing(text: str) -> None:
     assert keep_list([named], days=1.0) is not None
     assert isinstance(Memory.read(text), Memory)
     assert isinstance(seconds_since(text, World().now), float)
+
+
+# As the shapes that are known have them, with anything inside.
+label_files = any_text | st.sampled_from([*NAMES, BY_INDEX, BY_NAME]).flatmap(
+    lambda key: any_json.map(lambda value: json.dumps({key: value}))
+)
+
+
+@deterministic
+@given(label_files | st.sampled_from([text for _, text in ODD]))
+def test_any_file_of_labels_is_lines_or_a_sentence(text: str) -> None:
+    source = Source("names", "labels.txt")
+    try:
+        lines = normalise(text, source)
+    except LabelsError as error:
+        assert 'key "labels.txt" of ConfigMap "names"' in str(error)
+        str(error).encode()
+        return
+    assert lines.encode()
 
 
 # One value of a good object replaced by anything.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support.builders import MESSAGES, Body, condition, end, waiting
 from tests.unit.resnet_operator.world import World
 
@@ -67,3 +68,29 @@ def test_a_revision_of_an_older_operator_is_known_by_its_record() -> None:
     world.reconcile()
     assert world.revision == first
     assert outputs(world) == {"output1": [1000]}
+
+
+STRANGE = [
+    ("", "an empty file"),
+    ("[]", "a list"),
+    ('{"inputs": 5}', "of another type than the status has"),
+    ('{"outputs": [{"name": 5}]}', "of another type further down"),
+    ('{"batchSizes": [NaN]}', "no JSON"),
+    ('{"maxBatchSize": 1e400}', "no number that a status can hold"),
+    ('{"a": ' * 400 + "1" + "}" * 400, "nested without end"),
+    ('{"inputs": ' + "[" * 100_000, "longer than a stack"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), STRANGE, ids=[reason for _, reason in STRANGE])
+def test_a_strange_contract_of_a_revision_is_not_said(text: str, reason: str) -> None:
+    """What runs already is believed by its template; the rest of the map anybody can have written
+    who may write ConfigMaps, until a status names its digest."""
+    world, first = with_another_model()
+    world.change({"rollout": {"pinRevision": first}})
+    world.reconcile()
+    world.edit("ConfigMap", first, {"data": {"contract.json": text}})
+    world.status.pop("revisionDigests")
+    world.reconcile()
+    assert world.revision == first
+    assert outputs(world) == {"output1": [1000]}, reason
