@@ -66,7 +66,8 @@ def make(release: Release) -> None:
         epoch=release.epoch,
     )
     (out / "install.yaml").write_text(chart.manifest(release.values), encoding="utf-8")
-    shutil.copy(ROOT / "crds" / "resnetservices.yaml", out / "crds")
+    for crd in ("resnetservices.yaml", "resnetbatches.yaml"):
+        shutil.copy(ROOT / "crds" / crd, out / "crds")
     _copy_documents(release)
     with tempfile.TemporaryDirectory(dir=out) as work:
         layout = Layout(Path(work), release.epoch)

@@ -18,6 +18,8 @@ from typing import Any, cast
 import kopf
 
 from resnet_operator import names
+from resnet_operator.batch.logs import BatchLogs
+from resnet_operator.batch.reconcile import BatchReconciler
 from resnet_operator.cluster.connection import Connection
 from resnet_operator.cluster.families import own_families
 from resnet_operator.cluster.kube import Kube
@@ -61,6 +63,7 @@ class App:
         project = functools.partial(ServiceObject.from_body, settings=settings)
         self.views = Views(project, ServiceObject.again)
         self.queue = WorkQueue()
+        self.batches = WorkQueue(is_measured=False)
         self.registry = kopf.OperatorRegistry()
         self._engine = kopf.OperatorSettings()
         self._engine.scanning.disabled = True
@@ -70,6 +73,7 @@ class App:
         self.watches = Watches(
             views=self.views,
             queue=self.queue,
+            batches=self.batches,
             namespaces=settings.namespaces,
             optional_kinds=settings.optional_kinds,
             limits=limits,
@@ -160,6 +164,19 @@ class App:
                 kube=kube, views=self.views, tell=self._has_news, monotonic=time.monotonic
             )
             self._workers.append(asyncio.create_task(reader.run(), name="progress"))
+        batches = BatchReconciler(
+            kube=kube,
+            holding=self._holding,
+            views=self.views,
+            settings=self.settings,
+            clock=lambda: datetime.now(UTC),
+            may_decide=self._may_decide,
+            logs=BatchLogs(kube=kube, monotonic=time.monotonic)
+            if self.settings.progress_from_logs
+            else None,
+        )
+        work = self.batches.work(batches.reconcile)
+        self._workers.append(asyncio.create_task(work, name="batch-worker"))
         self.watches.is_leading = True
         self.watches.add_all()
 

@@ -26,6 +26,8 @@ RETRY = f"{GROUP}/retry"
 ROLLOUT = f"{GROUP}/rollout"
 MEANS = f"{GROUP}/means"
 ANALYSIS = f"{GROUP}/analysis"
+# The ResNetBatch that a Job or pod was made for.
+BATCH = f"{GROUP}/batch"
 
 MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 
@@ -33,6 +35,7 @@ CONVERSION = "conversion"
 SERVING = "serving"
 CANARY = "canary"
 VALIDATION = "validation"
+BATCH_COMPONENT = "batch"
 STORE = "store"
 RECORD = "artifact"
 REVISION_COMPONENT = "revision"
@@ -75,6 +78,10 @@ def validation_name(key: str, validation: str) -> str:
 
 def validation_job_name(key: str, validation: str, attempt: int) -> str:
     return f"{validation_name(key, validation)}-{attempt}"
+
+
+def batch_job_name(batch: str) -> str:
+    return f"rnb-{batch}"
 
 
 def runtime_name(runtime: str) -> str:

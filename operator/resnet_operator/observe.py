@@ -7,28 +7,27 @@ time it changed, and the events of a pod that does not come.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
 from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
-from resnet_operator.errors import KubeError
 from resnet_operator.observe_canary import observe_canary
 from resnet_operator.observe_pods import neighbours, serving_pods
 from resnet_operator.observe_wanted import (
     artifact_of,
+    batch_revisions,
     in_use,
     stale_runtimes,
     unwanted_jobs,
     wanted_means,
 )
-from resnet_operator.plan.artifact.conversion import POD_EXPECTED_SECONDS
+from resnet_operator.observe_warnings import warnings_of
 from resnet_operator.plan.artifact.outdated import has_begun
 from resnet_operator.plan.gate.gate import key_of
 from resnet_operator.plan.results import vouched_results
-from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble.scheduling import missing_claim
 from resnet_operator.plan.trust import is_believed
 from resnet_operator.record.class_labels import LabelsError, Source, labels_of
@@ -36,7 +35,7 @@ from resnet_operator.record.in_use import vouched
 from resnet_operator.render.pods.sources import source_reference
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.seen.meta import Body, Meta
+from resnet_operator.seen.meta import Body
 from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -109,12 +108,13 @@ async def observe(
         )
         if converting
         else None,
-        warnings=await _warnings(kube, jobs, (*job_pods, *pods), now=now),
+        warnings=await warnings_of(kube, jobs, (*job_pods, *pods), now=now),
         in_use=in_use(views, namespace) if starting else None,
         vouched=vouched(_statuses(views, namespace)) if starting else {},
         wanted_means=wanted_means(views, namespace, key) if converting and jobs else None,
         gate=gate,
         unwanted_jobs=unwanted_jobs(views, namespace, {key, *_keys(owned)}),
+        batch_revisions=batch_revisions(views, namespace, meta.name),
     )
 
 
@@ -152,7 +152,7 @@ async def _gate(
         jobs=jobs,
         pods=pods,
         source_problem=problem,
-        warnings=await _warnings(kube, jobs, pods, now=now),
+        warnings=await warnings_of(kube, jobs, pods, now=now),
     )
 
 
@@ -260,39 +260,3 @@ def _missing_key(found: Body | None, *, uri: str) -> str | None:
     if key not in keys:
         return f'ConfigMap "{name}" has no key "{key}"; it has {", ".join(keys[:5])}'
     return None
-
-
-async def _warnings(
-    kube: Kube, jobs: Iterable[JobObject], pods: Sequence[Pod], *, now: datetime
-) -> tuple[str, ...]:
-    """Return warnings about a Job without pod or a pod without containers, newest last."""
-    owners = {pod.meta.controller for pod in pods}
-    waiting = [
-        job.meta
-        for job in jobs
-        if not job.finished and job.meta.uid not in owners and _is_overdue(job.meta, now)
-    ]
-    waiting += [pod.meta for pod in pods if _is_idle(pod) and _is_overdue(pod.meta, now)]
-    messages: list[str] = []
-    for meta in waiting:
-        selector = f"involvedObject.uid={meta.uid},type=Warning"
-        try:
-            events = await kube.list_one("v1", "Event", meta.namespace, field_selector=selector)
-        except KubeError:
-            continue
-        events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
-        wanted = {"FailedCreate", "FailedMount", "FailedAttachVolume"}
-        messages += [e.get("message", "") for e in events if e.get("reason") in wanted]
-    return tuple(messages)
-
-
-def _is_overdue(meta: Meta, now: datetime) -> bool:
-    """Tell whether the kubelet or the Job controller should have acted by now."""
-    return not meta.deleting and not left_of(POD_EXPECTED_SECONDS, meta.created, now)
-
-
-def _is_idle(pod: Pod) -> bool:
-    """Tell whether a pod has its node and none of its containers has begun."""
-    idle = all(c.waiting in {"", "ContainerCreating", "PodInitializing"} for c in pod.containers)
-    ran = any(c.running or c.exit_code is not None for c in pod.containers)
-    return pod.scheduled and pod.phase == "Pending" and idle and not ran

@@ -15,6 +15,16 @@ from resnet_operator.seen.workload import JobObject
 from resnet_operator.watch.views import Views
 
 
+def batch_revisions(views: Views, namespace: str, service: str) -> frozenset[str]:
+    """Return the revisions that batches of a ResNetService still run."""
+    jobs = views.jobs.some(("batch-of", namespace, service))
+    return frozenset(
+        job.meta.labels[names.REVISION]
+        for job in jobs
+        if not job.finished and names.REVISION in job.meta.labels
+    )
+
+
 def unwanted_jobs(views: Views, namespace: str, keys: Iterable[str]) -> tuple[JobObject, ...]:
     """Return the gate's Jobs under way that nobody asks for or that cannot start any more."""
     found: list[JobObject] = []

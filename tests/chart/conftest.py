@@ -74,6 +74,13 @@ def rendered(helm: ApiServer, tmp_path: Path) -> Chart:
     return Chart(helm, tmp_path)
 
 
+def crd_of(documents: list[Manifest], kind: str) -> Manifest:
+    """Return the CustomResourceDefinition of a kind."""
+    crds = [d for d in documents if d["kind"] == "CustomResourceDefinition"]
+    (found,) = [crd for crd in crds if crd["spec"]["names"]["kind"] == kind]
+    return found
+
+
 def only(documents: list[Manifest], kind: str) -> Manifest:
     """Return the one document of a kind."""
     found = [document for document in documents if document["kind"] == kind]

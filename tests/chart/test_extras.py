@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from tests.chart.conftest import CHART, Chart, Manifest, only
+from tests.chart.conftest import CHART, Chart, Manifest, crd_of, only
 from tests.support.apiserver import ROOT, ApiServer
 
 if TYPE_CHECKING:
@@ -260,11 +260,13 @@ def test_metadata_is_complete_and_true(chart: Chart) -> None:
     about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert {"name", "description", "type", "version", "appVersion", "kubeVersion"} <= about.keys()
     assert about["keywords"] == sorted(about["keywords"])
-    [listed] = yaml.safe_load(about["annotations"]["artifacthub.io/crds"])
-    crd = only(chart.render(), "CustomResourceDefinition")
-    assert listed["name"] == crd["metadata"]["name"]
-    assert listed["kind"] == crd["spec"]["names"]["kind"]
-    assert listed["version"] in [v["name"] for v in crd["spec"]["versions"] if v["served"]]
+    documents = chart.render()
+    entries = yaml.safe_load(about["annotations"]["artifacthub.io/crds"])
+    assert [entry["kind"] for entry in entries] == ["ResNetService", "ResNetBatch"]
+    for listed in entries:
+        crd = crd_of(documents, listed["kind"])
+        assert listed["name"] == crd["metadata"]["name"]
+        assert listed["version"] in [v["name"] for v in crd["spec"]["versions"] if v["served"]]
 
 
 def test_example_of_the_metadata_is_accepted(chart: Chart, namespace: str) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from tests.chart.conftest import CHART, Chart, Manifest, only
-from tests.support.apiserver import CRD_FILE, fresh_namespace, wait_established
+from tests.chart.conftest import CHART, Chart, Manifest, crd_of, only
+from tests.support.apiserver import BATCH_CRD_FILE, CRD_FILE, fresh_namespace, wait_established
 
 from resnet_operator import __version__
 from resnet_operator.settings.devices import DeviceSettings, Dialect, Driver
@@ -281,11 +281,37 @@ def test_chart_and_code_agree() -> None:
 
 
 def test_crd_is_rendered_as_it_is_in_the_repository(chart: Chart) -> None:
-    assert CRD_FILE.read_text(encoding="utf-8").strip() in chart.template()
-    crd = only(chart.render(), "CustomResourceDefinition")
-    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    text, documents = chart.template(), chart.render()
+    for path, kind in ((CRD_FILE, "ResNetService"), (BATCH_CRD_FILE, "ResNetBatch")):
+        assert path.read_text(encoding="utf-8").strip() in text
+        crd = crd_of(documents, kind)
+        assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     without = chart.render({"crds": {"install": False}})
     assert all(document["kind"] != "CustomResourceDefinition" for document in without)
+
+
+PRIORITIES: list[tuple[Manifest, str]] = [
+    ({}, "resnet-operator-batch"),
+    ({"batch": {"priorityClass": {"name": "mine"}}}, "mine"),
+    ({"batch": {"priorityClass": {"create": False, "name": "theirs"}}}, "theirs"),
+    ({"batch": {"priorityClass": {"create": False}}}, ""),
+    ({"watchNamespaces": ["a"]}, ""),
+    ({"watchNamespaces": ["a"], "batch": {"priorityClass": {"name": "theirs"}}}, "theirs"),
+]
+
+
+@pytest.mark.parametrize(("values", "name"), PRIORITIES)
+def test_batches_have_the_lowest_priority_and_preempt_nobody(
+    values: Manifest, name: str, chart: Chart
+) -> None:
+    documents = chart.render(values)
+    assert environment(documents)["RESNET_BATCH_PRIORITY_CLASS"] == name
+    made = [d for d in documents if d["kind"] == "PriorityClass"]
+    is_made = name in {"resnet-operator-batch", "mine"}
+    assert [d["metadata"]["name"] for d in made] == ([name] if is_made else [])
+    for priority in made:
+        assert (priority["value"], priority["preemptionPolicy"]) == (-1000, "Never")
+        assert priority["globalDefault"] is False
 
 
 @pytest.mark.parametrize(("replicas", "strategy"), [(1, "Recreate"), (2, "RollingUpdate")])

@@ -17,6 +17,8 @@ SERVICES = "serving.resnet-operator.io/resnetservices"
 GRANTED = {
     "resnetservices": {"list", "watch"},
     "resnetservices/status": {"patch"},
+    "resnetbatches": {"list", "watch"},
+    "resnetbatches/status": {"patch"},
     "deployments": {"list", "watch", "create", "patch", "delete"},
     "replicasets": {"list"},
     "jobs": {"list", "watch", "create", "patch", "delete"},

@@ -158,6 +158,7 @@ def path(kind: str, namespace: str, name: str = "") -> str:
     """Return the path of one object, or of all of a kind."""
     version, plural = {
         "ResNetService": (f"apis/{API_VERSION}", "resnetservices"),
+        "ResNetBatch": (f"apis/{API_VERSION}", "resnetbatches"),
         "Deployment": ("apis/apps/v1", "deployments"),
         "Job": ("apis/batch/v1", "jobs"),
         "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),

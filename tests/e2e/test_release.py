@@ -34,6 +34,7 @@ def test_what_is_in_the_folder(dist: Path, release: Release) -> None:
     wanted = {
         *("README.md", "SHA256SUMS", "images.txt", "install.yaml", "values.yaml"),
         *(f"resnet-operator-{version}.tgz", f"resnet-operator-{version}-bundle.tar"),
+        "crds/resnetbatches.yaml",
         "crds/resnetservices.yaml",
         *("documentation/README.md", "documentation/docs/closed-networks.md"),
         *(f"images/{name}-{version}.tar" for name in images),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CRD_FILE = ROOT / "crds" / "resnetservices.yaml"
+BATCH_CRD_FILE = ROOT / "crds" / "resnetbatches.yaml"
 RESOURCE_PATH = "/apis/serving.resnet-operator.io/v1alpha1/namespaces/{namespace}/resnetservices"
 
 
@@ -110,9 +111,10 @@ class ApiServer:
         )
 
     def install_crd(self) -> None:
-        """Install the committed CRD and wait until it is served."""
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRD_FILE))
-        wait_established(self.kubectl, "resnetservices.serving.resnet-operator.io")
+        """Install the committed CRDs and wait until they are served."""
+        for path in (CRD_FILE, BATCH_CRD_FILE):
+            self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
+            wait_established(self.kubectl, f"{path.stem}.serving.resnet-operator.io")
 
 
 @contextmanager

@@ -34,6 +34,8 @@ PURE = tuple(
     f"resnet_operator/{name}"
     for name in ("api/", "plan/", "render/", "seen/", "resolve/", "record/", "names")
 )
+PURE += ("resnet_operator/batch/plan", "resnet_operator/batch/status")
+PURE += ("resnet_operator/batch/progress", "resnet_operator/batch/trouble")
 IMPURE = {"datetime.now", "time.time", "time.monotonic", "os.getenv", "uuid.uuid4"}
 
 

@@ -87,15 +87,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $references | toJson -}}
 {{- end -}}
 
+{{- define "resnet-operator.batchPriorityClass" -}}
+{{- if and .Values.batch.priorityClass.create (not .Values.watchNamespaces) -}}
+{{ default (printf "%s-batch" (include "resnet-operator.name" .)) .Values.batch.priorityClass.name }}
+{{- else -}}
+{{ .Values.batch.priorityClass.name }}
+{{- end -}}
+{{- end -}}
 {{- /* rules: what the operator does, and nothing else. No nodes, no exec; of Secrets it may
 make one for each namespace, the store's, and read none. Logs of pods, for the bytes of downloads,
 unless progressFromLogs is off. */ -}}
 {{- define "resnet-operator.rules" -}}
 - apiGroups: [serving.resnet-operator.io]
-  resources: [resnetservices]
+  resources: [resnetservices, resnetbatches]
   verbs: [list, watch]
 - apiGroups: [serving.resnet-operator.io]
-  resources: [resnetservices/status]
+  resources: [resnetservices/status, resnetbatches/status]
   verbs: [patch]
 - apiGroups: [""]
   resources: [configmaps, services]

@@ -134,9 +134,10 @@ class Evaluated(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchDone(Message):
-    """What a batch has classified in the end; `failed` pictures have a row that says why."""
+    """What a pod has classified of its share; `failed` pictures have a row that says why."""
 
     pictures: int | None = None
+    total: int | None = None
     failed: int | None = None
     parts: int | None = None
     pictures_per_second: float | None = None

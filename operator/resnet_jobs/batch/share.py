@@ -27,6 +27,7 @@ def teller(environment: Mapping[str, str]) -> Callable[[Tally], None]:
     def tell(tally: Tally) -> None:
         done = BatchDone(
             pictures=tally.done,
+            total=tally.total,
             failed=tally.failed,
             parts=tally.parts,
             pictures_per_second=tally.rate,

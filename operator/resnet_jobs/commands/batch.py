@@ -89,6 +89,7 @@ def classify_all(
     say("the manifest is written" if manifest else "another pod's parts are still missing")
     return BatchDone(
         pictures=tally.done,
+        total=tally.total,
         failed=tally.failed,
         parts=tally.parts,
         pictures_per_second=tally.rate,

@@ -39,6 +39,7 @@ PLURALS: Mapping[str, str] = {
     "PersistentVolumeClaim": "persistentvolumeclaims",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "ReplicaSet": "replicasets",
+    "ResNetBatch": "resnetbatches",
     "ResNetService": "resnetservices",
     "ScaledObject": "scaledobjects",
     "Secret": "secrets",

@@ -34,7 +34,7 @@ def root_schema() -> Schema:
     serving["default"] = {}
     serving["properties"]["replicas"]["default"] = 1
     status["default"] = {"observedGeneration": -1}
-    _keep_unknown_fields(status)
+    keep_unknown_fields(status)
     return {
         "description": "A trained ResNet, converted for an Ascend chip and served by Triton.",
         "type": "object",
@@ -50,7 +50,7 @@ def root_schema() -> Schema:
     }
 
 
-def _keep_unknown_fields(node: Schema) -> None:
+def keep_unknown_fields(node: Schema) -> None:
     """Let an operator that is newer than the CRD write what the CRD does not know yet.
 
     Without this, server-side apply refuses the whole status: "field not declared in schema".
@@ -58,32 +58,37 @@ def _keep_unknown_fields(node: Schema) -> None:
     if "properties" in node:
         node["x-kubernetes-preserve-unknown-fields"] = True
     for child in [*node.get("properties", {}).values(), *filter(None, [node.get("items")])]:
-        _keep_unknown_fields(child)
+        keep_unknown_fields(child)
 
 
 def custom_resource_definition() -> dict[str, Any]:
     """Return the whole CRD as `kubectl apply` and the chart take it."""
+    return definition(KIND, PLURAL, short="rns", version=_version())
+
+
+def definition(kind: str, plural: str, *, short: str, version: dict[str, Any]) -> dict[str, Any]:
+    """Return the CRD of one kind around its only version."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{PLURAL}.{GROUP}",
-            # Removing the CRD removes every ResNetService in the cluster: helm must not.
+            "name": f"{plural}.{GROUP}",
+            # Removing the CRD removes every object of it in the cluster: helm must not.
             "annotations": {"helm.sh/resource-policy": "keep"},
             "labels": {"app.kubernetes.io/name": "resnet-operator"},
         },
         "spec": {
             "group": GROUP,
             "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": KIND.lower(),
-                "shortNames": ["rns"],
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [short],
                 "categories": ["all"],
             },
             "scope": "Namespaced",
-            "versions": [_version()],
+            "versions": [version],
         },
     }
 
@@ -103,14 +108,14 @@ def _version() -> dict[str, Any]:
             },
         },
         "additionalPrinterColumns": [
-            _column("Phase", ".status.phase", "Where the object is on its way."),
-            _column("Chip", ".spec.accelerator.chip", "What the replicas run on."),
-            _column("Batch", ".status.batch", "Batch sizes of the desired revision."),
-            _column("Ready", ".status.ready", "Ready pods of wanted pods."),
-            _column("Since", ".status.phaseStartTime", "Age of the phase.", type_="date"),
-            _column("Message", _condition("Ready", "message"), "The cause and what to do."),
-            _column("Age", ".metadata.creationTimestamp", "Age of the object.", type_="date"),
-            _wide("Available", _condition("Available", "status"), "At least one pod serves."),
+            column("Phase", ".status.phase", "Where the object is on its way."),
+            column("Chip", ".spec.accelerator.chip", "What the replicas run on."),
+            column("Batch", ".status.batch", "Batch sizes of the desired revision."),
+            column("Ready", ".status.ready", "Ready pods of wanted pods."),
+            column("Since", ".status.phaseStartTime", "Age of the phase.", type_="date"),
+            column("Message", condition("Ready", "message"), "The cause and what to do."),
+            column("Age", ".metadata.creationTimestamp", "Age of the object.", type_="date"),
+            _wide("Available", condition("Available", "status"), "At least one pod serves."),
             _wide("Artifact", ".status.artifact.record", "ConfigMap that describes the artifact."),
             _wide("Runtime", ".status.runtime", "What runs the model inside Triton."),
             _wide("Endpoint", ".status.endpoints.http", "Address for HTTP clients."),
@@ -118,13 +123,13 @@ def _version() -> dict[str, Any]:
     }
 
 
-def _condition(name: str, field: str) -> str:
+def condition(name: str, field: str) -> str:
     return f'.status.conditions[?(@.type=="{name}")].{field}'
 
 
-def _column(name: str, path: str, description: str, *, type_: str = "string") -> dict[str, Any]:
+def column(name: str, path: str, description: str, *, type_: str = "string") -> dict[str, Any]:
     return {"name": name, "type": type_, "jsonPath": path, "description": description}
 
 
 def _wide(name: str, path: str, description: str) -> dict[str, Any]:
-    return {**_column(name, path, description), "priority": 1}
+    return {**column(name, path, description), "priority": 1}

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, VARIABLES
 from resnet_operator.crdgen.reason_help import HELP, Stage
 
@@ -39,6 +40,27 @@ What the API server refuses, it refuses with the sentence that stands under "Rul
 resolved by the operator and shown in `status`; only `serving.replicas` is written into the object.
 """
 
+BATCH_HEAD = f"""
+# {BATCH_KIND}: every field
+
+`apiVersion: {API_VERSION}`, `kind: {BATCH_KIND}`, short name `rnb`; what it does is in
+[batch.md](batch.md). The smallest object:
+
+```yaml
+apiVersion: {API_VERSION}
+kind: {BATCH_KIND}
+metadata:
+  name: archive
+spec:
+  service:
+    name: resnet50
+  input:
+    uri: pvc://photos/2026
+  output:
+    uri: pvc://results/2026
+```
+"""
+
 REASONS_HEAD = f"""
 # Reasons
 
@@ -65,7 +87,16 @@ the operator's own objects in each namespace.
 
 def api_reference(schema: Schema) -> str:
     """Return docs/api.md for the root schema."""
-    parts = [NOTICE, API_HEAD]
+    return _reference(API_HEAD, schema)
+
+
+def batch_reference(schema: Schema) -> str:
+    """Return docs/api-batch.md for the root schema."""
+    return _reference(BATCH_HEAD, schema)
+
+
+def _reference(head: str, schema: Schema) -> str:
+    parts = [NOTICE, head]
     rules = [entry["message"] for entry in schema["x-kubernetes-validations"]]
     parts.append("\n" + "".join(f"- {escaped(message)}\n" for message in rules))
     for name in ("spec", "status"):

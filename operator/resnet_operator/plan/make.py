@@ -80,6 +80,7 @@ def make_plan(
     serving = with_network(serving, observed, resolved, settings=settings)
     used = {serving.desired, serving.target, observed.deployment and observed.deployment.revision}
     used.add(serving.revisions.get("serving"))
+    used |= observed.batch_revisions
     tidy = plan_housekeeping(
         observed,
         resolved,

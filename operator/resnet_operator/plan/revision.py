@@ -111,6 +111,20 @@ def stored_revision(observed: Observed, name: str) -> Revision | None:
     return Revision(name=known.meta.name, template=template, digest=known.digest, made=made)
 
 
+def running_revision(
+    observed: Observed, resolved: Resolved, artifact: Artifact, *, settings: Settings
+) -> Revision | None:
+    """Return the Deployment's revision with a template that a client beside it can end.
+
+    None while it is not of this artifact, or not there.
+    """
+    live = observed.deployment
+    known = observed.revisions.get(live.revision) if live else None
+    if known is None or artifact.sha256 not in known.data()[TEMPLATE_KEY]:
+        return None
+    return _known(known, observed, resolved, artifact, settings=settings, measures=True)
+
+
 def _known(
     known: ConfigMapObject,
     observed: Observed,
@@ -118,6 +132,7 @@ def _known(
     artifact: Artifact,
     *,
     settings: Settings,
+    measures: bool = False,
 ) -> Revision:
     name, template = known.meta.name, known.data()[TEMPLATE_KEY]
     if _is_of_this_version(known):
@@ -128,7 +143,7 @@ def _known(
             made=_runtime(observed),
             candidate=template,
         )
-    if resolved.spec.validation is None:
+    if resolved.spec.validation is None and not measures:
         return Revision(name=name, template=template, digest=known.digest)
     again = pod_template(
         service=observed.service.meta,

@@ -19,6 +19,7 @@ from resnet_operator.record.artifact import Artifact, found_uri
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.render.conversion import job_spec
 from resnet_operator.render.engine import render_one
+from resnet_operator.render.pods.beside import TRITON, beside_triton, ending
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.sources import source_access
@@ -32,14 +33,12 @@ from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
 
-TRITON = "triton"
 EVALUATE = "evaluate"
 # Counted from when the pod has its node, so that waiting for a chip does not use it up.
 DEADLINE_SECONDS = 6 * 3600
 # Nobody ever sets this condition: whatever Service selects the candidate sends it nothing.
 NEVER_READY = f"{names.GROUP}/gate-takes-no-traffic"
 BENCHMARK_FILE = "/eval/benchmark.json"
-DONE_FILE = "/eval/done"
 
 
 def result_content(
@@ -130,7 +129,8 @@ def validation_job(
     service = {names.SERVICE: serving["metadata"]["labels"][names.INSTANCE]}
     for made in (job, pod):
         made["metadata"]["labels"] |= service
-    pod = _candidate(serving, pod, asked, resolved)
+    flags = _benchmark(asked, resolved)
+    pod = beside_triton(serving, pod, lambda container: ending(container, *flags))
     if resolved.spec.tuning is not None:
         make_room(pod["spec"], most_memory(resolved, artifact))
     asked_resources = resolved.spec.container_resources
@@ -180,31 +180,6 @@ def evaluation_spec(
     )
 
 
-def _candidate(
-    serving: dict[str, Any], gate: dict[str, Any], asked: Validation, resolved: Resolved
-) -> dict[str, Any]:
-    """Return the serving pod's template with the gate's containers, volumes and labels."""
-    base, extra = serving["spec"], gate["spec"]
-    meta = serving["metadata"]
-    users = {k: v for k, v in meta["labels"].items() if not _is_ours(k)}
-    annotations = {"annotations": meta["annotations"]} if meta.get("annotations") else {}
-    init = [*extra["initContainers"], *base.get("initContainers", [])]
-    # Only Triton: what else may stand beside it brings clients, and would never end by itself.
-    triton = [c for c in base["containers"] if c["name"] == TRITON]
-    containers = [*(_measured(c, asked, resolved) for c in triton), *extra["containers"]]
-    mounted = {mount["name"] for c in (*init, *containers) for mount in c["volumeMounts"]}
-    # Both may have the bucket's keys.
-    volumes = {volume["name"]: volume for volume in (*extra["volumes"], *base["volumes"])}
-    spec = {
-        **base,
-        **extra,
-        "initContainers": init,
-        "containers": containers,
-        "volumes": [volume for name, volume in volumes.items() if name in mounted],
-    }
-    return {"metadata": {"labels": users | gate["metadata"]["labels"], **annotations}, "spec": spec}
-
-
 def most_memory(resolved: Resolved, artifact: Artifact) -> int:
     """Return how much more of /dev/shm the largest settings need that tuning may try."""
     tuning = resolved.spec.tuning
@@ -234,28 +209,11 @@ def make_room(pod: dict[str, Any], more_bytes: int) -> None:
             }
 
 
-def _measured(container: dict[str, Any], asked: Validation, resolved: Resolved) -> dict[str, Any]:
-    """Return Triton's container, told to time the chip first and to end when all is measured.
-
-    Without probes: the timing may take longer than any load, and the evaluator looks after Triton.
-    """
-    flags = [f"--until-file={DONE_FILE}"]
-    if ROWS[resolved.runtime].times_the_chip:
-        flags = [
-            f"--benchmark={BENCHMARK_FILE}",
-            f"--benchmark-loops={loops_of(asked)}",
-            *flags,
-        ]
-    mount = {"name": "eval", "mountPath": "/eval"}
-    return {
-        **{key: value for key, value in container.items() if not key.endswith("Probe")},
-        "args": [*flags, *container["args"]],
-        "volumeMounts": [*container["volumeMounts"], mount],
-    }
-
-
-def _is_ours(label: str) -> bool:
-    return label.startswith((f"{names.GROUP}/", "app.kubernetes.io/"))
+def _benchmark(asked: Validation, resolved: Resolved) -> tuple[str, ...]:
+    """Return what has Triton's container time the chip first."""
+    if not ROWS[resolved.runtime].times_the_chip:
+        return ()
+    return (f"--benchmark={BENCHMARK_FILE}", f"--benchmark-loops={loops_of(asked)}")
 
 
 def _labels(key: str, validation: str) -> dict[str, str]:

@@ -64,6 +64,8 @@ class Observed:
     unwanted_jobs: tuple[JobObject, ...] = ()
     # Who else has chips of the node where a pod found its chip full.
     neighbours: Neighbours | None = None
+    # Revisions that batches still run, by name.
+    batch_revisions: frozenset[str] = frozenset()
     # Another installation of the operator that looks after the namespace too, and stands back.
     rival: str = ""
 

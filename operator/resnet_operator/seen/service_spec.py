@@ -26,7 +26,7 @@ def spec_of(body: Body) -> ResNetServiceSpec:
     try:
         return ResNetServiceSpec.model_validate(plain(spec))
     except ValidationError as error:
-        raise InvalidSpec(_first(error)) from None
+        raise InvalidSpec(sentence_of(error)) from None
 
 
 def status_seen(body: Body) -> dict[str, Any]:
@@ -54,7 +54,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _first(error: ValidationError) -> str:
+def sentence_of(error: ValidationError) -> str:
+    """Return the first complaint with its field."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return f"spec.{where}: {first['msg'].removeprefix('Value error, ')}"

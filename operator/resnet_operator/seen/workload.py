@@ -75,6 +75,7 @@ class JobObject:
     failure_reason: str
     finished: bool
     ttl: int | None
+    suspended: bool = False
 
     @classmethod
     def from_body(cls, body: Body) -> JobObject:
@@ -93,6 +94,7 @@ class JobObject:
             failure_reason=conditions.get("Failed", {}).get("reason", ""),
             finished=complete or failed,
             ttl=body["spec"].get("ttlSecondsAfterFinished"),
+            suspended=bool(body["spec"].get("suspend")),
         )
 
 

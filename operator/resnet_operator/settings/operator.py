@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     workers: int = Field(default=16, ge=1, le=256)
     resync_seconds: float = Field(default=600, ge=1)
     retry_seconds: tuple[float, ...] = Field(default=(300, 900, 3600), min_length=1)
+    # Of the pods of batches; empty: as the cluster gives to pods that name none.
+    batch_priority_class: str = ""
     http_port: int = 8080
     # Where operators of one installation agree who acts; without a name there is only one.
     lease_name: str = ""
@@ -83,8 +85,9 @@ class Settings(BaseSettings):
 
     @property
     def optional_kinds(self) -> frozenset[str]:
-        """Return the kinds of others that are watched and made here."""
+        """Return the kinds that are watched here and that a cluster may lack."""
         kinds = {
+            "ResNetBatch": True,
             "HTTPRoute": self.gateway_api,
             "ScaledObject": self.autoscaling.provider == "KEDA",
         }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.api import API_VERSION, PLURAL
+from resnet_operator.api import API_VERSION, KIND, PLURAL
+from resnet_operator.api.batch import BATCH_KIND, BATCH_PLURAL
 from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.watch.store import Change
@@ -52,6 +53,22 @@ def _keys(change: Change[Any], views: Views) -> Iterable[Key]:
         return views.users_of_artifact(meta.namespace, key)
     if instance := meta.labels.get(names.INSTANCE):
         return ((meta.namespace, instance),)
+    return ()
+
+
+def _nobody(_: Change[Any], __: Views) -> Iterable[Key]:
+    return ()
+
+
+def batch_keys(kind: str, change: Change[Any], views: Views) -> Iterable[Key]:
+    """Return the ResNetBatches that an object concerns: itself, its Job and pods, its service."""
+    meta = _meta(change)
+    if kind == BATCH_KIND:
+        return ((meta.namespace, meta.name),)
+    if kind in {KIND, "Deployment"}:
+        return views.batches_of(meta.namespace, meta.name)
+    if batch := meta.labels.get(names.BATCH):
+        return ((meta.namespace, batch),)
     return ()
 
 
@@ -100,6 +117,14 @@ WATCHED = (
         path=f"apis/{API_VERSION}/{PLURAL}",
         keys=_own_key,
         ours_only=False,
+    ),
+    # Its changes concern no ResNetService: see `batch_keys`.
+    Watched(
+        kind=BATCH_KIND,
+        path=f"apis/{API_VERSION}/{BATCH_PLURAL}",
+        keys=_nobody,
+        ours_only=False,
+        is_optional=True,
     ),
     Watched(kind="Deployment", path="apis/apps/v1/deployments", keys=_keys),
     Watched(kind="Service", path="api/v1/services", keys=_keys),

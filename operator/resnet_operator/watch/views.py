@@ -13,6 +13,8 @@ from typing import Any
 
 from resnet_contract.progress import Moved
 from resnet_operator import names
+from resnet_operator.api.batch import BATCH_KIND
+from resnet_operator.seen.batch import BatchObject
 from resnet_operator.seen.meta import Body
 from resnet_operator.seen.others import Claim, ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -42,6 +44,7 @@ class Views:
         project_again: Callable[[Body, ServiceObject], ServiceObject | None] | None = None,
     ) -> None:
         self.services = Store(project_service, _index_service, again=project_again)
+        self.batches = Store(BatchObject.from_body, _index_batch)
         self.deployments = Store(DeploymentObject.from_body, _index_deployment)
         self.network_services = Store(NetworkServiceObject.from_body)
         self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
@@ -51,6 +54,7 @@ class Views:
         self.references = References(lambda name: bool(self.users_of_config_map(*name)))
         self.stores: dict[str, Any] = {
             "ResNetService": self.services,
+            BATCH_KIND: self.batches,
             "Deployment": self.deployments,
             "Service": self.network_services,
             "ConfigMap": self.config_maps,
@@ -105,6 +109,15 @@ class Views:
         """Return the names of all ResNetServices."""
         return [(view.meta.namespace, view.meta.name) for view in self.services.all()]
 
+    def batch_names(self) -> list[Name]:
+        """Return the names of all ResNetBatches."""
+        return [(view.meta.namespace, view.meta.name) for view in self.batches.all()]
+
+    def batches_of(self, namespace: str, service: str) -> list[Name]:
+        """Return the names of the ResNetBatches that a ResNetService's artifact is used by."""
+        found = self.batches.some(("service", namespace, service))
+        return [(view.meta.namespace, view.meta.name) for view in found]
+
     def users_of_artifact(self, namespace: str, key: str) -> tuple[Name, ...]:
         """Return the names of the ResNetServices that want an artifact."""
         found = self.services.some(("artifact", namespace, key))
@@ -144,6 +157,10 @@ def _index_service(view: ServiceObject) -> tuple[IndexKey, ...]:
     return tuple(keys)
 
 
+def _index_batch(view: BatchObject) -> tuple[IndexKey, ...]:
+    return (("service", view.meta.namespace, view.service),)
+
+
 def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
     namespace, labels = view.meta.namespace, view.meta.labels
     component = labels.get(names.COMPONENT, "")
@@ -173,6 +190,8 @@ def _index_deployment(view: DeploymentObject) -> tuple[IndexKey, ...]:
 
 def _index_job(view: JobObject) -> tuple[IndexKey, ...]:
     labels = view.meta.labels
+    if labels.get(names.COMPONENT) == names.BATCH_COMPONENT:
+        return (("batch-of", view.meta.namespace, labels.get(names.SERVICE, "")),)
     kind = "validation" if labels.get(names.COMPONENT) == names.VALIDATION else "artifact"
     return ((kind, view.meta.namespace, labels.get(names.ARTIFACT, "")),)
 
@@ -183,5 +202,7 @@ def _index_pod(view: Pod) -> tuple[IndexKey, ...]:
         return (("artifact", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
     if labels.get(names.COMPONENT) == names.VALIDATION:
         return (("validation", view.meta.namespace, labels.get(names.ARTIFACT, "")),)
+    if labels.get(names.COMPONENT) == names.BATCH_COMPONENT:
+        return (("batch", view.meta.namespace, labels.get(names.BATCH, "")),)
     served = ("instance", view.meta.namespace, labels.get(names.INSTANCE, ""))
     return (served, ("node", "", view.node)) if view.node else (served,)

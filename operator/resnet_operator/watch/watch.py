@@ -20,7 +20,7 @@ from resnet_operator.errors import Gone, KubeError
 from resnet_operator.seen.meta import Body
 from resnet_operator.telemetry.metrics import LAST_EVENT_SECONDS, RELISTS, UNREADABLE
 from resnet_operator.watch.broken import Pause, reason_of
-from resnet_operator.watch.concerns import WATCHED, Watched
+from resnet_operator.watch.concerns import WATCHED, Watched, batch_keys
 from resnet_operator.watch.history import History, Rewound, contradicts
 from resnet_operator.watch.sight import Sight, Sights
 from resnet_operator.watch.store import Change
@@ -41,6 +41,8 @@ class Watches:
 
     views: Views
     queue: WorkQueue
+    # Of the second kind, which has workers of its own.
+    batches: WorkQueue = field(default_factory=lambda: WorkQueue(is_measured=False))
     namespaces: tuple[str, ...] = ()
     # Of the kinds that a cluster may lack, those that are asked for.
     optional_kinds: frozenset[str] = frozenset()
@@ -195,6 +197,7 @@ class Watches:
     def _tell(self, watched: Watched, change: Change[Any]) -> None:
         LAST_EVENT_SECONDS.set_to_current_time()
         self.add(watched.keys(change, self.views))
+        self.add_batches(batch_keys(watched.kind, change, self.views))
 
     def _broke_off(self, sight: Sight, error: Exception) -> None:
         is_expected = isinstance(error, KubeError)
@@ -235,11 +238,18 @@ class Watches:
         return self.sights.problems() + self.history.problems()
 
     def add_all(self) -> None:
-        """Have every ResNetService looked at; nothing is decided before everything is listed."""
+        """Have every object looked at; nothing is decided before everything is listed."""
         self.add(self.views.service_names())
+        self.add_batches(self.views.batch_names())
 
     def add(self, keys: Iterable[Key]) -> None:
         """Have some looked at, if anything may be decided."""
         if self.synced and self.is_leading:
             for key in keys:
                 self.queue.add(key)
+
+    def add_batches(self, keys: Iterable[Key]) -> None:
+        """Have some ResNetBatches looked at, if anything may be decided."""
+        if self.synced and self.is_leading:
+            for key in keys:
+                self.batches.add(key)

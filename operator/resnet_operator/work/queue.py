@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 class WorkQueue:
     """A key that is worked on is worked on again if added."""
 
-    def __init__(self, *, rng: random.Random | None = None) -> None:
+    def __init__(self, *, rng: random.Random | None = None, is_measured: bool = True) -> None:
+        # The metric of waiting objects is of ResNetServices.
+        self._is_measured = is_measured
         self._waiting = Turns()
         # What can wait, each with the timer that ends its patience.
         self._patient = Turns()
@@ -55,7 +57,7 @@ class WorkQueue:
             self._end_patience(key)
             self._waiting.add(key)
             self._since[key] = time.monotonic()
-            QUEUE_DEPTH.set(len(self._waiting))
+            self._measure()
             self._wake.set()
 
     def add_patient(self, key: Key) -> None:
@@ -95,6 +97,10 @@ class WorkQueue:
     def is_idle(self) -> bool:
         return not self._waiting and not self._patient and not self._running
 
+    def _measure(self) -> None:
+        if self._is_measured:
+            QUEUE_DEPTH.set(len(self._waiting))
+
     def _pressing(self) -> int:
         return len(self._running) - len(self._running_patient)
 
@@ -104,8 +110,10 @@ class WorkQueue:
             await self._wake.wait()
         if self._waiting:
             key = self._waiting.take()
-            QUEUE_LATENCY_SECONDS.observe(time.monotonic() - self._since.pop(key))
-            QUEUE_DEPTH.set(len(self._waiting))
+            waited = time.monotonic() - self._since.pop(key)
+            if self._is_measured:
+                QUEUE_LATENCY_SECONDS.observe(waited)
+            self._measure()
         else:
             key = self._patient.take()
             self._end_patience(key)

@@ -26,6 +26,7 @@ from tests.support.builders import (
 
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.errors import Conflict, Gone, Rejected
 from resnet_operator.plan.times import to_text
 from resnet_operator.reconcile import Reconciler
@@ -34,7 +35,7 @@ from resnet_operator.settings.operator import Settings
 from resnet_operator.watch.views import Views
 
 Id = tuple[str, str]
-NO_LABEL_NEEDED = {KIND, "PersistentVolumeClaim"}
+NO_LABEL_NEEDED = {KIND, BATCH_KIND, "PersistentVolumeClaim"}
 
 
 class FakeApi:

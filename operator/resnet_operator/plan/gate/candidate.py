@@ -29,7 +29,8 @@ from resnet_operator.plan.trouble.scheduling import INSUFFICIENT
 from resnet_operator.plan.trouble.sidecars import left_behind
 from resnet_operator.record.artifact import Failure
 from resnet_operator.record.measurement import Measurement
-from resnet_operator.render.validation import EVALUATE, TRITON
+from resnet_operator.render.pods.beside import TRITON
+from resnet_operator.render.validation import EVALUATE
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.workload import Container, JobObject, Pod
 

@@ -6,10 +6,12 @@ Shared by the conversion's Job and the gate's. The container paths are those tha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.settings.operator import Settings
 
@@ -45,16 +47,32 @@ def source_access(
         wanted.append(("source-calibration", CALIBRATION_MOUNT, quantization.calibration.uri))
     if dataset_uri:
         wanted.append(("source-dataset", DATASET_MOUNT, dataset_uri))
+    return access_to(
+        wanted,
+        login=model.credentials_secret_ref,
+        bundle=model.ca_bundle_config_map_key_ref,
+        settings=settings,
+    )
+
+
+def access_to(
+    wanted: Iterable[tuple[str, str, str]],
+    *,
+    login: LocalObjectReference | None,
+    bundle: ConfigMapKeyRef | None,
+    settings: Settings,
+) -> Access:
+    """Return what `fetch` needs for sources, each with its volume, its place and its address."""
     volumes, mounts = [], []
     for name, path, uri in wanted:
         if volume := _volume(name, uri):
             volumes.append(volume)
             mounts.append({"name": name, "mountPath": path, "readOnly": True})
-    if model.credentials_secret_ref:
-        secret = {"secretName": model.credentials_secret_ref.name, "defaultMode": 0o440}
+    if login:
+        secret = {"secretName": login.name, "defaultMode": 0o440}
         volumes.append({"name": "credentials", "secret": secret})
         mounts.append({"name": "credentials", "mountPath": "/credentials", "readOnly": True})
-    if bundle := model.ca_bundle_config_map_key_ref:
+    if bundle:
         items = [{"key": bundle.key, "path": "ca.crt"}]
         volumes.append({"name": "ca", "configMap": {"name": bundle.name, "items": items}})
         mounts.append({"name": "ca", "mountPath": "/ca", "readOnly": True})

@@ -27,7 +27,7 @@ def test_every_kind_is_watched_and_kept() -> None:
     for kind, version in KINDS.items():
         assert watched[kind].path.rsplit("/", 1)[0] == f"apis/{version}"
     optional = {kind for kind in watched if watched[kind].is_optional}
-    assert optional == {"HTTPRoute", "ScaledObject"}
+    assert optional == {"HTTPRoute", "ResNetBatch", "ScaledObject"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,119 @@
+"""`spec` of a ResNetBatch: whose model, which pictures, where the answers go."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from resnet_contract.batch.order import (
+    MOST_IN_PART,
+    MOST_SHARDS,
+    MOST_TOP,
+    InputFormat,
+    OutputFormat,
+)
+from resnet_operator.api.base import ApiModel, ObjectName, Sha256, cel, rule
+from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
+from resnet_operator.api.source import FileSetUri
+
+CLAIM_FOLDER = r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$"
+OUTPUT_RULES = cel(
+    rule(
+        f"self.matches(r'{CLAIM_FOLDER}')",
+        "write pvc://<claim>/<folder>, for example pvc://results/run-1",
+    ),
+    rule("!self.matches('/[.][.]?(/|$)')", "remove '.' and '..' from the path"),
+    rule(r"!self.matches(r'[\x00-\x1f\x7f]')", "write the address in one line"),
+)
+SAME_OR_NONE = "has(self.{0}) == has(oldSelf.{0}) && (!has(self.{0}) || self.{0} == oldSelf.{0})"
+FIXED = ("service", "input", "output")
+FIXED_OPTIONAL = ("parallelism", "priorityClassName")
+UNCHANGED = " && ".join(
+    [
+        *(f"self.{name} == oldSelf.{name}" for name in FIXED),
+        *(SAME_OR_NONE.format(name) for name in FIXED_OPTIONAL),
+    ]
+)
+
+
+class ServiceReference(ApiModel):
+    name: ObjectName = Field(description="Name of a ResNetService in the object's namespace.")
+
+
+class BatchInput(ApiModel):
+    """The pictures; every file with a picture's suffix counts, in the order of the paths."""
+
+    uri: FileSetUri
+    sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the file in hexadecimal; checked after the download."
+    )
+    format: InputFormat | None = Field(
+        default=None,
+        description=(
+            "Images are picture files; Npy is one array, of uint8 pictures [n, height, width, 3] "
+            "or of what the model takes; default Images."
+        ),
+    )
+    credentials_secret_ref: LocalObjectReference | None = Field(
+        default=None, description="Secret with the login of the source, as spec.model's."
+    )
+    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = Field(
+        default=None,
+        description="ConfigMap key with PEM certificates that the source's server is trusted by.",
+    )
+
+
+class BatchOutput(ApiModel):
+    """Where the answers go: a folder that holds nothing else."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=OUTPUT_RULES)] = (
+        Field(description="Folder of a claim that pods may write, pvc://<claim>/<folder>.")
+    )
+    format: OutputFormat | None = Field(
+        default=None, description="One CSV file a part; default CSV."
+    )
+    top_k: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_TOP,
+        description="Classes of each picture, the best first; default 1.",
+    )
+    pictures_per_part: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_IN_PART,
+        description=(
+            "Pictures of each file. A pod that is stopped loses the part it is at; default 1000."
+        ),
+    )
+
+
+class ResNetBatchSpec(ApiModel):
+    service: ServiceReference = Field(
+        description="Whose artifact classifies: that which the service runs when the batch starts."
+    )
+    input: BatchInput
+    output: BatchOutput
+    parallelism: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_SHARDS,
+        description="Pods that share the parts, each with the service's chips; default 1.",
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None,
+        description="Priority class of the pods; default the chart's, which is below every other.",
+    )
+    suspend: bool | None = Field(
+        default=None, description="True stops the pods and keeps what is done; default false."
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                UNCHANGED,
+                "only suspend can change; create another ResNetBatch, with a folder of its own",
+            )
+        )
+    )

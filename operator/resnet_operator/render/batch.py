@@ -1,0 +1,169 @@
+"""The Job of a ResNetBatch: the serving pod's own template with a client that classifies.
+
+Its pods have the lowest priority, and their end by the scheduler is no failure: another pod goes on
+with the parts that are missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from resnet_contract.batch.order import DEFAULT_PART, DEFAULT_TOP, InputFormat
+from resnet_contract.reasons import PERMANENT_EXIT_CODES
+from resnet_operator import names
+from resnet_operator.api.batch.spec import BatchInput, ResNetBatchSpec
+from resnet_operator.record.artifact import Artifact
+from resnet_operator.render.conversion import job_spec
+from resnet_operator.render.engine import render_one
+from resnet_operator.render.pods.beside import beside_triton, ending
+from resnet_operator.render.pods.local_disk import scratch_bytes, scratch_volumes
+from resnet_operator.render.pods.policy import fit_helper
+from resnet_operator.render.pods.sources import (
+    DATASET_MOUNT,
+    Access,
+    access_to,
+    source_reference,
+)
+from resnet_operator.render.triton.config import output_types
+from resnet_operator.render.triton.picture_defaults import pictures_of_gate
+from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.images import fetch_image
+from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.operator import Settings
+
+BATCH = "batch"
+OUTPUT_PATH = "/output"
+# Failures that are nobody's doing, of all pods together; being preempted is none.
+BACKOFF_LIMIT = 6
+# Whoever waits for the chip waits this long at most: nothing is lost but a part.
+GRACE_SECONDS = 10
+MOST_ROWS = re.compile(r"^max_batch_size: (\d+)$", re.MULTILINE)
+
+
+def batch_job(
+    *,
+    batch: Meta,
+    owner: dict[str, Any],
+    spec: ResNetBatchSpec,
+    resolved: Resolved,
+    artifact: Artifact,
+    revision: str,
+    template: str,
+    config: str,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return the Job; `template` and `config` are the pod template and config.pbtxt of `revision`.
+
+    The Job holds all of it: what the service becomes later changes nothing of a batch.
+    """
+    _, claim, folder = source_reference(spec.output.uri)
+    access = _access(spec.input, claim, settings)
+    labels = names.labels(
+        names.BATCH_COMPONENT, **{names.BATCH: batch.name, names.SERVICE: spec.service.name}
+    )
+    job = render_one(
+        "batch.yaml.j2",
+        name=names.batch_job_name(batch.name),
+        namespace=batch.namespace,
+        labels=labels,
+        owners=[owner],
+        backoff_limit=BACKOFF_LIMIT,
+        shards=spec.parallelism or 1,
+        suspend=bool(spec.suspend),
+        permanent_exit_codes=list(PERMANENT_EXIT_CODES),
+        grace_seconds=GRACE_SECONDS,
+        priority_class=spec.priority_class_name or settings.batch_priority_class,
+        fetch_image=fetch_image(settings),
+        jobs_image=settings.jobs_image,
+        pull_policy=settings.image_pull_policy,
+        spec_json=names.canonical_json(
+            batch_order(
+                namespace=batch.namespace,
+                spec=spec,
+                folder=folder,
+                resolved=resolved,
+                artifact=artifact,
+                config=config,
+                settings=settings,
+            )
+        ),
+        source_volumes=access.volumes,
+        source_mounts=access.mounts,
+        source_environment=access.environment,
+        local_bytes=str(scratch_bytes(settings)),
+        scratch_volumes=scratch_volumes(settings, foreign=()),
+        output_path=OUTPUT_PATH,
+        output_claim=claim,
+    )
+    pod = beside_triton(json.loads(template), job["spec"]["template"], ending)
+    job["spec"]["template"] = fit_helper(
+        pod, settings=settings, asked=resolved.spec.container_resources
+    )
+    # Of the Job alone: what it needs to be there. A pod of it is no pod of that revision.
+    job["metadata"]["labels"] |= {names.REVISION: revision}
+    return job
+
+
+def batch_order(
+    *,
+    namespace: str,
+    spec: ResNetBatchSpec,
+    folder: str,
+    resolved: Resolved,
+    artifact: Artifact,
+    config: str,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return what the containers are told: the service's order, the pictures, the contract."""
+    order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
+    order.pop("quantization", None)
+    pictures = pictures_of_gate(resolved, artifact)
+    if "preprocessing" in pictures:
+        pictures["preprocessing"] |= order["preprocessing"]
+    read, written = spec.input, spec.output
+    found = MOST_ROWS.search(config)
+    asked = {"uri": read.uri, "format": read.format or InputFormat.IMAGES}
+    return (
+        order
+        | pictures
+        | {
+            "model": {
+                "name": resolved.model_name,
+                "inputs": [tensor.to_json() for tensor in artifact.inputs],
+                "outputs": [tensor.to_json() for tensor in output_types(artifact)],
+                "maxBatchSize": max(int(found[1]) if found else resolved.max_batch_size, 1),
+                "artifact": artifact.sha256,
+            },
+            "batch": {
+                "input": asked | ({"sha256": read.sha256} if read.sha256 else {}),
+                "output": {
+                    "place": {"type": "SharedClaim", "path": f"{OUTPUT_PATH}/{folder}"},
+                    "topK": written.top_k or DEFAULT_TOP,
+                    "picturesPerPart": written.pictures_per_part or DEFAULT_PART,
+                },
+                "parallelism": spec.parallelism or 1,
+            },
+        }
+    )
+
+
+def _access(read: BatchInput, output_claim: str, settings: Settings) -> Access:
+    """Return what `fetch` needs. A claim that takes the output too is one volume of the pod."""
+    access = access_to(
+        [("source-dataset", DATASET_MOUNT, read.uri)],
+        login=read.credentials_secret_ref,
+        bundle=read.ca_bundle_config_map_key_ref,
+        settings=settings,
+    )
+    scheme, claim, _ = source_reference(read.uri)
+    if (scheme, claim) != ("pvc", output_claim):
+        return access
+    return Access(
+        volumes=tuple(v for v in access.volumes if v["name"] != "source-dataset"),
+        mounts=tuple(
+            m | {"name": "output"} if m["name"] == "source-dataset" else m for m in access.mounts
+        ),
+        environment=access.environment,
+    )
