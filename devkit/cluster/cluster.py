@@ -260,7 +260,9 @@ def main() -> int:
     up.add_argument("--mode", choices=["full", "api"], default="full", help="api: no node")
     up.add_argument("--components", default="", help="exactly these, such as apiserver alone")
     up.add_argument("--image", action="append", default=[], help="docker-archive file to load")
-    up.add_argument("--device", action="append", default=[], metavar="RESOURCE:COUNT[:SOC]")
+    up.add_argument(
+        "--device", action="append", default=[], metavar="RESOURCE:COUNT[xSHARES][:SOC]"
+    )
     up.set_defaults(command=_command_up)
     down = commands.add_parser("down", help="end a cluster; leaves nothing behind")
     down.add_argument("--name", default="demo")

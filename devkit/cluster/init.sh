@@ -119,7 +119,7 @@ export PYTHONPATH=$REPOSITORY PYTHONDONTWRITEBYTECODE=1
 if wants devices; then
   # shellcheck disable=SC2086
   run deviceplugin "$BIN/python" -u -m devkit.deviceplugin.deviceplugin \
-    --unhealthy-file "$STATE/unhealthy-chips" $DEVICES
+    --unhealthy-file "$STATE/unhealthy-chips" --shared-memory "$STATE/npu-memory" $DEVICES
 fi
 if wants storage; then
   run storage ready python3 -u -m devkit.storage.provisioner \

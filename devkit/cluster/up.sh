@@ -5,7 +5,8 @@
 #   KT_MODE        full (default): with a node, DNS, storage and simulated NPUs; api: no node
 #   KT_COMPONENTS  exactly these, in place of the mode's: apiserver controller-manager scheduler
 #                  node devices storage
-#   KT_DEVICES     "huawei.com/Ascend310P:4 huawei.com/Ascend310:1 nvidia.com/gpu:2": resource, count
+#   KT_DEVICES     "huawei.com/Ascend310P:4 huawei.com/Ascend310:1 nvidia.com/gpu:2": resource, count;
+#                  2x4 for two chips that four pods share each
 #   KT_OWNER       pid of a process that the cluster shall not outlive: the next up.sh ends it
 #   KT_ROOT, KT_DATA, KT_TIMEOUT  see lib.sh
 #   KT_KEEP=1      leave a cluster that failed to start as it is, to look at it
@@ -118,6 +119,7 @@ node_has_devices() {
   allocatable=$(api "/api/v1/nodes/$NAME" | tr -d ' \n' | grep -o '"allocatable":{[^}]*}')
   for device in $DEVICES; do
     IFS=: read -r resource count _ <<< "$device"
+    count=$((${count/x/*})) # 2x4: two chips, four shares each
     grep -qF "\"$resource\":\"$count\"" <<< "$allocatable" || return 1
   done
 }

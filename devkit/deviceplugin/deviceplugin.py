@@ -5,11 +5,14 @@ allocation) happens between scheduler, kubelet and device plugin. This plugin of
 as it is told to, so all of that is real; only the chips are not. `devkit/cluster` runs it as a
 process, `daemonset.yaml` as a pod on other clusters.
 
-    python -m devkit.deviceplugin.deviceplugin [--unhealthy-file FILE] RESOURCE:COUNT[:SOC] ...
+    python -m devkit.deviceplugin.deviceplugin RESOURCE:COUNT[xSHARES][:SOC] ...
 
 A container that asked for chips gets what Huawei's plugin gives it: ASCEND_VISIBLE_DEVICES with
 the physical ids and /dev/davinciN (each of them the host's /dev/null). SIMULATED_NPU_SOC is the
 devkit's own addition, for the simulated `acl` library, and does not exist on real nodes.
+`huawei.com/Ascend310P:2x4` offers each of two chips four times, as MindCluster's -shareDevCount=4;
+which of them a container gets is the kubelet's choice, and what its processes take of the
+simulated memory they take from each other.
 `nvidia.com/gpu:2` is as NVIDIA's plugin does it: NVIDIA_VISIBLE_DEVICES and /dev/nvidiaN.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import signal
 import threading
 from concurrent import futures
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("simulated-ascend-device-plugin")
 
 KUBELET_DIRECTORY = Path("/var/lib/kubelet/device-plugins")
+SHARED_MEMORY = Path("/var/lib/simulated-npu")
+SHARED_MOUNT = "/run/simulated-npu"
+MOST_SHARES = 100  # MindCluster's
 POLL_SECONDS = 0.5
 # Which chip a resource's simulated devices claim to be, when the command line does not say.
 DEFAULT_SOC = {"Ascend310P": "Ascend310P3", "Ascend310": "Ascend310B4"}
@@ -46,12 +53,20 @@ NVIDIA_SHARED_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm")
 class Resource:
     """One extended resource; its chips are `<kind>-<physical id>`, unique on the node.
 
-    GPUs have no soc; their numbers begin at 0 again.
+    GPUs have no soc; their numbers begin at 0 again. A shared chip is offered `shares` times, as
+    `<kind>-<physical id>-<share>`.
     """
 
     name: str
     soc: str
     chips: tuple[str, ...]
+    shares: int = 1
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        if self.shares == 1:
+            return self.chips
+        return tuple(f"{chip}-{share}" for chip in self.chips for share in range(self.shares))
 
     @property
     def socket(self) -> str:
@@ -64,21 +79,37 @@ def parse_resources(texts: list[str]) -> list[Resource]:
     first = 0
     for text in texts:
         name, _, rest = text.partition(":")
-        count, _, soc = rest.partition(":")
+        amount, _, soc = rest.partition(":")
+        count, times, shares = amount.partition("x")
+        shares = shares if times else "1"
         kind = name.rpartition("/")[2]
         soc = soc or DEFAULT_SOC.get(kind, "")
         is_gpu = name.startswith(NVIDIA)
-        if not (soc or is_gpu) or not count.isdigit():
-            raise ValueError(f"{text!r}: write RESOURCE:COUNT, or RESOURCE:COUNT:SOC for {kind!r}")
+        if not (soc or is_gpu) or not count.isdigit() or not _is_count(shares):
+            raise ValueError(
+                f"{text!r}: write RESOURCE:COUNT, or RESOURCE:COUNT:SOC for {kind!r}; COUNT may "
+                "be 2x4 for two chips with four shares each"
+            )
         start = 0 if is_gpu else first
         ids = range(start, start + int(count))
-        resources.append(Resource(name=name, soc=soc, chips=tuple(f"{kind}-{i}" for i in ids)))
+        chips = tuple(f"{kind}-{number}" for number in ids)
+        resources.append(Resource(name=name, soc=soc, chips=chips, shares=int(shares)))
         first += 0 if is_gpu else int(count)
     return resources
 
 
-def physical_id(chip: str) -> str:
-    return chip.rpartition("-")[2]
+def _is_count(text: str) -> bool:
+    return text.isdigit() and 1 <= int(text) <= MOST_SHARES
+
+
+def physical_id(device: str) -> str:
+    """`Ascend310P-3` and `Ascend310P-3-0` are both of chip 3; a kind may have dashes itself."""
+    found = re.search(r"-(\d+)(-\d+)?$", device)
+    return found[1] if found else ""
+
+
+def chip_of(device: str, resource: Resource) -> str:
+    return device if resource.shares == 1 else device.rpartition("-")[0]
 
 
 def read_unhealthy(file: Path | None) -> frozenset[str]:
@@ -92,19 +123,20 @@ def read_unhealthy(file: Path | None) -> frozenset[str]:
 def device_list(resource: Resource, unhealthy: frozenset[str]) -> Any:
     devices = [
         protocol.MESSAGES["Device"](
-            ID=chip,
+            ID=device,
             health=protocol.UNHEALTHY
-            if chip in unhealthy or physical_id(chip) in unhealthy
+            if {chip_of(device, resource), physical_id(chip_of(device, resource))} & unhealthy
             else protocol.HEALTHY,
         )
-        for chip in resource.chips
+        for device in resource.devices
     ]
     return protocol.MESSAGES["ListAndWatchResponse"](devices=devices)
 
 
-def allocation(resource: Resource, chips: list[str]) -> Any:
-    """What one container gets: environment and device files."""
+def allocation(resource: Resource, devices: list[str], *, shared: Path = SHARED_MEMORY) -> Any:
+    """What one container gets: environment, device files, and the memory of a shared chip."""
     answer = protocol.MESSAGES["ContainerAllocateResponse"]()
+    chips = {chip_of(device, resource) for device in devices}
     ids = sorted((physical_id(chip) for chip in chips), key=int)
     if resource.name.startswith(NVIDIA):
         uuids = ",".join(f"GPU-simulated-{number}" for number in ids)
@@ -117,14 +149,27 @@ def allocation(resource: Resource, chips: list[str]) -> Any:
     answer.envs.add(key="SIMULATED_NPU_SOC", value=resource.soc)
     for path in (*(f"/dev/davinci{i}" for i in ids), *SHARED_DEVICES):
         answer.devices.add(container_path=path, host_path="/dev/null", permissions="rw")
+    if resource.shares > 1:
+        answer.envs.add(key="SIMULATED_NPU_SHARED_DIR", value=SHARED_MOUNT)
+        for number in ids:
+            place = f"{SHARED_MOUNT}/{number}"
+            answer.mounts.add(container_path=place, host_path=str(shared / number))
     return answer
 
 
 class Plugin:
     """The gRPC server of one resource, and its registration with the kubelet."""
 
-    def __init__(self, *, resource: Resource, directory: Path, unhealthy_file: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        resource: Resource,
+        directory: Path,
+        unhealthy_file: Path | None,
+        shared: Path = SHARED_MEMORY,
+    ) -> None:
         self.resource = resource
+        self._shared = shared
         self._kubelet = directory / protocol.KUBELET_SOCKET
         self._socket = directory / resource.socket
         self._unhealthy_file = unhealthy_file
@@ -147,7 +192,7 @@ class Plugin:
         for container in request.container_requests:
             chips = list(container.devices_ids)
             log.info("allocated simulated chips %s", chips)
-            answer.container_responses.append(allocation(self.resource, chips))
+            answer.container_responses.append(allocation(self.resource, chips, shared=self._shared))
         return answer
 
     def _handlers(self) -> Any:
@@ -176,6 +221,10 @@ class Plugin:
         kubelet = self._kubelet.stat().st_ino
         self._stopping = threading.Event()
         self._socket.unlink(missing_ok=True)
+        for chip in self.resource.chips if self.resource.shares > 1 else ():
+            folder = self._shared / physical_id(chip)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o777)  # containers run as any user
         self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
         self._server.add_generic_rpc_handlers((self._handlers(),))
         self._server.add_insecure_port(f"unix://{self._socket}")
@@ -193,7 +242,7 @@ class Plugin:
             )
             register(request, timeout=10)
         self._registered_with = kubelet
-        log.info("registered %d simulated %s", len(self.resource.chips), self.resource.name)
+        log.info("registered %d simulated %s", len(self.resource.devices), self.resource.name)
 
     def is_registered(self) -> bool:
         """False after a kubelet restart, which makes a new socket and removes ours."""
@@ -229,9 +278,12 @@ def keep_registered(plugins: list[Plugin], *, directory: Path, until: threading.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="SIMULATED device plugin: no hardware.")
-    parser.add_argument("resources", nargs="+", metavar="RESOURCE:COUNT[:SOC]")
+    parser.add_argument("resources", nargs="+", metavar="RESOURCE:COUNT[xSHARES][:SOC]")
     parser.add_argument("--directory", type=Path, default=KUBELET_DIRECTORY)
     parser.add_argument("--unhealthy-file", type=Path, help="chips to report as unhealthy")
+    parser.add_argument(
+        "--shared-memory", type=Path, default=SHARED_MEMORY, help="a folder for shared chips"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -247,6 +299,7 @@ def main() -> None:
             resource=resource,
             directory=arguments.directory,
             unhealthy_file=arguments.unhealthy_file,
+            shared=arguments.shared_memory,
         )
         for resource in resources
     ]

@@ -48,7 +48,16 @@ _MESSAGES: dict[str, list[tuple[str, int, str, bool]]] = {
         ("host_path", 2, "string", False),
         ("permissions", 3, "string", False),
     ],
-    "ContainerAllocateResponse": [("envs", 1, "Entry", True), ("devices", 3, "DeviceSpec", True)],
+    "Mount": [
+        ("container_path", 1, "string", False),
+        ("host_path", 2, "string", False),
+        ("read_only", 3, "bool", False),
+    ],
+    "ContainerAllocateResponse": [
+        ("envs", 1, "Entry", True),
+        ("mounts", 2, "Mount", True),
+        ("devices", 3, "DeviceSpec", True),
+    ],
     "AllocateResponse": [("container_responses", 1, "ContainerAllocateResponse", True)],
 }
 

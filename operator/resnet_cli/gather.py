@@ -6,17 +6,19 @@ and nodes, which are asked for only when no chip is free.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.facts import Facts, Holder
 from resnet_cli.kube import Body, Cluster, find, get, items
 from resnet_cli.parts import (
+    containers,
     controlled,
     controller_of,
+    devices_of,
     is_deleting,
     is_owned,
     is_placed,
@@ -28,6 +30,7 @@ from resnet_cli.parts import (
 )
 from resnet_cli.paths import path
 from resnet_operator import names
+from resnet_operator.plan.trouble.chip_full import CODES as FULL_CHIP
 
 T = TypeVar("T")
 TAIL_LINES = "40"
@@ -184,8 +187,8 @@ def _with_logs(reading: Reading, facts: Facts) -> Facts:
 
 
 def _with_holders(reading: Reading, facts: Facts) -> Facts:
-    """Find who holds the chips, when the scheduler finds none free."""
-    resource = wanted_device(facts)
+    """Find who holds the chips, when the scheduler finds none free or a shared one is full."""
+    resource, node = wanted_device(facts)
     if not resource:
         return facts
     before = len(reading.denied)
@@ -201,7 +204,10 @@ def _with_holders(reading: Reading, facts: Facts) -> Facts:
             node=pod["spec"]["nodeName"],
         )
         for pod in pods
-        if (count := requests_of(pod, resource)) and is_placed(pod)
+        if (count := requests_of(pod, resource))
+        and is_placed(pod)
+        and node in {"", pod["spec"]["nodeName"]}
+        and not (node and service_of(pod) == facts.name)
     ]
     holders.sort(key=lambda one: (-one.count, one.namespace, one.pod))
     nodes = reading.list("Node", None)
@@ -214,14 +220,25 @@ def _with_holders(reading: Reading, facts: Facts) -> Facts:
     )
 
 
-def wanted_device(facts: Facts) -> str:
-    """Return the device that a pending pod waits for; "" when none does."""
+def wanted_device(facts: Facts) -> tuple[str, str]:
+    """Return the device that a pending pod waits for, or of which a pod found its chip full.
+
+    With the latter comes the node, on which the others are. Nothing where there is no such pod.
+    """
     for pod in facts.pods:
-        status = pod.get("status") or {}
-        if is_deleting(pod) or status.get("phase") != "Pending" or pod["spec"].get("nodeName"):
+        status, node = pod.get("status") or {}, pod["spec"].get("nodeName") or ""
+        if is_deleting(pod):
             continue
-        for container in pod["spec"].get("containers") or ():
-            for name in (container.get("resources") or {}).get("limits") or {}:
-                if "/" in name:
-                    return str(name)
-    return ""
+        if status.get("phase") == "Pending" and not node:
+            for container in pod["spec"].get("containers") or ():
+                for name in (container.get("resources") or {}).get("limits") or {}:
+                    if "/" in name:
+                        return str(name), ""
+        elif node and any(_is_full(one.said) for one in containers(pod)):
+            return next(iter(devices_of(pod)), ""), node
+    return "", ""
+
+
+def _is_full(said: Mapping[str, Any] | None) -> bool:
+    code = (said or {}).get("code")
+    return isinstance(code, str) and code in FULL_CHIP

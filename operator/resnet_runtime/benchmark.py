@@ -51,6 +51,7 @@ class ChipTarget:
         )
         self.chip = self._model.soc
         self.profiles = self._model.profiles
+        self.memory = self._model.memory
         for tensor in self._model.inputs:
             tensor.buffer.clear()
 
@@ -67,6 +68,7 @@ class ProcessorTarget:
 
     runtime = "ONNXRuntime"
     chip = "CPU"
+    memory = None
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -206,6 +208,7 @@ def benchmark(repository: str, *, loops: int, clock: Clock = time.perf_counter) 
         "modelFile": settings.parameter("model_file"),
         "warmUps": WARM_UPS,
         "loops": loops,
+        "memoryBytes": target.memory,
         "profiles": profiles,
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "numpy": np.__version__,

@@ -7,7 +7,7 @@ imports Triton's module. Run so far on a simulator of pyACL only.
 from __future__ import annotations
 
 import os
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class OfflineModel:
         if not os.path.isfile(path):
             raise LoadError("{} is not there: the artifact was not mounted".format(path))
         check_room(acl, path)
+        before = free_memory(acl)
         self._model = acl("mdl.load_from_file", path)
         self._desc = acl.raw("mdl.create_desc")
         acl("mdl.get_desc", self._desc, self._model)
@@ -63,6 +64,10 @@ class OfflineModel:
         self._input_set = self._dataset(self.inputs)
         self._output_set = self._dataset(self.outputs)
 
+        after = free_memory(acl)
+        taken = before[0] - after[0] if before and after else 0
+        # Where others share the chip this is theirs too, as far as they came and went meanwhile.
+        self.memory: Optional[int] = taken if taken > 0 else None
         names = [tensor.name for tensor in self.inputs]
         self._mbatch: Optional[int] = names.index(MBATCH_INPUT) if MBATCH_INPUT in names else None
         if self._mbatch is None:
@@ -149,9 +154,7 @@ def check_room(acl: Acl, path: str) -> None:
     A load that does not fit would end with a number of the driver's, after it has disturbed the
     others. What nobody tells is left to the load itself.
     """
-    need = acl.sizes("mdl.query_size", path)
-    rooms = (acl.sizes("rt.get_mem_info", kind) for kind in MEMORIES)
-    room = next((found for found in rooms if found and found[1]), None)
+    need, room = acl.sizes("mdl.query_size", path), free_memory(acl)
     if not need or not room or sum(need) <= room[0]:
         return
     raise LoadError(
@@ -161,6 +164,12 @@ def check_room(acl: Acl, path: str) -> None:
         reason="OutOfMemory",
         code=CHIP_FULL,
     )
+
+
+def free_memory(acl: Acl) -> Optional[Tuple[int, int]]:
+    """What is free of the chip and all of it; None where it does not tell."""
+    rooms = (acl.sizes("rt.get_mem_info", kind) for kind in MEMORIES)
+    return next((found for found in rooms if found and found[1]), None)
 
 
 def check_batch(profiles: List[int], settings: Settings) -> None:

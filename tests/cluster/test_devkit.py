@@ -24,7 +24,7 @@ import pytest
 from devkit.cluster.cluster import HERE as CLUSTER_SCRIPTS
 from devkit.cluster.cluster import Cluster, ClusterError, data_root, state_root
 from devkit.cluster.pack_image import pack_image
-from devkit.deviceplugin.deviceplugin import allocation, parse_resources
+from devkit.deviceplugin.deviceplugin import allocation, device_list, parse_resources
 from devkit.storage import volumes
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def parametrize(names: str, cases: list[tuple[Any, ...]]) -> pytest.MarkDecorato
          [("Ascend310P3", ("Ascend310P-0",)), ("", ("gpu-0", "gpu-1")),
           ("Ascend310B4", ("Ascend310-1",))],
          "GPUs have numbers of their own"),
+        (["huawei.com/Ascend310P:2x4", "huawei.com/Ascend310:1"],
+         [("Ascend310P3", ("Ascend310P-0", "Ascend310P-1")), ("Ascend310B4", ("Ascend310-2",))],
+         "shares are no chips"),
     ],
 )  # fmt: skip
 def test_resources_are_numbered(texts: list[str], chips: list[tuple[str, tuple[str, ...]]]) -> None:
@@ -70,6 +73,9 @@ def test_resources_are_numbered(texts: list[str], chips: list[tuple[str, tuple[s
         ("huawei.com/Ascend910:1", "an unknown resource must say its chip"),
         ("huawei.com/Ascend310P", "a count is needed"),
         ("huawei.com/Ascend310P:many", "a count is a number"),
+        ("huawei.com/Ascend310P:2x", "half a product"),
+        ("huawei.com/Ascend310P:2x0", "a chip is offered once at least"),
+        ("huawei.com/Ascend310P:2x101", "a hundred times at most, as MindCluster does"),
     ],
 )
 def test_bad_resources_are_refused(text: str) -> None:
@@ -95,6 +101,34 @@ def test_a_container_is_told_its_chips(
     told = {entry.key: entry.value for entry in answer.envs}
     assert environment.items() <= told.items()
     assert devices <= {device.container_path for device in answer.devices}
+
+
+def test_a_shared_chip_is_offered_several_times(tmp_path: Path) -> None:
+    (resource,) = parse_resources(["example.com/a-b:2x3:Ascend310P3"])
+    offered = [device.ID for device in device_list(resource, frozenset()).devices]
+    assert offered == [f"a-b-{chip}-{share}" for chip in (0, 1) for share in (0, 1, 2)]
+    for taken, ids in ((["a-b-1-2"], "1"), (["a-b-1-0", "a-b-1-2"], "1")):
+        answer = allocation(resource, taken, shared=tmp_path)
+        told = {entry.key: entry.value for entry in answer.envs}
+        assert told["ASCEND_VISIBLE_DEVICES"] == ids, "two shares may be one chip"
+        (mount,) = answer.mounts
+        assert mount.host_path == str(tmp_path / ids)
+        assert mount.container_path == f"{told['SIMULATED_NPU_SHARED_DIR']}/{ids}"
+    whole = allocation(parse_resources(["huawei.com/Ascend310P:1"])[0], ["Ascend310P-0"])
+    assert not whole.mounts, "a whole chip is shared with nobody"
+
+
+@parametrize(
+    "unhealthy",
+    [("a-b-1", "by the name of the chip"), ("1", "by its physical id")],
+)
+def test_a_sick_chip_is_sick_for_all_who_share_it(unhealthy: str) -> None:
+    (resource,) = parse_resources(["example.com/a-b:2x2:Ascend310P3"])
+    listed = device_list(resource, frozenset({unhealthy})).devices
+    assert {device.ID for device in listed if device.health == "Unhealthy"} == {
+        "a-b-1-0",
+        "a-b-1-1",
+    }
 
 
 @parametrize(

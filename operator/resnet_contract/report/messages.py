@@ -128,6 +128,7 @@ class Evaluated(Message):
     latency: Mapping[str, Any] | None = None
     diagnosis: Mapping[str, str] | None = None
     tuning: Mapping[str, Any] | None = None
+    memory_bytes: int | None = None
     result_key: str | None = None
     throughput: Mapping[str, float] | None = None
 

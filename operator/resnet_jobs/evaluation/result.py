@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from resnet_jobs.store.base import Store
 
 RESULT_VERSION = 1
+MOST_MEMORY = 2**44  # bytes; no chip has as much
 ESSENTIALS = ("samples", *SHARES, "images_per_second")
 LATENCIES = tuple(key_of(field.name) for field in fields(Latencies))
 LIBRARIES = ("tritonclient", "onnxruntime", "numpy", "pillow")
@@ -126,7 +127,10 @@ def finish(result: Mapping[str, Any], *, store: Store, more: Mapping[str, Any]) 
         message = replace(message, latency={name: latency[name] for name in LATENCIES})
         say(f"latency in milliseconds: {message.latency}")
     say(result_line(result))
-    profiles = (result["benchmark"] or {}).get("profiles", {})
+    benchmark = result["benchmark"] or {}
+    profiles, memory = benchmark.get("profiles", {}), benchmark.get("memoryBytes")
+    if isinstance(memory, int) and not isinstance(memory, bool) and 0 < memory <= MOST_MEMORY:
+        message = replace(message, memory_bytes=memory)
     throughput = {batch: round(found["throughput"], 1) for batch, found in profiles.items()}
     try:
         store.put_result(key, json.dumps(result, indent=1, allow_nan=False).encode())

@@ -30,6 +30,7 @@ VALIDATION_KEY = "validationKey"
 # Sets that mostly hold what the model takes: how pictures are scaled matters to few of them.
 AS_THEY_ARE = {DatasetFormat.NPY, DatasetFormat.RAW_BIN}
 MOST_SPEEDS = 256
+MOST_MEMORY = 2**44
 MOST_DIAGNOSIS = 1500
 UNKNOWN = "Unknown"
 DIAGNOSIS = ("cause", "message", "patch")
@@ -51,6 +52,7 @@ class Measurement:
     diagnosis: Mapping[str, str] = field(default_factory=dict)
     throughput: Mapping[str, Decimal] = field(default_factory=dict)
     tuning: TuningResult | None = None
+    memory_bytes: int | None = None  # of the chip, while one instance was loaded
     result_key: str = ""
 
     @classmethod
@@ -87,6 +89,7 @@ class Measurement:
                 for name in sorted(throughput)
                 if (speed := decimal_of(throughput, name)) is not None
             },
+            memory_bytes=_memory(value),
             result_key=key if isinstance(key, str) else "",
             **{name: decimal_of(value, key) for key, name in SHARES.items()},
         )
@@ -109,6 +112,7 @@ class Measurement:
             "diagnosis": dict(self.diagnosis) or None,
             "tuning": self.tuning.to_json() if self.tuning else None,
             "throughput": {key: float(speed) for key, speed in self.throughput.items()} or None,
+            "memoryBytes": self.memory_bytes,
             "resultKey": self.result_key or None,
         }
         kept = {
@@ -129,11 +133,22 @@ class Measurement:
             found["imagesPerSecond"] = floor_of(self.images_per_second)
         if self.latency:
             found["latency"] = self.latency.shown()
+        if self.memory_bytes is not None:
+            found["memoryBytes"] = self.memory_bytes
         if self.diagnosis:
             found["diagnosis"] = dict(self.diagnosis)
         if self.throughput:
             found["throughput"] = {key: floor_of(speed) for key, speed in self.throughput.items()}
         return found
+
+
+def _memory(value: Mapping[str, Any]) -> int | None:
+    if value.get("memoryBytes") is None:
+        return None
+    found = whole_of(value, "memoryBytes")
+    if found > MOST_MEMORY:
+        raise Misfit("memoryBytes: no chip has as much")
+    return found
 
 
 def validation_key(

@@ -48,6 +48,7 @@ class FakeAcl:
     # (free, total) by the kind of memory; without it this is a CANN that cannot be asked.
     room: dict[int, tuple[int, int]] | None = None
     need: tuple[int, int] = (0, 0)
+    taken: int = 0
 
     def __post_init__(self) -> None:
         groups: dict[str, SimpleNamespace] = {"rt": SimpleNamespace(), "mdl": SimpleNamespace()}
@@ -93,7 +94,12 @@ class FakeAcl:
 
     def _mem_info(self, kind: int) -> tuple[int, int, int]:
         assert self.room is not None
-        return (*self.room[kind], 0) if kind in self.room else (0, 0, 100000)
+        free, total = self.room.get(kind, (0, 0))
+        return (free - self.taken, total, 0) if kind in self.room else (0, 0, 100000)
+
+    def _load(self, _path: str) -> tuple[int, int]:
+        self.taken += sum(self.need)
+        return 5, 0
 
     def _model(self) -> dict[str, Any]:
         tensors: dict[str, Any] = {}
@@ -108,7 +114,7 @@ class FakeAcl:
                 f"mdl.get_{kind}_dims": lambda desc, i, kind=kind: (self._dims(kind, i), 0),
             }
         return tensors | {
-            "mdl.load_from_file": lambda path: (5, 0),
+            "mdl.load_from_file": self._load,
             "mdl.unload": lambda model: 0,
             **({"mdl.query_size": lambda path: (*self.need, 0)} if self.room is not None else {}),
             "mdl.create_desc": lambda: 6,

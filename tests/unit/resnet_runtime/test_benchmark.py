@@ -120,6 +120,20 @@ def test_the_lines_are_those_of_ais_bench(capsys: pytest.CaptureFixture[str]) ->
     assert "throughput 1000*batchsize.mean(24)/NPU_compute_time.mean(3.0): 8000.0" in printed
 
 
+@pytest.mark.parametrize(
+    ("room", "memory"),
+    [({1: (900, 1000)}, 300), (None, None), ({1: (0, 0)}, None)],
+    ids=["it tells", "a CANN that cannot be asked", "a chip that says nothing"],
+)
+def test_what_the_loaded_model_takes_is_measured(
+    on_chip: Path, monkeypatch: pytest.MonkeyPatch, room: Any, memory: int | None
+) -> None:
+    monkeypatch.setitem(sys.modules, "acl", FakeAcl(digits_om(24), room=room, need=(200, 100)))
+    output = on_chip.parent / "benchmark.json"
+    assert benchmark.main([f"--repository={on_chip}", f"--output={output}", "--loops=1"]) == 0
+    assert json.loads(output.read_text())["memoryBytes"] == memory
+
+
 def test_onnx_runtime_is_timed_the_same_way(tmp_path: Path) -> None:
     models = repository(tmp_path, file=DIGITS, key="intra_op_threads", value="1")
     output = tmp_path / "eval/benchmark.json"

@@ -12,27 +12,43 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from acl._ledger import Ledger
+
 DEFAULT_MEMORY_MB = 21534
 """What npu-smi shows of a 310P3."""
 
 
 @dataclass
 class Device:
-    """One chip. Memory is counted for each process alone: other users of the chip are not seen."""
+    """One chip. Without a ledger memory is counted for this process alone."""
 
     node: Path
     limit: int
     used: int = 0
+    ledger: Ledger | None = None
 
     @property
     def accessible(self) -> bool:
         return os.access(self.node, os.R_OK | os.W_OK)
 
+    @property
+    def free(self) -> int:
+        others = self.ledger.others() if self.ledger else 0
+        return max(self.limit - self.used - others, 0)
+
     def take(self, size: int) -> bool:
-        if self.used + size > self.limit:
+        if self.ledger:
+            if not self.ledger.take(size, self.used, self.limit):
+                return False
+        elif self.used + size > self.limit:
             return False
         self.used += size
         return True
+
+    def give(self, size: int) -> None:
+        self.used -= size
+        if self.ledger:
+            self.ledger.give(self.used)
 
 
 @dataclass
@@ -50,7 +66,12 @@ class Devices:
         folder = Path(os.environ.get("SIMULATED_NPU_DEVICE_DIR", "/dev"))
         limit = int(os.environ.get("SIMULATED_NPU_MEMORY_MB", DEFAULT_MEMORY_MB)) << 20
         ids = physical_ids(os.environ.get("ASCEND_VISIBLE_DEVICES", ""))
-        return cls(soc_name, [Device(folder / f"davinci{number}", limit) for number in ids])
+        shared = os.environ.get("SIMULATED_NPU_SHARED_DIR", "")
+        ledgers = {number: Ledger(Path(shared) / str(number)) for number in ids} if shared else {}
+        return cls(
+            soc_name,
+            [Device(folder / f"davinci{n}", limit, ledger=ledgers.get(n)) for n in ids],
+        )
 
 
 def physical_ids(text: str) -> list[int]:

@@ -100,7 +100,7 @@ class Memory:
         if not block or (block.device is not None) != on_device:
             return False
         if block.device:
-            block.device.used -= block.size
+            block.device.give(block.size)
         del self._blocks[address]
         self._addresses.remove(address)
         return True

@@ -126,7 +126,7 @@ def unload(model_id: int) -> int:
     model = _loaded(model_id)
     if isinstance(model, int):
         return model
-    model.device.used -= model.charged
+    model.device.give(model.charged)
     del STATE.models[model_id]
     return OK
 

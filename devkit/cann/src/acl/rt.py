@@ -139,7 +139,7 @@ def get_mem_info(attribute: int) -> tuple[int, int, int]:
     if attribute not in range(1, 7):
         return 0, 0, BAD_PARAMETER
     device = STATE.devices.found[context.device]
-    return device.limit - device.used, device.limit, OK
+    return device.free, device.limit, OK
 
 
 def malloc(size: int, policy: int) -> tuple[int, int]:

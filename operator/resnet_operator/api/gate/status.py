@@ -52,6 +52,10 @@ class ValidationStatus(ApiModel):
     latency: LatencyStatus | None = Field(
         default=None, description="What clients wait at `spec.validation.benchmark.load`."
     )
+    memory_bytes: int | None = Field(
+        default=None,
+        description="What one loaded instance with its buffers took of the chip, measured.",
+    )
     diagnosis: DiagnosisStatus | None = Field(
         default=None, description="What costs accuracy, as far as it was looked for."
     )

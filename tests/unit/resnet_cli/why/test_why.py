@@ -178,6 +178,35 @@ def test_without_rights_on_other_namespaces_the_own_is_told() -> None:
     assert "not readable with these rights: Pod of all namespaces, Node" in text
 
 
+def full(code: Any) -> Recorded:
+    """A service whose chip is full, on a node and beside pods of another one."""
+    said = {"reason": "OutOfMemory", "message": "the chip is full; put fewer on it", "code": code}
+    waits = c.container("triton", c.waiting("CrashLoopBackOff"), last=c.ended(1, said))
+    return Recorded(
+        [
+            c.service("OutOfMemory", "the chip is full: 9 MiB needed, 1 of 9 MiB free; put fewer"),
+            c.deployment(),
+            c.serving_pod(waits, phase="Running"),
+            c.foreign_pod("cats-1", namespace=NAMESPACE, of="cats"),
+            c.foreign_pod("stranger", namespace="robots"),
+            c.foreign_pod("far", namespace="robots", node="npu-2"),
+        ]
+    )
+
+
+def test_who_shares_a_full_chip_is_told_with_the_users_rights() -> None:
+    found = gather(full("ChipFull"), NAMESPACE, NAME, now=NOW)
+    assert [one.pod for one in found.holders or ()] == ["stranger", "cats-1"]
+    _, text = answer(full("ChipFull"))
+    assert "2 huawei.com/Ascend310P held by robots/stranger, vision/cats" in text
+    assert "npu-2" not in text, "what another node has is no cause"
+
+
+@pytest.mark.parametrize("code", [None, "507033", 207001, ["ChipFull"], {}])
+def test_nobody_is_told_of_another_failure(code: Any) -> None:
+    assert gather(full(code), NAMESPACE, NAME, now=NOW).holders is None
+
+
 # What it costs, and what it does without.
 
 

@@ -113,7 +113,7 @@ def test_every_number_of_the_evaluator_is_measured() -> None:
     tuning = {"result": "AsDeclared", "message": "m", "endedBy": "e", "trials": 1, "seconds": 2}
     said = Evaluated(
         samples=9, tuning=tuning,
-        images_per_second=3.5, latency=latency, result_key="results/a.json",
+        images_per_second=3.5, memory_bytes=4096, latency=latency, result_key="results/a.json",
         diagnosis={"cause": "Scale", "message": "m", "patch": "p"}, throughput={"1": 2.5},
         **shares,
     )  # fmt: skip

@@ -52,6 +52,7 @@ BENCHMARK = {
     "chip": "Ascend310P3",
     "cann": "8.2.RC1 (simulator)",
     "loops": 100,
+    "memoryBytes": 29293568,
     "profiles": {
         str(batch): {"min": 1.0, "mean": 2.0, "throughput": 500.04 * batch, "count": 100}
         for batch in (1, 8)
@@ -157,6 +158,7 @@ def test_a_model_that_answers_like_its_source(bench: Bench) -> None:
         "cosineSimilarity": 1.0,
         "top1Agreement": 1.0,
         "imagesPerSecond": result["imagesPerSecond"],
+        "memoryBytes": 29293568,
         "resultKey": f"results/{KEY}.json",
         "throughput": {"1": 500.0, "8": 4000.3},
     }
@@ -172,6 +174,15 @@ def test_a_model_that_answers_like_its_source(bench: Bench) -> None:
     assert result["model"]["artifactSha256"] == ARTIFACT
     assert result["load"]["requestsInFlight"] == 4
     assert len(result["dataset"]["contentSha256"]) == 64
+
+
+@pytest.mark.parametrize("memory", [None, 0, -5, 2**44 + 1, "7", True, 1.5, [7]])
+def test_memory_that_no_chip_has_is_left_out(bench: Bench, memory: Any) -> None:
+    """The serving container may be of an image that somebody else has made."""
+    found = BENCHMARK | {"memoryBytes": memory}
+    (bench.root / "eval/benchmark.json").write_text(json.dumps(found))
+    message, _, _ = bench.measured()
+    assert "memoryBytes" not in message
 
 
 def test_the_controller_reads_this_very_message(bench: Bench) -> None:
@@ -191,6 +202,7 @@ def test_the_controller_reads_this_very_message(bench: Bench) -> None:
         assert float(value) == message[name]
     assert {key: float(speed) for key, speed in found.throughput.items()} == message["throughput"]
     assert found.result_key == message["resultKey"]
+    assert found.memory_bytes == message["memoryBytes"]
 
 
 def test_numbers_are_those_of_the_definitions(bench: Bench) -> None:
