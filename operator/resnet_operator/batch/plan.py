@@ -25,6 +25,8 @@ from resnet_operator.settings.operator import Settings
 
 LOOK_AGAIN_SECONDS = 30.0
 LOG_SECONDS = 10.0
+# What the operator itself writes of a service wakes nobody.
+SERVICE_SECONDS = 5.0
 SUSPENDED = Said("Suspended", Reason.SUSPENDED.value, "spec.suspend is true; set it to false")
 
 
@@ -117,7 +119,7 @@ def _begin(seen: BatchSeen, settings: Settings, now: datetime) -> BatchPlan:
 
 def _wait(seen: BatchSeen, message: str, now: datetime) -> BatchPlan:
     said = Said("Pending", Reason.PENDING.value, message)
-    return BatchPlan(status=status_of(seen, said, now=now))
+    return BatchPlan(status=status_of(seen, said, now=now), requeue_after=SERVICE_SECONDS)
 
 
 def _watch(seen: BatchSeen, job: JobObject, suspend: bool, now: datetime) -> BatchPlan:

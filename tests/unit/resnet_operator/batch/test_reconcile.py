@@ -15,6 +15,7 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.batch.logs import BatchLogs
+from resnet_operator.batch.plan import SERVICE_SECONDS
 from resnet_operator.batch.reconcile import BatchReconciler
 from resnet_operator.errors import Rejected
 from resnet_operator.settings.operator import Settings
@@ -178,6 +179,8 @@ async def test_it_waits_for_its_service() -> None:
     life.create()
     status = await batches.look()
     assert "waits until ResNetService" in message(status)
+    again = await batches.reconciler.reconcile((NAMESPACE, BATCH))
+    assert again == SERVICE_SECONDS, "the operator's own writes of the service wake nobody"
     known_artifact(life)
     await life.run(5)
     await batches.look()
