@@ -94,7 +94,14 @@ PARTS: dict[str, Part] = {
         "stories on a whole cluster",
         ("tests/e2e",),
         3,
-        (*BY_STORY, "-m", "not own_cluster"),
+        (*BY_STORY, "-m", "not own_cluster and not minutes"),
+    ),
+    "minutes": Part(
+        "stories that watch for minutes, on a whole cluster",
+        ("tests/e2e",),
+        0,
+        ("-m", "minutes"),
+        on_demand=True,
     ),
     # Each boots a cluster, and builds an installation: side by side they would starve each other.
     "installs": Part(

@@ -97,6 +97,7 @@ async def observe(
         pods=pods,
         canaries=beside.canaries,
         canary_pods=beside.pods,
+        canary_services=beside.services,
         counters=beside.counters,
         neighbours=neighbours(meta, resolved, (*pods, *beside.pods), views),
         store=_store(views, namespace),

@@ -15,6 +15,7 @@ from resnet_operator.reading.counters import Counters
 from resnet_operator.render.triton.pipeline import pipeline_name
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.others import NetworkServiceObject
 from resnet_operator.seen.workload import DeploymentObject, Pod
 from resnet_operator.watch.views import Views
 
@@ -23,6 +24,7 @@ from resnet_operator.watch.views import Views
 class CanaryObserved:
     canaries: tuple[DeploymentObject, ...] = ()
     pods: tuple[Pod, ...] = ()
+    services: tuple[NetworkServiceObject, ...] = ()
     counters: dict[str, Counters] = field(default_factory=dict)
 
 
@@ -37,16 +39,18 @@ async def observe_canary(
     """Return the Deployments of revisions beside the service's own, and what there is of them."""
     labelled = views.deployments.some(("canary", service.namespace, service.name))
     canaries = tuple(view for view in labelled if view.meta.controller == service.uid)
+    named = views.network_services.some(("canary", service.namespace, service.name))
+    services = tuple(view for view in named if view.meta.controller == service.uid)
     pods: list[Pod] = []
     for one in canaries:
         name, uid = one.meta.name, one.meta.uid
         pods += await serving_pods(service, uid, views, kube, deployment=name)
     new = _asked(pods)
     if metrics is None or resolved.rollout.analysis is None or not new:
-        return CanaryObserved(canaries=canaries, pods=tuple(pods))
+        return CanaryObserved(canaries=canaries, pods=tuple(pods), services=services)
     models = [name for name in (pipeline_name(resolved), resolved.model_name) if name]
     counters = await metrics.read(new | _asked(old), models)
-    return CanaryObserved(canaries=canaries, pods=tuple(pods), counters=counters)
+    return CanaryObserved(canaries=canaries, pods=tuple(pods), services=services, counters=counters)
 
 
 def _asked(pods: Iterable[Pod]) -> dict[str, str]:

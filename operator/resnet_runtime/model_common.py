@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 import triton_python_backend_utils as pb_utils
 
 from resnet_runtime import batching
+from resnet_runtime.sampler import open_sampler
 from resnet_runtime.settings import LoadError, Settings, read_settings
 from resnet_runtime.termination import write_termination
 
@@ -58,6 +59,7 @@ class BatchModel:
         with reported_load():
             self.settings = read_settings(args)
             self.load()
+        self._sampler = open_sampler(self.settings, args.get("model_name", ""))
 
     def execute(self, requests: Sequence[Any]) -> List[Any]:
         admitted, answers = batching.admit(requests, self.settings)
@@ -75,6 +77,8 @@ class BatchModel:
             return answers
         self._proven = True
         batching.answer(answers, admitted, self.settings.outputs, outputs)
+        if self._sampler is not None:
+            self._sampler.offer(admitted, outputs)
         return answers
 
     def _note(self, failure: RunError) -> None:

@@ -63,6 +63,7 @@ PREFIX = {
     "serving.extraArgs[]": "--log-info=",
     "serving.tracing.otlpEndpoint": "http://a.a/",
     "rollout.analysis.maxErrorRatio": "0.",
+    "rollout.analysis.minAgreement": "0.",
     "rollout.analysis.maxP99Increase": "10.",
     "validation.dataset.uri": "https://host/",
     "validation.thresholds.minTop1": "0.",

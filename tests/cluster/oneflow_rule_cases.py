@@ -121,6 +121,12 @@ ONEFLOW_RULES = [
         accepted={**GPU, "rollout.analysis": {}},
     ),
     case(
+        "a backend that compares no answers",
+        refused={**GPU, "rollout.analysis": {"minAgreement": "0.9"}},
+        message="remove rollout.analysis.minAgreement",
+        accepted={**GPU, "rollout.analysis": {}},
+    ),
+    case(
         "a setting of another backend",
         refused={"serving.oneflow": {}},
         message="remove serving.oneflow, or write model.format: OneFlow",

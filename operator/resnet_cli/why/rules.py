@@ -222,7 +222,9 @@ RULES: tuple[Rule, ...] = (
     _rule("gate", itself("validation"), R.VALIDATION_FAILED, R.EVALUATION_FAILED),
     _rule("rollout", itself("rollout"), R.ROLLED_BACK, R.PROGRESS_DEADLINE_EXCEEDED),
     _rule("rollout", itself("rollout.analysis"), R.COUNTERS_UNREADABLE),
-    _rule("rollout", itself("rollout"), R.ERROR_RATIO_EXCEEDED, R.LATENCY_EXCEEDED),
+    _rule(
+        "rollout", itself("rollout"), R.ERROR_RATIO_EXCEEDED, R.LATENCY_EXCEEDED, R.ANSWERS_DIFFER
+    ),
     _rule("rollout", itself("rollout.pinRevision"), R.REVISION_NOT_FOUND),
     _rule("route", named("Gateway"), R.ROUTE_REFUSED, words=r"Gateway (?P<name>[^:]+):"),
     _rule("route", itself("serving"), R.ROUTE_REFUSED, R.KIND_MISSING),

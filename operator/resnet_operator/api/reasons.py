@@ -205,8 +205,8 @@ class Reason(StrEnum):
     )
     COUNTERS_UNREADABLE = (
         "CountersUnreadable",
-        "The operator cannot read Triton's counters of old and new pods, and so not compare them.",
-        "Allow its pod in serving.networkPolicy.allowMetricsFrom, or remove rollout.analysis.",
+        "What old and new pods count, or answer, cannot be read, and so not be compared.",
+        "Do what the message says; mostly a NetworkPolicy keeps the operator or the pods out.",
     )
     ERROR_RATIO_EXCEEDED = (
         "ErrorRatioExceeded",
@@ -217,6 +217,11 @@ class Reason(StrEnum):
         "LatencyExceeded",
         "A new revision answered slower than the old one; it was withdrawn.",
         "Change what makes it slow; or raise rollout.analysis.maxP99Increase.",
+    )
+    ANSWERS_DIFFER = (
+        "AnswersDiffer",
+        "A new revision answers otherwise than the old one; it was withdrawn.",
+        "Compare the two models; or lower rollout.analysis.minAgreement.",
     )
     REVISION_NOT_FOUND = (
         "RevisionNotFound",

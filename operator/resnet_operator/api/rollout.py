@@ -52,6 +52,11 @@ class Analysis(ApiModel):
         description="By which part of the old revision's 99th percentile of latency its own may be "
         "higher; default '0.5', with runtime OneFlow not judged.",
     )
+    min_agreement: Share | None = Field(
+        default=None,
+        description="Lowest share of sampled answers that have the same first class as the old "
+        "revision's; not compared when absent.",
+    )
     steps: (
         Annotated[
             list[Annotated[int, Field(ge=1, le=100)]],

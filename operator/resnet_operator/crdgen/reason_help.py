@@ -154,6 +154,7 @@ HELP: dict[Reason, Help] = {
     ),
     R.ERROR_RATIO_EXCEEDED: Help(Stage.ROLLOUT, REVISIONS, EDIT),
     R.LATENCY_EXCEEDED: Help(Stage.ROLLOUT, REVISIONS, EDIT),
+    R.ANSWERS_DIFFER: Help(Stage.ROLLOUT, REVISIONS, EDIT),
     R.REVISION_NOT_FOUND: Help(
         Stage.ROLLOUT,
         "kubectl resnet rollout history resnet50",

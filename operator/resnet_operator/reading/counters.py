@@ -16,20 +16,30 @@ FAMILY = "nv_inference_request_"
 SUCCESS = f"{FAMILY}success"
 FAILURE = f"{FAMILY}failure"
 SUMMARY = f"{FAMILY}summary_us"
+# Of the sampler in a new revision's pod: `resnet_runtime.sampler`.
+COMPARED = "resnet_compared_answers"
+AGREED = "resnet_agreed_answers"
 # Whoever asked and went away is no failure of the model.
 NO_FAILURE = {"CANCELED"}
 QUANTILE = "0.99"
+READ = (SUCCESS, FAILURE, SUMMARY, COMPARED, AGREED)
 MOST_LINES = 10_000
+SUMS = {SUCCESS, FAILURE, COMPARED, AGREED}
 MOST = 1e15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Sums since Triton started; the 99th percentile is of the last minute."""
+    """Sums since Triton started; the 99th percentile is of the last minute.
+
+    `compared` are answers that the old revision was asked for too, `agreed` those alike.
+    """
 
     answered: int = 0
     failed: int = 0
     p99_microseconds: int | None = None
+    compared: int = 0
+    agreed: int = 0
 
     @property
     def requests(self) -> int:
@@ -41,7 +51,7 @@ def counters_of(text: str, models: Iterable[str]) -> Counters | None:
 
     None when the text has none of them, or is not of Triton.
     """
-    lines = [line for line in text.splitlines() if line.startswith((SUCCESS, FAILURE, SUMMARY))]
+    lines = [line for line in text.splitlines() if line.startswith(READ)]
     try:
         # Without the comments: a declared counter would be called otherwise.
         families = text_string_to_metric_families("\n".join(lines[:MOST_LINES]) + "\n")
@@ -54,8 +64,9 @@ def counters_of(text: str, models: Iterable[str]) -> Counters | None:
 
 def _of_model(samples: Iterable[Sample], model: str) -> Counters | None:
     mine = [sample for sample in samples if sample.labels.get("model") == model]
-    values = [sample.value for sample in mine if sample.name in {SUCCESS, FAILURE}]
-    if not values or not all(0 <= value <= MOST for value in values):
+    if not any(sample.name in {SUCCESS, FAILURE} for sample in mine):
+        return None
+    if not all(0 <= sample.value <= MOST for sample in mine if sample.name in SUMS):
         return None
     slowest = [
         sample.value
@@ -65,10 +76,16 @@ def _of_model(samples: Iterable[Sample], model: str) -> Counters | None:
     # Nobody was answered in that minute: NaN.
     told = [value for value in slowest if 0 <= value <= MOST]
     return Counters(
-        answered=sum(int(s.value) for s in mine if s.name == SUCCESS),
+        answered=_sum(mine, SUCCESS),
+        compared=_sum(mine, COMPARED),
+        agreed=_sum(mine, AGREED),
         failed=sum(int(s.value) for s in mine if s.name == FAILURE and _is_failure(s)),
         p99_microseconds=int(max(told)) if told else None,
     )
+
+
+def _sum(samples: Iterable[Sample], name: str) -> int:
+    return sum(int(sample.value) for sample in samples if sample.name == name)
 
 
 def _is_failure(sample: Sample) -> bool:

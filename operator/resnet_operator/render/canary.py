@@ -16,12 +16,26 @@ from resnet_operator.render.serving import owner_reference, selector
 from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
+from resnet_operator.settings.pods import Maker
+
+# Read by `resnet_runtime.sampler`.
+COMPARED_WITH = "RESNET_COMPARED_WITH"
 
 
 def canary(
-    *, service: Meta, resolved: Resolved, revision: str, template: str, replicas: int, state: str
+    *,
+    service: Meta,
+    resolved: Resolved,
+    revision: str,
+    template: str,
+    replicas: int,
+    state: str,
+    compared_with: str = "",
 ) -> dict[str, Any]:
-    """Return the Deployment around a revision's stored pod template (JSON text)."""
+    """Return the Deployment around a revision's stored pod template (JSON text).
+
+    `compared_with` is the address at which its pods ask for the old revision's answers.
+    """
     shape = render_one(
         "deployment.yaml.j2",
         name=revision,
@@ -35,4 +49,27 @@ def canary(
         selector=selector(service) | {names.REVISION: revision},
     )
     shape["spec"]["template"] = orjson.loads(template)
+    if compared_with:
+        for container in shape["spec"]["template"]["spec"]["containers"]:
+            if container["name"] == Maker.TRITON:
+                asks = {"name": COMPARED_WITH, "value": compared_with}
+                container["env"] = [*container.get("env", ()), asks]
     return shape
+
+
+def old_service(*, service: Meta, revision: str) -> dict[str, Any]:
+    """Return the Service of the old revision's pods alone, which new pods ask for answers."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": revision,
+            "namespace": service.namespace,
+            "labels": names.labels(names.CANARY, **{names.INSTANCE: service.name}),
+            "ownerReferences": [owner_reference(service, controller=True)],
+        },
+        "spec": {
+            "selector": selector(service) | {names.REVISION: revision},
+            "ports": [{"name": "http", "port": 8000, "protocol": "TCP", "targetPort": "http"}],
+        },
+    }

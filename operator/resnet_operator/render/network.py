@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator import names
-from resnet_operator.api.serving.network import DisruptionBudget, ServiceOptions
+from resnet_operator.api.serving.network import (
+    DisruptionBudget,
+    NetworkPolicyOptions,
+    ServiceOptions,
+)
 from resnet_operator.render.autoscaler import autoscaler
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.serving import owner_reference, selector
@@ -82,9 +86,19 @@ def _network_policy(service: Meta, resolved: Resolved) -> dict[str, Any] | None:
         "networkpolicy.yaml.j2",
         service,
         selector=selector(service),
-        callers=options.allow_from or SAME_NAMESPACE,
+        callers=[*(options.allow_from or SAME_NAMESPACE), *_own_pods(service, resolved, options)],
         scrapers=options.allow_metrics_from or EVERY_POD,
     )
+
+
+def _own_pods(
+    service: Meta, resolved: Resolved, options: NetworkPolicyOptions
+) -> list[dict[str, Any]]:
+    """Return the service's own pods, where new ones ask old ones and the callers are listed."""
+    analysis = resolved.rollout.analysis
+    if not options.allow_from or analysis is None or analysis.min_agreement is None:
+        return []
+    return [{"podSelector": {"matchLabels": selector(service)}}]
 
 
 def _ingress(service: Meta, resolved: Resolved) -> dict[str, Any] | None:

@@ -21,12 +21,13 @@ SIDE_BY_SIDE = {Strategy.AUTO, Strategy.SURGE}
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions:
-    """`steps` are per cent below 100; `max_p99_increase` None is not judged."""
+    """`steps` are per cent below 100; what is None is not judged."""
 
     seconds: float
     max_error_ratio: Decimal
     max_p99_increase: Decimal | None
     steps: tuple[int, ...]
+    min_agreement: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +66,13 @@ def rollout_options(
 
 def _analysis(asked: Analysis, runtime: Runtime) -> AnalysisOptions:
     steps = sorted({step for step in asked.steps or STEPS if step < STEPS[-1]})
-    # Its Triton of 2021 counts no quantiles.
-    has_quantiles = runtime is not Runtime.ONEFLOW
+    # Its Triton of 2021 counts no quantiles, and its backend is not ours.
+    is_ours = runtime is not Runtime.ONEFLOW
     increase = Decimal(asked.max_p99_increase or MAX_P99_INCREASE)
     return AnalysisOptions(
         seconds=60.0 * (asked.minutes or ANALYSIS_MINUTES),
         max_error_ratio=Decimal(asked.max_error_ratio or MAX_ERROR_RATIO),
-        max_p99_increase=increase if has_quantiles else None,
+        max_p99_increase=increase if is_ours else None,
+        min_agreement=Decimal(asked.min_agreement) if asked.min_agreement and is_ours else None,
         steps=tuple(steps),
     )

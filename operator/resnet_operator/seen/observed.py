@@ -45,6 +45,7 @@ class Observed:
     # Of revisions that are analysed, beside the Deployment: see `plan.serving.analysis`.
     canaries: tuple[DeploymentObject, ...] = ()
     canary_pods: tuple[Pod, ...] = ()
+    canary_services: tuple[NetworkServiceObject, ...] = ()
     # What pods of both have counted, by their UIDs; those that answer.
     counters: Mapping[str, Counters] = field(default_factory=dict)
     store: StoreObserved | None = None

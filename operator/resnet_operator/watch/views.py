@@ -45,8 +45,8 @@ class Views:
     ) -> None:
         self.services = Store(project_service, _index_service, again=project_again)
         self.batches = Store(BatchObject.from_body, _index_batch)
-        self.deployments = Store(DeploymentObject.from_body, _index_deployment)
-        self.network_services = Store(NetworkServiceObject.from_body)
+        self.deployments = Store(DeploymentObject.from_body, _index_canary)
+        self.network_services = Store(NetworkServiceObject.from_body, _index_canary)
         self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
         self.jobs = Store(JobObject.from_body, _index_job)
         self.pods = Store(Pod.from_body, _index_pod)
@@ -181,7 +181,7 @@ def _index_config_map(view: ConfigMapObject) -> tuple[IndexKey, ...]:
     return ()
 
 
-def _index_deployment(view: DeploymentObject) -> tuple[IndexKey, ...]:
+def _index_canary(view: DeploymentObject | NetworkServiceObject) -> tuple[IndexKey, ...]:
     labels = view.meta.labels
     if labels.get(names.COMPONENT) != names.CANARY:
         return ()

@@ -167,7 +167,9 @@ ROWS: dict[str, tuple[str, ...]] = {
     "the model did not load in time: the startup probe stopped Triton": ("probe",),
     "Triton runs and does not answer its readiness probe": ("not-ready",),
     "a model process of Triton died": ("process-died",),
-    "a new revision fails more, or answers slower, than the old one": ("worse-than-the-old-one",),
+    "a new revision fails more, answers slower or otherwise than the old one": (
+        "worse-than-the-old-one",
+    ),
     "a NetworkPolicy keeps the operator from the pods' counters": ("counters-unreadable",),
     "the container ends again and again": ("crash-loop",),
 }

@@ -251,6 +251,10 @@ class World:
                 DeploymentObject.from_body(body)
                 for body in self._bodies("Deployment", **{names.COMPONENT: names.CANARY})
             ),
+            canary_services=tuple(
+                NetworkServiceObject.from_body(body)
+                for body in self._bodies("Service", **{names.COMPONENT: names.CANARY})
+            ),
             canary_pods=tuple(p for p in pods if self._is_of(p, canary=True)),
             counters={
                 pod.meta.uid: self.counters[pod.meta.name]

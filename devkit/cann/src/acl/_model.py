@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acl._codes import BAD_PARAMETER, EXECUTE_FAILED, INPUT_MISMATCH, OK, OUTPUT_MISMATCH
+from acl._codes import (
+    AICPU_EXCEPTION,
+    BAD_PARAMETER,
+    EXECUTE_FAILED,
+    INPUT_MISMATCH,
+    OK,
+    OUTPUT_MISMATCH,
+)
 from acl._dump import dumped_tensors, with_outputs
 from acl._state import STATE, Buffer, Dataset
 from ascend_simulator import om
@@ -40,9 +48,12 @@ class Model:
         graph = with_outputs(graph, [tensor for _, _, tensor in self.tensors])
         self.session = session(graph, threads=threads)
         self.runs = 0
+        self.fails_every = int(os.environ.get("SIMULATED_NPU_FAILS_EVERY") or 0)
+        self.delay = int(os.environ.get("SIMULATED_NPU_DELAY_MS") or 0) / 1000
 
-    def run(self, binding: Any) -> None:
+    def run(self, binding: Any) -> int:
         """Execute, and write the intermediate results where a dump is asked for."""
+        time.sleep(self.delay)
         for _, _, tensor in self.tensors:
             binding.bind_output(tensor, "cpu")
         self.session.run_with_iobinding(binding)
@@ -50,6 +61,9 @@ class Model:
             found = binding.copy_outputs_to_cpu()[-len(self.tensors) :]
             STATE.dump.write(self.header.model_name, self.runs, self.tensors, found)
         self.runs += 1
+        if self.fails_every and self.runs % self.fails_every == 0:
+            return STATE.fail(AICPU_EXCEPTION, "EE9999", "Inner Error! Aicpu kernel execute failed")
+        return OK
 
     def output_shape(self, index: int) -> tuple[int, ...]:
         return self.shape(self.header.outputs[index], self.batch)
@@ -90,10 +104,9 @@ def execute_model(model: Model, inputs: int, outputs: int) -> int:
                 return _mismatch(mismatch, f"{tensor.name} needs {size} bytes on the device")
             bind(tensor.onnx_name, "cpu", 0, NUMPY[tensor.dtype], shape, buffer.address)
     try:
-        model.run(binding)
+        return model.run(binding)
     except RuntimeFailure as error:
         return STATE.fail(EXECUTE_FAILED, "EE9999", f"Inner Error! {error}")
-    return OK
 
 
 def _mismatch(code: int, reason: str) -> int:

@@ -85,6 +85,11 @@ ONEFLOW_RULES = (
         "remove rollout.analysis.maxP99Increase; OneFlow's Triton counts no quantiles of latency",
     ),
     rule(
+        f"!{IS_ONEFLOW} || !has(self.rollout) || !has(self.rollout.analysis) || "
+        "!has(self.rollout.analysis.minAgreement)",
+        "remove rollout.analysis.minAgreement; OneFlow's backend compares no answers",
+    ),
+    rule(
         f"{IS_ONEFLOW} || !(has(self.serving) && has(self.serving.oneflow))",
         "remove serving.oneflow, or write model.format: OneFlow",
     ),

@@ -98,6 +98,19 @@ def test_streams(workdir: Path, chip: Chip) -> None:
     assert chip.acl.rt.destroy_stream(stream) == 0
 
 
+def test_a_chip_that_fails_now_and_then(
+    workdir: Path, chip: Chip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert(STATIC)
+    monkeypatch.setenv("SIMULATED_NPU_FAILS_EVERY", "3")
+    chip.open()
+    model, desc = chip.load("net.om")
+    inputs, _, outputs, _ = chip.datasets(desc)
+    codes = [chip.acl.mdl.execute(model, inputs, outputs) for _ in range(7)]
+    assert codes == [0, 0, 507018, 0, 0, 507018, 0]
+    assert "Aicpu kernel execute failed" in chip.acl.get_recent_err_msg()
+
+
 def test_model_of_another_chip(workdir: Path, chip: Chip) -> None:
     convert(STATIC, "--soc_version=Ascend910B4")
     chip.open()

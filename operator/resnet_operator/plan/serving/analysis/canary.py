@@ -7,6 +7,7 @@ that is so the pods' target is the old revision. Pure; called by `serving`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,9 +28,11 @@ from resnet_operator.plan.serving.pods import pods_say
 from resnet_operator.plan.serving.rollout import Choice, back_to, fault_of
 from resnet_operator.plan.serving.strategy import lacks_device_since
 from resnet_operator.plan.times import left_of, to_text
-from resnet_operator.render.canary import canary
+from resnet_operator.render.canary import canary, old_service
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
+from resnet_operator.seen.others import NetworkServiceObject
+from resnet_operator.seen.workload import DeploymentObject
 
 # So often the counters are read while a step is watched.
 LOOK_SECONDS = 10.0
@@ -54,9 +57,7 @@ def analyse(choice: Choice, observed: Observed, resolved: Resolved, now: datetim
     trial = trial_of(choice, observed, resolved, now)
     if trial is None:
         return Analysis(choice=choice, actions=_without(observed), said=_told(choice))
-    others = _without(observed, but=trial.new.name)
-    found = _next(trial)
-    return replace(found, actions=(*found.actions, *others))
+    return _next(trial)
 
 
 def _next(trial: Trial) -> Analysis:
@@ -68,18 +69,20 @@ def _next(trial: Trial) -> Analysis:
     if fault and not old_fail_too(trial):
         return _withdrawn(trial, fault)
     if not trial.state.since:
-        return _starts(trial)
+        return _starts(trial, problem)
+    if problem and not any(pod.ready for pod in trial.pods):
+        return replace(_goes_on(trial, trial.state), problem=problem)
     return _watched(trial)
 
 
-def _starts(trial: Trial) -> Analysis:
+def _starts(trial: Trial, problem: Problem | None) -> Analysis:
     """Wait for the step's pods, as far as there are devices for them."""
     there = sum(pod.ready for pod in trial.pods)
     if there >= trial.share.pods:
         return _begins(trial)
     since = lacks_device_since(trial.beside, trial.resolved, trial.new.name)
     if since is None:
-        return _goes_on(trial, trial.state)
+        return replace(_goes_on(trial, trial.state), problem=problem)
     left = left_of(trial.resolved.rollout.surge_wait_seconds, since, trial.now)
     resource = trial.resolved.resource
     if left:
@@ -111,6 +114,8 @@ def _watched(trial: Trial) -> Analysis:
     )
     if verdict.problem:
         return _withdrawn(trial, verdict.problem)
+    if verdict.unseen:
+        return replace(_goes_on(trial, trial.state), problem=verdict.unseen)
     if not verdict.over or not any(pod.ready for pod in trial.pods):
         return _goes_on(trial, replace(trial.state, slow=verdict.slow), verdict)
     following = trial.state.step + 1
@@ -145,6 +150,7 @@ def _goes_on(
         template=trial.new.template,
         replicas=share.pods,
         state=state.text(),
+        compared_with=url_of(trial),
     )
     doing = _words(trial, state, share) + (f"; {note}" if note else "")
     said = {
@@ -157,7 +163,7 @@ def _goes_on(
     }
     return Analysis(
         choice=replace(trial.choice, target=trial.old),
-        actions=_apply(trial, body),
+        actions=(*_compared(trial), *_apply(trial, body), *_others(trial)),
         said={key: value for key, value in said.items() if value},
         doing=doing,
         requeue_after=min(verdict.left or look, look) if verdict else look,
@@ -214,10 +220,42 @@ def _told(choice: Choice) -> dict[str, Any]:
     return {}
 
 
-def _without(observed: Observed, *, but: str = "") -> tuple[Action, ...]:
+def _without(observed: Observed, *, but: Iterable[str] = ()) -> tuple[Action, ...]:
     """Return what ends the Deployments of revisions that are not analysed any more."""
-    return tuple(
-        Delete.of("apps/v1", "Deployment", one.meta)
-        for one in observed.canaries
-        if one.meta.name != but and not one.meta.deleting
+    ends: tuple[tuple[str, str, Iterable[DeploymentObject | NetworkServiceObject]], ...] = (
+        ("apps/v1", "Deployment", observed.canaries),
+        ("v1", "Service", observed.canary_services),
     )
+    return tuple(
+        Delete.of(version, kind, one.meta)
+        for version, kind, there in ends
+        for one in there
+        if one.meta.name not in but and not one.meta.deleting
+    )
+
+
+def _others(trial: Trial) -> tuple[Action, ...]:
+    kept = (trial.new.name, trial.old.name if url_of(trial) else "")
+    return _without(trial.observed, but=kept)
+
+
+def url_of(trial: Trial) -> str:
+    """Return the address of the old revision's model, where answers are to be compared."""
+    if trial.options.min_agreement is None:
+        return ""
+    meta = trial.observed.service.meta
+    return (
+        f"http://{trial.old.name}.{meta.namespace}.svc:8000/v2/models/{trial.resolved.model_name}"
+    )
+
+
+def _compared(trial: Trial) -> tuple[Action, ...]:
+    """Return what makes the old pods be found apart from the new ones."""
+    if not url_of(trial):
+        return ()
+    service = trial.observed.service.meta
+    body = old_service(service=service, revision=trial.old.name)
+    live = next((s for s in trial.observed.canary_services if s.meta.name == trial.old.name), None)
+    if live is not None and (live.meta.deleting or live.live.states(body)):
+        return ()
+    return (Apply(body=body, adopt=live is not None),)

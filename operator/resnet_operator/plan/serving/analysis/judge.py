@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from resnet_operator.plan.serving.analysis.state import NOTHING, Counted, counted_of
 from resnet_operator.plan.times import from_text
 from resnet_operator.reading.counters import Counters
 from resnet_operator.seen.workload import Pod
@@ -34,6 +35,8 @@ class Tally:
     requests: int = 0
     failed: int = 0
     p99_microseconds: int | None = None
+    compared: int = 0
+    agreed: int = 0
 
     @property
     def ratio(self) -> Fraction:
@@ -43,34 +46,44 @@ class Tally:
 def tally(
     pods: Iterable[Pod],
     counters: Mapping[str, Counters],
-    base: Mapping[str, tuple[int, int]],
+    base: Mapping[str, Counted],
     since: str,
 ) -> Tally:
     """Sum up pods that answer: from what each had counted before, or from its own beginning.
 
     The percentile of several pods is their mean, weighted by requests: near enough to compare by.
     """
-    read = requests = failed = 0
+    read, sums = 0, list(NOTHING)
     slowest: list[tuple[int, int]] = []
     for pod in pods:
         now = counters.get(pod.meta.uid)
         before = base.get(pod.meta.uid) or _nothing(pod, since)
         if now is None or before is None:
             continue
-        if now.answered < before[0] or now.failed < before[1]:
-            before = (0, 0)  # its container was started again
-        lately = now.requests - before[0] - before[1]
-        read, requests, failed = read + 1, requests + lately, failed + now.failed - before[1]
+        counted = counted_of(now)
+        if any(after < one for after, one in zip(counted, before, strict=True)):
+            before = NOTHING  # its container was started again
+        apart = [after - one for after, one in zip(counted, before, strict=True)]
+        read, sums = read + 1, [one + more for one, more in zip(sums, apart, strict=True)]
+        lately = apart[0] + apart[1]
         if now.p99_microseconds is not None and lately:
             slowest.append((now.p99_microseconds, lately))
     weight = sum(count for _, count in slowest)
     p99 = sum(value * count for value, count in slowest) // weight if weight else None
-    return Tally(pods=read, requests=requests, failed=failed, p99_microseconds=p99)
+    answered, failed, compared, agreed = sums
+    return Tally(
+        pods=read,
+        requests=answered + failed,
+        failed=failed,
+        p99_microseconds=p99,
+        compared=compared,
+        agreed=agreed,
+    )
 
 
-def _nothing(pod: Pod, since: str) -> tuple[int, int] | None:
+def _nothing(pod: Pod, since: str) -> Counted | None:
     """Return where a pod begins that the step's beginning does not know."""
-    return (0, 0) if from_text(pod.meta.created) >= from_text(since) else None
+    return NOTHING if from_text(pod.meta.created) >= from_text(since) else None
 
 
 def fails_more(new: Tally, old: Tally, most: Decimal, *, over: bool) -> bool:
@@ -79,6 +92,14 @@ def fails_more(new: Tally, old: Tally, most: Decimal, *, over: bool) -> bool:
     if over and new.requests >= ENOUGH:
         return new.ratio > allowed
     return new.requests >= FEW and chance_of(new.ratio, allowed, new.requests) < SURE
+
+
+def differs_more(new: Tally, least: Decimal, *, over: bool) -> bool:
+    """Tell whether fewer of the answers agree than is wanted."""
+    if new.compared < FEW:
+        return False
+    other, allowed = 1 - Fraction(new.agreed, new.compared), 1 - Fraction(least)
+    return other > allowed if over else chance_of(other, allowed, new.compared) < SURE
 
 
 def chance_of(ratio: Fraction, allowed: Fraction, requests: int) -> float:
@@ -108,6 +129,8 @@ def compared(new: Tally, old: Tally) -> str:
     """Return both in words."""
     text = f"{new.failed} of {new.requests} requests failed, of the old revision "
     text += f"{old.failed} of {old.requests}"
+    if new.compared:
+        text += f"; {new.agreed} of {new.compared} answers are alike"
     if new.p99_microseconds is None or old.p99_microseconds is None:
         return text
     return f"{text}; p99 {_milliseconds(new)} ms, old {_milliseconds(old)} ms"

@@ -17,11 +17,14 @@ from resnet_operator.reading.counters import Counters
 from resnet_operator.reading.json_text import decode, read_object
 
 MAX_CHARS = 65_536
+# Answered, failed, compared, agreed.
+Counted = tuple[int, int, int, int]
+NOTHING: Counted = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The step, its beginning, and what each pod had counted by then: [answered, failed].
+    """The step, its beginning, and what each pod had counted by then.
 
     Without `since` the step's pods are not there yet; without `base` nobody was read yet.
     `slow` is since when the new pods are slower than allowed.
@@ -29,7 +32,7 @@ class State:
 
     step: int = 0
     since: str = ""
-    base: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    base: Mapping[str, Counted] = field(default_factory=dict)
     slow: str = ""
 
     @classmethod
@@ -49,5 +52,9 @@ class State:
 STATE = TypeAdapter(State)
 
 
-def base_of(counters: Mapping[str, Counters]) -> dict[str, tuple[int, int]]:
-    return {uid: (one.answered, one.failed) for uid, one in counters.items()}
+def base_of(counters: Mapping[str, Counters]) -> dict[str, Counted]:
+    return {uid: counted_of(one) for uid, one in counters.items()}
+
+
+def counted_of(one: Counters) -> Counted:
+    return (one.answered, one.failed, one.compared, one.agreed)

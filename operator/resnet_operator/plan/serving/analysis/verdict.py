@@ -11,8 +11,10 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.serving.analysis.judge import (
     ENOUGH,
+    FEW,
     Tally,
     compared,
+    differs_more,
     fails_more,
     is_slower,
     tally,
@@ -31,14 +33,22 @@ SLOW_SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`problem` ends the trial, `over` the step; `slow` is what is to be remembered."""
+    """`problem` ends the trial, `over` the step; `slow` is what is to be remembered.
+
+    `unseen` is what keeps the step from ending.
+    """
 
     REASONS: ClassVar[frozenset[str]] = frozenset(
-        {Reason.ERROR_RATIO_EXCEEDED.value, Reason.LATENCY_EXCEEDED.value}
+        {
+            Reason.ERROR_RATIO_EXCEEDED.value,
+            Reason.LATENCY_EXCEEDED.value,
+            Reason.ANSWERS_DIFFER.value,
+        }
     )
     words: str
     problem: Problem | None = None
     over: bool = False
+    unseen: Problem | None = None
     slow: str = ""
     left: float = 0.0
 
@@ -62,9 +72,16 @@ def judge(
     if fails_more(new, old, options.max_error_ratio, over=not left):
         limit = f"rollout.analysis.maxErrorRatio is {options.max_error_ratio}"
         return Verdict(words=words, problem=_problem(Reason.ERROR_RATIO_EXCEEDED, words, limit))
+    least = options.min_agreement
+    if least is not None and differs_more(new, least, over=not left):
+        limit = f"rollout.analysis.minAgreement is {least}"
+        return Verdict(words=words, problem=_problem(Reason.ANSWERS_DIFFER, words, limit))
     settled = not left_of(SETTLING_SECONDS, state.since, now)
     if most is None or not settled or not is_slower(new, old, most):
-        return Verdict(words=words, over=not left, left=left)
+        unseen = not left and least is not None and _is_unseen(new)
+        return Verdict(
+            words=words, over=not left, left=left, unseen=_incomparable() if unseen else None
+        )
     slow = state.slow or to_text(now)
     if still := left_of(SLOW_SECONDS, slow, now):
         return Verdict(words=words, slow=slow, left=still)
@@ -80,6 +97,21 @@ def unreadable() -> Problem:
         "add its pod to serving.networkPolicy.allowMetricsFrom",
         detail="GET /metrics on port 8002 of old or new pods was not answered; where the chart's "
         "networkPolicy.egress limits the operator, add that port there",
+    )
+
+
+def _is_unseen(new: Tally) -> bool:
+    return new.compared < FEW and new.requests >= ENOUGH
+
+
+def _incomparable() -> Problem:
+    """Say that the pods of the new revision got no answers of the old one."""
+    return Problem(
+        reason=Reason.COUNTERS_UNREADABLE,
+        message="the new pods get no answers of the old ones to compare; "
+        "remove rollout.analysis.minAgreement",
+        detail="their logs say why: a NetworkPolicy of the namespace keeps them from port 8000 of "
+        "the old pods, or both revisions take other inputs",
     )
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.builders import NAME, RESOURCE, Body, condition, end, running, waiting
+from tests.support.builders import NAME, NAMESPACE, RESOURCE, Body, condition, end, running, waiting
 from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
@@ -16,6 +16,7 @@ from resnet_operator.plan.serving.memory import Memory
 from resnet_operator.plan.times import to_text
 from resnet_operator.reading.counters import Counters
 
+NO_CPU = "0/2 nodes are available: 2 Insufficient cpu."
 NO_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}."
 ANALYSIS = {"minutes": 2, "maxErrorRatio": "0.01", "maxP99Increase": "0.5", "steps": [10, 50, 100]}
 
@@ -244,7 +245,7 @@ def test_the_state_outlives_the_operator() -> None:
     text = trial.world.body("Deployment", trial.canary)["metadata"]["annotations"][names.ANALYSIS]
     state = json.loads(text)
     assert state["since"] == to_text(trial.world.now)
-    assert sorted(state["base"].values()) == [[0, 0], [1000, 0], [1000, 0]]
+    assert sorted(state["base"].values()) == [[0, 0, 0, 0], [1000, 0, 0, 0], [1000, 0, 0, 0]]
 
 
 def test_an_annotation_written_by_hand_begins_the_step_again() -> None:
@@ -255,6 +256,92 @@ def test_an_annotation_written_by_hand_begins_the_step_again() -> None:
         trial.look()
         assert trial.world.revision == trial.old, text
         assert trial.said["result"] == "Running"
+
+
+# Answers that are compared.
+
+
+def compared(compared: int, agreed: int, requests: int = 500) -> Counters:
+    return Counters(answered=requests, p99_microseconds=10_000, compared=compared, agreed=agreed)
+
+
+def test_the_new_pods_are_told_where_the_old_ones_are() -> None:
+    trial = Trial(minAgreement="0.9")
+    service = trial.world.body("Service", trial.old)["spec"]
+    assert service["selector"][names.REVISION] == trial.old
+    template = trial.world.body("Deployment", trial.canary)["spec"]["template"]
+    (triton,) = (c for c in template["spec"]["containers"] if c["name"] == "triton")
+    asks = {one["name"]: one.get("value") for one in triton["env"]}["RESNET_COMPARED_WITH"]
+    assert asks == f"http://{trial.old}.{NAMESPACE}.svc:8000/v2/models/{NAME}"
+    stored = trial.world.body("ConfigMap", trial.canary)["data"]["pod-template.json"]
+    assert "RESNET_COMPARED_WITH" not in stored, "the pods that come to stay ask nobody"
+    assert trial.look() == []
+
+
+def test_without_a_threshold_nobody_is_asked() -> None:
+    trial = Trial()
+    assert trial.world.names_of("Service") == {NAME, names.STORE_NAME}
+    assert "RESNET_COMPARED_WITH" not in json.dumps(trial.world.body("Deployment", trial.canary))
+
+
+def test_what_answers_otherwise_is_withdrawn_though_nothing_fails() -> None:
+    trial = Trial(minAgreement="0.9").begun()
+    trial.counts(compared(20, 5), counted(1500))
+    trial.look(10)
+    failed = trial.memory.failed
+    assert failed is not None
+    assert failed.reason == "AnswersDiffer"
+    assert "5 of 20 answers are alike" in failed.message
+    assert trial.world.names_of("Service") == {NAME, names.STORE_NAME}, "nobody asks any more"
+
+
+@pytest.mark.parametrize(("agreed", "step"), [(46, 50), (44, 10)])
+def test_at_the_end_of_a_step_the_plain_share_counts(agreed: int, step: int) -> None:
+    trial = Trial(minAgreement="0.9").begun()
+    trial.counts(compared(50, agreed), counted(1500))
+    trial.look(60)
+    assert trial.said["result"] == "Running"
+    trial.look(60)
+    if step == 50:
+        assert trial.said["step"] == 50
+    else:
+        assert trial.said["result"] == "Withdrawn"
+
+
+def test_what_could_not_be_compared_holds_the_step() -> None:
+    trial = Trial(minAgreement="0.9").begun()
+    trial.counts(compared(0, 0), counted(1500))
+    trial.look(120)
+    reason, message = trial.ready
+    assert reason == "CountersUnreadable"
+    assert "remove rollout.analysis.minAgreement" in message
+    trial.counts(compared(40, 40), counted(1500))
+    trial.look(10)
+    assert trial.said["step"] == 50
+
+
+def test_without_requests_there_is_nothing_to_compare() -> None:
+    trial = Trial(minAgreement="0.9").begun()
+    trial.counts(compared(2, 2, requests=2), counted(1500))
+    trial.look(120)
+    assert trial.said["step"] == 50
+
+
+def test_the_service_goes_when_the_revision_has_all() -> None:
+    trial = Trial(minAgreement="0.9", steps=[50, 100]).begun()
+    trial.counts(compared(100, 99), counted(1500))
+    trial.look(120)
+    assert trial.said["result"] == "Passed"
+    assert trial.world.names_of("Service") == {NAME, names.STORE_NAME}
+
+
+def test_old_pods_let_new_ones_in_where_callers_are_listed() -> None:
+    callers = [{"podSelector": {"matchLabels": {"app": "client"}}}]
+    policy = {"serving": {"networkPolicy": {"allowFrom": callers}, "replicas": 2}}
+    for analysis, number in ({"minAgreement": "0.9"}, 2), ({}, 1):
+        trial = Trial(policy, **analysis)
+        (rule, *_) = trial.world.body("NetworkPolicy")["spec"]["ingress"]
+        assert len(rule["from"]) == number
 
 
 # What needs no analysis, and what ends one.
@@ -384,6 +471,28 @@ def test_a_revision_that_does_not_load_goes_back_as_any_other() -> None:
     failed = trial.memory.failed
     assert failed is not None
     assert (failed.name, failed.reason) == (new, "ModelLoadFailed")
+
+
+def test_what_keeps_new_pods_from_coming_up_is_told() -> None:
+    trial = Trial()
+    pulls = waiting("triton", "ImagePullBackOff")
+    trial.pods(1, ready=False, phase="Pending", containers=[pulls])
+    trial.look()
+    assert trial.ready[0] == "ImagePullFailed"
+    assert trial.world.revision == trial.old
+    trial.pods(1, ready=False, phase="Pending", containers=[], unschedulable=NO_CPU)
+    trial.look(3600)
+    assert trial.ready[0] == "Unschedulable", "processors may come, and are no chips"
+    assert trial.world.revision == trial.old
+
+
+def test_pods_that_fall_ill_in_a_step_are_told() -> None:
+    trial = Trial(steps=[50, 100]).begun()
+    crashed = waiting("triton", "CrashLoopBackOff", last=end(1)) | {"restartCount": 0}
+    trial.pods(ready=False, containers=[crashed])
+    trial.look(300)
+    assert trial.ready[0] == "CrashLooping"
+    assert trial.world.revision == trial.old
 
 
 def test_counters_that_nobody_shows_hold_the_step_and_are_told() -> None:

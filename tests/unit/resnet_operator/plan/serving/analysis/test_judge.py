@@ -11,7 +11,7 @@ from tests.support.builders import NOW, pod_body
 
 from resnet_operator.plan.serving.analysis.judge import Tally, fails_more, tally
 from resnet_operator.plan.serving.analysis.shares import pods_of_step
-from resnet_operator.plan.serving.analysis.state import State
+from resnet_operator.plan.serving.analysis.state import Counted, State
 from resnet_operator.plan.times import to_text
 from resnet_operator.reading.counters import Counters
 from resnet_operator.seen.workload import Pod
@@ -23,15 +23,15 @@ YOUNGER = Pod.from_body(pod_body("a", created=NOW + timedelta(seconds=9)))
 NOW_COUNTED = Counters(answered=100, failed=10, p99_microseconds=5000)
 
 COUNTED = (
-    ("from what it had counted before", ELDER, (60, 5), 45, 5),
+    ("from what it had counted before", ELDER, (60, 5, 0, 0), 45, 5),
     ("from nothing, when it came later", YOUNGER, None, 110, 10),
     ("not at all, when its beginning is not known", ELDER, None, 0, 0),
-    ("from nothing, when its container was started again", ELDER, (900, 2), 110, 10),
+    ("from nothing, when its container was started again", ELDER, (900, 2, 0, 0), 110, 10),
 )
 
 
 @pytest.mark.parametrize("case", COUNTED, ids=lambda case: case[0])
-def test_a_pod_is_counted(case: tuple[str, Pod, tuple[int, int] | None, int, int]) -> None:
+def test_a_pod_is_counted(case: tuple[str, Pod, Counted | None, int, int]) -> None:
     _, pod, before, requests, failed = case
     base = {pod.meta.uid: before} if before else {}
     found = tally([pod], {pod.meta.uid: NOW_COUNTED}, base, SINCE)
@@ -90,8 +90,8 @@ def test_a_share_in_pods_beside_the_old_ones(percent: int, wanted: int, pods: in
     [
         State(),
         State(step=1),
-        State(step=1, since=SINCE, base={"a": (1, 2)}),
-        State(since=SINCE, base={"a": (1, 2), "b": (0, 0)}, slow=SINCE),
+        State(step=1, since=SINCE, base={"a": (1, 2, 9, 8)}),
+        State(since=SINCE, base={"a": (1, 2, 0, 0), "b": (0, 0, 3, 2)}, slow=SINCE),
     ],
     ids=str,
 )
@@ -100,7 +100,10 @@ def test_a_state_is_read_as_it_was_written(state: State) -> None:
 
 
 def test_a_hundred_pods_fit_into_an_annotation() -> None:
-    base = {f"{number:08x}-0000-4000-8000-{number:012x}": (10**9, 10**6) for number in range(400)}
+    base = {
+        f"{number:08x}-0000-4000-8000-{number:012x}": (10**9, 10**6, 10**5, 10**5)
+        for number in range(400)
+    }
     text = State(since=SINCE, base=base).text()
     assert State.read(text).base == base
     assert len(text) < 65_536, "of 262,144 that all annotations of an object may have"
