@@ -14,6 +14,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api import KIND
+from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
 
@@ -55,7 +56,7 @@ def name_conflict(live: Body, body: Body) -> Problem:
     whose = f"belongs to {manager}" if manager else "is managed by another owner"
     return Problem(
         reason=Reason.NAME_CONFLICT,
-        message=f"{_called(body)} {whose}; rename the ResNetService or remove it",
+        message=f"{_called(body)} {whose}; rename the {_asked_by(body)} or remove it",
     )
 
 
@@ -65,6 +66,12 @@ def being_removed(body: Body) -> Problem:
         reason=Reason.PENDING,
         message=f"{_called(body)} of the object that had this name before is being removed",
     )
+
+
+def _asked_by(body: Body) -> str:
+    """Return the kind of the object that a body is made for."""
+    owner = controller_of(body) or {}
+    return BATCH_KIND if owner.get("kind") == BATCH_KIND else KIND
 
 
 def _called(body: Body) -> str:

@@ -266,7 +266,7 @@ async def test_a_strangers_job_of_the_name_is_left_alone() -> None:
     batches.life.api.put(stranger)
     batches.create()
     status = await batches.look()
-    assert "rename" in message(status)
+    assert "rename the ResNetBatch or remove it" in message(status)
     assert batches.job["spec"] == {}
 
 
