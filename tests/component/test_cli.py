@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 import yaml
 from tests.component.objects import artifact_of, service
 from tests.component.world import World
 from tests.support.apiserver import ROOT
 from tests.support.reader import Reader, new_reader
 
-from resnet_cli.app import COMMANDS
+from resnet_cli.app import app
 from resnet_cli.exits import Exit
 from resnet_operator import names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.component.proxy import Call
     from tests.support.apiserver import ApiServer
 
 NAME = "resnet50"
@@ -97,10 +105,14 @@ async def test_each_command_with_view_alone(world: World, cli: Cli, tmp_path: Pa
     file, html = sample(tmp_path), str(tmp_path / "report.html")
     picture = str(ROOT / "samples" / "digits" / "pictures" / "seven.png")
     forward = "pods/portforward is not allowed"
+    to_convert = ("-f", str(SAMPLES / "digits-npu.yaml"), "--model", str(MODEL))
     table: list[tuple[tuple[str, ...], Exit, str]] = [
         (("get",), Exit.DONE, NAME),
         (("get", NAME, "-o", "yaml"), Exit.DONE, "phase: Ready"),
         (("why", NAME), Exit.DONE, "Nothing."),
+        # It may; only a kubelet is missing.
+        (("logs", NAME, "--stage", "serve"), Exit.UNREACHABLE, "/log: "),
+        (("convert", *to_convert, "--out", str(tmp_path / "om")), Exit.MISSING_HERE, "atc"),
         (("rollout", "status", NAME, "-o", "json"), Exit.DONE, '"ready": true'),
         (("rollout", "history", NAME), Exit.DONE, "serving"),
         (("render", "-f", file, "--diff"), Exit.NOT_WELL, "cluster/Job"),
@@ -119,8 +131,78 @@ async def test_each_command_with_view_alone(world: World, cli: Cli, tmp_path: Pa
     ]
     for arguments, code, says in table:
         assert says in cli(*arguments, code=code), arguments
-    named = {words[0] for words, _, _ in table}
-    assert named == {*COMMANDS, "rollout"} - {"logs", "convert"}, "these need a kubelet, and none"
+    named = {words[: 2 if words[0] in GROUPS else 1] for words, _, _ in table}
+    assert named == set(leaves()), "a command more is a row more"
+
+
+def leaves() -> Iterator[tuple[str, ...]]:
+    """Every command that the program has, as it is typed."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        below = getattr(command, "commands", {})
+        waiting += [((*words, name), one) for name, one in below.items()]
+        if not below:
+            yield words
+
+
+GROUPS = {"rollout"}
+SAMPLES = ROOT / "samples"
+MODEL = SAMPLES / "digits" / "digits-resnet.onnx"
+OBJECTS = 500
+
+
+async def test_why_asks_as_much_of_five_hundred_objects_as_of_one(
+    world: World, tmp_path: Path
+) -> None:
+    """Counted by the proxy before a real API server; the seconds are printed, and no claim."""
+    manifest = service(NAME)
+    await world.known_artifact(manifest)
+    await world.create(manifest)
+    operator = await world.start()
+    await world.is_ready(NAME)
+    await operator.idle()
+    await operator.stop()
+    alone = await asked_by_why(world)
+    for number in range(1, OBJECTS):
+        other = service(f"other-{number}")
+        await world.create(other)
+        await world.create({"apiVersion": "v1", "kind": "ConfigMap"} | labelled(number))
+    crowded = await asked_by_why(world)
+    assert [str(call) for call in crowded] == [str(call) for call in alone]
+    assert len(alone) <= MOST_REQUESTS
+    assert not [call for call in crowded if call.resource == "resnetservices" and not call.name]
+
+
+MOST_REQUESTS = 13
+
+
+def labelled(number: int) -> dict[str, Any]:
+    """A record of another object, as there are many."""
+    labels = names.labels(names.RECORD, **{names.ARTIFACT: f"{number:016x}"})
+    return {"metadata": {"name": f"rns-{number:016x}", "labels": labels}}
+
+
+async def asked_by_why(world: World) -> list[Call]:
+    """Return what `why` asks of the API server, as a program of its own."""
+    mark, began = len(world.proxy.calls), time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "resnet_cli", "why", NAME, "-n", world.namespace),
+        env=os.environ
+        | {
+            "KUBECONFIG": str(world.proxy.kubeconfig(world.folder)),
+            "PYTHONPATH": str(ROOT / "operator"),
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    seconds = time.monotonic() - began
+    assert process.returncode == Exit.DONE, said.decode()
+    calls = world.proxy.since(mark)
+    there = len((await world.api.request("GET", world.path("ResNetService")))["items"])
+    print(f"why, of {there} objects: {len(calls)} requests, {seconds:.2f} s with Python's start")
+    return calls
 
 
 async def test_what_view_may_not_do_is_said_with_a_code(world: World, cli: Cli) -> None:

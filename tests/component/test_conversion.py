@@ -58,6 +58,20 @@ async def test_a_failed_conversion(case: Failure, world: World) -> None:
     assert len(await world.ours("Job")) == 1
 
 
+@pytest.mark.parametrize("origin", ["Converted", "Reused"])
+async def test_where_the_artifact_is_from_is_an_event(origin: str, world: World) -> None:
+    await world.start()
+    await world.create(MANIFEST)
+    said = messages_of(MANIFEST)
+    said["publish"]["origin"] = origin
+    said["convert"]["hit"] = origin == "Reused"
+    await world.finish_job(MANIFEST, said)
+    await world.is_ready(NAME)
+    ready = await world.condition(NAME, "ArtifactReady", "True", origin)
+    told = await world.event(NAME, origin)
+    assert (told["type"], told["message"]) == ("Normal", ready["message"])
+
+
 async def test_the_retry_annotation_tries_again_at_once(world: World) -> None:
     await world.start()
     await world.create(MANIFEST)

@@ -102,6 +102,8 @@ async def test_what_passes_gets_pods(world: World) -> None:
     }
     said = await world.condition(NAME, "Validated", "True", "Validated")
     assert "top1 0.785" in said["message"]
+    told = await world.event(NAME, "Validated")
+    assert (told["type"], told["message"]) == ("Normal", said["message"])
     stored = await world.get("ConfigMap", record)
     assert stored["immutable"] is True
     assert json.loads(stored["data"]["result.json"])["top1"] == 0.785

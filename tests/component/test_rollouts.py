@@ -143,6 +143,10 @@ async def status_of(world: World) -> Body:
     return status
 
 
+async def uid_of(world: World) -> str:
+    return str((await world.get("ResNetService", NAME))["metadata"]["uid"])
+
+
 async def is_rolled_back(world: World, good: str) -> Body:
     await has_revision(world, good)
     await world.condition(NAME, "Ready", "False", "RolledBack")
@@ -211,6 +215,9 @@ async def test_a_broken_revision_is_rolled_back(serving: World) -> None:
     assert status["revisions"]["desired"] == bad
     assert status["revisions"]["failed"]["name"] == bad
     assert status["revisions"]["failed"]["reason"] == "ModelLoadFailed"
+    told = await serving.event(NAME, "RolledBack")
+    assert (told["type"], told["involvedObject"]["uid"]) == ("Warning", await uid_of(serving))
+    assert "Triton cannot load the model" in told["message"]
     live = await serving.get("ResNetService", NAME)
     assert condition_of(live, "Available")["status"] == "True"
     (still,) = await pods_of(serving, good)

@@ -300,6 +300,19 @@ class World:
         body = await self.becomes("ResNetService", name, fits, what=what, seconds=seconds)
         return condition_of(body, kind)
 
+    async def event(self, name: str, reason: str) -> Body:
+        """Wait for the only Event of a reason about a ResNetService; return it."""
+        selector = f"involvedObject.kind={KIND},involvedObject.name={name},reason={reason}"
+
+        async def told() -> list[Body]:
+            where = f"{self.path('Event')}?fieldSelector={selector}"
+            found: list[Body] = (await self.api.request("GET", where))["items"]
+            return found
+
+        found: list[Body] = await until(told, what=f"the event {reason} of {name}")
+        (only,) = found
+        return only
+
     # What was there before.
 
     async def known_artifact(self, manifest: Body) -> Body:

@@ -4,6 +4,7 @@ from a small network with random weights, since chips and other people's weights
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,11 @@ from tests.support.builders import an_artifact, tensor
 from tests.triton.image_python import image_path
 from tests.triton.rendered import rendered
 from tests.triton.server import DIGITS, digits_on_cpu, pod
+from tests.unit.resnet_cli import recorded
+from typer.testing import CliRunner
+
+from resnet_cli import app, session
+from resnet_cli.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +119,42 @@ def test_the_sample_is_asked(
     best = [line.split()[1] for line in shown if line.startswith("  1  ")]
     assert len(best) == len(PICTURES)
     assert set(best) <= set(labels), "in words, not in numbers"
+
+
+def cluster_of(running: Any, asked: str) -> recorded.Recorded:
+    """A cluster that shows the service, and whose forwarded ports are the real Triton's."""
+    model = {"name": "digits"} | ({} if asked == "digits" else {"pipeline": asked})
+    status = {"model": model, "endpoints": {"http": "digits:8000", "grpc": "digits:8001"}}
+    ready = recorded.condition("Ready", "True", "")
+    triton = recorded.container("triton", recorded.running())
+    found = [
+        recorded.service("Ready", "serving", phase="Ready", ready="True", status=status),
+        recorded.deployment(ready=1),
+        recorded.serving_pod(triton, phase="Running", conditions=(ready,)),
+    ]
+    addresses = {8000: running.http, 8001: running.grpc}
+    return recorded.Recorded(
+        found, ports={port: int(url.rpartition(":")[2]) for port, url in addresses.items()}
+    )
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_the_command_asks_the_sample(
+    served: tuple[Any, str], protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kubectl resnet predict`, through a port that it forwards itself."""
+    it = cluster_of(*served)
+    monkeypatch.setattr(session, "connect", lambda **_: it)
+    flags = ["--grpc"] if protocol == "grpc" else []
+    words = ["predict", recorded.NAME, *map(str, PICTURES), *flags]
+    done = CliRunner().invoke(app.app, [*words, "-o", "json"])
+    assert done.exit_code == Exit.DONE, done.output
+    labels = (DIGITS / "labels.txt").read_text().split()
+    rows = json.loads(done.stdout)
+    assert [row["picture"] for row in rows] == list(map(str, PICTURES))
+    for row in rows:
+        found = [one["label"] for one in row["labels"]]
+        assert len(found) == 3
+        assert set(found) <= set(labels), "in words, not in numbers"
+    assert it.asked[-1].endswith(":8001" if flags else ":8000"), "by a forwarded port"
+    assert CliRunner().invoke(app.app, words).exit_code == Exit.DONE
