@@ -15,9 +15,10 @@ import pytest
 import typer
 import yaml
 from tests.component.objects import artifact_of, service
+from tests.component.proxy import Call, Proxy
 from tests.component.world import World
 from tests.support.apiserver import ROOT
-from tests.support.reader import Reader, new_reader
+from tests.support.reader import READER, Reader, new_reader
 
 from resnet_cli.app import app
 from resnet_cli.exits import Exit
@@ -26,7 +27,6 @@ from resnet_operator import names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.component.proxy import Call
     from tests.support.apiserver import ApiServer
 
 NAME = "resnet50"
@@ -110,8 +110,7 @@ async def test_each_command_with_view_alone(world: World, cli: Cli, tmp_path: Pa
         (("get",), Exit.DONE, NAME),
         (("get", NAME, "-o", "yaml"), Exit.DONE, "phase: Ready"),
         (("why", NAME), Exit.DONE, "Nothing."),
-        # It may; only a kubelet is missing.
-        (("logs", NAME, "--stage", "serve"), Exit.UNREACHABLE, "/log: "),
+        (("logs", NAME, "--stage", "serve"), Exit.DONE, "container triton"),
         (("convert", *to_convert, "--out", str(tmp_path / "om")), Exit.MISSING_HERE, "atc"),
         (("rollout", "status", NAME, "-o", "json"), Exit.DONE, '"ready": true'),
         (("rollout", "history", NAME), Exit.DONE, "serving"),
@@ -153,9 +152,9 @@ OBJECTS = 500
 
 
 async def test_why_asks_as_much_of_five_hundred_objects_as_of_one(
-    world: World, tmp_path: Path
+    world: World, cli: Cli, tmp_path: Path
 ) -> None:
-    """Counted by the proxy before a real API server; the seconds are printed, and no claim."""
+    """Counted by a proxy before a real API server; the seconds are printed, and no claim."""
     manifest = service(NAME)
     await world.known_artifact(manifest)
     await world.create(manifest)
@@ -163,12 +162,14 @@ async def test_why_asks_as_much_of_five_hundred_objects_as_of_one(
     await world.is_ready(NAME)
     await operator.idle()
     await operator.stop()
-    alone = await asked_by_why(world)
-    for number in range(1, OBJECTS):
-        other = service(f"other-{number}")
-        await world.create(other)
-        await world.create({"apiVersion": "v1", "kind": "ConfigMap"} | labelled(number))
-    crowded = await asked_by_why(world)
+    counter = Proxy(world.proxy.upstream, account=f"{world.namespace}:{READER}")
+    async with counter.running():
+        kubeconfig = counter.kubeconfig(tmp_path)
+        alone = await asked_by_why(world, counter, kubeconfig)
+        for number in range(1, OBJECTS):
+            await world.create(service(f"other-{number}"))
+            await world.create({"apiVersion": "v1", "kind": "ConfigMap"} | labelled(number))
+        crowded = await asked_by_why(world, counter, kubeconfig)
     assert [str(call) for call in crowded] == [str(call) for call in alone]
     assert len(alone) <= MOST_REQUESTS
     assert not [call for call in crowded if call.resource == "resnetservices" and not call.name]
@@ -183,14 +184,14 @@ def labelled(number: int) -> dict[str, Any]:
     return {"metadata": {"name": f"rns-{number:016x}", "labels": labels}}
 
 
-async def asked_by_why(world: World) -> list[Call]:
+async def asked_by_why(world: World, counter: Proxy, kubeconfig: Path) -> list[Call]:
     """Return what `why` asks of the API server, as a program of its own."""
-    mark, began = len(world.proxy.calls), time.monotonic()
+    mark, began = len(counter.calls), time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "resnet_cli", "why", NAME, "-n", world.namespace),
         env=os.environ
         | {
-            "KUBECONFIG": str(world.proxy.kubeconfig(world.folder)),
+            "KUBECONFIG": str(kubeconfig),
             "PYTHONPATH": str(ROOT / "operator"),
         },
         stdout=asyncio.subprocess.PIPE,
@@ -199,7 +200,7 @@ async def asked_by_why(world: World) -> list[Call]:
     said, _ = await process.communicate()
     seconds = time.monotonic() - began
     assert process.returncode == Exit.DONE, said.decode()
-    calls = world.proxy.since(mark)
+    calls = counter.since(mark)
     there = len((await world.api.request("GET", world.path("ResNetService")))["items"])
     print(f"why, of {there} objects: {len(calls)} requests, {seconds:.2f} s with Python's start")
     return calls

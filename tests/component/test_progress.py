@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,6 +51,15 @@ async def fetching(world: World, fault: Fault) -> dict[str, Any]:
     return pod
 
 
+def told(world: World, mark: int) -> list[Any]:
+    """Return what the writes of the status since `mark` say of the progress.
+
+    The scheduler has its own say of a pod without a node, and so there are writes.
+    """
+    calls = world.proxy.since(mark, lambda call: call.resource == "resnetservices/status")
+    return [json.loads(call.body)["status"].get("progress") for call in calls]
+
+
 async def says(world: World, progress: dict[str, Any]) -> None:
     await world.becomes(
         "ResNetService",
@@ -71,14 +81,14 @@ async def test_a_download_is_told_as_it_goes_and_gone_at_rest(world: World) -> N
     await operator.idle()
     mark = len(world.proxy.calls)
     await until(log_calls(world, mark, 5), what="more looks at a log that says the same")
-    assert world.proxy.writes(mark) == []
+    assert all(one == half for one in told(world, mark))
 
     await operator.stop()
     mark = len(world.proxy.calls)
     operator = await world.start(RESNET_RESYNC_SECONDS="1")
     await until(log_calls(world, mark, 2), what="the next operator to read it too")
     await operator.idle()
-    assert world.proxy.writes(mark) == [], "a restart takes nothing back"
+    assert all(one == half for one in told(world, mark)), "a restart takes nothing back"
 
     await world.finish_job(MANIFEST)
     ready = await world.is_ready(NAME)

@@ -265,7 +265,17 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
 
 
 async def has_read(world: World, resource: str) -> bool:
-    return bool(world.proxy.since(0, lambda call: call.resource == resource and not call.is_write))
+    """Tell whether it was read here: of the whole cluster, others' leftovers are seen too."""
+    return bool(
+        world.proxy.since(
+            0,
+            lambda call: (
+                call.resource == resource
+                and call.namespace == world.namespace
+                and not call.is_write
+            ),
+        )
+    )
 
 
 async def test_another_namespace_is_none_of_our_business(
