@@ -100,7 +100,8 @@ async def test_a_download_is_told_as_it_goes_and_gone_at_rest(world: World) -> N
         return reconciles() - looks > 3
 
     await until(has_looked, what="some looks at what is at rest")
-    assert world.proxy.since(mark, lambda call: call.verb != "watch") == []
+    assert world.proxy.since(mark, is_log) == []
+    assert set(told(world, mark)) <= {None}
 
 
 @pytest.mark.parametrize(
