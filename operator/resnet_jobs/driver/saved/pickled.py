@@ -9,6 +9,7 @@ ever looked up. So nothing can run, whatever is in the file. Called by torch_fil
 from __future__ import annotations
 
 import pickletools
+import warnings
 from typing import Any, Callable, Dict, List, Optional
 
 from ..checkpoint import MisfitError
@@ -18,6 +19,10 @@ MOST_BYTES = 64 << 20  # names, shapes and a training's log; the numbers lie els
 MOST_STEPS = 4_000_000
 SAVE_HINT = "save the weights alone: torch.save(model.state_dict(), path)"
 MARK = object()
+DAMAGE = (
+    *(ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError),
+    DeprecationWarning,
+)
 SCALARS = (str, int, float, bytes, type(None))
 
 
@@ -29,11 +34,14 @@ def read_pickle(file: Any, storages: Optional[Dict[str, Storage]] = None) -> Any
     source: Any = _Bounded(file)
     machine = _Machine({} if storages is None else storages)
     try:
-        for opcode, argument, _ in pickletools.genops(source):
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            # Of escapes that nobody's pickle has: on its way to become a ValueError.
+            warnings.simplefilter("error", DeprecationWarning)
+            for opcode, argument, _ in pickletools.genops(source):
+                machine.step(opcode.name, argument)
     except MisfitError:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except DAMAGE as error:
         raise MisfitError(
             "the file's pickle is damaged ({}): put the file there again".format(
                 " ".join(str(error).split())[:80] or type(error).__name__

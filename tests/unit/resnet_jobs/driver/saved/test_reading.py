@@ -396,6 +396,11 @@ def test_a_pickle_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "more than weights" in ends(partial(read_pickle, source)), why
 
 
+@pytest.mark.parametrize("program", [b"S'\\ '\n", b"i\\\x00\n\n", b"S'\\8'\n"])
+def test_an_escape_that_python_only_warns_of_is_damage(program: bytes) -> None:
+    assert "damaged" in ends(partial(read_pickle, io.BytesIO(b"\x80\x02" + program + b".")))
+
+
 def test_hashing_takes_no_time() -> None:
     """A tuple of itself thrice, forty times over, as a key: its hash would take for ever."""
     nested = b")" + b"".join(b"22\x87" for _ in range(40))
