@@ -144,6 +144,7 @@ class Run:
 def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds: float) -> Run:
     """Runs the command without a shell; its output goes to the log line by line and is kept."""
     kills_before = count_oom_kills()
+    heard = _Heard()
     started = time.monotonic()  # before a word can have been heard
     process = subprocess.Popen(
         argv,
@@ -154,11 +155,10 @@ def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    heard = _Heard()
     reader = threading.Thread(target=_pump, args=(process.stdout, heard), daemon=True)
-    reader.start()
     timed_out = False
-    try:
+    try:  # at once: whoever hears of the process may stop us
+        reader.start()
         timed_out = not _ended_within(process, started, seconds, heard)
         if timed_out:
             _end_gently(process)
