@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 import triton_python_backend_utils as pb_utils
 
 from resnet_runtime import batching
+from resnet_runtime.counting import FAILED, Counter
 from resnet_runtime.sampler import open_sampler
 from resnet_runtime.settings import LoadError, Settings, read_settings
 from resnet_runtime.termination import write_termination
@@ -59,19 +60,24 @@ class BatchModel:
         with reported_load():
             self.settings = read_settings(args)
             self.load()
-        self._sampler = open_sampler(self.settings, args.get("model_name", ""))
+        model = args.get("model_name", "")
+        labels = {"model": model, "instance": str(self.settings.instance_index)}
+        self._failed = Counter(FAILED, labels)
+        self._sampler = open_sampler(self.settings, model, labels)
 
     def execute(self, requests: Sequence[Any]) -> List[Any]:
         admitted, answers = batching.admit(requests, self.settings)
         if not admitted:
             return answers
         if self._lost:
+            self._failed.add(len(admitted))
             batching.answer_error(answers, admitted, self._lost, kind="UNAVAILABLE")
             return answers
         try:
             outputs = self.run(admitted)
         except RunError as failure:
             self._note(failure)
+            self._failed.add(len(admitted))
             kind = "UNAVAILABLE" if failure.fatal else "INTERNAL"
             batching.answer_error(answers, admitted, failure.text, kind=kind)
             return answers

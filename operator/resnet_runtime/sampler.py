@@ -18,9 +18,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 import numpy as np
-import triton_python_backend_utils as pb_utils
 
 from resnet_runtime.batching import Admitted
+from resnet_runtime.counting import AGREED, COMPARED, Counter, can_count
 from resnet_runtime.processes import log
 from resnet_runtime.settings import Settings, TensorSpec
 
@@ -30,37 +30,30 @@ TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 2**24
 # Of a model that answers one number: by so much may two chips differ.
 CLOSE = 0.01
-COMPARED = ("resnet_compared_answers", "Answers that were compared with those of the old revision")
-AGREED = ("resnet_agreed_answers", "Compared answers that have the same first class")
 LENGTH = "Inference-Header-Content-Length"
 
 Sample = Tuple[List[Any], Any]
 
 
-def open_sampler(settings: Settings, model: str) -> Optional["Sampler"]:
+def open_sampler(settings: Settings, model: str, labels: Dict[str, str]) -> Optional["Sampler"]:
     """The sampler of an instance, if this model is to be compared and Triton can count."""
     url = os.environ.get(VARIABLE, "")
     if not url or urlsplit(url).path.rsplit("/", 1)[-1] != model:
         return None
-    if not hasattr(pb_utils, "MetricFamily"):
+    if not can_count():
         log("this Triton has no metrics of models: answers are not compared")
         return None
-    labels = {"model": model, "instance": str(settings.instance_index)}
-    counters = []
-    for name, description in (COMPARED, AGREED):
-        kind = pb_utils.MetricFamily.COUNTER
-        family = pb_utils.MetricFamily(name=name, description=description, kind=kind)
-        counters.append((family, family.Metric(labels=labels)))
-    return Sampler(url, settings, counters)
+    return Sampler(url, settings, labels)
 
 
 class Sampler:
-    """One thread that asks; `counters` are of what was compared, and of what agreed."""
+    """One thread that asks."""
 
-    def __init__(self, url: str, settings: Settings, counters: Sequence[Any]) -> None:
+    def __init__(self, url: str, settings: Settings, labels: Dict[str, str]) -> None:
         self._url = urlsplit(url)
         self._settings = settings
-        self._counters = counters
+        self._compared = Counter(COMPARED, labels)
+        self._agreed = Counter(AGREED, labels)
         self._waiting: "queue.Queue[Sample]" = queue.Queue(maxsize=1)
         self._next = 0.0
         self._failed = False
@@ -90,9 +83,8 @@ class Sampler:
                 self._failed = True
 
     def _count(self, agreed: bool) -> None:
-        self._counters[0][1].increment(1)
-        if agreed:
-            self._counters[1][1].increment(1)
+        self._compared.add(1)
+        self._agreed.add(int(agreed))
 
     def _ask(self, rows: Sequence[Any], output: TensorSpec) -> Any:
         """The first output of the other server; raises ValueError for what is none."""

@@ -6,7 +6,7 @@ is bounded here, and what is no number of Triton's is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,15 +16,16 @@ FAMILY = "nv_inference_request_"
 SUCCESS = f"{FAMILY}success"
 FAILURE = f"{FAMILY}failure"
 SUMMARY = f"{FAMILY}summary_us"
-# Of the sampler in a new revision's pod: `resnet_runtime.sampler`.
+# Of our runtimes: Triton calls it a success when a Python model answers with an error.
+FAILED = "resnet_failed_requests"
 COMPARED = "resnet_compared_answers"
 AGREED = "resnet_agreed_answers"
-# Whoever asked and went away is no failure of the model.
-NO_FAILURE = {"CANCELED"}
+# Whoever asked and went away is no failure of the model; who was refused never came to it.
+CANCELED, REFUSED = "CANCELED", "REJECTED"
 QUANTILE = "0.99"
-READ = (SUCCESS, FAILURE, SUMMARY, COMPARED, AGREED)
+READ = (SUCCESS, FAILURE, SUMMARY, FAILED, COMPARED, AGREED)
 MOST_LINES = 10_000
-SUMS = {SUCCESS, FAILURE, COMPARED, AGREED}
+SUMS = {SUCCESS, FAILURE, FAILED, COMPARED, AGREED}
 MOST = 1e15
 
 
@@ -46,10 +47,10 @@ class Counters:
         return self.answered + self.failed
 
 
-def counters_of(text: str, models: Iterable[str]) -> Counters | None:
+def counters_of(text: str, models: Sequence[str]) -> Counters | None:
     """Return the counters of the first of the models that was asked, else those of the last.
 
-    None when the text has none of them, or is not of Triton.
+    None when the text has none of them, or is not of Triton. What a runtime counts is of the last.
     """
     lines = [line for line in text.splitlines() if line.startswith(READ)]
     try:
@@ -58,35 +59,40 @@ def counters_of(text: str, models: Iterable[str]) -> Counters | None:
         samples = [sample for family in families for sample in family.samples]
     except (ValueError, KeyError, IndexError):
         return None
-    found = [one for model in models if (one := _of_model(samples, model)) is not None]
+    if not all(0 <= sample.value <= MOST for sample in samples if sample.name in SUMS):
+        return None
+    ours = [sample for sample in samples if sample.labels.get("model") in models]
+    found = [one for model in models if (one := _of_model(samples, model, ours)) is not None]
     return next((one for one in found if one.requests), found[-1] if found else None)
 
 
-def _of_model(samples: Iterable[Sample], model: str) -> Counters | None:
+def _of_model(samples: Iterable[Sample], model: str, ours: Sequence[Sample]) -> Counters | None:
     mine = [sample for sample in samples if sample.labels.get("model") == model]
     if not any(sample.name in {SUCCESS, FAILURE} for sample in mine):
         return None
-    if not all(0 <= sample.value <= MOST for sample in mine if sample.name in SUMS):
-        return None
-    slowest = [
+    refused = _sum(mine, FAILURE, REFUSED)
+    counted = _sum(mine, FAILURE) - refused - _sum(mine, FAILURE, CANCELED)
+    failed = refused + max(counted, _sum(ours, FAILED))
+    # Nobody was answered in that minute: NaN.
+    told = [
         sample.value
         for sample in mine
-        if sample.name == SUMMARY and sample.labels.get("quantile") == QUANTILE
+        if sample.name == SUMMARY
+        and sample.labels.get("quantile") == QUANTILE
+        and 0 <= sample.value <= MOST
     ]
-    # Nobody was answered in that minute: NaN.
-    told = [value for value in slowest if 0 <= value <= MOST]
     return Counters(
-        answered=_sum(mine, SUCCESS),
-        compared=_sum(mine, COMPARED),
-        agreed=_sum(mine, AGREED),
-        failed=sum(int(s.value) for s in mine if s.name == FAILURE and _is_failure(s)),
+        answered=max(_sum(mine, SUCCESS) + counted + refused - failed, 0),
+        failed=failed,
         p99_microseconds=int(max(told)) if told else None,
+        compared=_sum(ours, COMPARED),
+        agreed=_sum(ours, AGREED),
     )
 
 
-def _sum(samples: Iterable[Sample], name: str) -> int:
-    return sum(int(sample.value) for sample in samples if sample.name == name)
-
-
-def _is_failure(sample: Sample) -> bool:
-    return sample.labels.get("reason") not in NO_FAILURE
+def _sum(samples: Iterable[Sample], name: str, reason: str = "") -> int:
+    return sum(
+        int(sample.value)
+        for sample in samples
+        if sample.name == name and reason in {"", sample.labels.get("reason")}
+    )

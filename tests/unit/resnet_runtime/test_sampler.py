@@ -72,7 +72,7 @@ def test_an_answer_of_another_type_is_none() -> None:
 )
 def test_who_is_not_told_to_asks_nobody(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv(VARIABLE, url)
-    assert open_sampler(read_settings(Config().args()), "digits") is None
+    assert open_sampler(read_settings(Config().args()), "digits", {}) is None
 
 
 def test_a_triton_without_metrics_of_models_compares_nothing(
@@ -80,5 +80,5 @@ def test_a_triton_without_metrics_of_models_compares_nothing(
 ) -> None:
     monkeypatch.setenv(VARIABLE, "http://old:8000/v2/models/digits")
     assert not hasattr(stub, "MetricFamily")
-    assert open_sampler(read_settings(Config().args()), "digits") is None
+    assert open_sampler(read_settings(Config().args()), "digits", {}) is None
     assert "answers are not compared" in capfd.readouterr().err

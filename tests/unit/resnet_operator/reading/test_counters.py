@@ -36,6 +36,18 @@ def test_the_counters_of_a_model() -> None:
     assert counters_of(REAL, ["digits"]) == Counters(answered=1200, failed=5, p99_microseconds=5120)
 
 
+def test_what_a_runtime_counts_as_failed_is_no_success() -> None:
+    """Triton 2.51 counts an error that a Python model answers as a success, others may not."""
+    ours = 'resnet_failed_requests{instance="0",model="digits"} 6\n'
+    ours += 'resnet_failed_requests{instance="1",model="digits"} 4\n'
+    found = counters_of(REAL + ours, ["digits-pictures", "digits"])
+    assert found is not None
+    assert found.failed == 10, "of a pipeline, those of the model in it"
+    assert counters_of(REAL + ours, ["digits"]) == Counters(
+        answered=1193, failed=12, p99_microseconds=5120
+    ), "2 refused and 10 of the runtime, 3 of which Triton has counted too"
+
+
 def test_of_a_pipeline_and_its_model_the_one_that_is_asked_counts() -> None:
     assert counters_of(REAL, ["digits-pictures", "digits"]) == Counters(answered=30)
     unasked = REAL.replace('{model="digits-pictures",version="1"} 30', '{model="p"} 0')
