@@ -177,6 +177,17 @@ def devices_of(pod: Body) -> dict[str, int]:
     return found
 
 
+def held_chips(pod: Body) -> int:
+    """Return how many chips or parts of chips a pod holds; HAMi counts memory beside them."""
+    found = devices_of(pod)
+    return sum(count for name, count in found.items() if not _is_measure(name, found))
+
+
+def _is_measure(name: str, devices: Mapping[str, int]) -> bool:
+    chip, dash, _ = name.rpartition("-")
+    return bool(dash) and chip in devices and name.endswith(("-memory", "-core"))
+
+
 def _is_device(resource: str) -> bool:
     """Tell whether a resource is a device plugin's: these have a domain, and Kubernetes' not."""
     domain, _, name = resource.partition("/")

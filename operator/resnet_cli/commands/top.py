@@ -23,6 +23,7 @@ from resnet_cli.kube import Cluster, items
 from resnet_cli.parts import (
     Body,
     devices_of,
+    held_chips,
     is_deleting,
     is_placed,
     is_true,
@@ -148,7 +149,7 @@ def row_of(
         "namespace": body["metadata"]["namespace"],
         "name": name_of(body),
         "ready": (body.get("status") or {}).get("ready") or "",
-        "chips": sum(sum(devices_of(pod).values()) for pod in pods if is_placed(pod)),
+        "chips": sum(held_chips(pod) for pod in pods if is_placed(pod)),
         "podsAsked": len(whole),
         "pods": len(uids),
         "requests": int(total.requests) if whole else None,

@@ -121,28 +121,27 @@ def shared(share: Share, chip: str, resource: str, settings: Settings) -> Device
             raise InvalidSpec(
                 "write accelerator.share.memory, for example 4Gi; HAMi shares a chip by its memory"
             )
-        _check_fits(asked, whole, f"an {chip} has", "remove accelerator.share for a whole chip")
+        _check_fits(asked, whole, f"an {chip} has")
         return _of_hami(resource, asked)
     if devices.dialect is not Dialect.MIND_CLUSTER:
         raise InvalidSpec(
-            f"dialect {devices.dialect} has no shares that are known without a template; write "
-            "accelerator.share.template, or the resource of the shares as accelerator.resourceName"
+            f"dialect {devices.dialect} shares by template only; write share.template, or the "
+            "shares' own accelerator.resourceName"
         )
     if not chip.startswith(COUNTED):
         raise InvalidSpec(
-            f"MindCluster's device plugin shares no {chip}, only 310P and 310B; write "
-            "accelerator.share.template, or remove accelerator.share for a whole chip"
+            "MindCluster's device plugin shares 310P and 310B only; write share.template, or "
+            "remove accelerator.share"
         )
     if devices.share_count == 1:
         raise InvalidSpec(
-            "the chips of this cluster are not shared; write accelerator.share.template, remove "
-            "accelerator.share, or have the device plugin started with -shareDevCount and "
-            "devices.shareCount set in the operator's settings"
+            "this cluster does not share chips; write share.template, remove accelerator.share, "
+            "or set devices.shareCount"
         )
     part = whole // devices.share_count // MIB * MIB if whole else None
     has = f"one of {devices.share_count} shares of an {chip} has"
     if asked is not None:
-        _check_fits(asked, part, has, "or have devices.shareCount lowered")
+        _check_fits(asked, part, has)
     return DeviceRequest(resource=resource, memory=asked if asked is not None else part)
 
 
@@ -152,8 +151,8 @@ def check_whole(chip: str, settings: Settings) -> None:
     is_shared = devices.dialect is Dialect.MIND_CLUSTER and devices.share_count > 1
     if is_shared and chip.startswith(COUNTED):
         raise InvalidSpec(
-            f"each {chip} of this cluster is shared by {devices.share_count} pods; write "
-            "accelerator.share: {}, or a resource of whole chips as accelerator.resourceName"
+            f"each {chip} here is shared by {devices.share_count} pods; write accelerator.share: "
+            "{}, or the resourceName of whole chips"
         )
 
 
@@ -163,11 +162,11 @@ def _of_hami(resource: str, memory: int) -> DeviceRequest:
     return DeviceRequest(resource=resource, more=more, memory=memory, virtual=True)
 
 
-def _check_fits(asked: int, most: int | None, has: str, otherwise: str) -> None:
+def _check_fits(asked: int, most: int | None, has: str) -> None:
     if most is not None and asked > most:
         raise InvalidSpec(
-            f"accelerator.share.memory is {in_mib(asked)}, and {has} {in_mib(most)}; write that at "
-            f"most, {otherwise}, or devices.chipMemory corrected in the operator's settings"
+            f"share.memory is {in_mib(asked)}, {has} {in_mib(most)}; lower it, or raise "
+            "devices.chipMemory"
         )
 
 

@@ -17,7 +17,7 @@ from resnet_cli.asking.endpoint import ready_pods
 from resnet_cli.commands import top as command
 from resnet_cli.commands.top import top
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.parts import name_of
+from resnet_cli.parts import held_chips, name_of
 from resnet_cli.show import Output, Screen
 from resnet_operator import names
 
@@ -233,6 +233,26 @@ def test_processors_and_memory_are_no_chips() -> None:
     assert command.chips_of([pod]) == [
         {"namespace": NAMESPACE, "chip": "nvidia.com/gpu", "held": 1, "byServices": 0, "pods": 1}
     ]
+
+
+HELD: list[tuple[str, dict[str, str], int]] = [
+    ("a whole chip", {"huawei.com/Ascend310P": "1"}, 1),
+    ("one place on a chip", {"example.com/shared-310p": "1"}, 1),
+    (
+        "mebibytes of HAMi",
+        {"huawei.com/Ascend310P": "1", "huawei.com/Ascend310P-memory": "4096"},
+        1,
+    ),
+    ("a share of its cores", {"a.b/npu": "1", "a.b/npu-memory": "1", "a.b/npu-core": "50"}, 1),
+    ("a device of that name", {"a.b/dimm-memory": "2"}, 2),
+]
+
+
+@pytest.mark.parametrize(("reason", "limits", "count"), HELD)
+def test_memory_of_a_chip_is_no_chip(reason: str, limits: dict[str, str], count: int) -> None:
+    pod = c.foreign_pod("a", namespace=NAMESPACE)
+    pod["spec"]["containers"][0]["resources"] = {"limits": limits}
+    assert held_chips(pod) == count, reason
 
 
 def test_who_may_not_look_is_told() -> None:
