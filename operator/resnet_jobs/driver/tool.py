@@ -165,7 +165,8 @@ def run_tool(argv: list[str], environment: dict[str, str], folder: str, seconds:
     finally:
         _signal_group(process, signal.SIGKILL)  # its workers too: they would hold the pipe
         process.wait()
-        reader.join(5)
+        if reader.ident:  # it may not have begun
+            reader.join(5)
     return Run(process.returncode, list(heard.lines), timed_out, count_oom_kills() - kills_before)
 
 
