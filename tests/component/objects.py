@@ -7,6 +7,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.record.artifact import Artifact, TensorInfo, record_digest
 from resnet_operator.render.conversion import record_content
@@ -54,6 +55,21 @@ def service(
             },
             "accelerator": {"chip": chip},
             "serving": serving or {},
+            **spec,
+        },
+    }
+
+
+def batch(name: str, *, service: str, **spec: Any) -> dict[str, Any]:
+    """Return a ResNetBatch."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": BATCH_KIND,
+        "metadata": {"name": name},
+        "spec": {
+            "service": {"name": service},
+            "input": {"uri": "pvc://photos/2026"},
+            "output": {"uri": "pvc://results/2026", "topK": 5},
             **spec,
         },
     }

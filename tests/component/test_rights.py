@@ -15,12 +15,12 @@ import pytest
 import yaml
 from tests.component.client import Access, Api
 from tests.component.gate import VALIDATION, gate_jobs
-from tests.component.objects import key_of, path, service
+from tests.component.objects import batch, key_of, path, service
 from tests.component.proxy import Call, Proxy
 from tests.component.world import World, ended, open_world, until
 from tests.support.apiserver import ROOT, fresh_namespace
 
-from resnet_operator import names, observe
+from resnet_operator import names, observe_warnings
 from resnet_operator.progress import reader
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ async def test_what_is_granted_is_what_is_used(
 ) -> None:
     if not (mode.is_narrow or installed_crd.embedded):
         pytest.skip("would look after all namespaces of somebody's cluster")
-    monkeypatch.setattr(observe, "POD_EXPECTED_SECONDS", 0.0)
+    monkeypatch.setattr(observe_warnings, "POD_EXPECTED_SECONDS", 0.0)
     monkeypatch.setattr(reader, "INTERVAL_SECONDS", 0.2)
     rendered = render(installed_crd, mode, namespace)
     assert rendered.kinds == (
@@ -261,6 +261,11 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
     (job,) = await gate_jobs(world)
     await world.patch("ResNetService", NAME, {"spec": {"validation": None}})
     await world.has_not("Job", job["metadata"]["name"], uid=job["metadata"]["uid"])
+
+    await world.create(batch("archive", service="nobody"))
+    await world.becomes(
+        "ResNetBatch", "archive", lambda b: b["status"]["phase"], what="the batch to be told of"
+    )
     await operator.idle()
 
 
