@@ -49,7 +49,7 @@ def _check_memory(resolved: Resolved, artifact: Artifact) -> None:
     each = f" ({instances} x {in_mib(one)})" if instances > 1 else ""
     raise InvalidSpec(
         f"the model takes {in_mib(one * instances)} of a chip{each}, its share has {in_mib(has)}; "
-        "lower instancesPerChip or batchSizes, or raise accelerator.share"
+        "lower instancesPerChip or batchSizes, or raise the share"
     )
 
 
