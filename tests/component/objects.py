@@ -182,6 +182,7 @@ def path(kind: str, namespace: str, name: str = "") -> str:
         "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
         "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
         "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
+        "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
     }.get(kind, ("api/v1", f"{kind.lower()}s"))
     return f"/{version}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tests.component.conftest import ACCOUNT, rights
 from tests.component.gate import NAME, VALIDATION, gate_jobs, gated, is_measured, runs
 from tests.component.objects import service
 from tests.component.proxy import Fault, Proxy
+from tests.component.test_health import free_port, get
 from tests.component.world import (
     RunningOperator,
     World,
@@ -30,12 +32,17 @@ from tests.component.world import (
     until,
 )
 from tests.support.apiserver import ApiServer
+from tests.support.servers import programs
+
+from resnet_operator.measured.families import MOST_SERIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
 OBJECTS = 20
+# The object that a series is of.
+SERIES = re.compile(r'^resnet_service_\w+\{namespace="([^"]+)",name="([^"]+)"', re.MULTILINE)
 WARM_UP = "warm-up"
 NAMES = [f"object-{number:02}" for number in range(OBJECTS)]
 
@@ -327,6 +334,20 @@ UNKNOWN = ("ArtifactReady", "False", "")
 S3 = {"model": {"uri": "s3://models/a.onnx", "credentialsSecretRef": {"name": "keys"}}}
 S3_NEW = {"model": S3["model"] | {"sha256": "3" * 64}}
 HELD_OUT = {"uri": "configmap://absent/held-out.npz", "sha256": "4" * 64, "format": "Npy"}
+WAITS = ("Ready", "False", "")
+TLS = {"secretName": "absent", "clientAuthentication": True}
+WEIGHTS = {
+    "uri": "https://models.example.com/a.pth",
+    "sha256": "5" * 64,
+    "pytorch": {"architecture": "resnet50"},
+}
+TENSORS = {
+    "inputs": [{"name": "INPUT", "dataType": "FP32", "dims": [3, 224, 224]}],
+    "outputs": [{"name": "OUTPUT", "dataType": "FP32", "dims": [1000]}],
+}
+NUMBERED = {
+    key: [tensors[0] | {"name": f"{tensors[0]['name']}_0"}] for key, tensors in TENSORS.items()
+}
 RESTING = (
     Resting("labels of its own", labelled("labels-a")),
     Resting("labels that another object names too", labelled("labels-a")),
@@ -413,6 +434,39 @@ RESTING = (
     ),
     Resting("a spec that is refused", {"serving": {"configOverrides": 'backend: "x"'}}, REFUSED),
     Resting("a CPU", {"accelerator": {"chip": "CPU"}}),
+    Resting(
+        "a pipeline around the model",
+        {"accelerator": {"chip": "CPU"}, "serving": {"pipeline": {"softmax": True}}},
+        WAITS,
+    ),
+    Resting("TLS for clients, and none without a certificate", {"serving": {"tls": TLS}}, WAITS),
+    Resting("a model as it is", {"model": {"uri": "https://models.example.com/a.om"}}, WAITS),
+    Resting("bare weights", {"model": WEIGHTS}, WAITS, is_converted=False),
+    Resting(
+        "a gate that looks for settings too",
+        {"validation": VALIDATION, "tuning": {}},
+        ("Validated", "False", ""),
+    ),
+    Resting("nothing is batched", {"serving": {"batching": {"mode": "Disabled"}}}, WAITS),
+    Resting(
+        "weights that compile in the pod",
+        {
+            "model": WEIGHTS | TENSORS,
+            "serving": {"runtime": "TorchAIE", "image": "localhost/torch-aie:test"},
+            "conversion": {"batchSizes": [4]},
+        },
+        WAITS,
+        is_converted=False,
+    ),
+    Resting(
+        "a graph of OneFlow, without an image that serves it",
+        {
+            "model": {"uri": "pvc://models/a/1/model", "format": "OneFlow", **NUMBERED},
+            "accelerator": {"chip": "GPU"},
+        },
+        WAITS,
+        is_converted=False,
+    ),
 )
 LABELS = "".join(f"class {number}\n" for number in range(1000))
 CONFIG_MAPS = {
@@ -451,8 +505,9 @@ def config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
 
 
 async def test_no_kind_of_object_asks_at_rest(bare_world: World) -> None:
-    """Three looks at each: with labels, models and data sets in ConfigMaps, there or not."""
-    await start_with_resting(bare_world, RESNET_RESYNC_SECONDS="1")
+    """Three looks and scrapes: with labels, models and data sets in ConfigMaps, there or not."""
+    port = free_port()
+    await start_with_resting(bare_world, RESNET_RESYNC_SECONDS="1", RESNET_HTTP_PORT=str(port))
 
     async def rounds(number: int) -> None:
         begun = reconciles()
@@ -464,8 +519,88 @@ async def test_no_kind_of_object_asks_at_rest(bare_world: World) -> None:
 
     await rounds(2)  # the news of what was just created
     mark = len(bare_world.proxy.calls)
-    await rounds(3)
+    for _ in range(3):
+        await rounds(1)
+        await has_few_series(port, bare_world)
     assert only_watches(bare_world, mark) == {}
+
+
+async def has_few_series(port: int, world: World) -> None:
+    """See that each object has series of its own, and that no object has many."""
+    found = Counter(SERIES.findall((await get(port, "/metrics"))[1]))
+    names = {body["metadata"]["name"] for body in await listed(world)}
+    assert {name for _, name in found} == names
+    assert max(found.values()) <= MOST_SERIES
+
+
+async def listed(world: World) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await world.api.request("GET", world.path("ResNetService")))[
+        "items"
+    ]
+    return items
+
+
+KEDA = {"provider": "KEDA", "prometheusAddress": "http://prometheus.example:9090"}
+
+
+@pytest.fixture(params=[False, True], ids=["KEDA is not installed", "KEDA is installed"])
+def keda(request: pytest.FixtureRequest, bare_server: ApiServer) -> Iterator[bool]:
+    settings = (f"autoscaling.{key}={value}" for key, value in KEDA.items())
+    bare_server.kubectl("apply", "--server-side", "-f", "-", input=rights(bare_server, *settings))
+    if not request.param:
+        yield False
+        return
+    path = str(programs() / "keda.sh_scaledobjects.yaml")
+    crd = "crd/scaledobjects.keda.sh"
+    bare_server.kubectl("apply", "--server-side", "-f", path)
+    bare_server.kubectl("wait", "--for=condition=Established", crd, "--timeout=30s")
+    try:
+        yield True
+    finally:
+        bare_server.kubectl("delete", crd)
+
+
+async def test_an_autoscaler_of_keda_asks_nothing_at_rest(keda: bool, bare_world: World) -> None:
+    scaled = {"serving": {"autoscaling": {"maxReplicas": 3}}}
+    operator = await start_with_store(
+        bare_world, RESNET_RESYNC_SECONDS="1", RESNET_AUTOSCALING=json.dumps(KEDA)
+    )
+    manifest = resting(0, Resting("scaled by KEDA", scaled))
+    await bare_world.known_artifact(manifest)
+    await bare_world.create(manifest)
+    name = manifest["metadata"]["name"]
+    if keda:
+        await bare_world.has("ScaledObject", name)
+    await bare_world.condition(name, *WAITS)
+    await operator.idle()
+    begun = reconciles()
+
+    async def has_looked(number: int) -> bool:
+        return reconciles() - begun > 2 * number
+
+    await until(lambda: has_looked(2), what="the news of what was just created")
+    mark = len(bare_world.proxy.calls)
+    await until(lambda: has_looked(5), what="three rounds of looks")
+    assert only_watches(bare_world, mark) == {}
+
+
+async def test_an_object_that_goes_takes_its_series_along(bare_world: World) -> None:
+    port = free_port()
+    await start_with_store(bare_world, RESNET_HTTP_PORT=str(port))
+    await create(bare_world, NAMES[:2])
+    gone, stays = NAMES[:2]
+
+    async def shown() -> set[str]:
+        return {name for _, name in SERIES.findall((await get(port, "/metrics"))[1])}
+
+    assert {gone, stays} <= await shown()
+    await bare_world.delete("ResNetService", gone)
+
+    async def is_gone() -> bool:
+        return gone not in await shown()
+
+    await until(is_gone, what="the end of its series")
+    assert stays in await shown()
 
 
 async def test_a_config_map_is_read_once_for_each_of_its_changes(bare_world: World) -> None:

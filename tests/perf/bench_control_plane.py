@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.component.client import Api
 from tests.component.objects import path
+from tests.component.test_health import free_port, get
 from tests.perf.load import (
     WARM_UP,
     children_of,
@@ -34,6 +35,7 @@ from tests.perf.rig import Operator, Rig, bare_server, difference, is_write, rig
 SIZES = (500, 1000)
 REST_SECONDS = 30
 REPAIRS = 10
+SCRAPES = 10
 
 Row = tuple[str, str, str]
 
@@ -47,19 +49,31 @@ async def measure(size: int, folder: Path) -> dict[str, Any]:
     with bare_server() as kubeconfig:
         async with rig(kubeconfig, folder) as ready:
             say(f"{size} objects: the operator, and the floor before and after it ...")
-            async with ready.operator() as operator:
+            port = free_port()
+            async with ready.operator(RESNET_HTTP_PORT=str(port)) as operator:
                 await prepare(ready.api, "bench", size)
                 await warm_up(ready.api, "bench")
                 children = await children_of(ready.api, "bench", WARM_UP)
                 floors = [await run_floor(ready.api, children, "floor-1", size)]
                 await quiet(operator)
                 found: dict[str, Any] = await run_operator(ready, operator, "bench", size)
+                found |= await scrape(port)
                 found |= await rest(ready, operator)
                 found["repairs"] = await repairs(ready.api, "bench")
             floors.append(await run_floor(ready.api, children, "floor-2", size))
             found |= {"floor": statistics.mean(floors), "floors": floors}
             found["restart"] = await restart(ready)
             return found
+
+
+async def scrape(port: int) -> dict[str, Any]:
+    """Return what Prometheus waits for and reads."""
+    seconds, text = [], ""
+    for _ in range(SCRAPES):
+        begun = time.perf_counter()
+        _, text = await get(port, "/metrics")
+        seconds.append(time.perf_counter() - begun)
+    return {"scrape_seconds": seconds, "scrape_bytes": len(text.encode())}
 
 
 async def rest(ready: Rig, operator: Operator) -> dict[str, Any]:
@@ -149,6 +163,11 @@ async def _uid(api: Api, where: str) -> str | None:
     return str(found["metadata"]["uid"]) if found else None
 
 
+def scraped(found: dict[str, Any]) -> str:
+    milliseconds = statistics.median(found["scrape_seconds"]) * 1000
+    return f"{milliseconds:.0f} ms, {found['scrape_bytes'] / 1e6:.2f} MB"
+
+
 def table(results: dict[int, dict[str, Any]]) -> list[Row]:
     small, large = (results[size] for size in SIZES)
     ratio = small["deployed"] / small["floor"]
@@ -163,6 +182,7 @@ def table(results: dict[int, dict[str, Any]]) -> list[Row]:
         ("reads for each", f"{large['reads']:.2f}", "0"),
         ("operator CPU for each", f"{large['cpu']:.1f} ms", "< 5 ms"),
         ("memory at 1,000", f"{large['memory']:.0f} MB", "< 120 MB"),
+        ("a scrape at 1,000", scraped(large), "< 300 ms, < 2 MB"),
     ]
     others = {call[0] for call in large["rest_calls"]} - {"LIST", "WATCH", "GET"}
     writes = sum(n for call, n in large["rest_calls"].items() if is_write(call))
