@@ -1,0 +1,173 @@
+"""A revision on trial on a real API server: its Deployment, the counters of pods, and both ends.
+
+The pods' counters are what the test says: there is no Triton, and no network of pods.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest_asyncio
+from tests.component.objects import service
+from tests.component.world import condition_of, ended, until
+
+from resnet_operator import names
+
+if TYPE_CHECKING:
+    from tests.component.world import RunningOperator, World
+
+Body = dict[str, Any]
+NAME = "resnet50"
+ANALYSIS = {"minutes": 1, "maxErrorRatio": "0.01", "steps": [10, 100]}
+MANIFEST = service(NAME, serving={"replicas": 2}, rollout={"analysis": ANALYSIS})
+LONG_AGO = "2026-01-01T00:00:00Z"
+OLD, NEW = "10.9.0.", "10.9.1."
+
+
+class Counted:
+    """What each pod's Triton says: [answered, failed], by the beginning of its address."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, tuple[int, int]] = {OLD: (1000, 0), NEW: (0, 0)}
+        self.read: set[tuple[int, int]] = set()
+
+    def of(self, operator: RunningOperator) -> None:
+        operator.app.pod_metrics.fetch = self._fetch  # type: ignore[method-assign]
+
+    async def _fetch(self, url: str) -> str:
+        host = urlsplit(url).hostname or ""
+        answered, failed = next(n for start, n in self.said.items() if host.startswith(start))
+        self.read.add((answered, failed))
+        model = f'model="{NAME}",version="1"'
+        return (
+            f"nv_inference_request_success{{{model}}} {answered}\n"
+            f'nv_inference_request_failure{{{model},reason="OTHER"}} {failed}\n'
+            f'nv_inference_request_summary_us{{{model},quantile="0.99"}} 5000\n'
+        )
+
+
+@pytest_asyncio.fixture
+async def counted(world: World) -> Counted:
+    """A world in which one service is Ready and its pods are counted."""
+    counted = Counted()
+    counted.of(await world.start())
+    await world.known_artifact(MANIFEST)
+    await world.create(MANIFEST)
+    await world.is_ready(NAME)
+    await have_addresses(world, NAME, OLD)
+    return counted
+
+
+def revision_of(deployment: Body) -> str:
+    return str(deployment["spec"]["template"]["metadata"]["labels"][names.REVISION])
+
+
+async def pods_of(world: World, revision: str) -> list[Body]:
+    found = await world.all("Pod", **{names.REVISION.replace("/", "%2F"): revision})
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+async def have_addresses(world: World, deployment: str, start: str) -> None:
+    """Give the pods their addresses, as the kubelet does."""
+    revision = revision_of(await world.get("Deployment", deployment))
+    for number, pod in enumerate(await pods_of(world, revision)):
+        ip = f"{start}{number + 1}"
+        status = {"podIP": ip, "podIPs": [{"ip": ip}]}
+        await world.patch("Pod", pod["metadata"]["name"], {"status": status}, status=True)
+
+
+async def on_trial(world: World, delay: int = 5) -> str:
+    """Change the batching, bring the new pods up, and wait until they are watched."""
+    batching = {"batching": {"maxQueueDelayMicroseconds": delay}}
+    await world.patch("ResNetService", NAME, {"spec": {"serving": batching}})
+
+    async def canary() -> str | None:
+        found = await world.ours("Deployment", names.CANARY)
+        return str(found[0]["metadata"]["name"]) if found else None
+
+    new: str = await until(canary, what="a Deployment of the new revision")
+    await world.run_pods(new)
+    await have_addresses(world, new, NEW)
+    await world.becomes("Deployment", new, lambda b: state_of(b).get("base"), what="a step's base")
+    return new
+
+
+def state_of(deployment: Body) -> Body:
+    found: Body = json.loads(deployment["metadata"]["annotations"][names.ANALYSIS])
+    return found
+
+
+async def comes_up(world: World, revision: str) -> Body:
+    """Have pods of a revision run as they come, one after the other; return the status."""
+    states = {"artifact": ended(0), "triton": {"running": {}}}
+
+    async def is_ready() -> Body | None:
+        for pod in await pods_of(world, revision):
+            await world.pod_states(pod, "Running", states, ready=True)
+        body = await world.get("ResNetService", NAME)
+        return body["status"] if condition_of(body, "Ready")["status"] == "True" else None
+
+    status: Body = await until(is_ready, what="Ready", seconds=60)
+    return status
+
+
+async def are_read(world: World, counted: Counted) -> None:
+    """Wait until the operator has read what is said now: it asks again after some seconds."""
+
+    async def is_so() -> bool:
+        world.operators[-1].look_at_all()
+        return set(counted.said.values()) <= counted.read
+
+    await until(is_so, what="the counters to be read again")
+
+
+async def time_passes(world: World, new: str) -> None:
+    """Put the beginning of the step back, which is where time is remembered."""
+    state = state_of(await world.get("Deployment", new)) | {"since": LONG_AGO}
+    annotations = {names.ANALYSIS: json.dumps(state)}
+    await world.patch("Deployment", new, {"metadata": {"annotations": annotations}})
+
+
+async def test_a_revision_that_fails_two_in_a_hundred_is_withdrawn(
+    world: World, counted: Counted
+) -> None:
+    old = revision_of(await world.get("Deployment", NAME))
+    before = {pod["metadata"]["uid"] for pod in await pods_of(world, old)}
+    new = await on_trial(world)
+    condition = await world.condition(NAME, "Ready", "False", "Analyzing")
+    assert "10 % of the requests (1 of 3 pods)" in condition["message"]
+    counted.said = {OLD: (4000, 0), NEW: (2940, 60)}
+    world.operators[-1].look_at_all()
+    condition = await world.condition(NAME, "Ready", "False", "RolledBack", seconds=30)
+    assert "60 of 3000 requests failed" in condition["message"]
+    await world.has_not("Deployment", new)
+    assert revision_of(await world.get("Deployment", NAME)) == old
+    assert {pod["metadata"]["uid"] for pod in await pods_of(world, old)} == before
+    status = (await world.get("ResNetService", NAME))["status"]
+    assert status["revisions"]["failed"]["reason"] == "ErrorRatioExceeded"
+    assert status["revisions"]["failed"]["name"] == new
+    assert status["rollout"]["analysis"]["result"] == "Withdrawn"
+    assert status["ready"] == "2/2"
+
+
+async def test_a_good_revision_goes_through_though_the_operator_is_killed(
+    world: World, counted: Counted
+) -> None:
+    new = await on_trial(world)
+    state = state_of(await world.get("Deployment", new))
+    await world.operators[-1].kill()
+    counted.of(await world.start())
+    await world.operators[-1].at_peace(world.proxy)
+    assert state_of(await world.get("Deployment", new)) == state, "the step goes on"
+    counted.said = {OLD: (4000, 0), NEW: (1000, 0)}
+    await are_read(world, counted)
+    await time_passes(world, new)
+    await world.becomes(
+        "Deployment", NAME, lambda b: revision_of(b) == new, what="the new revision to have all"
+    )
+    await world.has_not("Deployment", new)
+    said = (await comes_up(world, new))["rollout"]["analysis"]
+    assert said["result"] == "Passed"
+    assert said["message"].startswith("0 of 1000 requests failed")
