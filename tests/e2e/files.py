@@ -23,8 +23,6 @@ class FileServer:
         self.requests: list[str] = []
         # Of these, the second half waits for the event.
         self.held: dict[str, threading.Event] = {}
-        # Of these it comes byte by byte, until the event.
-        self.dripping: dict[str, threading.Event] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,15 +44,6 @@ class FileServer:
                     self.wfile.write(content[: len(content) // 2])
                     held.wait(HOLD_SECONDS)
                     content = content[len(content) // 2 :]
-                if enough := outer.dripping.get(self.path.lstrip("/")):
-                    half = len(content) // 2
-                    self.wfile.write(content[:half])
-                    for at in range(half, min(half + 2 * HOLD_SECONDS, len(content))):
-                        if enough.wait(0.5):
-                            break
-                        self.wfile.write(content[at : at + 1])
-                        half = at + 1
-                    content = content[half:]
                 self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
