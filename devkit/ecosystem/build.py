@@ -5,7 +5,7 @@
 does not serve, and is made of the library that prometheus-adapter is made of; `judge` says what
 kstatus and Argo CD's interpreter say of an object. They consist of Kubernetes' libraries: with the
 versions of the cluster's go.mod nearly all of them are compiled already. The few versions that
-their own go.mod would raise stay as they are.
+their own go.mod would raise stay as they are: more.mod has both.
 """
 
 from __future__ import annotations
@@ -22,24 +22,8 @@ from devkit.cluster.build import HERE as CLUSTER  # noqa: E402
 from devkit.cluster.build import MODULE_FLAGS, BuildError, Part, go, key, locked  # noqa: E402
 from devkit.progress import cache_root, steps  # noqa: E402
 
-METRICS_SERVER, VERSION = "sigs.k8s.io/metrics-server", "v0.8.0"
-REQUIRED = (
-    f"{METRICS_SERVER}@{VERSION}",
-    "sigs.k8s.io/custom-metrics-apiserver@v1.36.0",
-    "sigs.k8s.io/cli-utils@v0.37.2",
-    "github.com/yuin/gopher-lua@v1.1.2",
-    "github.com/grafana/regexp@v0.0.0-20240518133315-a468a5bfb3bc",
-    "github.com/prometheus/prometheus@v0.304.2",
-    "github.com/fatih/color@v1.16.0",
-    "github.com/go-openapi/jsonreference@v0.21.0",
-    "github.com/mattn/go-isatty@v0.0.20",
-)
-# As in Kubernetes' go.mod: what is compiled with another version is compiled again.
-KEPT = (
-    "github.com/fatih/color=github.com/fatih/color@v1.13.0",
-    "github.com/go-openapi/jsonreference=github.com/go-openapi/jsonreference@v0.20.2",
-    "github.com/mattn/go-isatty=github.com/mattn/go-isatty@v0.0.17",
-)
+METRICS_SERVER, VERSION = "sigs.k8s.io/metrics-server", "v0.9.0"
+MORE = HERE / "more.mod"  # what the cluster's go.mod lacks
 SUMS = HERE / "more.sum"  # what the cluster's go.sum lacks
 OWN = ("adapter", "judge")
 
@@ -47,7 +31,7 @@ OWN = ("adapter", "judge")
 def part() -> Part:
     libraries = (CLUSTER / "go.mod", CLUSTER / "go.sum")
     sources = (HERE / name / "main.go" for name in OWN)
-    wanted = key(*libraries, *REQUIRED, *KEPT, SUMS, *sources)
+    wanted = key(*libraries, MORE, SUMS, *sources)
     folder = cache_root() / "cluster" / f"ecosystem-{wanted}"
     return Part("ecosystem", f"metrics-server {VERSION} and its like", folder, _make)
 
@@ -58,7 +42,8 @@ def _make(folder: Path) -> None:
         shutil.copytree(HERE / name, module / name)
     shutil.copy(CLUSTER / "go.mod", module)
     (module / "go.sum").write_text((CLUSTER / "go.sum").read_text() + SUMS.read_text())
-    wanted = [f"-require={one}" for one in REQUIRED] + [f"-replace={one}" for one in KEPT]
+    lines = [line.split() for line in MORE.read_text().splitlines() if not line.startswith("#")]
+    wanted = [f"-{directive}={module_at}" for directive, module_at in lines]
     go("mod", "edit", *wanted, cwd=module)
     packages = (*(f"./{name}" for name in OWN), f"{METRICS_SERVER}/cmd/metrics-server")
     flags = ("-ldflags", "-s -w", "-o", f"{folder}/")

@@ -1,5 +1,7 @@
 """`serving.autoscaling` follows what is measured: CPU, and how long requests wait.
 
+A real metrics-server measures the one, a real Prometheus the other by the rules of docs/scaling.md.
+
 The load is bounded: a few clients, and pods with a limit of a fifth of a processor.
 """
 
@@ -13,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tritonclient.http as triton
-from tests.e2e.aggregation import registered
-from tests.e2e.metrics_api import MetricsApi
+from tests.e2e.aggregation import Registered, registered
 from tests.e2e.story import PICTURES, Story, digits_batch
+from tests.support.needs import need_program
+from tests.support.prometheus import prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,11 +67,19 @@ CASES = (
 
 
 @pytest.fixture
-def metrics(story: Story, tmp_path: Path) -> Iterator[MetricsApi]:
+def metrics(story: Story, tmp_path: Path) -> Iterator[Registered]:
     if story.cluster is None:
         pytest.skip("a foreign cluster cannot reach this host, and may have metrics of its own")
-    with registered(story, tmp_path) as api:
-        yield api
+    need_program("prometheus", "prometheus")
+
+    def pods() -> list[dict[str, Any]]:
+        return story.items("pods")
+
+    with (
+        prometheus(tmp_path / "prometheus", pods=pods) as watching,
+        registered(story, tmp_path, watching) as both,
+    ):
+        yield both
 
 
 @contextmanager
@@ -161,7 +172,7 @@ def writers_of_spec(story: Story) -> set[str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_autoscaler_follows_the_load(story: Story, metrics: MetricsApi, case: Case) -> None:
+def test_an_autoscaler_follows_the_load(story: Story, metrics: Registered, case: Case) -> None:
     story.put_sample()
     scaling = {"maxReplicas": 2, "scaleDownSeconds": 0, **case.options}
     serving = SERVING | {"autoscaling": scaling}
