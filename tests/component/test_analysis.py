@@ -171,3 +171,41 @@ async def test_a_good_revision_goes_through_though_the_operator_is_killed(
     said = (await comes_up(world, new))["rollout"]["analysis"]
     assert said["result"] == "Passed"
     assert said["message"].startswith("0 of 1000 requests failed")
+
+
+async def test_pods_that_show_no_counters_are_told_of(world: World, counted: Counted) -> None:
+    old = revision_of(await world.get("Deployment", NAME))
+    new = await on_trial(world)
+    counted.said = {OLD: (4000, 0), NEW: (-1, 0)}
+    await are_read(world, counted)
+    await time_passes(world, new)
+    condition = await world.condition(NAME, "Ready", "False", "CountersUnreadable", seconds=30)
+    assert "serving.networkPolicy.allowMetricsFrom" in condition["message"]
+    assert revision_of(await world.get("Deployment", NAME)) == old
+
+
+async def test_a_deployment_of_somebody_else_is_not_taken_over(
+    world: World, counted: Counted
+) -> None:
+    new = await on_trial(world)
+    await world.patch("ResNetService", NAME, {"spec": {"serving": {"batching": None}}})
+    await world.has_not("Deployment", new)
+    theirs = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": new},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "theirs"}},
+            "template": {
+                "metadata": {"labels": {"app": "theirs"}},
+                "spec": {"containers": [{"name": "theirs", "image": "theirs"}]},
+            },
+        },
+    }
+    await world.create(theirs)
+    batching = {"batching": {"maxQueueDelayMicroseconds": 5}}
+    await world.patch("ResNetService", NAME, {"spec": {"serving": batching}})
+    await world.condition(NAME, "Ready", "False", "NameConflict")
+    live = await world.get("Deployment", new)
+    assert live["spec"]["selector"]["matchLabels"] == {"app": "theirs"}
