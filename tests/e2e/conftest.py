@@ -16,7 +16,7 @@ from devkit.cluster.cluster import Cluster, build
 from devkit.images.targets import DEMO
 from devkit.release.make import Release, make
 from tests.e2e.files import FileServer
-from tests.e2e.story import FOUR_CHIPS, Story, new_story
+from tests.e2e.story import FOUR_CHIPS, SHARED_CHIPS, Story, new_story
 from tests.support import record, shared
 from tests.support.apiserver import ROOT, ApiServer, proxied
 
@@ -33,6 +33,7 @@ DEVICES = (
     "huawei.com/Ascend310:1",
     f"{FOUR_CHIPS}:4:Ascend310P3",
     "nvidia.com/gpu:2",
+    f"{SHARED_CHIPS}:2x4:Ascend310P3",
 )
 
 

@@ -43,6 +43,7 @@ GROUPS = {
     "service": "/api/v1",
 }
 FOUR_CHIPS = "huawei.com/four-chips"  # a kind of which the node has four: for one story only
+SHARED_CHIPS = "huawei.com/shared-chips"  # two chips, of which four pods share each
 API = "serving.resnet-operator.io/v1alpha1"
 # What the support matrix says of an artifact.
 SEEN = {"chip": "chip", "cann": "compiler"}

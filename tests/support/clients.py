@@ -37,6 +37,7 @@ class Load:
     expected: np.ndarray
     tolerance: float
     pooled_seconds: float = 5.0
+    pause_seconds: float = PAUSE_SECONDS
     answered: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -90,7 +91,7 @@ class Load:
             if time.monotonic() - since >= seconds:
                 client.close()
                 client, since = connect(), time.monotonic()
-            self._over.wait(PAUSE_SECONDS)
+            self._over.wait(self.pause_seconds)
         client.close()
 
     def _infer(self, client: Any, library: Any) -> None:
