@@ -18,7 +18,7 @@ from urllib3 import exceptions
 
 from resnet_contract.progress import MIB
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock
-from resnet_jobs.base.files import CHUNK_BYTES, Digest, no_space_explained, require_space
+from resnet_jobs.base.files import Digest, no_space_explained, require_space
 from resnet_jobs.base.progress import Progress, say
 from resnet_jobs.net.content_encoding import EncodingError, decoded, encoding_of
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 MAX_REDIRECTS = 5
+PIECE_BYTES = 64 * 1024  # small enough that a slow link is seen to move, and its time to be up
 RETRIED_STATUS = (408, 425, 429)
 HEADERS = {"User-Agent": "resnet-operator", "Accept-Encoding": "identity"}
 
@@ -184,7 +185,7 @@ def _attempt(opener: Opener, part: _Part, *, target: Path, deadline: float, cloc
             part.restart(None if encoding else length)
             part.validator = None if encoding else _validator(response)
         require_space(target.parent, length or 0)
-        for chunk in decoded(response.stream(CHUNK_BYTES, decode_content=False), encoding):
+        for chunk in decoded(response.stream(PIECE_BYTES, decode_content=False), encoding):
             part.file.write(chunk)
             part.checksum.update(chunk)
             part.progress.advance(len(chunk))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 
 import pytest
+from tests.support.apiserver import eventually
 from tests.support.loopback.webserver import (
     Answer,
     Handler,
@@ -166,6 +167,30 @@ def test_progress_is_told(
     with serving(first, slow) as (address, _):
         fetch(order(uri=f"{address}/m.onnx"), workspace, clock=fake_time.clock)
     assert "downloaded 1 of 5 MiB (20 %), " in capsys.readouterr().out
+
+
+def test_what_has_come_is_kept_before_a_mebibyte_is_full(
+    order: Order, workspace: Workspace, fake_time: FakeTime
+) -> None:
+    """On a link of 100 KiB/s the count would stand still for ten seconds."""
+    begun = DATA[: 300 * 1024]
+    kept: list[int] = []
+
+    def has_some() -> bool:
+        kept[:] = [file.stat().st_size for file in workspace.scratch.rglob(".*.part")]
+        return any(kept)
+
+    def slow(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(DATA)))
+        handler.end_headers()
+        handler.wfile.write(begun)
+        eventually(has_some, what="some of it is kept while the rest has not been sent")
+        handler.wfile.write(DATA[len(begun) :])
+
+    with serving(slow) as (address, _):
+        fetch(order(uri=f"{address}/m.onnx"), workspace, clock=fake_time.clock)
+    assert 0 < kept[0] <= len(begun)
 
 
 def test_no_room_is_told_before_the_first_byte(
