@@ -166,7 +166,7 @@ def test_progress_is_told(
     first = piece(200, DATA[:CUT], len(DATA), ETag='"v1"')
     with serving(first, slow) as (address, _):
         fetch(order(uri=f"{address}/m.onnx"), workspace, clock=fake_time.clock)
-    assert "downloaded 1 of 5 MiB (20 %), " in capsys.readouterr().out
+    assert "downloaded 0 of 5 MiB (1 %), " in capsys.readouterr().out
 
 
 def test_what_has_come_is_kept_before_a_mebibyte_is_full(
