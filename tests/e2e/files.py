@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+PIECE_BYTES, PIECE_SECONDS = 64 * 1024, 4.0
 # Longer than any test waits: nobody hangs for ever on a test that failed.
 HOLD_SECONDS = 180
 
@@ -23,6 +24,8 @@ class FileServer:
         self.requests: list[str] = []
         # Of these, the second half waits for the event.
         self.held: dict[str, threading.Event] = {}
+        # Of these a piece comes every few seconds, and the last one after the event.
+        self.dripping: dict[str, threading.Event] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,6 +47,12 @@ class FileServer:
                     self.wfile.write(content[: len(content) // 2])
                     held.wait(HOLD_SECONDS)
                     content = content[len(content) // 2 :]
+                if enough := outer.dripping.get(self.path.lstrip("/")):
+                    while len(content) > PIECE_BYTES:
+                        self.wfile.write(content[:PIECE_BYTES])
+                        content = content[PIECE_BYTES:]
+                        is_last = len(content) <= PIECE_BYTES
+                        enough.wait(HOLD_SECONDS if is_last else PIECE_SECONDS)
                 self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:

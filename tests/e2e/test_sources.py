@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+from typing import Any
 
 import numpy as np
 from tests.e2e.files import FileServer
@@ -61,3 +63,28 @@ def test_same_file_at_two_places_is_converted_once(story: Story, files: FileServ
 
     assert first["artifact"]["contentKey"] == second["artifact"]["contentKey"]
     assert second["artifact"]["origin"] == "Reused", "the store was asked after the download"
+
+
+def test_a_slow_download_is_told_in_bytes(story: Story, files: FileServer) -> None:
+    """By the operator with the rights of its chart, from the log of a real container."""
+    content = MODEL.read_bytes()
+    files.content["digits.onnx"] = content
+    files.dripping["digits.onnx"] = enough = threading.Event()
+    uri = f"{files.url}/digits.onnx"
+    said: dict[str, Any] = {}
+
+    def has_bytes() -> bool:
+        status = story.get("resnetservice", "digits").get("status") or {}
+        said.update(status.get("progress") or {})
+        return "bytes" in said
+
+    try:
+        story.apply(story.service(accelerator={"chip": "CPU"}, model={"uri": uri}))
+        story.eventually(has_bytes, lambda: f"no bytes are told of the download: {said}")
+    finally:
+        enough.set()
+    assert said["stage"] == "fetch"
+    assert 64 * 1024 < said["bytes"] < said["totalBytes"]
+    assert abs(said["totalBytes"] - len(content)) <= 1024
+    assert 0 < said["percent"] < 33, "a part of the first of three stages"
+    assert "progress" not in story.wait_ready()
