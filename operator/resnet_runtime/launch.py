@@ -28,10 +28,11 @@ from typing import Optional, Sequence
 from resnet_runtime.families import arrange, pod_families
 from resnet_runtime.processes import (
     exists,
+    exit_status,
     log,
-    out_of_memory_kills,
     remove_stale_regions,
     with_package,
+    words_of,
 )
 from resnet_runtime.server_process import SIGNALS, Dump, Server, flag, unblock_signals
 from resnet_runtime.stall import Stall
@@ -88,13 +89,9 @@ def run_benchmark(
         status = process.wait()
     if status == 0:
         return None
-    words = "signal {}".format(-status) if status < 0 else "exit status {}".format(status)
-    reason, message = "ModelLoadFailed", "the benchmark of the model ended with {}".format(words)
-    if out_of_memory_kills():
-        reason = "OutOfMemory"
-        message += ": the memory limit was reached; raise serving.resources.limits.memory"
-    TerminationLog().write(reason, message)
-    return 128 - status if status < 0 else status
+    message = "the benchmark of the model ended with {}".format(words_of(status))
+    TerminationLog().write_end("ModelLoadFailed", message)
+    return exit_status(status)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -58,6 +58,16 @@ def describe(status: int) -> str:
     return "exit status {}".format(os.WEXITSTATUS(status))
 
 
+def words_of(status: int) -> str:
+    """A return code as subprocess has it, in words."""
+    return "signal {}".format(-status) if status < 0 else "exit status {}".format(status)
+
+
+def exit_status(status: int) -> int:
+    """A shell's status for a return code of subprocess; an end that nobody asked for is no 0."""
+    return 128 - status if status < 0 else (status or 1)
+
+
 def out_of_memory_kills() -> int:
     """How many processes of this container the kernel killed for memory (cgroup v2 or v1)."""
     for path in OOM_COUNTERS:

@@ -11,11 +11,12 @@ import os
 import sys
 from typing import Any, Dict, Optional
 
-from resnet_runtime.processes import log
+from resnet_runtime.processes import log, out_of_memory_kills
 
 # The kubelet keeps 4096 bytes; a longer text would be cut in the middle of the JSON.
 TERMINATION_BYTES = 1500
 MESSAGE_CHARACTERS = 300
+OUT_OF_MEMORY = "{}: the memory limit was reached; raise serving.resources.limits.memory"
 
 
 def termination_path() -> str:
@@ -73,6 +74,12 @@ class TerminationLog:
         log("{}: {}".format(reason, message))
         if not self._read():
             self._replace(json.dumps({"reason": reason, "message": message, "code": None}))
+
+    def write_end(self, reason: str, message: str) -> None:
+        """Leave how a process ended; where the kernel killed one for memory, that is why."""
+        if out_of_memory_kills():
+            reason, message = "OutOfMemory", OUT_OF_MEMORY.format(message)
+        self.write(reason, message)
 
     def take(self) -> str:
         """Return what was left, and leave nothing."""

@@ -10,7 +10,7 @@ import signal
 import time
 from typing import Optional
 
-from resnet_runtime.processes import exists, log, out_of_memory_kills
+from resnet_runtime.processes import exists, exit_status, log, words_of
 from resnet_runtime.server_process import ORPHANED, SIGNALS, Dump, Server
 from resnet_runtime.stall import Stall
 from resnet_runtime.termination import TerminationLog
@@ -138,7 +138,7 @@ class Watch:
         return 1
 
     def _report_exit(self, status: int) -> None:
-        words = "signal {}".format(-status) if status < 0 else "exit status {}".format(status)
+        words = words_of(status)
         if self._server.ready:
             self._report("tritonserver ended by itself ({})".format(words))
         else:
@@ -146,10 +146,7 @@ class Watch:
             self._report(message.format(words), reason="ModelLoadFailed")
 
     def _report(self, message: str, *, reason: str = "CrashLooping") -> None:
-        if out_of_memory_kills():
-            reason = "OutOfMemory"
-            message += ": the memory limit was reached; raise serving.resources.limits.memory"
-        self._termination.write(reason, message)
+        self._termination.write_end(reason, message)
 
     def _await_exit(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -162,8 +159,3 @@ class Watch:
         self._await_exit(self._server.exit_timeout + KILL_SECONDS)
         if self._server.status() is None:
             log("tritonserver did not end in time: killed")
-
-
-def exit_status(status: int) -> int:
-    """A shell's status for a return code of subprocess; an end that nobody asked for is no 0."""
-    return 128 - status if status < 0 else (status or 1)

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from tests.support.patience import patient
 
-from resnet_runtime import launch, processes, server_process
+from resnet_runtime import launch, processes, server_process, termination
 from resnet_runtime.termination import TerminationLog
 from resnet_runtime.watch import Watch
 
 RUNTIME = Path(launch.__file__).parent
+LIMIT = ": the memory limit was reached; raise serving.resources.limits.memory"
 
 
 @pytest.mark.parametrize("path", sorted(RUNTIME.glob("*.py")), ids=lambda path: path.name)
@@ -275,6 +276,25 @@ def test_a_server_that_ends_is_told_from_a_stub_that_does(
     assert server.was_killed == (statuses == (None,))
 
 
+@pytest.mark.parametrize(
+    ("statuses", "message"),
+    [
+        ((None, -9), "tritonserver ended by itself (signal 9)"),
+        ((None,), "a model process of Triton died (status unknown)"),
+    ],
+)
+def test_a_server_that_ended_by_memory_says_so(
+    termination_log: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    statuses: tuple[int | None, ...],
+    message: str,
+) -> None:
+    monkeypatch.setattr(termination, "out_of_memory_kills", lambda: 1)
+    Watch(Ended(*statuses), drain_seconds=0).run()  # type: ignore[arg-type]
+    left = json.loads(termination_log.read_text())
+    assert (left["reason"], left["message"]) == ("OutOfMemory", message + LIMIT)
+
+
 def test_the_file_of_the_evaluator_ends_the_pod(tmp_path: Path) -> None:
     """Triton's own status, 1 here, does not count: the measuring is over."""
     done = tmp_path / "done"
@@ -326,18 +346,31 @@ def test_a_benchmark_that_fails_ends_the_pod_before_triton(
     assert done.exists()
 
 
+@pytest.mark.parametrize(
+    ("kills", "reason", "more"), [(0, "ModelLoadFailed", ""), (1, "OutOfMemory", LIMIT)]
+)
 def test_a_benchmark_that_is_killed_is_told_too(
-    tmp_path: Path, termination_log: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    termination_log: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kills: int,
+    reason: str,
+    more: str,
 ) -> None:
     killed = tmp_path / "python3"
     killed.write_text("#!/bin/sh\nkill -KILL $$\n")
     killed.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killed))
-    monkeypatch.setattr(launch, "out_of_memory_kills", lambda: 0)
+    monkeypatch.setattr(termination, "out_of_memory_kills", lambda: kills)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, server_process.SIGNALS)
     try:
         status = launch.run_benchmark("x", repository="/models", loops=1, until_file=None)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert status == 128 + signal.SIGKILL
-    assert "signal 9" in json.loads(termination_log.read_text())["message"]
+    message = "the benchmark of the model ended with signal 9" + more
+    assert json.loads(termination_log.read_text()) == {
+        "reason": reason,
+        "message": message,
+        "code": None,
+    }

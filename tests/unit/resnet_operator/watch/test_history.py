@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -212,6 +213,43 @@ def test_a_kind_that_the_cluster_lacks_is_not_waited_for() -> None:
             await found.until(lambda: not found.is_one, within=2)
             assert await found.until(lambda: found.is_one, within=60) < 5
 
+    run(test())
+
+
+def test_a_missing_kind_is_told_once_each_time_it_goes_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The line that docs/batch.md sends its reader to; not once for every look."""
+
+    def told() -> list[tuple[str, str]]:
+        return [
+            (record.levelname, vars(record)["kind"])
+            for record in caplog.records
+            if record.message == "the cluster does not have this kind"
+        ]
+
+    async def test() -> None:
+        async with eyes() as found:
+            absent = found.watches.views
+            assert told() == []
+            for times in (1, 2):
+                found.servers[3].always = {"list": Gone(404, "no such kind")}
+                found.cut(3)
+                await found.until(lambda: ROUTE in absent.absent_kinds, within=5)
+                looks = found.lists(3)
+                await found.until(
+                    lambda looks=looks: found.lists(3) >= looks + 3,  # type: ignore[misc]
+                    within=LIMITS.absent_seconds * 4,
+                )
+                assert told() == [("INFO", ROUTE)] * times
+                assert found.watches.problems() == [], "nothing is wrong with it"
+                found.servers[3].always = {}
+                await found.until(
+                    lambda: not absent.absent_kinds, within=LIMITS.absent_seconds * 2
+                )
+                await asyncio.sleep(1)  # virtual: its watch is open
+
+    caplog.set_level(logging.INFO, logger="resnet_operator.watch.watch")
     run(test())
 
 
