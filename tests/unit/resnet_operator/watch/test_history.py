@@ -244,9 +244,7 @@ def test_a_missing_kind_is_told_once_each_time_it_goes_missing(
                 assert told() == [("INFO", ROUTE)] * times
                 assert found.watches.problems() == [], "nothing is wrong with it"
                 found.servers[3].always = {}
-                await found.until(
-                    lambda: not absent.absent_kinds, within=LIMITS.absent_seconds * 2
-                )
+                await found.until(lambda: not absent.absent_kinds, within=LIMITS.absent_seconds * 2)
                 await asyncio.sleep(1)  # virtual: its watch is open
 
     caplog.set_level(logging.INFO, logger="resnet_operator.watch.watch")
