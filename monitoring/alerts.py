@@ -194,8 +194,8 @@ ALERTS = (
             f"over {speed.long} and over {speed.short}.",
             command="kubectl -n NAMESPACE logs -l app.kubernetes.io/instance=NAME -c triton "
             "--tail=100",
-            means="Triton answers requests with errors: `nv_inference_request_failure` by "
-            "`reason`.",
+            means="Requests are answered with errors: `nv_inference_request_failure` by `reason`, "
+            "and `resnet_failed_requests`, which Triton may call successes.",
             steps=(
                 (
                     "`REJECTED`: the queue is full; add replicas. `CANCELED`: clients give up; look "

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from resnet_operator.reading.failed import CANCELED, FAILED, FAILURE, REFUSED, SUCCESS
+
 OBJECT = "on (namespace, name)"
+SERVICE, MODEL = "namespace, name", "namespace, name, pod, model"
+OUTSIDE = f"{REFUSED}|{CANCELED}"
 READY_REASON = "resnet_service_reason_info"
 # Why an artifact does not come: ResNetConversionFailing.
 OF_CONVERSIONS = (
@@ -53,11 +57,33 @@ def condition(kind: str, status: str) -> str:
     return held(f'resnet_service_condition{{type="{kind}",status="{status}"}}')
 
 
-def errors(window: str) -> str:
-    """Return the share of requests that failed, by service."""
-    failed = f"sum by (namespace, name) (rate(nv_inference_request_failure[{window}]))"
-    good = f"sum by (namespace, name) (rate(nv_inference_request_success[{window}]))"
-    return f"({failed} / ({failed} + {good}))"
+def failed(by: str, window: str, *, of: str = "", function: str = "increase") -> str:
+    """Return the failed requests; their reason is one of the labels.
+
+    Of a model's requests that Triton and our runtime count as failed the larger number counts, as
+    in `reading.failed`. Who is refused or goes away has not come to the model.
+    """
+
+    def counted(metric: str, labels: str = "", *more: str) -> str:
+        selected = _selected(metric, of, labels)
+        return f"sum by ({', '.join((MODEL, *more))}) ({function}({selected}[{window}]))"
+
+    outside = counted(FAILURE, f'reason=~"{OUTSIDE}"', "reason")
+    by_triton = counted(FAILURE, f'reason!~"{OUTSIDE}"')
+    both = f'label_replace({by_triton}, "counted_by", "Triton", "", "") or {counted(FAILED)}'
+    in_model = f'label_replace(max by ({MODEL}) ({both}), "reason", "BACKEND", "", "")'
+    return f"sum by ({by}) ({outside} or {in_model})"
+
+
+def requests(by: str, window: str, *, of: str = "", function: str = "increase") -> str:
+    """Return all requests: Triton counts each of them once, as one or the other."""
+    selected = (_selected(metric, of) for metric in (SUCCESS, FAILURE))
+    return f"({' + '.join(f'sum by ({by}) ({function}({one}[{window}]))' for one in selected)})"
+
+
+def _selected(metric: str, *labels: str) -> str:
+    inside = ",".join(filter(None, labels))
+    return f"{metric}{{{inside}}}" if inside else metric
 
 
 def slow(window: str) -> str:
@@ -82,12 +108,15 @@ SLOW = Speed("Slow", "warning", "6h", "30m", 6)
 
 
 def burns(speed: Speed) -> str:
-    limit = f"{speed.rate:g} * {ERROR_BUDGET}"
+    long, short = (_too_many(window, speed.rate) for window in (speed.long, speed.short))
     # A failure or two of few requests are a large share, and nothing to get up for.
-    failed = f"sum by (namespace, name) (increase(nv_inference_request_failure[{speed.long}]))"
-    return (
-        f"{errors(speed.long)} > {limit} and {errors(speed.short)} > {limit} and {failed} > {FEW}"
-    )
+    return f"{long} > {FEW} and {short}"
+
+
+def _too_many(window: str, rate: float) -> str:
+    """Return how many failed, where it is too large a share."""
+    limit = f"{rate:g} * {ERROR_BUDGET}"
+    return f"{failed(SERVICE, window)} > {limit} * {requests(SERVICE, window)}"
 
 
 def is_slow(speed: Speed) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monitoring.expressions import SERVICE, failed, requests
+
 # What a dashboard lets the reader choose.
 OF_SERVICE = 'namespace="$namespace",name="$name"'
 IN = 'namespace=~"$namespace"'
@@ -75,11 +77,7 @@ DASHBOARDS = (
             Query(f"sum by (namespace, name) (rate(nv_inference_request_success{{{IN}}}[{RATE}]))",
                   "{{namespace}}/{{name}}"),)),
         Panel("Failed requests", "percentunit", (
-            Query(f"sum by (namespace, name) (rate(nv_inference_request_failure{{{IN}}}[{RATE}])) "
-                  "/ (sum by (namespace, name) "
-                  f"(rate(nv_inference_request_failure{{{IN}}}[{RATE}])) + "
-                  "sum by (namespace, name) "
-                  f"(rate(nv_inference_request_success{{{IN}}}[{RATE}])))",
+            Query(f"{failed(SERVICE, RATE, of=IN)} / {requests(SERVICE, RATE, of=IN)}",
                   "{{namespace}}/{{name}}"),)),
         Panel("Chips in use", "short", (
             Query(f"sum by (namespace, chip) (rate(resnet_chip_seconds_total{{{IN}}}[{RATE}]))",
@@ -97,9 +95,7 @@ DASHBOARDS = (
             Query(f"sum by (pod) (rate(nv_inference_request_success{{{OF_SERVICE}}}[{RATE}]))",
                   "{{pod}}"),)),
         Panel("Failed requests", "reqps", (
-            Query("sum by (reason) "
-                  f"(rate(nv_inference_request_failure{{{OF_SERVICE}}}[{RATE}]))",
-                  "{{reason}}"),)),
+            Query(failed("reason", RATE, of=OF_SERVICE, function="rate"), "{{reason}}"),)),
         Panel("Time of a request", "s", (
             Query(per_request("nv_inference_queue_duration_us"), "queue"),
             Query(per_request("nv_inference_compute_infer_duration_us"), "compute"),

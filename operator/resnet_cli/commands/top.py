@@ -144,7 +144,7 @@ def row_of(
         (second.said[uid] - first.said[uid] for uid in uids if uid in second.said), Counters()
     )
     # Where nobody asks just now, the mean since the start is what there is.
-    mean_of = lately if lately.requests > 0 else total
+    mean_of = lately if lately.timed > 0 else total
     return {
         "namespace": body["metadata"]["namespace"],
         "name": name_of(body),
@@ -156,8 +156,8 @@ def row_of(
         "requestsPerSecond": _rate(lately.requests, seconds) if whole else None,
         "imagesPerSecond": _rate(lately.images, seconds) if whole else None,
         "errors": int(total.errors) if whole else None,
-        "meanMilliseconds": _mean(mean_of.took_us, mean_of.requests),
-        "meanQueueMilliseconds": _mean(mean_of.queue_us, mean_of.requests),
+        "meanMilliseconds": _mean(mean_of.took_us, mean_of.timed),
+        "meanQueueMilliseconds": _mean(mean_of.queue_us, mean_of.timed),
     }
 
 

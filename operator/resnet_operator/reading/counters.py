@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-FAMILY = "nv_inference_request_"
-SUCCESS = f"{FAMILY}success"
-FAILURE = f"{FAMILY}failure"
-SUMMARY = f"{FAMILY}summary_us"
-# Of our runtimes: Triton calls it a success when a Python model answers with an error.
-FAILED = "resnet_failed_requests"
+from resnet_operator.reading.failed import FAILED, FAILURE, SUCCESS, failures_of
+
+SUMMARY = "nv_inference_request_summary_us"
+# Of our runtimes, as FAILED.
 COMPARED = "resnet_compared_answers"
 AGREED = "resnet_agreed_answers"
-# Whoever asked and went away is no failure of the model; who was refused never came to it.
-CANCELED, REFUSED = "CANCELED", "REJECTED"
 QUANTILE = "0.99"
 READ = (SUCCESS, FAILURE, SUMMARY, FAILED, COMPARED, AGREED)
 MOST_LINES = 10_000
@@ -70,9 +66,12 @@ def _of_model(samples: Iterable[Sample], model: str, ours: Sequence[Sample]) -> 
     mine = [sample for sample in samples if sample.labels.get("model") == model]
     if not any(sample.name in {SUCCESS, FAILURE} for sample in mine):
         return None
-    refused = _sum(mine, FAILURE, REFUSED)
-    counted = _sum(mine, FAILURE) - refused - _sum(mine, FAILURE, CANCELED)
-    failed = refused + max(counted, _sum(ours, FAILED))
+    by_reason: dict[str, int] = {}
+    for sample in mine:
+        if sample.name == FAILURE:
+            reason = sample.labels.get("reason", "")
+            by_reason[reason] = by_reason.get(reason, 0) + int(sample.value)
+    failures = failures_of(by_reason, _sum(ours, FAILED))
     # Nobody was answered in that minute: NaN.
     told = [
         sample.value
@@ -82,17 +81,14 @@ def _of_model(samples: Iterable[Sample], model: str, ours: Sequence[Sample]) -> 
         and 0 <= sample.value <= MOST
     ]
     return Counters(
-        answered=max(_sum(mine, SUCCESS) + counted + refused - failed, 0),
-        failed=failed,
+        answered=max(_sum(mine, SUCCESS) - failures.missed, 0),
+        # Whoever asked and went away is no failure of the model.
+        failed=failures.refused + failures.in_model,
         p99_microseconds=int(max(told)) if told else None,
         compared=_sum(ours, COMPARED),
         agreed=_sum(ours, AGREED),
     )
 
 
-def _sum(samples: Iterable[Sample], name: str, reason: str = "") -> int:
-    return sum(
-        int(sample.value)
-        for sample in samples
-        if sample.name == name and reason in {"", sample.labels.get("reason")}
-    )
+def _sum(samples: Iterable[Sample], name: str) -> int:
+    return sum(int(sample.value) for sample in samples if sample.name == name)

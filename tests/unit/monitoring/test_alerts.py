@@ -20,6 +20,7 @@ from tests.support.needs import need_program
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.measured.families import Families
+from resnet_operator.reading.failed import CANCELED, FAILED, FAILURE, REFUSED
 from resnet_operator.telemetry import metrics
 
 A = 'namespace="models",name="a"'
@@ -40,6 +41,11 @@ def triton(name: str, values: str, more: str = "") -> Series:
     return {f'{name}{{{A},pod="a-1",model="a",version="1"{more}}}': values}
 
 
+def ours(values: str, pod: str = "a-1") -> Series:
+    """What a runtime counts itself; Triton calls these requests successes."""
+    return {f'resnet_failed_requests{{{A},pod="{pod}",model="a",instance="0"}}': values}
+
+
 # An object that serves, its Triton under load, and the operator, for more than six hours.
 REST: Series = {
     **info("Ready", "Ready"),
@@ -53,6 +59,7 @@ REST: Series = {
     f'resnet_service_revision_info{{{A},serving="a-1",desired="a-1"}}': "1x1000",
     **triton("nv_inference_request_success", "0+600x1000"),
     **triton("nv_inference_request_failure", "0x1000", ',reason="BACKEND"'),
+    **ours("0x1000"),
     **triton("nv_inference_pending_request_count", "0 3 1 0 2 0 4 1x1000"),
     **triton("nv_inference_request_summary_us", "9000x1000", ',quantile="0.99"'),
     'kubelet_volume_stats_available_bytes{namespace="models",'
@@ -134,6 +141,19 @@ STATES = (
     State("one of a hundred requests fails for hours", "ResNetServiceErrorsSlow",
           triton("nv_inference_request_failure", "0+6x1000", ',reason="BACKEND"'),
           ("request_failure",), 400),
+    State("of a hundred answers three are errors that Triton calls successes",
+          "ResNetServiceErrorsFast", ours("0x390 0+18x600"), ("resnet_failed",), 440),
+    State("one of a hundred is such an error, for hours", "ResNetServiceErrorsSlow",
+          ours("0+6x1000"), ("resnet_failed",), 400),
+    State("Triton counts the failures of one pod, the runtime those of another",
+          "ResNetServiceErrorsSlow",
+          {**triton("nv_inference_request_failure", "0+3x1000", ',reason="BACKEND"'),
+           **ours("0+3x1000", pod="a-2")}, ("request_failure",), 400),
+    State("some are refused, and as many fail in the model", "ResNetServiceErrorsSlow",
+          {**triton("nv_inference_request_failure", "0+3x1000", ',reason="REJECTED"'),
+           **ours("0+3x1000")}, ("request_failure", "resnet_failed"), 400),
+    State("a Triton whose failures have no reason", "ResNetServiceErrorsFast",
+          triton("nv_inference_request_failure", "0+18x1000"), ("request_failure",), 400),
     State("all answers are slow since an hour", "ResNetServiceSlowFast",
           triton("nv_inference_request_summary_us", "9000x390 900000x600", ',quantile="0.99"'),
           ("request_summary",), 445),
@@ -225,6 +245,13 @@ QUIET = (
           {**triton("nv_inference_request_success", "0+1x1000"),
            **triton("nv_inference_request_failure", "0x30 1x5 2x900", ',reason="BACKEND"')},
           ("request_success", "request_failure")),
+    State("few requests, and two of them are errors that Triton calls successes", "",
+          {**triton("nv_inference_request_success", "0+1x1000"), **ours("0x30 1x5 2x900")},
+          ("request_success", "resnet_failed")),
+    State("one of two hundred fails, and Triton and the runtime both count it", "",
+          {**triton("nv_inference_request_failure", "0+3x1000", ',reason="BACKEND"'),
+           **ours("0+3x1000")}, ("request_failure", "resnet_failed"), 400),
+    State("a runtime that counts nothing of its own", "", {}, ("resnet_failed",)),
     State("nobody is scraped for four minutes", "",
           {key: with_gap(values, 20, 4) for key, values in REST.items()}),
     State("the operator is replaced during a first conversion", "",
@@ -324,6 +351,8 @@ COURSES = (
     Course("counters of a Triton that restarts, whose requests fail", "ResNetServiceErrorsFast",
            triton("nv_inference_request_failure", "0+60x20 0+60x900", ',reason="BACKEND"'),
            ("request_failure",), fires=tuple(range(5, 60)), quiet=()),
+    Course("such counters of a runtime", "ResNetServiceErrorsFast",
+           ours("0+60x20 0+60x900"), ("resnet_failed",), fires=tuple(range(5, 60)), quiet=()),
     Course("the operator comes back", "ResNetOperatorDown",
            {f"resnet_operator_leading{{{OPERATOR}}}": "1x10 stale _x20 1x900"}, ("leading",),
            fires=tuple(range(17, 31)), quiet=(10, 14, *range(33, 60))),
@@ -459,17 +488,18 @@ def test_generated_files_are_up_to_date() -> None:
 
 def test_alerts_ask_for_what_is_exported() -> None:
     """Each metric of ours in a rule is one of the operator's; each reason is one of the table."""
-    ours = {family.value.name for family in Families}
+    known = {FAILED} | {family.value.name for family in Families}
     for metric in vars(metrics).values():
         for family in metric.describe() if isinstance(metric, KINDS) else ():
-            ours |= {family.name, f"{family.name}_total"}
+            known |= {family.name, f"{family.name}_total"}
     named = set(re.findall(r"resnet_\w+", "".join(alert.expr for alert in ALERTS)))
-    assert named <= ours
+    assert named <= known
     assert named, "the pattern still fits"
     words = {reason.value for reason in Reason}
     for alert in ALERTS:
-        for pattern in re.findall(r'reason=~"([^"]+)"', alert.expr):
-            assert set(pattern.split("|")) <= words, alert.name
+        for metric, pattern in re.findall(r'(\w+)\{[^}]*reason=~"([^"]+)"', alert.expr):
+            of_triton = {REFUSED, CANCELED} if metric == FAILURE else set()
+            assert set(pattern.split("|")) <= (of_triton or words), alert.name
     assert set(OF_CONVERSIONS.split("|")) <= words
 
 

@@ -27,7 +27,7 @@ nv_inference_exec_count{model="digits",version="1"} 60
 nv_cpu_utilization 0.5
 nv_inference_request_success{model="digits"} not a number
 half a li"""
-WHOLE = Counters(requests=120, errors=5, images=480, took_us=360000, queue_us=12000)
+WHOLE = Counters(requests=120, errors=5, timed=120, images=480, took_us=360000, queue_us=12000)
 
 
 def test_errors_of_all_reasons_add_up_and_other_models_are_not_ours() -> None:
@@ -37,6 +37,15 @@ def test_errors_of_all_reasons_add_up_and_other_models_are_not_ours() -> None:
 def test_of_a_pipeline_the_one_that_counted_all() -> None:
     """Who asks the network itself is not in the pipeline's count."""
     assert read_counters(METRICS, ("digits_pipeline", "digits")) == WHOLE
+
+
+def test_of_a_pipeline_the_runtime_counts_what_fails_in_the_network() -> None:
+    """By Triton's word the network has answered all, and the pipeline has not."""
+    text = METRICS.replace('"digits"} not a number', '"digits"} NaN')
+    text += '\nresnet_failed_requests{instance="0",model="digits"} 13'
+    text += '\nresnet_failed_requests{instance="0",model="other"} 500'
+    found = read_counters(text, ("digits_pipeline", "digits"))
+    assert (found.requests, found.errors, found.timed) == (120 - 10, 2 + 13, 120)
 
 
 @pytest.mark.parametrize("text", ["", "<html>not found</html>", "\x00\xff"])

@@ -25,10 +25,21 @@ READY = c.condition("Ready", "True", "")
 INTERVAL = 2.0
 
 
-def metrics(requests: float, *, errors: float = 0, took: float = 5000, queue: float = 1000) -> str:
-    """As Triton writes them; times in microseconds of one request."""
+def metrics(
+    requests: float,
+    *,
+    errors: float = 0,
+    missed: float = 0,
+    took: float = 5000,
+    queue: float = 1000,
+) -> str:
+    """As Triton writes them; times in microseconds of one request.
+
+    Of the requests `missed` were answered with an error, as the runtime counts them.
+    """
     of = f'{{model="{NAME}",version="1"}}'
-    return "\n".join(
+    own = f'resnet_failed_requests{{instance="0",model="{NAME}"}} {missed}\n'
+    return own + "\n".join(
         f"{name}{of} {value}"
         for name, value in (
             ("nv_inference_request_success", requests),
@@ -155,6 +166,21 @@ def test_requests_errors_and_latency_over_all_pods(monkeypatch: pytest.MonkeyPat
     assert one["requestsPerSecond"] == (60 + 20) / INTERVAL
     assert one["imagesPerSecond"] == 8 * (60 + 20) / INTERVAL
     assert (one["meanMilliseconds"], one["meanQueueMilliseconds"]) == (5.0, 1.0)
+
+
+def test_errors_that_triton_calls_successes_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(
+        monkeypatch,
+        several(),
+        {
+            c.POD: [metrics(100, missed=10), metrics(160, errors=3, missed=30)],
+            "digits-second": [metrics(50), metrics(70, missed=20)],
+        },
+    )
+    one = row(found)
+    assert (one["requests"], one["errors"]) == (160 - 27 + 70 - 20, 30 + 20)
+    assert one["requestsPerSecond"] == (133 - 90 + 50 - 50) / INTERVAL
+    assert one["meanMilliseconds"] == 5.0, "Triton times what it calls a success"
 
 
 def test_the_mean_is_that_of_lately(monkeypatch: pytest.MonkeyPatch) -> None:
