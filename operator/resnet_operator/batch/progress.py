@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from resnet_operator.render.batch import BATCH
 from resnet_operator.seen.workload import Pod
 
 INDEX = "batch.kubernetes.io/job-completion-index"
-MOST_NAMES = 20
+MOST_PREEMPTED = 100
 MOST_PICTURES = 10**12
 
 
@@ -111,15 +111,30 @@ def speed(
     return found
 
 
-def preempted(status: Mapping[str, Any], pods: Iterable[Pod]) -> dict[str, Any]:
-    """Return how many pods gave way, and the names of the last of them."""
-    known = list(status.get("preempted") or ())
-    count = status.get("preemptions") or 0
-    for pod in sorted(pods, key=lambda pod: (pod.meta.created, pod.meta.name)):
-        if pod.disruption[0] and pod.meta.name not in known:
-            known.append(pod.meta.name)
-            count += 1
-    return {"preemptions": count, "preempted": known[-MOST_NAMES:]} if count else {}
+def preempted(status: Mapping[str, Any], pods: Sequence[Pod]) -> dict[str, Any]:
+    """Return how many pods gave way, and which of them have been counted, by their UIDs.
+
+    Who is there is kept in the list, so that nobody counts twice; who is gone makes room. A pod
+    for which there is no room is not counted: the number is never too large.
+    """
+    known = [entry for entry in status.get("preempted") or () if isinstance(entry, Mapping)]
+    counted = {entry.get("uid") for entry in known}
+    there = {pod.meta.uid for pod in pods}
+    new = [
+        {"name": pod.meta.name, "uid": pod.meta.uid}
+        for pod in sorted(pods, key=lambda pod: (pod.meta.created, pod.meta.name))
+        if _gave_way(pod) and pod.meta.uid not in counted
+    ][: max(MOST_PREEMPTED - len(counted & there), 0)]
+    count = (status.get("preemptions") or 0) + len(new)
+    gone = [entry for entry in known if entry.get("uid") not in there]
+    dropped = gone[: max(len(known) + len(new) - MOST_PREEMPTED, 0)]
+    kept = [*(entry for entry in known if entry not in dropped), *new]
+    return {"preemptions": count, "preempted": kept} if count else {}
+
+
+def _gave_way(pod: Pod) -> bool:
+    """Tell whether the control plane ended it; what it only meant to end may live on."""
+    return bool(pod.disruption[0]) and (pod.meta.deleting or pod.phase == "Failed")
 
 
 def _count(value: object) -> int | None:

@@ -16,7 +16,7 @@ from resnet_operator.batch.logs import BatchLogs
 from resnet_operator.batch.observe import observe_batch
 from resnet_operator.batch.plan import plan_batch
 from resnet_operator.cluster.kube import Kube
-from resnet_operator.errors import Gone
+from resnet_operator.errors import Conflict, Gone
 from resnet_operator.execute import Executor
 from resnet_operator.leadership.holding import Holding
 from resnet_operator.seen.batch import BatchObject
@@ -66,25 +66,36 @@ class BatchReconciler:
         problem = await Executor(kube=self.kube, views=self.views).execute(plan.actions)
         if problem is not None:
             plan = plan_batch(seen, settings=self.settings, now=now, problem=problem)
-        await self._say(batch, plan.status)
-        return plan.requeue_after
+        said = await self._say(batch, plan.status)
+        return plan.requeue_after if said else HELD_SECONDS
 
-    async def _say(self, batch: BatchObject, status: dict[str, Any]) -> None:
-        """Write the status, once and whole, if it says anything new."""
+    async def _say(self, batch: BatchObject, status: dict[str, Any]) -> bool:
+        """Write the status, once and whole, if it says anything new.
+
+        It goes on from what it said before, so it only replaces what was seen; False otherwise.
+        """
         status = ResNetBatchStatus.model_validate(status).model_dump(
             by_alias=True, exclude_none=True, exclude_unset=True
         )
         if status == batch.status:
-            return
+            return True
+        meta = batch.meta
         body = {
             "apiVersion": API_VERSION,
             "kind": BATCH_KIND,
-            "metadata": {"name": batch.meta.name, "namespace": batch.meta.namespace},
+            "metadata": {
+                "name": meta.name,
+                "namespace": meta.namespace,
+                "resourceVersion": meta.version,
+            },
             "status": status,
         }
         try:
             with self.views.writing(body):
                 answer = await self.kube.apply(body, manager=names.MANAGER, subresource="status")
                 self.views.remember(answer)
+        except Conflict:
+            return False
         except Gone:
-            return
+            pass
+        return True

@@ -56,6 +56,9 @@ class FakeApi:
         if subresource:
             if live is None:
                 raise Gone(404, "not found")
+            seen = body["metadata"].get("resourceVersion")
+            if seen not in {None, live["metadata"]["resourceVersion"]}:
+                raise Conflict(409, "the object has been modified")
             return self._put(at, live | {"status": deepcopy(body["status"])}, "status")
         return self._put(at, self._applied(live, body, manager), "apply")
 

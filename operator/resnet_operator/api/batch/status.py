@@ -25,6 +25,11 @@ class PodShare(ApiModel):
     failed: int | None = Field(default=None, description="Of those, pictures without an answer.")
 
 
+class PreemptedPod(ApiModel):
+    name: str | None = Field(default=None, description="Name of the pod.")
+    uid: str | None = Field(default=None, description="Its UID, by which it is counted once.")
+
+
 class ResNetBatchStatus(ApiModel):
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation that the rest of the status is about."
@@ -59,11 +64,14 @@ class ResNetBatchStatus(ApiModel):
         default=None, description="When it is done if the rate stays."
     )
     preemptions: int | None = Field(
-        default=None, description="Pods that gave way to others, or lost their node."
+        default=None,
+        description="Pods that gave way to others, or lost their node. At least so many: one that "
+        "was gone before the operator looked is not among them.",
     )
     preempted: (
-        Annotated[list[str], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
-    ) = Field(default=None, description="Names of the last of those pods.")
+        Annotated[list[PreemptedPod], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
+        | None
+    ) = Field(default=None, description="The last of those pods.")
     start_time: str | None = Field(default=None, description="When the Job was made.")
     completion_time: str | None = Field(default=None, description="When it ended.")
     manifest_sha256: str | None = Field(

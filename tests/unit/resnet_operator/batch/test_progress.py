@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -100,14 +101,67 @@ def test_a_running_pod_is_believed_by_its_log() -> None:
     assert found["estimatedCompletionTime"] >= to_text(NOW + timedelta(seconds=5))
 
 
-def test_each_pod_that_gave_way_is_counted_once() -> None:
-    pods = [a_share(0, said(1, 9), name=f"p-{n}", disruption="PreemptionByScheduler") for n in "ab"]
-    first = preempted({}, pods)
-    assert first == {"preemptions": 2, "preempted": ["p-a", "p-b"]}
-    assert preempted(first, pods) == first
-    third = a_share(0, said(1, 9), name="p-c", disruption="TerminationByKubelet")
-    assert preempted(first, [third])["preemptions"] == 3
-    assert preempted({}, [a_share(0, said(1, 9), name="p-d")]) == {}
+def way(name: str, uid: str = "", *, reason: str = "PreemptionByScheduler", **facts: Any) -> Pod:
+    pod = a_pod(name=name, labels={INDEX: "0"}, disruption=reason, **{"phase": "Failed"} | facts)
+    return replace(pod, meta=replace(pod.meta, uid=uid or f"uid-{name}"))
+
+
+def counted(*names: str) -> dict[str, Any]:
+    pods = [{"name": name, "uid": f"uid-{name}"} for name in names]
+    return {"preemptions": len(pods), "preempted": pods}
+
+
+LOOKS = [
+    ("one", [[way("a")]], 1),
+    ("the same one, look after look", [[way("a")], [way("a")], [way("a")]], 1),
+    ("two between two looks", [[], [way("a"), way("b")]], 2),
+    ("one after the other, who is gone first", [[way("a")], [], [way("b")]], 2),
+    ("who is gone is not taken back", [[way("a"), way("b")], []], 2),
+    ("the same name again is another pod", [[way("a", "1")], [way("a", "2")]], 2),
+    ("killed by its node", [[way("a", reason="TerminationByKubelet")]], 1),
+    ("under way to its end", [[way("a", phase="Running", deleting=True)]], 1),
+    ("first under way, then ended", [[way("a", phase="Running", deleting=True)], [way("a")]], 1),
+    ("only chosen: it may live on", [[way("a", phase="Running")]], 0),
+    ("chosen, and ended later", [[way("a", phase="Running")], [way("a")]], 1),
+    ("failed by itself", [[way("a", reason="")]], 0),
+    ("suspended: deleted, not disrupted", [[way("a", reason="", deleting=True)]], 0),
+    ("as many as shares, twice", [[way(f"{n}") for n in range(32)]] * 3, 32),
+    ("all that is remembered, look after look", [[way(f"{n}") for n in range(100)]] * 3, 100),
+    (
+        "hundreds, one after another",
+        [[way(f"{n}"), way(f"{n + 1}")] for n in range(300)],
+        301,
+    ),
+    ("more there than is remembered: at least", [[way(f"{n}") for n in range(130)]] * 3, 100),
+    (
+        "who stays is remembered, whoever comes and goes",
+        [[way("stays"), way(f"{n}")] for n in range(250)],
+        251,
+    ),
+    (
+        "room again: those who found none are counted",
+        [[way(f"{n:03}") for n in range(130)], [way(f"{n:03}") for n in range(50, 130)]],
+        130,
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "looks", "count"), LOOKS, ids=[look[0] for look in LOOKS])
+def test_each_pod_that_gave_way_is_counted_once(
+    reason: str, looks: list[list[Pod]], count: int
+) -> None:
+    """Each look begins with what the last one said, as after a restart of the operator."""
+    status: dict[str, Any] = {}
+    for pods in looks:
+        status = preempted(status, pods)
+        assert len(status.get("preempted", [])) <= 100
+    assert status.get("preemptions", 0) == count, reason
+
+
+def test_the_last_of_them_are_named() -> None:
+    first = preempted({}, [way("b"), way("a")])
+    assert first == counted("a", "b")
+    assert preempted(first, [way("b"), way("c")]) == counted("a", "b", "c")
 
 
 def plan(seen: BatchSeen) -> Any:

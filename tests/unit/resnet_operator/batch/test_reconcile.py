@@ -16,7 +16,7 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.batch.logs import BatchLogs
 from resnet_operator.batch.plan import SERVICE_SECONDS
-from resnet_operator.batch.reconcile import BatchReconciler
+from resnet_operator.batch.reconcile import HELD_SECONDS, BatchReconciler
 from resnet_operator.errors import Rejected
 from resnet_operator.settings.operator import Settings
 
@@ -213,6 +213,43 @@ async def test_it_gives_way_twice_and_ends_with_every_picture() -> None:
     mark = len(batches.life.api.writes)
     await batches.look()
     assert batches.life.api.writes[mark:] == []
+
+
+async def test_what_another_operator_has_counted_is_not_overwritten() -> None:
+    """Its word is later than what we see: we look again, and the pod that is gone stays counted."""
+    batches = await started()
+    api = batches.life.api
+    batches.pod("p-1", "Failed", ended("batch", 143, said=said(1000)), disrupted=True)
+    assert (await batches.look())["preemptions"] == 1
+
+    def count_another(body: Body) -> None:
+        gone = {"name": "p-2", "uid": "uid-p-2"}
+        body["status"] |= {"preemptions": 2, "preempted": [*body["status"]["preempted"], gone]}
+
+    api.edit(BATCH_KIND, BATCH, count_another)
+    late = api.events.pop()
+    ahead = api.objects[BATCH_KIND, BATCH]["status"]
+    batches.log = "classified 4000 of 5000 pictures (80 %), 99.0 pictures/s"
+    batches.pod("p-3", "Running", running("batch"))
+    batches.life._deliver()
+    assert await batches.reconciler.reconcile((NAMESPACE, BATCH)) == HELD_SECONDS
+    assert api.objects[BATCH_KIND, BATCH]["status"] == ahead
+    api.events.append(late)
+    status = await batches.look()
+    assert (status["preemptions"], status["pictures"]["done"]) == (2, 4000)
+
+
+async def test_two_that_gave_way_between_two_looks_are_two() -> None:
+    batches = await started(parallelism=2)
+    for name in ("p-1", "p-2"):
+        batches.pod(name, "Failed", ended("batch", 143, said=said(1000)), disrupted=True)
+    status = await batches.look()
+    assert status["preemptions"] == 2
+    assert [one["name"] for one in status["preempted"]] == ["p-1", "p-2"]
+    for name in ("p-1", "p-2"):
+        batches.life.api.remove("Pod", name)
+    batches.pod("p-1", "Failed", ended("batch", 143, said=said(2000)), disrupted=True)
+    assert (await batches.look())["preemptions"] == 3, "a new pod of an old name"
 
 
 def finished(body: Body) -> None:
