@@ -11,7 +11,7 @@ from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.api.reasons import Reason
 from resnet_operator.batch.seen import BatchSeen
 from resnet_operator.batch.status import Said, ended_status, status_of
-from resnet_operator.batch.trouble import end_of, waiting_of
+from resnet_operator.batch.trouble import alive_of, end_of, waiting_of
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.artifact.contract import settle
@@ -138,4 +138,8 @@ def _watch(seen: BatchSeen, job: JobObject, suspend: bool, now: datetime) -> Bat
 
 
 def _end(seen: BatchSeen, job: JobObject, now: datetime) -> BatchPlan:
+    """Say how it ended, once: what its pods said last and who of them gave way is in it."""
+    if alive_of(seen):
+        # A Job ends after its pods: the news of them are under way, and wake us.
+        return BatchPlan(status=dict(seen.batch.status), requeue_after=LOOK_AGAIN_SECONDS)
     return BatchPlan(status=ended_status(seen, end_of(seen, job), now=now))

@@ -28,7 +28,7 @@ DEVICES = ("huawei.com/", "nvidia.com/")
 
 def waiting_of(seen: BatchSeen, job: JobObject, *, now: datetime) -> Said:
     """Say what the pods do, or why they do not."""
-    alive = [pod for pod in seen.pods if _is_alive(pod)]
+    alive = alive_of(seen)
     if not alive:
         if seen.warnings and not left_of(EXPECTED_SECONDS, job.meta.created, now):
             return _as_said(creation_failure(seen.warnings[-1]))
@@ -43,6 +43,11 @@ def waiting_of(seen: BatchSeen, job: JobObject, *, now: datetime) -> Said:
         if found := pod_trouble(pod, warnings=seen.warnings):
             return _as_said(found)
     return Said("Pending", Reason.PENDING.value, "the pod is starting")
+
+
+def alive_of(seen: BatchSeen) -> list[Pod]:
+    """Return the pods that run or start, as far as is seen."""
+    return [pod for pod in seen.pods if _is_alive(pod)]
 
 
 def end_of(seen: BatchSeen, job: JobObject) -> Said:

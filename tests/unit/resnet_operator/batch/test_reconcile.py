@@ -175,10 +175,10 @@ async def test_it_waits_for_its_service() -> None:
     batches = Batches(life)
     batches.create()
     status = await batches.look()
-    assert "there is no ResNetService" in message(status)
+    assert "there is no ResNetService" in words(status)
     life.create()
     status = await batches.look()
-    assert "waits until ResNetService" in message(status)
+    assert "waits until ResNetService" in words(status)
     again = await batches.reconciler.reconcile((NAMESPACE, BATCH))
     assert again == SERVICE_SECONDS, "the operator's own writes of the service wake nobody"
     known_artifact(life)
@@ -187,7 +187,7 @@ async def test_it_waits_for_its_service() -> None:
     assert batches.has_job()
 
 
-def message(status: Body) -> str:
+def words(status: Body) -> str:
     ready = next(c for c in status["conditions"] if c["type"] == "Ready")
     return str(ready["message"])
 
@@ -237,6 +237,28 @@ async def test_what_another_operator_has_counted_is_not_overwritten() -> None:
     api.events.append(late)
     status = await batches.look()
     assert (status["preemptions"], status["pictures"]["done"]) == (2, 4000)
+
+
+@pytest.mark.parametrize("kind", ["Complete", "Failed"])
+async def test_a_job_that_is_seen_to_end_before_its_pods_has_not_ended_yet(kind: str) -> None:
+    """Jobs and pods are watched apart: nothing is said for good before both are seen."""
+    batches = await started()
+    batches.pod("p-1", "Running", running("batch"))
+    before = await batches.look()
+    condition = {"type": kind, "status": "True", "reason": "PodFailurePolicy"}
+    batches.life.api.edit("Job", JOB, lambda b: b.update(status={"conditions": [condition]}))
+    assert await batches.look() == before
+    code, phase = (0, "Succeeded") if kind == "Complete" else (64, "Failed")
+    last = {"ok": False, "reason": "InvalidSpec", "message": "there is no picture"}
+    message = said(5000, ok=True) if kind == "Complete" else last
+    batches.pod("p-1", phase, ended("batch", code, said=message))
+    status = await batches.look()
+    assert status["phase"] == {"Complete": "Succeeded"}.get(kind, "Failed")
+    assert status["completionTime"]
+    if kind == "Complete":
+        assert status["pictures"]["done"] == 5000
+    else:
+        assert "there is no picture" in words(status)
 
 
 async def test_two_that_gave_way_between_two_looks_are_two() -> None:
@@ -303,7 +325,7 @@ async def test_a_strangers_job_of_the_name_is_left_alone() -> None:
     batches.life.api.put(stranger)
     batches.create()
     status = await batches.look()
-    assert "rename the ResNetBatch or remove it" in message(status)
+    assert "rename the ResNetBatch or remove it" in words(status)
     assert batches.job["spec"] == {}
 
 
@@ -316,5 +338,5 @@ async def test_what_the_api_server_refuses_is_told(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(batches.life.api, "create", refuse)
     batches.create()
     status = await batches.look()
-    assert (status["phase"], "exceeded quota" in message(status)) == ("Pending", True)
+    assert (status["phase"], "exceeded quota" in words(status)) == ("Pending", True)
     assert json.loads(json.dumps(status)) == status
