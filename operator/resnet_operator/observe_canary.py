@@ -5,12 +5,13 @@ Called by `observe`. Counters are read while both revisions have pods to compare
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
-from resnet_operator.observe_pods import serving_pods
+from resnet_operator.observe_pods import is_named_by, serving_pods
 from resnet_operator.reading.counters import Counters
 from resnet_operator.render.triton.pipeline import pipeline_name
 from resnet_operator.resolve.resolved import Resolved
@@ -46,11 +47,22 @@ async def observe_canary(
         name, uid = one.meta.name, one.meta.uid
         pods += await serving_pods(service, uid, views, kube, deployment=name)
     new = _asked(pods)
+    pods += _left(service, {one.meta.name for one in canaries}, views)
     if metrics is None or resolved.rollout.analysis is None or not new:
         return CanaryObserved(canaries=canaries, pods=tuple(pods), services=services)
     models = [name for name in (pipeline_name(resolved), resolved.model_name) if name]
     counters = await metrics.read(new | _asked(old), models)
     return CanaryObserved(canaries=canaries, pods=tuple(pods), services=services, counters=counters)
+
+
+def _left(service: Meta, canaries: Collection[str], views: Views) -> list[Pod]:
+    """Return pods of Deployments beside that are gone: the garbage collector comes a moment later.
+
+    The Service could still select them.
+    """
+    labelled = views.pods.some(("instance", service.namespace, service.name))
+    named = ((pod, pod.meta.labels.get(names.REVISION, "")) for pod in labelled)
+    return [pod for pod, name in named if name not in canaries and is_named_by(pod, name)]
 
 
 def _asked(pods: Iterable[Pod]) -> dict[str, str]:

@@ -23,9 +23,20 @@ class OnFailure(StrEnum):
     HOLD = "Hold"
 
 
+class AnalysisMode(StrEnum):
+    SHARE = "Share"
+    MIRROR = "Mirror"
+
+
 class Analysis(ApiModel):
     """A share of the requests goes to a new revision first, which is compared with the old one."""
 
+    mode: AnalysisMode | None = Field(
+        default=None,
+        description="Share gives the new revision requests of clients, by weights of "
+        "serving.httpRoute where that is written, else by numbers of pods; Mirror gives it copies "
+        "of all requests of that route, and no client gets its answers; default Share.",
+    )
     minutes: int | None = Field(
         default=None,
         ge=1,
@@ -65,8 +76,8 @@ class Analysis(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="Shares of the requests in per cent, by numbers of pods; after the last one, "
-        "at 100 at the latest, the revision is rolled out; default [10, 50, 100].",
+        description="Shares of the requests in per cent; after the last one, at 100 at the "
+        "latest, the revision is rolled out; default [10, 50, 100].",
     )
 
     model_config = ConfigDict(
@@ -75,7 +86,11 @@ class Analysis(ApiModel):
                 "!has(self.steps) || (self.steps.isSorted() && "
                 "self.steps.all(one, self.steps.exists_one(other, other == one)))",
                 "write rising steps, for example [10, 50, 100]",
-            )
+            ),
+            rule(
+                "!has(self.steps) || !has(self.mode) || self.mode != 'Mirror'",
+                "remove steps, or write mode: Share; Mirror copies all requests",
+            ),
         )
     )
 

@@ -239,6 +239,13 @@ class ResNetServiceSpec(ApiModel):
                 "choose a precisionMode without bfloat16; Ascend310, Ascend310P and the first "
                 "Ascend910 have none",
             ),
+            rule(
+                "!has(self.rollout) || !has(self.rollout.analysis) || "
+                "!has(self.rollout.analysis.mode) || self.rollout.analysis.mode != 'Mirror' || "
+                "(has(self.serving) && has(self.serving.httpRoute))",
+                "write serving.httpRoute, or rollout.analysis.mode: Share; a Gateway makes the "
+                "copies of requests",
+            ),
             *tuning_rules(LARGEST, IS_ONEFLOW),
             *ONEFLOW_RULES,
             *PIPELINE_RULES,

@@ -5,6 +5,7 @@ It has the revision's name, and selects by the revision's label; the Service sel
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -20,6 +21,28 @@ from resnet_operator.settings.pods import Maker
 
 # Read by `resnet_runtime.sampler`.
 COMPARED_WITH = "RESNET_COMPARED_WITH"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Who gets the requests while a revision is on trial, and all by default.
+
+    `only` is the one revision that the Service selects. Of the route's requests `percent` go to the
+    Service of revision `to`; with `copies` it gets copies, and nobody its answers.
+    """
+
+    only: str = ""
+    to: str = ""
+    percent: int = 0
+    copies: bool = False
+
+    @property
+    def routed(self) -> bool:
+        """Tell whether the route has to name the revision at all."""
+        return bool(self.to) and (self.copies or self.percent > 0)
+
+
+PLAIN = Traffic()
 
 
 def canary(
@@ -57,8 +80,8 @@ def canary(
     return shape
 
 
-def old_service(*, service: Meta, revision: str) -> dict[str, Any]:
-    """Return the Service of the old revision's pods alone, which new pods ask for answers."""
+def revision_service(*, service: Meta, revision: str) -> dict[str, Any]:
+    """Return the Service of one revision's pods alone, for its route and for who compares."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

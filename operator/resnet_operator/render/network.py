@@ -15,6 +15,7 @@ from resnet_operator.api.serving.network import (
     ServiceOptions,
 )
 from resnet_operator.render.autoscaler import autoscaler
+from resnet_operator.render.canary import PLAIN, Traffic
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.serving import owner_reference, selector
 from resnet_operator.resolve.resolved import Resolved
@@ -30,12 +31,16 @@ KINDS = {
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "ScaledObject": "keda.sh/v1alpha1",
 }
+HTTP_PORT = 8000
 SAME_NAMESPACE: list[dict[str, Any]] = [{"podSelector": {}}]
 EVERY_POD: list[dict[str, Any]] = [{"namespaceSelector": {}}]
 
 
-def network_service(*, service: Meta, resolved: Resolved) -> dict[str, Any]:
-    """Return the Service. The digest shows that what the user took away is to go again."""
+def network_service(*, service: Meta, resolved: Resolved, only: str = "") -> dict[str, Any]:
+    """Return the Service. The digest shows that what the user took away is to go again.
+
+    `only` is the revision whose pods it selects while another one is on trial by the route.
+    """
     options = resolved.spec.serving.service or ServiceOptions()
     annotations = dict(options.annotations or {})
     given = options.model_dump(
@@ -52,19 +57,19 @@ def network_service(*, service: Meta, resolved: Resolved) -> dict[str, Any]:
         type=options.type or "ClusterIP",
         options=sorted(given.items()),
         http=resolved.spec.serving.publishes_http,
-        selector=selector(service),
+        selector=selector(service) | ({names.REVISION: only} if only else {}),
     )
 
 
 def network_children(
-    *, service: Meta, resolved: Resolved, settings: Settings
+    *, service: Meta, resolved: Resolved, settings: Settings, traffic: Traffic = PLAIN
 ) -> tuple[dict[str, Any], ...]:
     """Return the children that the spec asks for."""
     found = (
         _disruption_budget(service, resolved),
         _network_policy(service, resolved),
         _ingress(service, resolved),
-        _http_route(service, resolved),
+        _http_route(service, resolved, traffic),
         _autoscaler(service, resolved, settings),
     )
     return tuple(body for body in found if body is not None)
@@ -115,7 +120,7 @@ def _ingress(service: Meta, resolved: Resolved) -> dict[str, Any] | None:
     )
 
 
-def _http_route(service: Meta, resolved: Resolved) -> dict[str, Any] | None:
+def _http_route(service: Meta, resolved: Resolved, traffic: Traffic) -> dict[str, Any] | None:
     options = resolved.spec.serving.http_route
     if options is None:
         return None
@@ -123,13 +128,28 @@ def _http_route(service: Meta, resolved: Resolved) -> dict[str, Any] | None:
         parent.model_dump(mode="json", by_alias=True, exclude_none=True)
         for parent in options.parent_refs
     ]
+    # A route of no trial states what it always did: nothing is written for the sake of a digest.
+    trial: dict[str, Any] = {"trial": _on_trial(service, traffic)} if traffic.routed else {}
     return _child(
         "httproute.yaml.j2",
         service,
         users=options.annotations,
         parent_refs=parents,
         hostnames=options.hostnames,
+        **trial,
     )
+
+
+def _on_trial(service: Meta, traffic: Traffic) -> dict[str, Any]:
+    """Return filters and backends of the route's rule, as the Gateway API has them."""
+    old: dict[str, Any] = {"name": service.name, "port": HTTP_PORT}
+    new: dict[str, Any] = {"name": traffic.to, "port": HTTP_PORT}
+    if traffic.copies:
+        mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": new}}
+        return {"filters": [mirror], "backendRefs": [old]}
+    weights = (100 - traffic.percent, traffic.percent)
+    backends = [one | {"weight": n} for one, n in zip((old, new), weights, strict=True)]
+    return {"backendRefs": backends}
 
 
 def _autoscaler(service: Meta, resolved: Resolved, settings: Settings) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from resnet_operator.api.conversion import EXTRA_ARGS
 from resnet_operator.api.pod import Resources
+from resnet_operator.api.rollout import AnalysisMode
 from resnet_operator.api.serving.autoscaling import ScaleTarget
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
@@ -43,6 +44,10 @@ def _refused(spec: ResNetServiceSpec) -> Iterator[str]:
     scaling = spec.serving.autoscaling
     if scaling and scaling.target is ScaleTarget.REQUESTS and scaling.value is None:
         yield "serving.autoscaling: write value: how many requests a second one pod may get"
+    analysis = spec.rollout.analysis if spec.rollout else None
+    mirrors = analysis is not None and analysis.mode is AnalysisMode.MIRROR
+    if mirrors and spec.serving.http_route is None:
+        yield "rollout.analysis.mode: write serving.httpRoute, or Share; a Gateway makes the copies"
 
 
 def _resources(spec: ResNetServiceSpec) -> Iterator[tuple[str, Resources]]:

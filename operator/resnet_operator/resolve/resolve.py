@@ -98,7 +98,12 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
         load_timeout_seconds=load_timeout,
         timeout_seconds=(conversion and conversion.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS,
         retries=2 if conversion is None or conversion.retries is None else conversion.retries,
-        rollout=rollout_options(spec.rollout, load_timeout_seconds=load_timeout, runtime=runtime),
+        rollout=rollout_options(
+            spec.rollout,
+            load_timeout_seconds=load_timeout,
+            runtime=runtime,
+            routed=spec.serving.http_route is not None,
+        ),
         replicas=spec.serving.replicas,
         suspended=bool(spec.suspend),
         source_key=source_key(uid=uid, spec=spec),

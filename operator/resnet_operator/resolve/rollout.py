@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from resnet_operator.api.rollout import Analysis, OnFailure, Rollout, Strategy
+from resnet_operator.api.rollout import Analysis, AnalysisMode, OnFailure, Rollout, Strategy
 from resnet_operator.api.serving.runtime import Runtime
 
 SURGE_WAIT_SECONDS = 60
@@ -15,19 +15,23 @@ ANALYSIS_MINUTES = 5
 MAX_ERROR_RATIO = "0.01"
 MAX_P99_INCREASE = "0.5"
 STEPS = (10, 50, 100)
+ALL_AT_ONCE = (100,)
 # Both revisions serve at once under these, and the new one can go back.
 SIDE_BY_SIDE = {Strategy.AUTO, Strategy.SURGE}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions:
-    """`steps` are per cent below 100; what is None is not judged."""
+    """`steps` are per cent below 100, but with `mirrors`; what is None is not judged."""
 
     seconds: float
     max_error_ratio: Decimal
     max_p99_increase: Decimal | None
     steps: tuple[int, ...]
     min_agreement: Decimal | None = None
+    # Whether an HTTPRoute leads to the service, and whether it is to send copies only.
+    routed: bool = False
+    mirrors: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class RolloutOptions:
 
 
 def rollout_options(
-    rollout: Rollout | None, *, load_timeout_seconds: int, runtime: Runtime
+    rollout: Rollout | None, *, load_timeout_seconds: int, runtime: Runtime, routed: bool
 ) -> RolloutOptions:
     """Resolve the defaults; a pod that may load for long is given the time to."""
     asked = rollout or Rollout()
@@ -60,11 +64,12 @@ def rollout_options(
         history_limit=HISTORY_LIMIT if kept is None else kept,
         rolls_back=rolls_back,
         pin=asked.pin_revision,
-        analysis=_analysis(watched, runtime) if watched else None,
+        analysis=_analysis(watched, runtime, routed=routed) if watched else None,
     )
 
 
-def _analysis(asked: Analysis, runtime: Runtime) -> AnalysisOptions:
+def _analysis(asked: Analysis, runtime: Runtime, *, routed: bool) -> AnalysisOptions:
+    mirrors = asked.mode is AnalysisMode.MIRROR
     steps = sorted({step for step in asked.steps or STEPS if step < STEPS[-1]})
     # Its Triton of 2021 counts no quantiles, and its backend is not ours.
     is_ours = runtime is not Runtime.ONEFLOW
@@ -74,5 +79,7 @@ def _analysis(asked: Analysis, runtime: Runtime) -> AnalysisOptions:
         max_error_ratio=Decimal(asked.max_error_ratio or MAX_ERROR_RATIO),
         max_p99_increase=increase if is_ours else None,
         min_agreement=Decimal(asked.min_agreement) if asked.min_agreement and is_ours else None,
-        steps=tuple(steps),
+        steps=ALL_AT_ONCE if mirrors else tuple(steps),
+        routed=routed,
+        mirrors=mirrors,
     )

@@ -42,7 +42,8 @@ class Observed:
     # What the logs of those pods say of bytes, by pod, container and when that began.
     moved: Mapping[tuple[str, str, str], Moved] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
-    # Of revisions that are analysed, beside the Deployment: see `plan.serving.analysis`.
+    # Of revisions that are analysed, beside the Deployment: see `plan.serving.analysis`. Pods may
+    # outlive their Deployment by a moment.
     canaries: tuple[DeploymentObject, ...] = ()
     canary_pods: tuple[Pod, ...] = ()
     canary_services: tuple[NetworkServiceObject, ...] = ()

@@ -13,7 +13,7 @@ from resnet_operator.record.artifact import record_digest
 from resnet_operator.record.in_use import Named, named_by
 from resnet_operator.seen.meta import Body, Live, Meta
 from resnet_operator.seen.record_data import readable
-from resnet_operator.seen.route import refusal_of
+from resnet_operator.seen.route import backends_of, refusal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,17 @@ class NetworkServiceObject:
     meta: Meta
     live: Live
     refusal: str = ""
+    # Of an HTTPRoute: where requests and copies of them go.
+    backends: tuple[str, ...] = ()
 
     @classmethod
     def from_body(cls, body: Body) -> NetworkServiceObject:
-        live = Live.from_body(body, "spec")
-        return cls(meta=Meta.from_body(body), live=live, refusal=refusal_of(body))
+        return cls(
+            meta=Meta.from_body(body),
+            live=Live.from_body(body, "spec"),
+            refusal=refusal_of(body),
+            backends=backends_of(body),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The words of the Gateway API; each is True of a route that works.
@@ -22,3 +22,17 @@ def refusal_of(body: Mapping[str, Any]) -> str:
                 gateway = (parent.get("parentRef") or {}).get("name", "")
                 return f"Gateway {gateway}: {condition.get('reason')}"
     return ""
+
+
+def backends_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of all that a route sends requests or copies to; of other kinds nothing."""
+    rules = (body.get("spec") or {}).get("rules") or ()
+    return tuple(sorted({name for rule in rules for name in _named(rule)}))
+
+
+def _named(rule: Mapping[str, Any]) -> Iterator[str]:
+    mirrors = (one.get("requestMirror") or {} for one in rule.get("filters") or ())
+    copies = (one.get("backendRef") or {} for one in mirrors)
+    for backend in (*(rule.get("backendRefs") or ()), *copies):
+        if name := backend.get("name"):
+            yield name

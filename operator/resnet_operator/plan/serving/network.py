@@ -12,6 +12,7 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Action, Apply, Delete, Problem
+from resnet_operator.plan.serving.analysis.trial import ROUTE
 from resnet_operator.plan.serving.serving import ServingPlan
 from resnet_operator.render.network import KINDS, network_children
 from resnet_operator.resolve.resolved import Resolved
@@ -21,7 +22,6 @@ from resnet_operator.settings.operator import Settings
 
 # Fields that Kubernetes 1.25 drops: if we missed them, we would write for ever.
 MAY_BE_DROPPED = {"unhealthyPodEvictionPolicy"}
-ROUTE = "HTTPRoute"
 # Kinds that a cluster may lack, and what to do.
 INSTEAD = {
     ROUTE: "install the Gateway API, or use serving.ingress",
@@ -40,7 +40,9 @@ def with_network(
     if serving.target is None:
         return serving
     service = observed.service.meta
-    children = network_children(service=service, resolved=resolved, settings=settings)
+    children = network_children(
+        service=service, resolved=resolved, settings=settings, traffic=serving.traffic
+    )
     wanted = {body["kind"]: body for body in children}
     actions: list[Action] = []
     for kind, body in wanted.items():

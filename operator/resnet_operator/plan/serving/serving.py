@@ -19,6 +19,7 @@ from resnet_operator.plan.serving.strategy import Way, choose_strategy
 from resnet_operator.plan.store import plan_store
 from resnet_operator.plan.trouble.pod import next_look
 from resnet_operator.plan.trust import digests_said
+from resnet_operator.render.canary import PLAIN, Traffic
 from resnet_operator.render.network import network_service
 from resnet_operator.render.serving import deployment
 from resnet_operator.resolve.resolved import Resolved
@@ -54,6 +55,7 @@ class ServingPlan:
     rollout: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     analysing: str = ""
+    traffic: Traffic = PLAIN
     pinned: bool = False
 
 
@@ -98,14 +100,17 @@ def plan_serving(
     )
     # The revision and the Deployment come first: pods are what takes time.
     applied = _apply_deployment(observed, body, gate.borrows, memory)
-    pods = (*made, *applied, *watch.actions)
+    reached = _apply_network_service(observed, resolved, watch.traffic.only)
+    # While revisions are on trial, whom the Service selects is decided before pods come or go.
+    first, last = (reached, ()) if observed.canaries or watch.traffic.only else ((), reached)
+    pods = (*first, *made, *applied, *watch.actions)
     complete = _is_done(live, choice, gate, wanted)
     over = live is not None and live.progressing == DEADLINE and not complete
     if choice.problem is not None:
         problem, loading = choice.problem, None
     problem = problem or watch.problem
     return ServingPlan(
-        actions=(*pods, *_apply_network_service(observed, resolved), *store),
+        actions=(*pods, *last, *store),
         desired=name,
         target=target.name,
         complete=complete,
@@ -113,12 +118,15 @@ def plan_serving(
         stalled=choice.problem is not None or over,
         loading=loading.message if loading else "",
         wanted=wanted,
-        requeue_after=None if complete else _soonest(observed, way, choice, loading, watch, now),
+        requeue_after=watch.requeue_after
+        if complete
+        else _soonest(observed, way, choice, loading, watch, now),
         urgent=len(pods),
         revisions=said_revisions(observed, memory, name),
         digests=digests_said(observed, **_digests(desired, target)),
         rollout=way.said() | ({"analysis": watch.said} if watch.said else {}),
         analysing=watch.doing,
+        traffic=watch.traffic,
         note=way.note,
         pinned=choice.pinned,
     )
@@ -228,9 +236,9 @@ def _apply_deployment(
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
 
 
-def _apply_network_service(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
+def _apply_network_service(observed: Observed, resolved: Resolved, only: str) -> tuple[Action, ...]:
     live = observed.network_service
-    body = network_service(service=observed.service.meta, resolved=resolved)
+    body = network_service(service=observed.service.meta, resolved=resolved, only=only)
     if live is None:
         return (Apply(body=body, adopt=False),)
     if live.live.states(body):

@@ -7,14 +7,27 @@ that is so the pods' target is the old revision. Pure; called by `serving`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from resnet_operator.plan.actions import Action, Apply, Delete, Problem
+from resnet_operator.plan.actions import Action, Problem
+from resnet_operator.plan.serving.analysis.beside import (
+    apply_canary,
+    apply_services,
+    lingers,
+    url_of,
+    without_all,
+    without_others,
+)
 from resnet_operator.plan.serving.analysis.shares import Share, share_of
 from resnet_operator.plan.serving.analysis.state import State, base_of
+from resnet_operator.plan.serving.analysis.traffic import (
+    refusal_of_trial,
+    refused,
+    traffic_after,
+    traffic_of,
+)
 from resnet_operator.plan.serving.analysis.trial import (
     Trial,
     are_read,
@@ -28,16 +41,16 @@ from resnet_operator.plan.serving.pods import pods_say
 from resnet_operator.plan.serving.rollout import Choice, back_to, fault_of
 from resnet_operator.plan.serving.strategy import lacks_device_since
 from resnet_operator.plan.times import left_of, to_text
-from resnet_operator.render.canary import canary, old_service
+from resnet_operator.render.canary import PLAIN, Traffic, canary
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
-from resnet_operator.seen.others import NetworkServiceObject
-from resnet_operator.seen.workload import DeploymentObject
 
 # So often the counters are read while a step is watched.
 LOOK_SECONDS = 10.0
 # So long pods that are ready may leave their counters unread before it is told.
 UNREAD_SECONDS = 60.0
+# Soon after the route names a revision no longer, its pods may go.
+ROUTE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +63,24 @@ class Analysis:
     doing: str = ""
     problem: Problem | None = None
     requeue_after: float | None = None
+    traffic: Traffic = PLAIN
 
 
 def analyse(choice: Choice, observed: Observed, resolved: Resolved, now: datetime) -> Analysis:
     """Decide whether the target may take all requests, a share of them, or none any more."""
     trial = trial_of(choice, observed, resolved, now)
     if trial is None:
-        return Analysis(choice=choice, actions=_without(observed), said=_told(choice))
+        return _without_trial(choice, observed, resolved)
     return _next(trial)
 
 
 def _next(trial: Trial) -> Analysis:
     live = trial.live
     if live is None or live.meta.deleting:
-        return _goes_on(trial, State())
+        return _goes_on(trial, trial.state_of(0))
+    if words := refusal_of_trial(trial) or trial.state.refused:
+        state = replace(trial.state_of(0), refused=words, retry=trial.observed.service.retry)
+        return replace(_goes_on(trial, state), problem=refused(trial, words))
     problem, _ = pods_say(trial.beside, trial.resolved, trial.new, now=trial.now)
     fault = fault_of(trial.beside, trial.new.name, problem)
     if fault and not old_fail_too(trial):
@@ -87,9 +104,10 @@ def _starts(trial: Trial, problem: Problem | None) -> Analysis:
     resource = trial.resolved.resource
     if left:
         return _goes_on(trial, trial.state, note=f"waiting for a free {resource}", look=left)
-    if there:
+    if there and not trial.options.mirrors:
         return _begins(trial)
-    message = f"no free {resource} for old and new pods at once; it was rolled out without a share"
+    lost = "copies" if trial.options.mirrors else "a share"
+    message = f"no free {resource} for old and new pods at once; it was rolled out without {lost}"
     return _over(trial, "Skipped", message)
 
 
@@ -120,7 +138,7 @@ def _watched(trial: Trial) -> Analysis:
         return _goes_on(trial, replace(trial.state, slow=verdict.slow), verdict)
     following = trial.state.step + 1
     if following < len(trial.options.steps):
-        return _goes_on(trial, State(step=following), verdict)
+        return _goes_on(trial, trial.state_of(following), verdict)
     return _over(trial, "Passed", verdict.words)
 
 
@@ -142,7 +160,7 @@ def _goes_on(
     look: float = LOOK_SECONDS,
 ) -> Analysis:
     """Return the trial with this state: the old revision has its pods, the new one its share."""
-    share = share_of(trial.options.steps, state.step, trial.share.wanted)
+    share = share_of(trial.options, state.step, trial.share.wanted)
     body = canary(
         service=trial.observed.service.meta,
         resolved=trial.resolved,
@@ -152,38 +170,51 @@ def _goes_on(
         state=state.text(),
         compared_with=url_of(trial),
     )
-    doing = _words(trial, state, share) + (f"; {note}" if note else "")
+    traffic = traffic_of(trial, state)
+    doing = _words(trial, state, share, traffic) + (f"; {note}" if note else "")
     said = {
         "revision": trial.new.name,
         "result": "Running",
-        "step": share.percent,
+        "step": 0 if trial.options.mirrors else share.percent,
         "pods": str(share),
         "startTime": state.since,
         "message": doing,
     }
     return Analysis(
         choice=replace(trial.choice, target=trial.old),
-        actions=(*_compared(trial), *_apply(trial, body), *_others(trial)),
+        actions=(*apply_services(trial), *apply_canary(trial, body), *without_others(trial)),
         said={key: value for key, value in said.items() if value},
         doing=doing,
         requeue_after=min(verdict.left or look, look) if verdict else look,
+        traffic=traffic,
     )
 
 
-def _words(trial: Trial, state: State, share: Share) -> str:
+def _words(trial: Trial, state: State, share: Share, traffic: Traffic) -> str:
     short = trial.new.name.rsplit("-", 1)[-1]
+    if state.refused:
+        return f"the route refuses revision {short}; the old one has all requests"
+    part = f"{share.percent} % of the requests"
+    if trial.by_route:
+        part = f"{traffic.percent if state.since else share.percent} % of the route's requests"
+    if trial.options.mirrors:
+        part = "copies of all requests"
     if not state.since:
-        return f"starting pods of revision {short} for {share.percent} % of the requests ({share})"
-    return f"revision {short} takes {share.percent} % of the requests ({share}) and is watched"
+        return f"starting pods of revision {short} for {part} ({share})"
+    verb = "gets" if trial.options.mirrors else "takes"
+    return f"revision {short} {verb} {part} ({share}) and is watched"
 
 
-def _apply(trial: Trial, body: dict[str, Any]) -> tuple[Action, ...]:
-    live, uid = trial.live, trial.observed.service.meta.uid
-    if live is None:
-        return (Apply(body=body, adopt=False),)
-    if live.meta.deleting or live.live.states(body):
-        return ()
-    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
+def _without_trial(choice: Choice, observed: Observed, resolved: Resolved) -> Analysis:
+    """Return the choice, with the end of all trials: the route first, then what it named."""
+    may_wait = choice.target is not None
+    return Analysis(
+        choice=choice,
+        actions=without_all(observed, may_wait=may_wait),
+        said=_told(choice),
+        requeue_after=ROUTE_SECONDS if may_wait and lingers(observed) else None,
+        traffic=traffic_after(choice, observed, resolved),
+    )
 
 
 def _withdrawn(trial: Trial, problem: Problem) -> Analysis:
@@ -197,7 +228,7 @@ def _withdrawn(trial: Trial, problem: Problem) -> Analysis:
     )
     memory = replace(trial.choice.memory, failed=mark)
     choice = back_to(trial.resolved, memory, trial.old, mark)
-    return Analysis(choice=choice, actions=_without(trial.observed), said=_told(choice))
+    return _without_trial(choice, trial.observed, trial.resolved)
 
 
 def _over(trial: Trial, result: str, message: str) -> Analysis:
@@ -206,7 +237,7 @@ def _over(trial: Trial, result: str, message: str) -> Analysis:
         name=trial.new.name, result=result, message=message, time=to_text(trial.now)
     )
     choice = replace(trial.choice, memory=replace(trial.choice.memory, analysed=analysed))
-    return Analysis(choice=choice, actions=_without(trial.observed), said=_told(choice))
+    return _without_trial(choice, trial.observed, trial.resolved)
 
 
 def _told(choice: Choice) -> dict[str, Any]:
@@ -218,44 +249,3 @@ def _told(choice: Choice) -> dict[str, Any]:
         said = {"revision": analysed.name, "result": analysed.result}
         return said | {"message": analysed.message}
     return {}
-
-
-def _without(observed: Observed, *, but: Iterable[str] = ()) -> tuple[Action, ...]:
-    """Return what ends the Deployments of revisions that are not analysed any more."""
-    ends: tuple[tuple[str, str, Iterable[DeploymentObject | NetworkServiceObject]], ...] = (
-        ("apps/v1", "Deployment", observed.canaries),
-        ("v1", "Service", observed.canary_services),
-    )
-    return tuple(
-        Delete.of(version, kind, one.meta)
-        for version, kind, there in ends
-        for one in there
-        if one.meta.name not in but and not one.meta.deleting
-    )
-
-
-def _others(trial: Trial) -> tuple[Action, ...]:
-    kept = (trial.new.name, trial.old.name if url_of(trial) else "")
-    return _without(trial.observed, but=kept)
-
-
-def url_of(trial: Trial) -> str:
-    """Return the address of the old revision's model, where answers are to be compared."""
-    if trial.options.min_agreement is None:
-        return ""
-    meta = trial.observed.service.meta
-    return (
-        f"http://{trial.old.name}.{meta.namespace}.svc:8000/v2/models/{trial.resolved.model_name}"
-    )
-
-
-def _compared(trial: Trial) -> tuple[Action, ...]:
-    """Return what makes the old pods be found apart from the new ones."""
-    if not url_of(trial):
-        return ()
-    service = trial.observed.service.meta
-    body = old_service(service=service, revision=trial.old.name)
-    live = next((s for s in trial.observed.canary_services if s.meta.name == trial.old.name), None)
-    if live is not None and (live.meta.deleting or live.live.states(body)):
-        return ()
-    return (Apply(body=body, adopt=live is not None),)

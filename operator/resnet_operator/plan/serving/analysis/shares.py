@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+from resnet_operator.resolve.rollout import AnalysisOptions
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,14 @@ class Share:
         return f"{self.pods} of {self.wanted + self.pods} pods"
 
 
-def share_of(steps: Sequence[int], step: int, wanted: int) -> Share:
-    """Return the share of a step; a spec that has fewer steps by now has a last one."""
-    percent = steps[min(step, len(steps) - 1)]
+def share_of(options: AnalysisOptions, step: int, wanted: int) -> Share:
+    """Return the share of a step; a spec that has fewer steps by now has a last one.
+
+    Copies are of all requests, so they need as many pods as answer these.
+    """
+    percent = options.steps[min(step, len(options.steps) - 1)]
+    if options.mirrors:
+        return Share(percent, wanted, wanted)
     return Share(percent, pods_of_step(percent, wanted), wanted)
 
 

@@ -27,13 +27,17 @@ class State:
     """The step, its beginning, and what each pod had counted by then.
 
     Without `since` the step's pods are not there yet; without `base` nobody was read yet.
-    `slow` is since when the new pods are slower than allowed.
+    `slow` is since when the new pods are slower than allowed. `mode` is how they get requests;
+    `refused` is what a Gateway says against that, and `retry` the retry annotation of that time.
     """
 
     step: int = 0
     since: str = ""
     base: Mapping[str, Counted] = field(default_factory=dict)
     slow: str = ""
+    mode: str = ""
+    refused: str = ""
+    retry: str = ""
 
     @classmethod
     def read(cls, text: str) -> State:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from resnet_operator import names
+from resnet_operator.api.rollout import AnalysisMode
 from resnet_operator.plan.revision import Revision, live_revision, wanted_replicas
 from resnet_operator.plan.serving.analysis.shares import Share, share_of
 from resnet_operator.plan.serving.analysis.state import State
@@ -18,6 +19,8 @@ from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.rollout import AnalysisOptions
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.workload import DeploymentObject, Pod
+
+ROUTE = "HTTPRoute"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,16 @@ class Trial:
         return pods_of(self.observed, self.old.name)
 
     @property
+    def by_route(self) -> bool:
+        """Tell whether clients come to the new pods by the route alone, or not at all."""
+        options = self.options
+        return options.mirrors or (options.routed and ROUTE not in self.observed.absent_kinds)
+
+    def state_of(self, step: int) -> State:
+        """Return the state in which a step waits for its pods."""
+        return State(step=step, mode=self.state.mode)
+
+    @property
     def beside(self) -> Observed:
         """Return what is observed, with the new revision's Deployment as if it were the only."""
         return replace(
@@ -67,7 +80,7 @@ def trial_of(choice: Choice, observed: Observed, resolved: Resolved, now: dateti
     serves = main is not None and main.available > 0
     if not wanted_replicas(resolved) or not (serves or live):
         return None
-    state = State.read(live.analysis) if live else State()
+    state = _state(live, options, observed)
     return Trial(
         choice=choice,
         observed=observed,
@@ -77,9 +90,17 @@ def trial_of(choice: Choice, observed: Observed, resolved: Resolved, now: dateti
         old=old,
         live=live,
         state=state,
-        share=share_of(options.steps, state.step, wanted_replicas(resolved)),
+        share=share_of(options, state.step, wanted_replicas(resolved)),
         now=now,
     )
+
+
+def _state(live: DeploymentObject | None, options: AnalysisOptions, observed: Observed) -> State:
+    """Return where the trial stands; in another mode, or asked to retry, it begins again."""
+    mode = AnalysisMode.MIRROR.value if options.mirrors else ""
+    found = State.read(live.analysis) if live else State(mode=mode)
+    asked = found.refused and found.retry != observed.service.retry
+    return State(mode=mode) if asked or found.mode != mode else found
 
 
 def counters_of_trial(trial: Trial) -> dict[str, Counters]:
