@@ -44,6 +44,7 @@ BALANCER = "write type: LoadBalancer, or remove loadBalancerClass and loadBalanc
 TRAFFIC = "write type: LoadBalancer or NodePort, or remove externalTrafficPolicy"
 HOST = "write a host name in lower case, without scheme, port and path"
 GATEWAY = {"parentRefs": [{"name": "public"}]}
+INGRESS = {"serving.ingress": {"host": "a.example"}}
 DISABLED = "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic"
 OUR_LABELS = "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…"
 
@@ -196,6 +197,27 @@ RULES = [
     *(
         one(why, "rollout.analysis.steps", steps, "write rising steps", [10, 50, 100])
         for why, steps in (("steps that fall", [50, 10, 100]), ("a step twice", [10, 10, 100]))
+    ),
+    case(
+        "copies of a part of the requests",
+        refused={
+            "rollout.analysis": {"mode": "Mirror", "steps": [10]},
+            "serving.httpRoute": GATEWAY,
+        },
+        message="remove steps, or write mode: Share",
+        accepted={"rollout.analysis": {"mode": "Mirror"}, "serving.httpRoute": GATEWAY},
+    ),
+    *(
+        case(
+            f"copies that no Gateway makes{why}",
+            refused={"rollout.analysis.mode": "Mirror", **other},
+            message="write serving.httpRoute, or rollout.analysis.mode: Share",
+            accepted={"rollout.analysis.mode": mode, **fine},
+        )
+        for why, other, mode, fine in (
+            ("", {}, "Share", {}),
+            (": an Ingress is none", INGRESS, "Mirror", {**INGRESS, "serving.httpRoute": GATEWAY}),
+        )
     ),
     one(
         "an increase in per cent",

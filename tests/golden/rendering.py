@@ -16,6 +16,7 @@ from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.artifact import Artifact, TensorInfo
 from resnet_operator.record.latency import serving_at_load
 from resnet_operator.record.measurement import Measurement, validation_key
+from resnet_operator.render.canary import Traffic, canary, revision_service
 from resnet_operator.render.conversion import job, record_owner
 from resnet_operator.render.network import network_children, network_service
 from resnet_operator.render.serving import (
@@ -134,7 +135,38 @@ class Case:
             found |= self._gate(Meta.from_body({"metadata": about}), revision["data"][TEMPLATE_KEY])
         for child in network_children(service=service, resolved=resolved, settings=settings):
             found[child["kind"].lower()] = child
+        if resolved.rollout.analysis:
+            found |= self._on_trial(revision["data"][TEMPLATE_KEY])
         return found | namespace_children(service.namespace, settings)
+
+    def _on_trial(self, template: str) -> Children:
+        """Return what there is beside, and what is otherwise, while a revision is analysed."""
+        old, new = names.revision_name(self.service.name, "01d01d01d0"), self.revision
+        shared = Traffic(only=old, to=new, percent=10)
+        copied = Traffic(only=old, to=new, copies=True)
+        return {
+            "trial-deployment": canary(
+                service=self.service,
+                resolved=self.resolved,
+                revision=new,
+                template=template,
+                replicas=1,
+                state='{"since":"2026-11-30T15:02:11Z"}',
+                compared_with=f"http://{old}.{self.service.namespace}.svc:8000/v2/models/m",
+            ),
+            "trial-service": revision_service(service=self.service, revision=new),
+            "service-of-old-pods": network_service(
+                service=self.service, resolved=self.resolved, only=old
+            ),
+            "httproute-with-weights": self._route(shared),
+            "httproute-with-copies": self._route(copied),
+        }
+
+    def _route(self, traffic: Traffic) -> dict[str, Any]:
+        found = network_children(
+            service=self.service, resolved=self.resolved, settings=self.settings, traffic=traffic
+        )
+        return next(child for child in found if child["kind"] == "HTTPRoute")
 
     def _gate(self, record: Meta, template: str) -> Children:
         asked = self.resolved.spec.validation
