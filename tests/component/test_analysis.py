@@ -9,19 +9,26 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pytest
 import pytest_asyncio
+from tests.component.gateway import gateway_rights, route_kind
 from tests.component.objects import service
 from tests.component.world import condition_of, ended, until
 
 from resnet_operator import names
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.component.world import RunningOperator, World
+    from tests.support.apiserver import ApiServer
 
 Body = dict[str, Any]
 NAME = "resnet50"
 ANALYSIS = {"minutes": 1, "maxErrorRatio": "0.01", "steps": [10, 100]}
 MANIFEST = service(NAME, serving={"replicas": 2}, rollout={"analysis": ANALYSIS})
+ROUTE = {"parentRefs": [{"name": "public"}]}
+WITH_GATEWAY = {"RESNET_GATEWAY_API": "true"}
 LONG_AGO = "2026-01-01T00:00:00Z"
 OLD, NEW = "10.9.0.", "10.9.1."
 
@@ -48,16 +55,30 @@ class Counted:
         )
 
 
-@pytest_asyncio.fixture
-async def counted(world: World) -> Counted:
-    """A world in which one service is Ready and its pods are counted."""
+async def serving(world: World, manifest: Body, **environment: str) -> Counted:
+    """Bring one service up to Ready, with pods that are counted."""
     counted = Counted()
-    counted.of(await world.start())
-    await world.known_artifact(MANIFEST)
-    await world.create(MANIFEST)
+    counted.of(await world.start(**environment))
+    await world.known_artifact(manifest)
+    await world.create(manifest)
     await world.is_ready(NAME)
     await have_addresses(world, NAME, OLD)
     return counted
+
+
+@pytest_asyncio.fixture
+async def counted(world: World) -> Counted:
+    """A world in which one service is Ready and its pods are counted."""
+    return await serving(world, MANIFEST)
+
+
+@pytest_asyncio.fixture
+async def gateway(installed_crd: ApiServer, world: World) -> AsyncIterator[None]:
+    if not installed_crd.embedded:
+        pytest.skip("would install a CRD into somebody's cluster")
+    with gateway_rights(installed_crd):
+        async with route_kind(world):
+            yield
 
 
 def revision_of(deployment: Body) -> str:
@@ -209,3 +230,91 @@ async def test_a_deployment_of_somebody_else_is_not_taken_over(
     await world.condition(NAME, "Ready", "False", "NameConflict")
     live = await world.get("Deployment", new)
     assert live["spec"]["selector"]["matchLabels"] == {"app": "theirs"}
+
+
+# With an HTTPRoute.
+
+
+def routed(**analysis: Any) -> Body:
+    return service(
+        NAME,
+        serving={"replicas": 2, "httpRoute": ROUTE},
+        rollout={"analysis": {"minutes": 1, **analysis}},
+    )
+
+
+def rule_of(route: Body) -> Body:
+    (found,) = route["spec"]["rules"]
+    return dict(found)
+
+
+def selected_by(service: Body) -> str | None:
+    found: str | None = service["spec"]["selector"].get(names.REVISION)
+    return found
+
+
+async def is_over(world: World, new: str) -> None:
+    """Wait until all clients come to all pods by the Service, as before."""
+    plain = [{"name": NAME, "port": 8000}]
+    route = await world.becomes(
+        "HTTPRoute", NAME, lambda b: rule_of(b)["backendRefs"] == plain, what="a plain route"
+    )
+    assert "filters" not in rule_of(route)
+    await world.has_not("Deployment", new)
+    await world.has_not("Service", new)
+    await world.becomes("Service", NAME, lambda b: selected_by(b) is None, what="all its pods")
+
+
+@pytest.mark.usefixtures("gateway")
+async def test_a_share_is_a_weight_of_the_route_though_the_operator_is_killed(world: World) -> None:
+    counted = await serving(world, routed(steps=[10, 100]), **WITH_GATEWAY)
+    old = revision_of(await world.get("Deployment", NAME))
+    new = await on_trial(world)
+    shared = [
+        {"name": NAME, "port": 8000, "weight": 90},
+        {"name": new, "port": 8000, "weight": 10},
+    ]
+    await world.becomes(
+        "HTTPRoute", NAME, lambda b: rule_of(b)["backendRefs"] == shared, what="both weights"
+    )
+    assert selected_by(await world.get("Service", NAME)) == old
+    assert selected_by(await world.get("Service", new)) == new
+    await world.operators[-1].at_peace(world.proxy)
+    await world.operators[-1].kill()
+    counted.of(await world.start(**WITH_GATEWAY))
+    await world.operators[-1].at_peace(world.proxy)
+    assert rule_of(await world.get("HTTPRoute", NAME))["backendRefs"] == shared
+    counted.said = {OLD: (4000, 0), NEW: (1000, 0)}
+    await are_read(world, counted)
+    mark = len(world.proxy.calls)
+    await time_passes(world, new)
+    await world.becomes(
+        "Deployment", NAME, lambda b: revision_of(b) == new, what="the new revision to have all"
+    )
+    await is_over(world, new)
+    wrote = [write for write in world.proxy.writes(mark) if "status" not in write]
+    order = ("patch services", "patch deployments", "patch httproutes", "delete services")
+    firsts = [next(i for i, one in enumerate(wrote) if one.startswith(verb)) for verb in order]
+    assert firsts == sorted(firsts), wrote
+    said = (await comes_up(world, new))["rollout"]["analysis"]
+    assert said["result"] == "Passed"
+
+
+@pytest.mark.usefixtures("gateway")
+async def test_copies_of_requests_withdraw_what_no_client_has_seen(world: World) -> None:
+    counted = await serving(world, routed(mode="Mirror"), **WITH_GATEWAY)
+    old = revision_of(await world.get("Deployment", NAME))
+    new = await on_trial(world)
+    route = await world.becomes(
+        "HTTPRoute", NAME, lambda b: rule_of(b)["filters"], what="a filter that copies"
+    )
+    (mirror,) = rule_of(route)["filters"]
+    assert mirror["requestMirror"]["backendRef"] == {"name": new, "port": 8000}
+    assert rule_of(route)["backendRefs"] == [{"name": NAME, "port": 8000}]
+    assert (await world.get("Deployment", new))["spec"]["replicas"] == 2
+    counted.said = {OLD: (4000, 0), NEW: (2940, 60)}
+    world.operators[-1].look_at_all()
+    await world.condition(NAME, "Ready", "False", "RolledBack", seconds=30)
+    assert selected_by(await world.get("Service", NAME)) in {old, None}
+    await is_over(world, new)
+    assert revision_of(await world.get("Deployment", NAME)) == old

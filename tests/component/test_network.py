@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.component.client import MERGE
-from tests.component.conftest import rights
+from tests.component.gateway import gateway_rights, route_kind
 from tests.component.objects import service
 from tests.component.world import RunningOperator, World, until
 from tests.support.apiserver import ApiServer
@@ -30,35 +30,6 @@ SERVING: Body = {
 MANIFEST = service(NAME, serving=SERVING)
 KINDS = ("Ingress", "NetworkPolicy", "PodDisruptionBudget")
 ROUTED = service(NAME, serving={"httpRoute": {"parentRefs": [{"name": "public"}]}})
-# What the Gateway API's own CRD is to the operator: the kind, and nothing of its rules.
-ROUTE_CRD: Body = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": "httproutes.gateway.networking.k8s.io",
-        "annotations": {
-            "api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2997"
-        },
-    },
-    "spec": {
-        "group": "gateway.networking.k8s.io",
-        "names": {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
 
 
 async def serve(world: World, manifest: Body, **environment: str) -> RunningOperator:
@@ -132,18 +103,14 @@ async def test_a_cluster_without_the_gateway_api(installed_crd: ApiServer, world
     if not installed_crd.embedded:
         pytest.skip("would install a CRD into somebody's cluster")
     world.limits = replace(LIMITS, absent_seconds=0.5)
-    allowed = rights(installed_crd, "gatewayAPI=true")
-    installed_crd.kubectl("apply", "--server-side", "-f", "-", input=allowed)
-    try:
+    with gateway_rights(installed_crd):
         await serve(world, ROUTED, RESNET_GATEWAY_API="true")
         await world.run_pods(NAME)
         ready = await world.condition(NAME, "Ready", "False", "KindMissing")
         assert "install the Gateway API" in ready["message"]
         asked = world.proxy.since(0, lambda call: call.resource == "httproutes")
         assert {call.verb for call in asked} == {"list"}, "no watch on a kind that is not there"
-        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        await world.api.request("POST", crds, ROUTE_CRD)
-        try:
+        async with route_kind(world):
             route = await world.has("HTTPRoute", NAME)
             (rule,) = route["spec"]["rules"]
             assert rule["backendRefs"] == [{"name": NAME, "port": 8000}]
@@ -151,11 +118,6 @@ async def test_a_cluster_without_the_gateway_api(installed_crd: ApiServer, world
             await world.delete("HTTPRoute", NAME)
             await world.has_not("HTTPRoute", NAME, uid=route["metadata"]["uid"])
             await world.has("HTTPRoute", NAME)
-        finally:
-            await world.api.request("DELETE", f"{crds}/{ROUTE_CRD['metadata']['name']}")
-    finally:
-        normal = rights(installed_crd)
-        installed_crd.kubectl("apply", "--server-side", "-f", "-", input=normal)
 
 
 async def test_a_route_is_refused_where_it_is_switched_off(world: World) -> None:

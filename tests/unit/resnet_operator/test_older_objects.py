@@ -49,7 +49,6 @@ HARMLESS = {
     "remove smallChannel": IGNORED,
     "remove firstLayerQuantization": IGNORED,
     "remove analysis, or write": IGNORED,
-    "remove steps, or write mode": IGNORED,
     "write rising steps": "they are sorted, and each is taken once",
     "remove rollout.analysis.": IGNORED,
     "write at least one threshold": "such a gate measures, and lets everything through",

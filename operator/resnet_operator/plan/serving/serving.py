@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
 from resnet_operator.plan.gate.state import GatePlan
@@ -101,16 +102,16 @@ def plan_serving(
     # The revision and the Deployment come first: pods are what takes time.
     applied = _apply_deployment(observed, body, gate.borrows, memory)
     reached = _apply_network_service(observed, resolved, watch.traffic.only)
-    # While revisions are on trial, whom the Service selects is decided before pods come or go.
-    first, last = (reached, ()) if observed.canaries or watch.traffic.only else ((), reached)
-    pods = (*first, *made, *applied, *watch.actions)
+    # Whom the Service selects is decided before pods come or go: it must not miss those.
+    first = bool(reached) and (bool(watch.traffic.only) or _selects_one(observed))
+    pods = (*(reached if first else ()), *made, *applied, *watch.actions)
     complete = _is_done(live, choice, gate, wanted)
     over = live is not None and live.progressing == DEADLINE and not complete
     if choice.problem is not None:
         problem, loading = choice.problem, None
     problem = problem or watch.problem
     return ServingPlan(
-        actions=(*pods, *last, *store),
+        actions=(*pods, *(() if first else reached), *store),
         desired=name,
         target=target.name,
         complete=complete,
@@ -234,6 +235,13 @@ def _apply_deployment(
     if is_said and live.live.states(body):
         return ()
     return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
+
+
+def _selects_one(observed: Observed) -> bool:
+    """Tell whether the Service selects the pods of one revision alone."""
+    live = observed.network_service
+    spec = live.live.unpack()["spec"] if live else {}
+    return names.REVISION in (spec.get("selector") or {})
 
 
 def _apply_network_service(observed: Observed, resolved: Resolved, only: str) -> tuple[Action, ...]:

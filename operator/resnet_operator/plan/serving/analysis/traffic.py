@@ -73,11 +73,12 @@ def refusal_of_trial(trial: Trial) -> str:
 
 def refused(trial: Trial, words: str) -> Problem:
     """Say that the route is as before, and the revision is not tried that way."""
-    what = "copies requests" if trial.options.mirrors else "shares requests"
-    instead = "write mode: Share" if trial.options.mirrors else "remove rollout.analysis"
+    what, instead = ("weights", "correct it or the Gateway")
+    if trial.options.mirrors:
+        what, instead = ("copies", "write mode: Share")
     return Problem(
         reason=Reason.ROUTE_REFUSED,
-        message=f"an HTTPRoute that {what} is refused; {instead}, or another Gateway",
-        detail=f"{words}; the route is as before, and the old revision has all requests; the retry "
+        message=f"the HTTPRoute with {what} is refused by {words}; {instead}",
+        detail="the route is as before, and the old revision has all requests; the retry "
         "annotation tries it again",
     )

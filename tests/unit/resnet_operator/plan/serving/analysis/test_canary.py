@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.support.builders import NAME, NAMESPACE, RESOURCE, condition, end, waiting
@@ -261,7 +262,8 @@ def test_the_service_goes_when_the_revision_has_all() -> None:
 def test_old_pods_let_new_ones_in_where_callers_are_listed() -> None:
     callers = [{"podSelector": {"matchLabels": {"app": "client"}}}]
     policy = {"serving": {"networkPolicy": {"allowFrom": callers}, "replicas": 2}}
-    for analysis, number in ({"minAgreement": "0.9"}, 2), ({}, 1):
+    cases: tuple[tuple[dict[str, Any], int], ...] = (({"minAgreement": "0.9"}, 2), ({}, 1))
+    for analysis, number in cases:
         trial = Trial(policy, **analysis)
         (rule, *_) = trial.world.body("NetworkPolicy")["spec"]["ingress"]
         assert len(rule["from"]) == number

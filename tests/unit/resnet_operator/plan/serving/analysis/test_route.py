@@ -127,6 +127,19 @@ def test_what_does_worse_gets_nothing_more_and_is_never_behind_the_service() -> 
     assert trial.look(3600) == []
 
 
+def test_the_service_is_wide_before_a_rollout_though_pods_of_a_trial_linger() -> None:
+    trial = routed().begun()
+    trial.counts(counted(20, 20), counted(1020))
+    trial.look(10)
+    trial.look(1)
+    assert trial.canaries == []
+    assert selected(trial.world) == trial.old
+    trial.change(7)
+    trial.world.change({"rollout": {"analysis": None}})
+    applied = [one for one in trial.look() if "ConfigMap" not in one]
+    assert applied == [f"apply Service {NAME}", f"apply Deployment {NAME}"]
+
+
 def test_a_change_taken_back_ends_the_trial_in_the_same_order() -> None:
     trial = routed().begun()
     new = trial.canary
@@ -289,7 +302,7 @@ def test_a_refused_route_is_put_back_and_the_trial_held(analysis: Body) -> None:
     assert is_plain(trial.world), "clients come to the old pods at once"
     reason, message = trial.ready
     assert reason == Reason.ROUTE_REFUSED.value
-    assert "is refused" in message
+    assert "is refused by Gateway public: UnsupportedValue" in message
     assert len(message) <= 120
     trial.counts(counted(500), counted(1500))
     assert trial.look(86_400) == [], "it is not tried again and again, and nothing goes on unseen"
