@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
-from resnet_operator.observe_pods import is_named_by, serving_pods
+from resnet_operator.observe_pods import is_named_by, is_quiet, serving_pods
 from resnet_operator.reading.counters import Counters
 from resnet_operator.render.triton.pipeline import pipeline_name
 from resnet_operator.resolve.resolved import Resolved
@@ -58,11 +58,15 @@ async def observe_canary(
 def _left(service: Meta, canaries: Collection[str], views: Views) -> list[Pod]:
     """Return pods of Deployments beside that are gone: the garbage collector comes a moment later.
 
-    The Service could still select them.
+    The Service could still select them. Nobody vouches for them, so only quiet ones count.
     """
     labelled = views.pods.some(("instance", service.namespace, service.name))
     named = ((pod, pod.meta.labels.get(names.REVISION, "")) for pod in labelled)
-    return [pod for pod, name in named if name not in canaries and is_named_by(pod, name)]
+    return [
+        pod
+        for pod, name in named
+        if name not in canaries and is_named_by(pod, name) and is_quiet(pod)
+    ]
 
 
 def _asked(pods: Iterable[Pod]) -> dict[str, str]:
