@@ -248,6 +248,10 @@ def rule_of(route: Body) -> Body:
     return dict(found)
 
 
+def weights_of(route: Body) -> dict[str, int]:
+    return {one["name"]: one.get("weight", 1) for one in rule_of(route)["backendRefs"]}
+
+
 def selected_by(service: Body) -> str | None:
     found: str | None = service["spec"]["selector"].get(names.REVISION)
     return found
@@ -255,9 +259,8 @@ def selected_by(service: Body) -> str | None:
 
 async def is_over(world: World, new: str) -> None:
     """Wait until all clients come to all pods by the Service, as before."""
-    plain = [{"name": NAME, "port": 8000}]
     route = await world.becomes(
-        "HTTPRoute", NAME, lambda b: rule_of(b)["backendRefs"] == plain, what="a plain route"
+        "HTTPRoute", NAME, lambda b: weights_of(b) == {NAME: 1}, what="a plain route"
     )
     assert "filters" not in rule_of(route)
     await world.has_not("Deployment", new)
@@ -270,20 +273,15 @@ async def test_a_share_is_a_weight_of_the_route_though_the_operator_is_killed(wo
     counted = await serving(world, routed(steps=[10, 100]), **WITH_GATEWAY)
     old = revision_of(await world.get("Deployment", NAME))
     new = await on_trial(world)
-    shared = [
-        {"name": NAME, "port": 8000, "weight": 90},
-        {"name": new, "port": 8000, "weight": 10},
-    ]
-    await world.becomes(
-        "HTTPRoute", NAME, lambda b: rule_of(b)["backendRefs"] == shared, what="both weights"
-    )
+    shared = {NAME: 90, new: 10}
+    await world.becomes("HTTPRoute", NAME, lambda b: weights_of(b) == shared, what="both weights")
     assert selected_by(await world.get("Service", NAME)) == old
     assert selected_by(await world.get("Service", new)) == new
     await world.operators[-1].at_peace(world.proxy)
     await world.operators[-1].kill()
     counted.of(await world.start(**WITH_GATEWAY))
     await world.operators[-1].at_peace(world.proxy)
-    assert rule_of(await world.get("HTTPRoute", NAME))["backendRefs"] == shared
+    assert weights_of(await world.get("HTTPRoute", NAME)) == shared
     counted.said = {OLD: (4000, 0), NEW: (1000, 0)}
     await are_read(world, counted)
     mark = len(world.proxy.calls)
@@ -309,8 +307,8 @@ async def test_copies_of_requests_withdraw_what_no_client_has_seen(world: World)
         "HTTPRoute", NAME, lambda b: rule_of(b)["filters"], what="a filter that copies"
     )
     (mirror,) = rule_of(route)["filters"]
-    assert mirror["requestMirror"]["backendRef"] == {"name": new, "port": 8000}
-    assert rule_of(route)["backendRefs"] == [{"name": NAME, "port": 8000}]
+    assert mirror["requestMirror"]["backendRef"]["name"] == new
+    assert weights_of(route) == {NAME: 1}
     assert (await world.get("Deployment", new))["spec"]["replicas"] == 2
     counted.said = {OLD: (4000, 0), NEW: (2940, 60)}
     world.operators[-1].look_at_all()

@@ -187,6 +187,17 @@ def test_without_the_kind_a_share_is_by_pods() -> None:
     assert "route" not in trial.ready[1]
 
 
+def test_without_the_kind_nobody_makes_copies_and_that_is_told() -> None:
+    trial = routed(**MIRROR)
+    trial.world.seen["absent_kinds"] = frozenset({"HTTPRoute"})
+    trial.begun()
+    assert selected(trial.world) == trial.old, "clients do not come to new pods for all that"
+    trial.counts(counted(0), counted(1500))
+    trial.look(120)
+    assert trial.said["result"] == "Passed"
+    assert "too few requests" in trial.said["message"]
+
+
 def test_a_route_that_is_removed_leaves_a_share_by_pods() -> None:
     trial = routed().begun()
     trial.world.change({"serving": {"httpRoute": None}})
