@@ -140,6 +140,22 @@ def test_the_service_is_wide_before_a_rollout_though_pods_of_a_trial_linger() ->
     assert applied == [f"apply Service {NAME}", f"apply Deployment {NAME}"]
 
 
+def test_another_rollout_in_the_midst_of_a_trial_finds_the_service_wide() -> None:
+    """Old pods serve until new ones are ready: a Service of the new ones alone would be empty."""
+    trial = routed().begun()
+    trial.change(7)
+    trial.world.change({"rollout": {"analysis": None}})
+    applied = [one for one in trial.look() if "ConfigMap" not in one]
+    assert applied[:2] == [f"apply Service {NAME}", f"apply Deployment {NAME}"]
+    assert selected(trial.world) == ""
+    trial.look(1)
+    assert selected(trial.world) == "", "though pods of the trial are still there"
+    trial.world.pods_are_ready()
+    trial.look()
+    assert selected(trial.world) == ""
+    assert trial.look() == []
+
+
 def test_a_change_taken_back_ends_the_trial_in_the_same_order() -> None:
     trial = routed().begun()
     new = trial.canary
