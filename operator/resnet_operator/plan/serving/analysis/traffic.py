@@ -50,10 +50,10 @@ def traffic_after(choice: Choice, observed: Observed, resolved: Resolved) -> Tra
 
     The Service selects all pods again before those of another revision come or go.
     """
-    target, live = choice.target, observed.deployment
-    if not resolved.spec.serving.http_route or target is None or live is None:
+    target = choice.target
+    if not resolved.spec.serving.http_route or target is None:
         return PLAIN
-    settled = live.revision == target.name and _staying(observed.pods) <= {target.name}
+    settled = _staying(observed.pods) <= {target.name}
     others = {one.revision for one in observed.canaries} | _staying(observed.canary_pods)
     if settled and others - {target.name}:
         return Traffic(only=target.name)
