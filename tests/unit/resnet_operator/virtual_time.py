@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-class JumpingSelector(selectors.SelectSelector):
+class JumpingSelector(selectors.DefaultSelector):
     """Moves the clock instead of waiting."""
 
     now = 0.0
