@@ -19,7 +19,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
-from resnet_operator.errors import Gone, OperatorError, Rejected
+from resnet_operator.errors import Gone, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
 from resnet_operator.leadership.holding import Holding
@@ -29,17 +29,12 @@ from resnet_operator.plan import Plan, make_plan
 from resnet_operator.plan.actions import Action, Problem
 from resnet_operator.plan.status.conditions import CONDITIONS, is_ready
 from resnet_operator.plan.status.failed import failed_plan
-from resnet_operator.reading.failures import internal_error
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.settings.operator import Settings
-from resnet_operator.telemetry.metrics import (
-    INTERNAL_ERRORS,
-    RECONCILE_SECONDS,
-    RECONCILES,
-    SLOW_PLANS,
-)
+from resnet_operator.telemetry.metrics import SLOW_PLANS
 from resnet_operator.watch.views import Views
+from resnet_operator.work.attempt import attempt
 from resnet_operator.work.queue import WHEN_QUIET, Key
 
 log = logging.getLogger(__name__)
@@ -47,8 +42,6 @@ log = logging.getLogger(__name__)
 MAX_ROUNDS = 5
 # One plan is one turn of the loop that all objects share.
 SLOW_PLAN_SECONDS = 1.0
-# So often is asked whether anything may be decided again.
-HELD_SECONDS = 1.0
 # After writing, until a look finds nothing to write: the echo of a write wakes nobody.
 LOOK_AGAIN_SECONDS = 1.0
 MAX_LOOK_AGAIN_SECONDS = 60.0
@@ -79,22 +72,9 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
-        if not self.may_decide():
-            return HELD_SECONDS
-        started = time.perf_counter()
-        result = "error"
-        try:
-            again = await self._rounds(key)
-            result = "ok"
-            return again
-        except OperatorError:
-            raise
-        except Exception as error:
-            await self._fail(key, error)
-            raise
-        finally:
-            RECONCILES.labels(result=result).inc()
-            RECONCILE_SECONDS.observe(time.perf_counter() - started)
+        return await attempt(
+            key, self._rounds, may_decide=self.may_decide, say_failure=self._say_failure
+        )
 
     async def _rounds(self, key: Key) -> float | None:
         executor = Executor(kube=self.kube, views=self.views)
@@ -152,18 +132,11 @@ class Reconciler:
             log.warning("a plan was slow; all other objects waited for it", extra=about)
         return plan
 
-    async def _fail(self, key: Key, error: Exception) -> None:
+    async def _say_failure(self, key: Key, message: str) -> None:
         """Say of the object that the operator failed at it; whatever that takes is its own."""
-        INTERNAL_ERRORS.inc()
-        failure = internal_error(error, what="/".join(key))
         service = self.views.services.one(*key)
-        if service is None or service.meta.deleting:
-            return
-        try:
-            await self._say(service, failed_plan(service, failure.message, now=self.clock()))
-        except OperatorError as refused:
-            about = {"object": "/".join(key), "error": str(refused)}
-            log.warning("the status could not be written", extra=about)
+        if service is not None and not service.meta.deleting:
+            await self._say(service, failed_plan(service, message, now=self.clock()))
 
     async def _finish(
         self, key: Key, observed: Observed, plan: Plan, *, acted: bool, problem: Problem | None

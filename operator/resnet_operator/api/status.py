@@ -211,6 +211,17 @@ class Condition(ApiModel):
     )
 
 
+Conditions = Annotated[
+    list[Condition],
+    Field(
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        }
+    ),
+]
+
+
 class ResNetServiceStatus(ApiModel):
     """What is served and where, or why not."""
 
@@ -265,18 +276,9 @@ class ResNetServiceStatus(ApiModel):
         default=None, description="ConfigMap with config.pbtxt and labels.txt."
     )
     endpoints: Endpoints | None = Field(default=None, description="Where clients connect.")
-    conditions: (
-        Annotated[
-            list[Condition],
-            Field(
-                json_schema_extra={
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["type"],
-                }
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="The conditions, one of each type.")
+    conditions: Conditions | None = Field(
+        default=None, description="The conditions, one of each type."
+    )
 
 
 def as_status(value: dict[str, Any]) -> dict[str, Any]:

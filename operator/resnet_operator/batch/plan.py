@@ -50,7 +50,7 @@ def plan_batch(
         said = Said("Pending", problem.reason.value, problem.message)
         return BatchPlan(status=status_of(seen, said, now=now), requeue_after=60.0)
     if batch.spec is None:
-        said = Said("Failed", Reason.INVALID_SPEC.value, batch.invalid, stalled=True)
+        said = Said("Failed", batch.refusal.value, batch.invalid, stalled=True)
         return BatchPlan(status=status_of(seen, said, now=now))
     if seen.job is None:
         return _begin(seen, settings, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +18,12 @@ from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import Conflict, Gone
 from resnet_operator.execute import Executor
 from resnet_operator.leadership.holding import Holding
+from resnet_operator.plan.status.failed import failed_status
 from resnet_operator.seen.batch import BatchObject
 from resnet_operator.settings.operator import Settings
-from resnet_operator.telemetry.metrics import RECONCILE_SECONDS, RECONCILES
 from resnet_operator.watch.views import Views
+from resnet_operator.work.attempt import HELD_SECONDS, attempt
 from resnet_operator.work.queue import Key
-
-HELD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +41,9 @@ class BatchReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Return seconds after which to look again."""
-        if not self.may_decide():
-            return HELD_SECONDS
-        started, result = time.perf_counter(), "error"
-        try:
-            again = await self._step(key)
-            result = "ok"
-            return again
-        finally:
-            RECONCILES.labels(result=result).inc()
-            RECONCILE_SECONDS.observe(time.perf_counter() - started)
+        return await attempt(
+            key, self._step, may_decide=self.may_decide, say_failure=self._say_failure
+        )
 
     async def _step(self, key: Key) -> float | None:
         batch = self.views.batches.one(*key)
@@ -68,6 +59,14 @@ class BatchReconciler:
             plan = plan_batch(seen, settings=self.settings, now=now, problem=problem)
         said = await self._say(batch, plan.status)
         return plan.requeue_after if said else HELD_SECONDS
+
+    async def _say_failure(self, key: Key, message: str) -> None:
+        batch = self.views.batches.one(*key)
+        if batch is not None and not batch.meta.deleting:
+            status = failed_status(
+                batch.status, message, generation=batch.generation, now=self.clock()
+            )
+            await self._say(batch, status)
 
     async def _say(self, batch: BatchObject, status: dict[str, Any]) -> bool:
         """Write the status, once and whole, if it says anything new.

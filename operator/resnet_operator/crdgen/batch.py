@@ -8,28 +8,19 @@ from resnet_operator.api import VERSION
 from resnet_operator.api.batch import BATCH_KIND, BATCH_PLURAL
 from resnet_operator.api.batch.spec import ResNetBatchSpec
 from resnet_operator.api.batch.status import ResNetBatchStatus
-from resnet_operator.crdgen.crd import NAME_RULE, column, condition, definition, keep_unknown_fields
+from resnet_operator.crdgen.crd import NAME_RULE, column, condition, definition, object_schema
 from resnet_operator.crdgen.schema import Schema, structural_schema
 
 
 def batch_schema() -> Schema:
     """Return the openAPIV3Schema of the whole object."""
-    status = structural_schema(ResNetBatchStatus)
-    status["default"] = {"observedGeneration": -1}
-    keep_unknown_fields(status)
-    return {
-        "description": "Pictures that the artifact of a ResNetService classifies once.",
-        "type": "object",
-        "required": ["spec"],
-        "properties": {
-            "apiVersion": {"description": "Version of this schema.", "type": "string"},
-            "kind": {"description": f"Always {BATCH_KIND}.", "type": "string"},
-            "metadata": {"type": "object"},
-            "spec": structural_schema(ResNetBatchSpec),
-            "status": status,
-        },
-        "x-kubernetes-validations": [NAME_RULE],
-    }
+    return object_schema(
+        BATCH_KIND,
+        "Pictures that the artifact of a ResNetService classifies once.",
+        spec=structural_schema(ResNetBatchSpec),
+        status=structural_schema(ResNetBatchStatus),
+        rules=[NAME_RULE],
+    )
 
 
 def batch_definition() -> dict[str, Any]:

@@ -33,20 +33,33 @@ def root_schema() -> Schema:
     serving = spec["properties"]["serving"]
     serving["default"] = {}
     serving["properties"]["replicas"]["default"] = 1
+    return object_schema(
+        KIND,
+        "A trained ResNet, converted for an Ascend chip and served by Triton.",
+        spec=spec,
+        status=status,
+        rules=[NAME_RULE, RESERVED_NAME_RULE],
+    )
+
+
+def object_schema(
+    kind: str, description: str, *, spec: Schema, status: Schema, rules: list[dict[str, str]]
+) -> Schema:
+    """Return what stands around the spec and the status of each kind."""
     status["default"] = {"observedGeneration": -1}
     keep_unknown_fields(status)
     return {
-        "description": "A trained ResNet, converted for an Ascend chip and served by Triton.",
+        "description": description,
         "type": "object",
         "required": ["spec"],
         "properties": {
             "apiVersion": {"description": "Version of this schema.", "type": "string"},
-            "kind": {"description": f"Always {KIND}.", "type": "string"},
+            "kind": {"description": f"Always {kind}.", "type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
             "status": status,
         },
-        "x-kubernetes-validations": [NAME_RULE, RESERVED_NAME_RULE],
+        "x-kubernetes-validations": rules,
     }
 
 

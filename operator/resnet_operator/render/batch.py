@@ -11,14 +11,14 @@ import re
 from typing import Any
 
 from resnet_contract.batch.order import DEFAULT_PART, DEFAULT_TOP, InputFormat
-from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator import names
 from resnet_operator.api.batch.spec import BatchInput, ResNetBatchSpec
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.conversion import job_spec
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.beside import beside_triton, ending
-from resnet_operator.render.pods.local_disk import scratch_bytes, scratch_volumes
+from resnet_operator.render.pods.fetching import fetching
+from resnet_operator.render.pods.local_disk import scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper
 from resnet_operator.render.pods.sources import (
     DATASET_MOUNT,
@@ -29,7 +29,6 @@ from resnet_operator.render.pods.sources import (
 from resnet_operator.render.triton.config import output_types
 from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.resolve.runtimes.images import fetch_image
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
 
@@ -72,12 +71,8 @@ def batch_job(
         backoff_limit=BACKOFF_LIMIT,
         shards=spec.parallelism or 1,
         suspend=bool(spec.suspend),
-        permanent_exit_codes=list(PERMANENT_EXIT_CODES),
         grace_seconds=GRACE_SECONDS,
         priority_class=spec.priority_class_name or settings.batch_priority_class,
-        fetch_image=fetch_image(settings),
-        jobs_image=settings.jobs_image,
-        pull_policy=settings.image_pull_policy,
         spec_json=names.canonical_json(
             batch_order(
                 namespace=batch.namespace,
@@ -89,10 +84,7 @@ def batch_job(
                 settings=settings,
             )
         ),
-        source_volumes=access.volumes,
-        source_mounts=access.mounts,
-        source_environment=access.environment,
-        local_bytes=str(scratch_bytes(settings)),
+        **fetching(access, settings),
         scratch_volumes=scratch_volumes(settings, foreign=()),
         output_path=OUTPUT_PATH,
         output_claim=claim,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_contract.words import ModelFormat
 from resnet_operator import names
 from resnet_operator.record.in_use import Named, keep_list
 from resnet_operator.render.engine import render_one
+from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.resources import with_defaults, with_local_storage
@@ -20,7 +20,7 @@ from resnet_operator.render.store import (
 )
 from resnet_operator.resolve.order import conversion_order
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.resolve.runtimes.images import fetch_image, pull_secrets
+from resnet_operator.resolve.runtimes.images import pull_secrets
 from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
@@ -101,17 +101,11 @@ def job(
             }
         ],
         deadline_seconds=resolved.timeout_seconds + DEADLINE_MARGIN_SECONDS,
-        permanent_exit_codes=list(PERMANENT_EXIT_CODES),
         passed_through=_passed_through(resolved, settings),
-        jobs_image=settings.jobs_image,
-        fetch_image=fetch_image(settings),
-        pull_policy=settings.image_pull_policy,
         spec_json=names.canonical_json(
             job_spec(namespace=service.namespace, resolved=resolved, settings=settings)
         ),
-        source_volumes=access.volumes,
-        source_mounts=access.mounts,
-        source_environment=access.environment,
+        **fetching(access, settings),
         prepare_mounts=store.mounts,
         vouched=names.canonical_json(vouched) if vouched else None,
         export_image=resolved.export_image,
@@ -121,7 +115,6 @@ def job(
         convert_script="om.py" if resolved.format is ModelFormat.OM else "convert.py",
         converter_resources=with_local_storage(requests, limits, scratch_bytes(settings)),
         foreign_mounts=foreign_mounts,
-        local_bytes=str(scratch_bytes(settings)),
         scratch_volumes=scratch_volumes(settings, foreign=_foreign(resolved)),
         keep=keep_list(in_use, days=settings.store.keep_unused_days),
         store_mounts=store.mounts,

@@ -10,7 +10,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_contract.words import DEFAULT_TUNED_INSTANCES
 from resnet_operator import names
 from resnet_operator.api.kubernetes.quantity import parse_quantity
@@ -20,7 +19,8 @@ from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
 from resnet_operator.render.conversion import job_spec
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.beside import TRITON, beside_triton, ending
-from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
+from resnet_operator.render.pods.fetching import fetching
+from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import store_access
@@ -28,7 +28,6 @@ from resnet_operator.render.triton.config import output_types, shared_memory_byt
 from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.order import gate_order
 from resnet_operator.resolve.resolved import Resolved
-from resnet_operator.resolve.runtimes.images import fetch_image
 from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
@@ -93,12 +92,8 @@ def validation_job(
         namespace=record.namespace,
         labels=_labels(key, validation),
         owners=[_owner(record)],
-        permanent_exit_codes=list(PERMANENT_EXIT_CODES),
         deadline_seconds=DEADLINE_SECONDS,
         never_ready=NEVER_READY,
-        jobs_image=settings.jobs_image,
-        fetch_image=fetch_image(settings),
-        pull_policy=settings.image_pull_policy,
         export_image=resolved.export_image,
         spec_json=names.canonical_json(
             evaluation_spec(
@@ -110,13 +105,10 @@ def validation_job(
                 settings=settings,
             )
         ),
-        source_volumes=access.volumes,
-        source_mounts=access.mounts,
-        source_environment=access.environment,
+        **fetching(access, settings),
         prepare_mounts=[],
         vouched=None,
         foreign_mounts=foreign_mounts,
-        local_bytes=str(scratch_bytes(settings)),
         scratch_volumes=scratch_volumes(
             settings, foreign=("export",) if resolved.export_image else ()
         ),

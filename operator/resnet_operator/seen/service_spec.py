@@ -1,11 +1,11 @@
-"""Spec and status of a ResNetService, read within bounds. Called by `observed`."""
+"""Spec and status of an object of ours, read within bounds. Called by `service` and `batch`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.status import ResNetServiceStatus
@@ -13,9 +13,15 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.reading.weight import LEAVES, SPEC_BYTES, STATUS_BYTES, heaviest, weight
 
 Body = Mapping[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def spec_of(body: Body) -> ResNetServiceSpec:
+    """Return the spec of a ResNetService; raises InvalidSpec."""
+    return spec_as(ResNetServiceSpec, body)
+
+
+def spec_as(model: type[Model], body: Body) -> Model:
     """Return the spec; raises InvalidSpec. It is weighed before anything else is done with it."""
     spec = body.get("spec") or {}
     if weight(spec, SPEC_BYTES) > SPEC_BYTES:
@@ -24,19 +30,19 @@ def spec_of(body: Body) -> ResNetServiceSpec:
             f"shorten {heaviest(spec, SPEC_BYTES)}"
         )
     try:
-        return ResNetServiceSpec.model_validate(plain(spec))
+        return model.model_validate(plain(spec))
     except ValidationError as error:
         raise InvalidSpec(sentence_of(error)) from None
 
 
-def status_seen(body: Body) -> dict[str, Any]:
+def status_seen(body: Body, model: type[BaseModel] = ResNetServiceStatus) -> dict[str, Any]:
     """Return the status that the operator wrote; what it cannot have written counts as none."""
     status = body.get("status") or {}
     if not isinstance(status, Mapping) or weight(status, STATUS_BYTES) > STATUS_BYTES:
         return {}
     found: dict[str, Any] = plain(status)
     try:
-        ResNetServiceStatus.model_validate(found, strict=True)
+        model.model_validate(found, strict=True)
     except ValidationError:
         return {}
     return found

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from resnet_operator.api.base import ApiModel
-from resnet_operator.api.status import Condition
+from resnet_operator.api.status import Conditions
 
 
 class Pictures(ApiModel):
@@ -37,18 +37,9 @@ class ResNetBatchStatus(ApiModel):
     phase: str | None = Field(
         default=None, description="Pending, Running, Suspended, Succeeded or Failed."
     )
-    conditions: (
-        Annotated[
-            list[Condition],
-            Field(
-                json_schema_extra={
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["type"],
-                }
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="Ready, and Stalled when only a person can help.")
+    conditions: Conditions | None = Field(
+        default=None, description="Ready, and Stalled when only a person can help."
+    )
     revision: str | None = Field(default=None, description="The service's revision that is used.")
     artifact: str | None = Field(default=None, description="SHA-256 of the artifact that is used.")
     job: str | None = Field(default=None, description="Name of the Job.")

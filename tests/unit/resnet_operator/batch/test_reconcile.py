@@ -16,9 +16,10 @@ from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.batch import BATCH_KIND
 from resnet_operator.batch.logs import BatchLogs
 from resnet_operator.batch.plan import SERVICE_SECONDS
-from resnet_operator.batch.reconcile import HELD_SECONDS, BatchReconciler
+from resnet_operator.batch.reconcile import BatchReconciler
 from resnet_operator.errors import Rejected
 from resnet_operator.settings.operator import Settings
+from resnet_operator.work.attempt import HELD_SECONDS
 
 BATCH, JOB = "archive", "rnb-archive"
 SPEC: Body = {

@@ -16,7 +16,7 @@ from tests.unit.resnet_operator.virtual_time import run
 
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import Gone, Held, Transient
-from resnet_operator.reconcile import HELD_SECONDS, Reconciler
+from resnet_operator.reconcile import Reconciler
 from resnet_operator.seen.meta import Meta, NamedObject
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.telemetry.metrics import HELD
@@ -26,6 +26,7 @@ from resnet_operator.watch.store import Listing
 from resnet_operator.watch.stream import LIMITS, Stream
 from resnet_operator.watch.views import Views
 from resnet_operator.watch.watch import Watches
+from resnet_operator.work.attempt import HELD_SECONDS
 from resnet_operator.work.queue import WorkQueue
 
 CLAIM, REFERENCED, ROUTE = "PersistentVolumeClaim", "ReferencedConfigMap", "HTTPRoute"
