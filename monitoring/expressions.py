@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from resnet_operator.names import ENSEMBLE, PREPROCESS, SOFTMAX
 from resnet_operator.reading.failed import CANCELED, FAILED, FAILURE, REFUSED, SUCCESS
 
 OBJECT = "on (namespace, name)"
@@ -57,28 +58,70 @@ def condition(kind: str, status: str) -> str:
     return held(f'resnet_service_condition{{type="{kind}",status="{status}"}}')
 
 
-def failed(by: str, window: str, *, of: str = "", function: str = "increase") -> str:
-    """Return the failed requests; their reason is one of the labels.
+@dataclass(frozen=True)
+class Counted:
+    """Triton's and our runtimes' counters over a window, by model, as in `reading.failed`.
 
-    Of a model's requests that Triton and our runtime count as failed the larger number counts, as
-    in `reading.failed`. Who is refused or goes away has not come to the model.
+    A model may be called as one of a pipeline and be none: those of one are known by each other.
     """
 
-    def counted(metric: str, labels: str = "", *more: str) -> str:
-        selected = _selected(metric, of, labels)
-        return f"sum by ({', '.join((MODEL, *more))}) ({function}({selected}[{window}]))"
+    window: str
+    of: str = ""
+    function: str = "increase"
 
-    outside = counted(FAILURE, f'reason=~"{OUTSIDE}"', "reason")
-    by_triton = counted(FAILURE, f'reason!~"{OUTSIDE}"')
-    both = f'label_replace({by_triton}, "counted_by", "Triton", "", "") or {counted(FAILED)}'
-    in_model = f'label_replace(max by ({MODEL}) ({both}), "reason", "BACKEND", "", "")'
-    return f"sum by ({by}) ({outside} or {in_model})"
+    def by_model(self, metric: str, *labels: str, more: str = "") -> str:
+        selected = _selected(metric, self.of, *labels)
+        return f"sum by ({MODEL}{more}) ({self.function}({selected}[{self.window}]))"
+
+    def failed(self, *labels: str) -> str:
+        """Return what failed of each model, by reason.
+
+        Of what Triton and our runtime count in the model the larger number counts. Who is refused
+        or goes away has not come to it.
+        """
+        outside = self.by_model(FAILURE, *labels, f'reason=~"{OUTSIDE}"', more=", reason")
+        by_triton = self.by_model(FAILURE, *labels, f'reason!~"{OUTSIDE}"')
+        either = _either(by_triton, self.by_model(FAILED, *labels))
+        in_model = f'label_replace(max by ({MODEL}) ({either}), "reason", "BACKEND", "", "")'
+        return f"({outside} or {in_model})"
+
+    def of_steps(self, expr: str) -> str:
+        """Leave out ensembles: what Triton counts of them it has counted in the steps too."""
+        return f"({expr} unless on ({MODEL}) {self._beside(PREPROCESS, ENSEMBLE)})"
+
+    def requests(self) -> str:
+        """Return what was asked of each network, and what has failed before it came there."""
+        either = _either(self.by_model(SUCCESS), self.by_model(FAILURE))
+        around = ((PREPROCESS, ENSEMBLE), (PREPROCESS, SOFTMAX), (ENSEMBLE, PREPROCESS))
+        beside = " or ".join(self._beside(*both) for both in around)
+        networks = f"sum by ({MODEL}) ({either}) unless on ({MODEL}) ({beside})"
+        before = f"sum by ({MODEL}) {self.failed(_named(PREPROCESS))}"
+        return f"({networks} or {before})"
+
+    def _beside(self, there: str, kind: str) -> str:
+        """Return something of each model of a kind that has one of the other beside it."""
+        found = self.by_model(SUCCESS, _named(there))
+        return f'label_replace({found}, "model", "$1-{kind}", "model", "(.+)-{there}")'
+
+
+def failed(by: str, window: str, *, of: str = "", function: str = "increase") -> str:
+    """Return the failed requests; their reason is one of the labels."""
+    counted = Counted(window, of, function)
+    return f"sum by ({by}) {counted.of_steps(counted.failed())}"
 
 
 def requests(by: str, window: str, *, of: str = "", function: str = "increase") -> str:
-    """Return all requests: Triton counts each of them once, as one or the other."""
-    selected = (_selected(metric, of) for metric in (SUCCESS, FAILURE))
-    return f"({' + '.join(f'sum by ({by}) ({function}({one}[{window}]))' for one in selected)})"
+    """Return all requests: Triton counts each of them once in a model, as one or the other."""
+    return f"sum by ({by}) {Counted(window, of, function).requests()}"
+
+
+def _either(one: str, other: str) -> str:
+    """Return both, although they have the same labels."""
+    return f'label_replace({one}, "counted_by", "Triton", "", "") or {other}'
+
+
+def _named(kind: str) -> str:
+    return f'model=~".+-{kind}"'
 
 
 def _selected(metric: str, *labels: str) -> str:

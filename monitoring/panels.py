@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitoring.expressions import SERVICE, failed, requests
+from monitoring.expressions import SERVICE, Counted, failed, requests
 
 # What a dashboard lets the reader choose.
 OF_SERVICE = 'namespace="$namespace",name="$name"'
@@ -41,8 +41,13 @@ class Dashboard:
 
 def per_request(metric: str) -> str:
     """Return microseconds of a request as seconds."""
-    count = f"sum(rate(nv_inference_request_success{{{OF_SERVICE}}}[{RATE}]))"
-    return f"sum(rate({metric}{{{OF_SERVICE}}}[{RATE}])) / {count} / 1e6"
+    counted = Counted(RATE, OF_SERVICE, "rate")
+    steps = counted.of_steps(counted.by_model(metric))
+    return f"sum {steps} / sum({rate_of_requests(SERVICE, OF_SERVICE)}) / 1e6"
+
+
+def rate_of_requests(by: str, of: str) -> str:
+    return requests(by, RATE, of=of, function="rate")
 
 
 def quantile(metric: str, share: str, window: str = RATE) -> str:
@@ -74,8 +79,7 @@ DASHBOARDS = (
                   f"/ sum by (namespace) (resnet_service_replicas_wanted{{{IN}}})",
                   "{{namespace}}"),)),
         Panel("Requests", "reqps", (
-            Query(f"sum by (namespace, name) (rate(nv_inference_request_success{{{IN}}}[{RATE}]))",
-                  "{{namespace}}/{{name}}"),)),
+            Query(rate_of_requests(SERVICE, IN), "{{namespace}}/{{name}}"),)),
         Panel("Failed requests", "percentunit", (
             Query(f"{failed(SERVICE, RATE, of=IN)} / {requests(SERVICE, RATE, of=IN)}",
                   "{{namespace}}/{{name}}"),)),
@@ -92,8 +96,7 @@ DASHBOARDS = (
             Query(f"resnet_service_replicas_wanted{{{OF_SERVICE}}}", "wanted"),
             Query(f"resnet_service_replicas_ready{{{OF_SERVICE}}}", "ready"))),
         Panel("Requests by pod", "reqps", (
-            Query(f"sum by (pod) (rate(nv_inference_request_success{{{OF_SERVICE}}}[{RATE}]))",
-                  "{{pod}}"),)),
+            Query(rate_of_requests("pod", OF_SERVICE), "{{pod}}"),)),
         Panel("Failed requests", "reqps", (
             Query(failed("reason", RATE, of=OF_SERVICE, function="rate"), "{{reason}}"),)),
         Panel("Time of a request", "s", (
@@ -109,8 +112,9 @@ DASHBOARDS = (
             Query(f"sum by (pod) (nv_inference_pending_request_count{{{OF_SERVICE}}})",
                   "{{pod}}"),)),
         Panel("Pictures in a batch", "short", (
-            Query(f"sum(rate(nv_inference_count{{{OF_SERVICE}}}[{RATE}])) "
-                  f"/ sum(rate(nv_inference_exec_count{{{OF_SERVICE}}}[{RATE}]))", "mean"),)),
+            Query(f"sum by (model) (rate(nv_inference_count{{{OF_SERVICE}}}[{RATE}])) "
+                  f"/ sum by (model) (rate(nv_inference_exec_count{{{OF_SERVICE}}}[{RATE}]))",
+                  "{{model}}"),)),
         Panel("Gate", "short", (
             Query(f"resnet_service_gate_value{{{OF_SERVICE}}}", "{{measure}}"),), "stat"),
         Panel("Rollbacks and retries", "short", (

@@ -51,6 +51,9 @@ success), and on trial `resnet_compared_answers` and `resnet_agreed_answers` ([a
 
 What failed is said alike by alerts, dashboards, `kubectl resnet top` and the analysis: of each model in each pod Triton's failures by `REJECTED` and
 `CANCELED` (the analysis leaves out the latter), and of its others and `resnet_failed_requests` the larger number, for both may have counted a request.
+With `serving.pipeline` a request is one in each of the models `NAME-preprocess`, `NAME` and `NAME-softmax`, and in the ensemble `NAME-pipeline` that clients
+ask. The failures of the three steps add up to those of the service; its requests are those of `NAME` and what failed before. The ensemble's own counters are
+left out: Triton 2.51 counts each of its failures twice, and counts as `OTHER` those whose client has gone away. A model's requests include those it warms up with.
 
 ## Alerts and dashboards
 

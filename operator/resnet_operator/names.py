@@ -43,6 +43,9 @@ RUNTIME_COMPONENT = "runtime"
 
 HOLDER = "holder"
 
+# What `serving.pipeline` puts around a network in Triton, by the ends of their names.
+PREPROCESS, SOFTMAX, ENSEMBLE = "preprocess", "softmax", "pipeline"
+
 STORE_NAME = "resnet-store"
 # The key in a revision's data by which it is known.
 TEMPLATE_KEY = "pod-template.json"
@@ -90,6 +93,16 @@ def runtime_name(runtime: str) -> str:
 
 def revision_name(service: str, declared: str) -> str:
     return f"{service}-{declared}"
+
+
+def step_name(network: str, kind: str) -> str:
+    """Return what a model of a pipeline is called in Triton."""
+    return f"{network}-{kind}"
+
+
+def steps_of(network: str) -> tuple[str, ...]:
+    """Return the models that may work on a request of a network, in their order."""
+    return step_name(network, PREPROCESS), network, step_name(network, SOFTMAX)
 
 
 def owner_manager(uid: str) -> str:

@@ -13,7 +13,6 @@ from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.observe_pods import is_named_by, is_quiet, serving_pods
 from resnet_operator.reading.counters import Counters
-from resnet_operator.render.triton.pipeline import pipeline_name
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.others import NetworkServiceObject
@@ -50,8 +49,7 @@ async def observe_canary(
     pods += _left(service, {one.meta.name for one in canaries}, views)
     if metrics is None or resolved.rollout.analysis is None or not new:
         return CanaryObserved(canaries=canaries, pods=tuple(pods), services=services)
-    models = [name for name in (pipeline_name(resolved), resolved.model_name) if name]
-    counters = await metrics.read(new | _asked(old), models)
+    counters = await metrics.read(new | _asked(old), resolved.model_name)
     return CanaryObserved(canaries=canaries, pods=tuple(pods), services=services, counters=counters)
 
 

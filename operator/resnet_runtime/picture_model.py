@@ -17,6 +17,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from resnet_runtime import batching
+from resnet_runtime.counting import FAILED, Counter
 from resnet_runtime.model_common import reported_load, use_pythonpath
 from resnet_runtime.picture_steps import KINDS, PictureError, Steps
 from resnet_runtime.settings import LoadError, Settings, read_settings
@@ -36,6 +37,9 @@ class TritonPythonModel:
             self._limit = settings.max_batch_size
             self._steps = read_steps(settings)
             prove(self._steps, self._output.dims)
+            labels = {"model": args.get("model_name", "")}
+            labels["instance"] = str(settings.instance_index)
+            self._failed = Counter(FAILED, labels)
             self._pool = ThreadPoolExecutor(settings.numbers("threads")[0])
 
     def execute(self, requests: Sequence[Any]) -> List[Any]:
@@ -70,7 +74,7 @@ class TritonPythonModel:
 
     def _answer(self, begun: Any) -> Any:
         if isinstance(begun, str):
-            return batching.error_response(begun, "INVALID_ARG")
+            return self._refuse(begun)
         rows = np.empty((len(begun), *self._output.dims), self._output.dtype)
         for number, future in enumerate(begun):
             try:
@@ -78,10 +82,14 @@ class TritonPythonModel:
             except PictureError as error:
                 which = "" if len(begun) == 1 else " {} of {}".format(number + 1, len(begun))
                 message = "{}{}: {}".format(INPUT, which, error)
-                return batching.error_response(message, "INVALID_ARG")
+                return self._refuse(message)
         return pb_utils.InferenceResponse(
             output_tensors=[batching.to_tensor(self._output.name, rows)]
         )
+
+    def _refuse(self, message: str) -> Any:
+        self._failed.add(1)
+        return batching.error_response(message, "INVALID_ARG")
 
 
 def without_input(args: Dict[str, str]) -> Dict[str, str]:

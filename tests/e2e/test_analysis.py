@@ -23,11 +23,13 @@ pytestmark = pytest.mark.minutes
 ANALYSIS = {
     "minutes": 1,
     "maxErrorRatio": "0.004",
-    "maxP99Increase": "2",
+    "maxP99Increase": "4",
     "minAgreement": "0.9",
     "steps": [50, 100],
 }
-DELAY_MS = 150
+# A busy machine makes all slow: the delay is more than it does, and the limit of the one that has
+# to stay below it is far.
+DELAY_MS, MOST_SLOW = 800, {"maxP99Increase": "1"}
 
 
 def environment(name: str, value: int) -> dict[str, Any]:
@@ -40,11 +42,11 @@ SLOW = environment("DELAY_MS", DELAY_MS)
 GOOD = {"serving": {"batching": {"maxQueueDelayMicroseconds": 500}}}
 
 
-def serve(story: Story, *services: str) -> None:
-    """Bring services up that share one conversion."""
+def serve(story: Story, **services: dict[str, Any]) -> None:
+    """Bring services up that share one conversion, each with changes of its analysis."""
     story.put_sample()
-    for name in services:
-        story.apply(story.service(name, rollout={"analysis": ANALYSIS}))
+    for name, changes in services.items():
+        story.apply(story.service(name, rollout={"analysis": {**ANALYSIS, **changes}}))
     for name in services:
         story.wait_ready(name)
 
@@ -102,7 +104,7 @@ def put_wrong_model(story: Story) -> None:
 
 
 def test_what_fails_two_in_a_hundred_and_what_answers_wrong_is_withdrawn(story: Story) -> None:
-    serve(story, "failing", "wrong")
+    serve(story, failing={}, wrong={})
     put_wrong_model(story)
     with asked(story, "failing") as failing, asked(story, "wrong") as wrong:
         story.patch("resnetservice", "failing", {"spec": FAILING})
@@ -121,7 +123,7 @@ def test_what_fails_two_in_a_hundred_and_what_answers_wrong_is_withdrawn(story: 
 
 
 def test_a_slow_revision_is_withdrawn_and_a_good_one_goes_through(story: Story) -> None:
-    serve(story, "slow", "good")
+    serve(story, slow=MOST_SLOW, good={})
     with asked(story, "slow") as slow, asked(story, "good") as good:
         story.patch("resnetservice", "slow", {"spec": SLOW})
         story.patch("resnetservice", "good", {"spec": GOOD})

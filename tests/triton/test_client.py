@@ -123,7 +123,7 @@ def test_bench_counts_what_triton_counts(served: Pod, protocol: str) -> None:
 
     def answered() -> float:
         text = fetch(cluster, recorded.NAMESPACE, recorded.POD, 8002)
-        return read_counters(text, ("digits",)).requests
+        return read_counters(text, "digits").requests
 
     before = answered()
     code = bench(

@@ -37,7 +37,7 @@ def turned(folder: Path) -> Path:
 
 def counted(one: Pod) -> Counters:
     with urllib.request.urlopen(f"http://{one.metrics}/metrics", timeout=5) as answer:
-        found = counters_of(answer.read().decode(), ["digits"])
+        found = counters_of(answer.read().decode(), "digits")
     assert found is not None
     return found
 

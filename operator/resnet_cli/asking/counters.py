@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from http.client import HTTPException, HTTPResponse
 from typing import Protocol
 
 from resnet_cli.exits import CliError, Exit
-from resnet_operator.reading.failed import FAILED, FAILURE, SUCCESS, failures_of
+from resnet_operator.names import ENSEMBLE, step_name, steps_of
+from resnet_operator.reading.failed import SUCCESS, OfModel, asked_of
 
 PATH = "/metrics"
 ANSWER_SECONDS = 10.0
@@ -18,13 +20,8 @@ MOST_BYTES = 4 * 2**20
 LINE = re.compile(r"^((?:nv_inference|resnet)_\w+)\{([^}]*)\}\s+(\S+)")
 LABEL = r'\b{}="((?:[^"\\]|\\.)*)"'
 MODEL, REASON = re.compile(LABEL.format("model")), re.compile(LABEL.format("reason"))
-# Triton's sums by our names.
-SUMS = {
-    SUCCESS: "timed",
-    "nv_inference_count": "images",
-    "nv_inference_request_duration_us": "took_us",
-    "nv_inference_queue_duration_us": "queue_us",
-}
+COUNT = "nv_inference_count"
+DURATION, QUEUE = "nv_inference_request_duration_us", "nv_inference_queue_duration_us"
 
 
 @dataclass(frozen=True)
@@ -32,6 +29,8 @@ class Counters:
     """Sums since Triton started; `requests` are those answered without an error.
 
     `took_us` is from the arrival to the answer of all that Triton calls a success: `timed`.
+    `queue_us` is in all steps, of the requests that came to the network: `waited`. Triton counts
+    what a model warms up with too.
     """
 
     requests: float = 0
@@ -39,6 +38,7 @@ class Counters:
     timed: float = 0
     images: float = 0
     took_us: float = 0
+    waited: float = 0
     queue_us: float = 0
 
     def __add__(self, other: Counters) -> Counters:
@@ -57,18 +57,25 @@ class Dialing(Protocol):
     def dial(self, namespace: str, pod: str, port: int) -> socket.socket: ...
 
 
-def read_counters(text: str, models: Iterable[str]) -> Counters:
-    """Return the counters of the first of the models that was asked, else those of the last.
-
-    A pipeline comes first: its requests are counted for the network behind it too. Whoever asks
-    the network itself is in the network's count, so the larger one is what the pod has answered.
-    """
-    models = tuple(models)
-    samples = list(_samples(text))
-    by_runtime = sum(one.value for one in samples if one.name == FAILED and one.model in models)
-    found = [_of_model([one for one in samples if one.model == m], by_runtime) for m in models]
-    asked = [one for one in found if one.requests or one.errors]
-    return max(asked, key=lambda one: one.requests + one.errors, default=Counters())
+def read_counters(text: str, network: str) -> Counters:
+    """Return what a pod has answered; `network` is its model, with or without steps around it."""
+    models: defaultdict[str, OfModel] = defaultdict(OfModel)
+    sums: Counter[tuple[str, str]] = Counter()
+    for one in _samples(text):
+        models[one.model].add(one.name, one.reason, one.value)
+        sums[one.model, one.name] += one.value
+    asked, pipeline = asked_of(models, network), step_name(network, ENSEMBLE)
+    # Who sends pictures waits for all steps.
+    timed = pipeline if models[pipeline].success else network
+    return Counters(
+        requests=asked.answered,
+        errors=asked.failed,
+        timed=sums[timed, SUCCESS],
+        images=sums[network, COUNT],
+        took_us=sums[timed, DURATION],
+        waited=sums[network, SUCCESS],
+        queue_us=sum(sums[step, QUEUE] for step in steps_of(network)),
+    )
 
 
 @dataclass(frozen=True)
@@ -92,20 +99,6 @@ def _samples(text: str) -> Iterator[_Sample]:
             continue
         why = REASON.search(matched[2])
         yield _Sample(matched[1], of[1], why[1] if why else "", value)
-
-
-def _of_model(samples: Iterable[_Sample], by_runtime: int) -> Counters:
-    """Return the counters of one model; what its runtime counts is of all instances."""
-    sums: dict[str, int] = {}
-    by_reason: dict[str, int] = {}
-    for sample in samples:
-        if sample.name == FAILURE:
-            by_reason[sample.reason] = by_reason.get(sample.reason, 0) + sample.value
-        elif field := SUMS.get(sample.name):
-            sums[field] = sums.get(field, 0) + sample.value
-    failures = failures_of(by_reason, by_runtime)
-    answered = max(sums.get("timed", 0) - failures.missed, 0)
-    return Counters(requests=answered, errors=failures.all, **sums)
 
 
 def fetch(cluster: Dialing, namespace: str, pod: str, port: int) -> str:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from resnet_cli.asking.counters import Counters, fetch, read_counters
-from resnet_cli.asking.endpoint import PORTS, model_of
+from resnet_cli.asking.endpoint import PORTS
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.gather import Reading, serving_pods
 from resnet_cli.kube import Cluster, items
@@ -125,12 +125,12 @@ def _ask(cluster: Cluster, pairs: Sequence[tuple[Body, Body]]) -> Asked:
 
 def _counters(cluster: Cluster, pair: tuple[Body, Body]) -> Counters | CliError:
     body, pod = pair
-    inner = str(((body.get("status") or {}).get("model") or {}).get("name") or name_of(body))
+    network = str(((body.get("status") or {}).get("model") or {}).get("name") or name_of(body))
     try:
         text = fetch(cluster, pod["metadata"]["namespace"], name_of(pod), PORTS["metrics"])
     except CliError as error:
         return error
-    return read_counters(text, (model_of(body), inner))
+    return read_counters(text, network)
 
 
 def row_of(
@@ -157,7 +157,7 @@ def row_of(
         "imagesPerSecond": _rate(lately.images, seconds) if whole else None,
         "errors": int(total.errors) if whole else None,
         "meanMilliseconds": _mean(mean_of.took_us, mean_of.timed),
-        "meanQueueMilliseconds": _mean(mean_of.queue_us, mean_of.timed),
+        "meanQueueMilliseconds": _mean(mean_of.queue_us, mean_of.waited),
     }
 
 

@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import aiohttp
 
@@ -37,13 +37,11 @@ class PodMetrics:
         self._few = asyncio.Semaphore(TOGETHER)
         self._known: dict[str, tuple[float, Counters | None]] = {}
 
-    async def read(
-        self, addresses: Mapping[str, str], models: Sequence[str]
-    ) -> dict[str, Counters]:
+    async def read(self, addresses: Mapping[str, str], network: str) -> dict[str, Counters]:
         """Return the counters of the pods that answer."""
         self._forget()
         stale = {uid: ip for uid, ip in addresses.items() if uid not in self._known}
-        found = await asyncio.gather(*(self._ask(ip, models) for ip in stale.values()))
+        found = await asyncio.gather(*(self._ask(ip, network) for ip in stale.values()))
         now = self._timer()
         self._known |= {uid: (now, one) for uid, one in zip(stale, found, strict=True)}
         told = {uid: self._known[uid][1] for uid in addresses}
@@ -57,7 +55,7 @@ class PodMetrics:
         begun = self._timer() - FRESH_SECONDS
         self._known = {uid: known for uid, known in self._known.items() if known[0] > begun}
 
-    async def _ask(self, ip: str, models: Sequence[str]) -> Counters | None:
+    async def _ask(self, ip: str, network: str) -> Counters | None:
         url = address_of(ip)
         if url is None:
             return None
@@ -67,7 +65,7 @@ class PodMetrics:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             log.debug("a pod's counters cannot be read", extra={"url": url, "error": str(error)})
             return None
-        return counters_of(text, models)
+        return counters_of(text, network)
 
     async def fetch(self, url: str) -> str:
         """Return the text; raises ValueError when it is too long."""

@@ -6,13 +6,15 @@ is bounded here, and what is no number of Triton's is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from resnet_operator.reading.failed import FAILED, FAILURE, SUCCESS, failures_of
+from resnet_operator.names import ENSEMBLE, step_name
+from resnet_operator.reading.failed import FAILED, FAILURE, SUCCESS, OfModel, asked_of
 
 SUMMARY = "nv_inference_request_summary_us"
 # Of our runtimes, as FAILED.
@@ -43,10 +45,10 @@ class Counters:
         return self.answered + self.failed
 
 
-def counters_of(text: str, models: Sequence[str]) -> Counters | None:
-    """Return the counters of the first of the models that was asked, else those of the last.
+def counters_of(text: str, network: str) -> Counters | None:
+    """Return what a pod counts of a service; None when the text is not of a Triton with its model.
 
-    None when the text has none of them, or is not of Triton. What a runtime counts is of the last.
+    The percentile is that of the pipeline, if anybody asks it.
     """
     lines = [line for line in text.splitlines() if line.startswith(READ)]
     try:
@@ -57,38 +59,40 @@ def counters_of(text: str, models: Sequence[str]) -> Counters | None:
         return None
     if not all(0 <= sample.value <= MOST for sample in samples if sample.name in SUMS):
         return None
-    ours = [sample for sample in samples if sample.labels.get("model") in models]
-    found = [one for model in models if (one := _of_model(samples, model, ours)) is not None]
-    return next((one for one in found if one.requests), found[-1] if found else None)
-
-
-def _of_model(samples: Iterable[Sample], model: str, ours: Sequence[Sample]) -> Counters | None:
-    mine = [sample for sample in samples if sample.labels.get("model") == model]
-    if not any(sample.name in {SUCCESS, FAILURE} for sample in mine):
+    if not any(_is_of(sample, network) and sample.name in {SUCCESS, FAILURE} for sample in samples):
         return None
-    by_reason: dict[str, int] = {}
-    for sample in mine:
-        if sample.name == FAILURE:
-            reason = sample.labels.get("reason", "")
-            by_reason[reason] = by_reason.get(reason, 0) + int(sample.value)
-    failures = failures_of(by_reason, _sum(ours, FAILED))
-    # Nobody was answered in that minute: NaN.
-    told = [
-        sample.value
-        for sample in mine
-        if sample.name == SUMMARY
-        and sample.labels.get("quantile") == QUANTILE
-        and 0 <= sample.value <= MOST
-    ]
+    models: defaultdict[str, OfModel] = defaultdict(OfModel)
+    for sample in samples:
+        if sample.name in SUMS:
+            model, reason = sample.labels.get("model", ""), sample.labels.get("reason", "")
+            models[model].add(sample.name, reason, int(sample.value))
+    asked, pipeline = asked_of(models, network), step_name(network, ENSEMBLE)
     return Counters(
-        answered=max(_sum(mine, SUCCESS) - failures.missed, 0),
+        answered=asked.answered,
         # Whoever asked and went away is no failure of the model.
-        failed=failures.refused + failures.in_model,
-        p99_microseconds=int(max(told)) if told else None,
-        compared=_sum(ours, COMPARED),
-        agreed=_sum(ours, AGREED),
+        failed=asked.failed - asked.canceled,
+        p99_microseconds=_p99(samples, pipeline if models[pipeline].success else network),
+        compared=_sum(samples, COMPARED, network),
+        agreed=_sum(samples, AGREED, network),
     )
 
 
-def _sum(samples: Iterable[Sample], name: str) -> int:
-    return sum(int(sample.value) for sample in samples if sample.name == name)
+def _p99(samples: Iterable[Sample], model: str) -> int | None:
+    # Nobody was answered in that minute: NaN.
+    told = [
+        sample.value
+        for sample in samples
+        if sample.name == SUMMARY
+        and _is_of(sample, model)
+        and sample.labels.get("quantile") == QUANTILE
+        and 0 <= sample.value <= MOST
+    ]
+    return int(max(told)) if told else None
+
+
+def _sum(samples: Iterable[Sample], name: str, model: str) -> int:
+    return sum(int(one.value) for one in samples if one.name == name and _is_of(one, model))
+
+
+def _is_of(sample: Sample, model: str) -> bool:
+    return bool(sample.labels.get("model") == model)

@@ -42,7 +42,8 @@ def autoscaler(
     kind = options.target or ScaleTarget.QUEUE_TIME
     value = target_value(options, resolved)
     if settings.autoscaling.provider == "KEDA":
-        trigger = _trigger(kind, value, service, settings.autoscaling.prometheus_address)
+        address = settings.autoscaling.prometheus_address
+        trigger = _trigger(kind, value, service, resolved.model_name, address)
         return KEDA_TEMPLATE, context | {"trigger": trigger}
     return HPA_TEMPLATE, context | {"metric": _metric(kind, value)}
 
@@ -76,11 +77,14 @@ def quantity(number: int) -> str:
     return f"{number}{suffix}"
 
 
-def _trigger(kind: ScaleTarget, value: int, service: Meta, address: str) -> dict[str, Any]:
+def _trigger(
+    kind: ScaleTarget, value: int, service: Meta, network: str, address: str
+) -> dict[str, Any]:
     if kind is ScaleTarget.CPU:
         return {"type": "cpu", "metricType": "Utilization", "metadata": {"value": str(value)}}
     of = f'namespace="{service.namespace}",name="{service.name}"'
-    count = f"sum(rate(nv_inference_request_success{{{of}}}[1m]))"
+    # A pipeline's request is one in each of its models, and comes to the network once.
+    count = f'sum(rate(nv_inference_request_success{{{of},model="{network}"}}[1m]))'
     # KEDA asks for one number of all pods, which its HPA compares with the mean of a pod.
     queries = {
         ScaleTarget.REQUESTS: (count, "AverageValue"),

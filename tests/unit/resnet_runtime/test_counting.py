@@ -87,4 +87,4 @@ def test_what_fails_in_the_model_is_counted_by_request(
         assert sum(answer.error is not None for answer in answers) >= bool(failure)
     text = "\n".join(f"{name} {number}" for name, number in sums.items())
     text += '\nnv_inference_request_success{model="digits",version="1"} 6'
-    assert counters.counters_of(text, ["digits"]) == counters.Counters(answered=3, failed=3)
+    assert counters.counters_of(text, "digits") == counters.Counters(answered=3, failed=3)

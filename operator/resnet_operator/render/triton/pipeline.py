@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator.api.serving.pipeline import Decode, Pipeline
+from resnet_operator.names import ENSEMBLE, PREPROCESS, SOFTMAX, step_name
 from resnet_operator.record.artifact import Artifact, TensorInfo
 from resnet_operator.render.engine import render_text
 from resnet_operator.render.pods.parts import PodParts
@@ -24,7 +25,6 @@ from resnet_operator.render.triton.config import (
 from resnet_operator.render.triton.picture_input import PICTURE, PictureInput, picture_input
 from resnet_operator.resolve.resolved import Resolved
 
-PREPROCESS, SOFTMAX, ENSEMBLE = "preprocess", "softmax", "pipeline"
 MODEL_FILES = {PREPROCESS: "picture_model.py", SOFTMAX: "softmax_model.py"}
 
 DEFAULT_PIXELS = 25_000_000
@@ -50,13 +50,13 @@ class PipelineParts(PodParts):
 def pipeline_name(resolved: Resolved) -> str | None:
     """Return what the ensemble is called, or None without one."""
     asked = resolved.spec.serving.pipeline is not None
-    return f"{resolved.model_name}-{ENSEMBLE}" if asked else None
+    return step_name(resolved.model_name, ENSEMBLE) if asked else None
 
 
 def labelled_models(resolved: Resolved) -> tuple[str, ...]:
     """Return the models whose folders hold the names of the classes."""
     pipeline = resolved.spec.serving.pipeline
-    further = (f"{resolved.model_name}-{SOFTMAX}",) if pipeline and pipeline.softmax else ()
+    further = (step_name(resolved.model_name, SOFTMAX),) if pipeline and pipeline.softmax else ()
     return (resolved.model_name, *further)
 
 
@@ -76,7 +76,7 @@ def pipeline_configs(
     scores = next((output for output in outputs if output.name == labelled), outputs[0])
     configs = {
         PREPROCESS: _step(
-            f"{name}-{PREPROCESS}",
+            step_name(name, PREPROCESS),
             resolved,
             source=ConfigTensor(PICTURE, "STRING", (1,)),
             target=_as_config(sent.tensor),
@@ -89,7 +89,7 @@ def pipeline_configs(
     }
     if softmax:
         configs[SOFTMAX] = _step(
-            f"{name}-{SOFTMAX}",
+            step_name(name, SOFTMAX),
             resolved,
             source=_as_config(scores),
             target=_as_config(scores, labels="labels.txt" if labelled else None),
@@ -97,7 +97,7 @@ def pipeline_configs(
         )
     configs[ENSEMBLE] = render_text(
         "ensemble.pbtxt.j2",
-        name=f"{name}-{ENSEMBLE}",
+        name=step_name(name, ENSEMBLE),
         model=name,
         max_batch_size=_batch(resolved),
         picture=PICTURE,
@@ -143,7 +143,7 @@ def pipeline_parts(
     mounts = [
         {
             "name": _volume(kind),
-            "mountPath": f"/models/{resolved.model_name}-{kind}",
+            "mountPath": f"/models/{step_name(resolved.model_name, kind)}",
             "readOnly": True,
         }
         for kind in kinds

@@ -108,7 +108,7 @@ class Pods(PodMetrics):
 
 async def test_who_does_not_answer_is_left_out() -> None:
     pods = Pods()
-    found = await pods.read({"a": "10.0.0.1", "b": "10.0.0.2", "c": "127.0.0.1"}, ["digits"])
+    found = await pods.read({"a": "10.0.0.1", "b": "10.0.0.2", "c": "127.0.0.1"}, "digits")
     assert found == {"a": Counters(answered=7)}
 
 
@@ -116,5 +116,5 @@ async def test_an_answer_is_as_good_for_a_moment_and_then_asked_for_again() -> N
     pods = Pods()
     for now, asked in ((0.0, 1), (1.0, 1), (6.0, 2)):
         pods.now = now
-        assert await pods.read({"a": "10.0.0.1"}, ["digits"]) == {"a": Counters(answered=7)}
+        assert await pods.read({"a": "10.0.0.1"}, "digits") == {"a": Counters(answered=7)}
         assert len(pods.asked) == asked

@@ -12,7 +12,7 @@ REAL = """\
 # HELP nv_inference_request_success Number of successful inference requests, all batch sizes
 # TYPE nv_inference_request_success counter
 nv_inference_request_success{model="digits",version="1"} 1200
-nv_inference_request_success{model="digits-pictures",version="1"} 30
+nv_inference_request_success{model="other",version="1"} 30
 # HELP nv_inference_request_failure Number of failed inference requests, all batch sizes
 # TYPE nv_inference_request_failure counter
 nv_inference_request_failure{model="digits",reason="REJECTED",version="1"} 2
@@ -33,37 +33,49 @@ nv_inference_request_summary_us{model="digits",version="1",quantile="0.99"} NaN
 
 
 def test_the_counters_of_a_model() -> None:
-    assert counters_of(REAL, ["digits"]) == Counters(answered=1200, failed=5, p99_microseconds=5120)
+    assert counters_of(REAL, "digits") == Counters(answered=1200, failed=5, p99_microseconds=5120)
 
 
 def test_what_a_runtime_counts_as_failed_is_no_success() -> None:
     """Triton 2.51 counts an error that a Python model answers as a success, others may not."""
     ours = 'resnet_failed_requests{instance="0",model="digits"} 6\n'
     ours += 'resnet_failed_requests{instance="1",model="digits"} 4\n'
-    found = counters_of(REAL + ours, ["digits-pictures", "digits"])
-    assert found is not None
-    assert found.failed == 10, "of a pipeline, those of the model in it"
-    assert counters_of(REAL + ours, ["digits"]) == Counters(
+    assert counters_of(REAL + ours, "digits") == Counters(
         answered=1193, failed=12, p99_microseconds=5120
     ), "2 refused and 10 of the runtime, 3 of which Triton has counted too"
 
 
-def test_of_a_pipeline_and_its_model_the_one_that_is_asked_counts() -> None:
-    assert counters_of(REAL, ["digits-pictures", "digits"]) == Counters(answered=30)
-    unasked = REAL.replace('{model="digits-pictures",version="1"} 30', '{model="p"} 0')
-    found = counters_of(unasked, ["digits-pictures", "digits"])
+@pytest.mark.parametrize(
+    ("reason", "pictures", "p99"),
+    [
+        ("pictures are sent: they take longer, through all steps", 30, 9000),
+        ("nobody sends any", 0, 5120),
+    ],
+)
+def test_the_percentile_is_that_of_what_is_asked(reason: str, pictures: int, p99: int) -> None:
+    of = 'model="digits-pipeline",version="1"'
+    text = f"{REAL}nv_inference_request_success{{{of}}} {pictures}\n"
+    text += f'nv_inference_request_summary_us{{{of},quantile="0.99"}} 9000\n'
+    found = counters_of(text, "digits")
+    assert found == Counters(answered=1200, failed=5, p99_microseconds=p99), reason
+
+
+def test_what_is_compared_is_of_the_network() -> None:
+    ours = 'resnet_compared_answers{instance="0",model="digits"} 6\n'
+    ours += 'resnet_agreed_answers{instance="0",model="digits"} 4\n'
+    found = counters_of(REAL + ours + ours.replace("digits", "other"), "digits")
     assert found is not None
-    assert found.answered == 1200
+    assert (found.compared, found.agreed) == (6, 4)
 
 
 def test_a_model_that_nobody_asked_has_no_percentile() -> None:
-    assert counters_of(IDLE, ["digits"]) == Counters()
+    assert counters_of(IDLE, "digits") == Counters()
 
 
 def test_triton_of_2021_has_failures_without_reasons_and_no_quantiles() -> None:
     text = 'nv_inference_request_success{model="m",version="1"} 5.000000\n'
     text += 'nv_inference_request_failure{model="m",version="1"} 1.000000\n'
-    assert counters_of(text, ["m"]) == Counters(answered=5, failed=1)
+    assert counters_of(text, "m") == Counters(answered=5, failed=1)
 
 
 @dataclass(frozen=True)
@@ -92,10 +104,10 @@ STRANGE = (
 
 @pytest.mark.parametrize("case", STRANGE, ids=lambda case: case.reason)
 def test_what_is_not_of_triton_is_nothing(case: Strange) -> None:
-    assert counters_of(case.text, ["digits"]) is None
+    assert counters_of(case.text, "digits") is None
 
 
 def test_a_percentile_that_is_none_is_left_out() -> None:
     for value in ("-1", "+Inf", "NaN", "1e300"):
         text = f'{SUCCESS} 7\nnv_inference_request_summary_us{{model="digits",quantile="0.99"}} '
-        assert counters_of(text + value, ["digits"]) == Counters(answered=7)
+        assert counters_of(text + value, "digits") == Counters(answered=7)
