@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.error
 import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -48,8 +49,15 @@ def answers(running: Pod, ask_one: Callable[[], Any], times: int) -> list[str]:
 
 
 def text_of(running: Pod) -> str:
-    with urllib.request.urlopen(f"http://{running.metrics}/metrics", timeout=patient(5)) as answer:
-        return str(answer.read().decode())
+    """Return the counters; their port opens a moment after the pod is ready."""
+    url, deadline = f"http://{running.metrics}/metrics", time.monotonic() + patient(10)
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=patient(5)) as answer:
+                return str(answer.read().decode())
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline, running.log[-4000:]
+            time.sleep(0.02)
 
 
 def counted(running: Pod) -> tuple[Counters, Shown]:
