@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -154,10 +155,22 @@ def present(where: Target, names: list[str]) -> None:
             show(f"python {' '.join(predict)} {PICTURE.relative_to(ROOT)}", answer.stdout)
 
 
+def plugin(folder: Path) -> Path:
+    """Put `kubectl resnet` of this clone into a folder, and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = folder / "kubectl-resnet"
+    home, python = (shlex.quote(str(path)) for path in (ROOT / "operator", sys.executable))
+    start.write_text(f'#!/bin/sh\nPYTHONPATH={home} exec {python} -m resnet_cli "$@"\n')
+    start.chmod(0o755)
+    return folder
+
+
 def farewell(where: Target) -> None:
     say("use it by hand")
-    print(f"  export KUBECONFIG={where.kubeconfig} PATH={where.bin_dir}:$PATH")
+    bins = f"{where.bin_dir}:{plugin(ROOT / 'build' / 'bin')}"
+    print(f"  export KUBECONFIG={where.kubeconfig} PATH={bins}:$PATH")
     print(f"  kubectl -n {NAMESPACE} get resnetservices --watch")
+    print(f"  kubectl resnet why digits -n {NAMESPACE}")
     print(f"  kubectl -n {NAMESPACE} scale resnetservice digits-cpu --replicas=2")
     print("  kubectl explain resnetservice.spec")
     if where.embedded:

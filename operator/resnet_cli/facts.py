@@ -32,7 +32,10 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """`denied` are the kinds that could not be read; what is said of them is left out."""
+    """`denied` are the kinds that could not be read; what is said of them is left out.
+
+    `resource` is the device that a pod waits for, `offered` the devices that nodes have.
+    """
 
     namespace: str
     name: str
@@ -49,6 +52,7 @@ class Facts:
     holders: tuple[Holder, ...] | None = None
     capacity: Mapping[str, int] | None = None
     resource: str = ""
+    offered: tuple[str, ...] = ()
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     denied: tuple[str, ...] = ()
 
@@ -71,6 +75,18 @@ class Facts:
         """The whole message: the line, then what Stalled or Reconciling and the others add."""
         whole = (condition(self.service, kind).get("message") for kind in WHOLE)
         return next((text for text in whole if text), self.ready.get("message") or "")
+
+    @property
+    def cause(self) -> str:
+        """Ready's message, whole where its line had no room for all of it."""
+        line: str = self.ready.get("message") or ""
+        whole = self.words.partition("\n")[0]
+        return whole if line.endswith("…") and whole.startswith(line.removesuffix("…")) else line
+
+    @property
+    def lacks_devices(self) -> bool:
+        """Tell whether no node has a device of the kind that a pod waits for."""
+        return self.capacity is not None and bool(self.resource) and not sum(self.capacity.values())
 
     def serving_pods(self) -> list[Body]:
         found = [pod for pod in self.pods if label_of(pod, names.COMPONENT) == names.SERVING]

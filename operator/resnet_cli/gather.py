@@ -29,8 +29,8 @@ from resnet_cli.parts import (
     service_of,
 )
 from resnet_cli.paths import path
+from resnet_contract.reasons import FULL_CHIP_CODES
 from resnet_operator import names
-from resnet_operator.plan.trouble.chip_full import CODES as FULL_CHIP
 
 T = TypeVar("T")
 TAIL_LINES = "40"
@@ -211,12 +211,21 @@ def _with_holders(reading: Reading, facts: Facts) -> Facts:
     ]
     holders.sort(key=lambda one: (-one.count, one.namespace, one.pod))
     nodes = reading.list("Node", None)
-    capacity = {
-        name_of(node): int(((node.get("status") or {}).get("allocatable") or {}).get(resource, 0))
-        for node in nodes
+    offered = {name_of(one): (one.get("status") or {}).get("allocatable") or {} for one in nodes}
+    capacity = {name: int(found.get(resource, 0)) for name, found in offered.items()}
+    vendor = f"{resource.partition('/')[0]}/"
+    others = {
+        name
+        for found in offered.values()
+        for name, count in found.items()
+        if name.startswith(vendor) and count != "0"
     }
     return replace(
-        facts, holders=tuple(holders), capacity=capacity if nodes else None, resource=resource
+        facts,
+        holders=tuple(holders),
+        capacity=capacity if nodes else None,
+        resource=resource,
+        offered=tuple(sorted(others)),
     )
 
 
@@ -241,4 +250,4 @@ def wanted_device(facts: Facts) -> tuple[str, str]:
 
 def _is_full(said: Mapping[str, Any] | None) -> bool:
     code = (said or {}).get("code")
-    return isinstance(code, str) and code in FULL_CHIP
+    return isinstance(code, str) and code in FULL_CHIP_CODES

@@ -51,3 +51,7 @@ EXIT_CODES = {
 EXIT_NOT_FINITE = 72  # EvaluationFailed that another attempt would only repeat
 EXIT_UNEXPECTED = 90
 PERMANENT_EXIT_CODES = range(64, 80)
+# Of a chip without room: the runtime's own word, and pyACL's codes for memory of the device.
+FULL_CHIP_CODES = frozenset(
+    ("ChipFull", "200000", "207001", "207018", "245000", "245001", "245002")
+)

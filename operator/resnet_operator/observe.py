@@ -259,5 +259,6 @@ def _missing_key(found: Body | None, *, uri: str) -> str | None:
         return f'ConfigMap "{name}" of {uri} does not exist; create it or change the URI'
     keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])
     if key not in keys:
-        return f'ConfigMap "{name}" has no key "{key}"; it has {", ".join(keys[:5])}'
+        has = ", ".join(keys[:5]) or "nothing"
+        return f'ConfigMap "{name}" has no key "{key}", only {has}; correct {uri} or add the key'
     return None

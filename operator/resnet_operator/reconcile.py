@@ -25,8 +25,8 @@ from resnet_operator.execute import Executor
 from resnet_operator.leadership.holding import Holding
 from resnet_operator.measured.counting import Ledger
 from resnet_operator.observe import observe
-from resnet_operator.plan import Plan, make_plan
-from resnet_operator.plan.actions import Action, Problem
+from resnet_operator.plan.actions import Action, Plan, Problem
+from resnet_operator.plan.make import make_plan
 from resnet_operator.plan.status.conditions import CONDITIONS, is_ready
 from resnet_operator.plan.status.failed import failed_plan
 from resnet_operator.seen.observed import Observed

@@ -114,7 +114,7 @@ async def test_a_model_in_a_config_map(world: World) -> None:
     )
     await world.create(manifest)
     said = await world.condition(NAME, "Ready", "False", "VolumeMountFailed")
-    assert 'no key "resnet50.onnx"; it has a' in said["message"]
+    assert 'no key "resnet50.onnx", only a' in said["message"]
 
 
 async def test_labels_of_the_classes_go_into_the_revision(world: World) -> None:

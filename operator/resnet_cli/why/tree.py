@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from resnet_cli.facts import Facts
 from resnet_cli.gather import when
 from resnet_cli.parts import (
@@ -23,6 +25,8 @@ from resnet_operator import names
 from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY
 
 SHOWN_EVENTS = 3
+LEAST_ALIKE = 2  # other pods that say the same as one before
+NAMED_PODS = 5  # of those
 SHOWN_CHARS = 300  # of a line of a log; a result of the gate is one line too
 
 
@@ -62,8 +66,10 @@ def _conditions(facts: Facts) -> list[Node]:
         ):
             continue
         good = (one.get("status") == "True") != (one["type"] in NEGATIVE)
-        text = f"{one['type']}={one.get('status')} {one.get('reason')}: {one.get('message')}"
-        shown.append(Node(text, Tone.GOOD if good else Tone.BAD))
+        line, *details = str(one.get("message")).splitlines() or [""]
+        text = f"{one['type']}={one.get('status')} {one.get('reason')}: {line}"
+        more = tuple(Node(detail) for detail in details if detail.strip())
+        shown.append(Node(text, Tone.GOOD if good else Tone.BAD, more))
     return [Node("conditions", Tone.PLAIN, tuple(shown))] if shown else []
 
 
@@ -122,7 +128,7 @@ def _deployment(facts: Facts) -> list[Node]:
     status = facts.deployment.get("status") or {}
     wanted = (facts.deployment.get("spec") or {}).get("replicas", 1)
     ready = status.get("readyReplicas") or 0
-    pods = [_pod(facts, pod) for pod in facts.serving_pods()]
+    pods = _alike([(name_of(pod), _pod(facts, pod)) for pod in facts.serving_pods()])
     failure = condition(facts.deployment, "ReplicaFailure")
     refused = (
         [Node(f"{failure.get('reason')}: {failure.get('message')}", Tone.BAD)]
@@ -139,6 +145,23 @@ def _deployment(facts: Facts) -> list[Node]:
     text = f"Deployment {name_of(facts.deployment)}: {ready}/{wanted} ready"
     tone = Tone.GOOD if ready >= wanted else Tone.WAITS
     return [Node(text, Tone.BAD if refused else tone, (*refused, *pods, *events))]
+
+
+def _alike(pods: list[tuple[str, Node]]) -> list[Node]:
+    """Return the pods' nodes; of many that say the same, one and the names of the others."""
+    groups: dict[Node, list[tuple[str, Node]]] = {}
+    for name, node in pods:
+        groups.setdefault(replace(node, text=node.text.replace(name, "")), []).append((name, node))
+    shown = []
+    for (_, first), *others in groups.values():
+        shown.append(first)
+        if len(others) < LEAST_ALIKE:
+            shown += [node for _, node in others]
+        else:
+            named = ", ".join(name for name, _ in others[:NAMED_PODS])
+            more = f" and {len(others) - NAMED_PODS} more" if len(others) > NAMED_PODS else ""
+            shown.append(Node(f"{len(others)} other Pods like it: {named}{more}", first.tone))
+    return shown
 
 
 def _pod(facts: Facts, pod: Body) -> Node:
@@ -241,6 +264,8 @@ def _chips(facts: Facts) -> list[Node]:
         for one in facts.holders
     ]
     text = f"chips: {taken}{of} {facts.resource} held"
+    if facts.lacks_devices:
+        return [Node(f"chips: no node offers {facts.resource}", Tone.BAD, tuple(children))]
     return [Node(text, Tone.WAITS, tuple(children))]
 
 

@@ -11,7 +11,7 @@ from resnet_cli.why.rules import fault_of, stage_of
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
-from resnet_operator.plan.status.conditions import IMPERATIVES
+from resnet_operator.plan.status.imperatives import IMPERATIVES
 from resnet_operator.plan.trouble.log_summary import log_summary
 from resnet_operator.record.artifact import Failure
 
@@ -70,7 +70,7 @@ class Verdict:
 def judge(facts: Facts) -> Verdict:
     """Return the answer."""
     ready = facts.ready
-    reason, cause = str(ready.get("reason") or ""), str(ready.get("message") or "")
+    reason, cause = str(ready.get("reason") or ""), facts.cause
     well = ready.get("status") == "True" and not _is_unseen(facts)
     under_way = reason in UNDER_WAY
     fault, step = _fault(facts, well=well, under_way=under_way)
@@ -84,7 +84,7 @@ def judge(facts: Facts) -> Verdict:
         step=step,
         reason=reason,
         cause=cause,
-        log_line=log_line(facts) if not well else "",
+        log_line=log_line(facts, f"{reason}: {cause}") if not well else "",
         fix=_fix(facts, reason, cause, tries),
         tries=tries,
     )
@@ -134,14 +134,15 @@ def _installation(facts: Facts) -> str:
     return str(data.get(names.HOLDER) or "")
 
 
-def log_line(facts: Facts) -> str:
-    """Return the line of the failed container's log that tells, or what it left behind."""
+def log_line(facts: Facts, told: str) -> str:
+    """Return the line of the failed container's log that tells more, or what it left behind."""
     found = facts.troubled()
     if found is None:
         return ""
     pod, container = found
     text = facts.logs.get((name_of(pod), container.name)) or container.text
-    return log_summary(text) if text else container.words
+    line = log_summary(text) if text else container.words
+    return "" if line.removesuffix("…") in told else line
 
 
 def _fix(facts: Facts, reason: str, cause: str, tries: Tries | None) -> str:
@@ -150,6 +151,8 @@ def _fix(facts: Facts, reason: str, cause: str, tries: Tries | None) -> str:
         return "Nothing: the object is being deleted."
     if reason == "NotObserved":
         return NO_OPERATOR.format(namespace=facts.namespace)
+    if facts.lacks_devices:
+        return _no_device(facts)
     own = _own_words(cause) or _own_words(facts.words.partition("\n")[0])
     known = next((one.remedy for one in Reason if one.value == reason), "")
     fix = own or known or "Look at the conditions: kubectl describe resnetservice " + facts.name
@@ -162,8 +165,17 @@ def _own_words(message: str) -> str:
         head = clause.rpartition(": ")[2] if ": " in clause else clause
         for text in (clause, head):
             if text.split(" ", 1)[0].lower() in VERBS:
-                return text.removesuffix("…")
+                return text
     return ""
+
+
+def _no_device(facts: Facts) -> str:
+    """Return what helps where a chip that becomes free would not: no node has one of the kind."""
+    have = f"; nodes offer {', '.join(facts.offered)}" if facts.offered else ""
+    return (
+        f"add a node whose device plugin offers {facts.resource}, or change "
+        f"spec.accelerator.chip: no node offers {facts.resource}{have}"
+    )
 
 
 def _holders(facts: Facts) -> str:

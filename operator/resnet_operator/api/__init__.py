@@ -4,7 +4,6 @@ Everything that the CRD, the chart's copy of it and the field reference say come
 """
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.api.spec import ResNetServiceSpec
 
 GROUP = "serving.resnet-operator.io"
 VERSION = "v1alpha1"
@@ -12,4 +11,4 @@ KIND = "ResNetService"
 PLURAL = "resnetservices"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-__all__ = ["API_VERSION", "GROUP", "KIND", "PLURAL", "VERSION", "Reason", "ResNetServiceSpec"]
+__all__ = ["API_VERSION", "GROUP", "KIND", "PLURAL", "VERSION", "Reason"]

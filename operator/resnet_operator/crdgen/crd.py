@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from resnet_operator.api import GROUP, KIND, PLURAL, VERSION, ResNetServiceSpec
+from resnet_operator.api import GROUP, KIND, PLURAL, VERSION
 from resnet_operator.api.base import rule
 from resnet_operator.api.kubernetes.reserved import RESERVED_NAME, RESERVED_NAME_MESSAGE
+from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.status import ResNetServiceStatus
 from resnet_operator.crdgen.schema import Schema, structural_schema
 

@@ -53,7 +53,10 @@ def labels_of(config_map: Mapping[str, Any], source: Source) -> str:
     if source.key in binary:
         return normalise(_decode(str(binary[source.key]), source), source)
     has = ", ".join(sorted([*data, *binary])[:5]) or "nothing"
-    raise LabelsError(f'ConfigMap "{source.name}" has no key "{source.key}"; it has {has}')
+    raise LabelsError(
+        f'ConfigMap "{source.name}" has no key "{source.key}", only {has}; '
+        "correct model.classLabels or add the key"
+    )
 
 
 def normalise(text: str, source: Source) -> str:

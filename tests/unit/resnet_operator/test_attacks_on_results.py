@@ -16,7 +16,7 @@ from tests.unit.resnet_operator.plan.gate.test_gate import GATE, gated, jobs, pa
 from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
-from resnet_operator.plan import Create
+from resnet_operator.plan.actions import Create
 from resnet_operator.plan.results import MOST, results_said
 
 Body = dict[str, Any]

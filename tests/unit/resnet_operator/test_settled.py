@@ -11,7 +11,7 @@ import pytest
 from tests.support.builders import NAMESPACE, a_settings, a_spec, metadata
 
 from resnet_operator import reconcile as module
-from resnet_operator.plan import Plan
+from resnet_operator.plan.actions import Plan
 from resnet_operator.reconcile import Reconciler
 from resnet_operator.seen.compare import Compared
 from resnet_operator.seen.observed import Observed

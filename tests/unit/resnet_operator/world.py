@@ -33,9 +33,9 @@ from tests.support.builders import (
 
 from resnet_operator import names
 from resnet_operator.api.status import as_status
-from resnet_operator.plan import Action, Apply, Create, Delete, Plan, make_plan
-from resnet_operator.plan.actions import MakeSecret, Problem
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, MakeSecret, Plan, Problem
 from resnet_operator.plan.gate.gate import key_of, wanted_validation
+from resnet_operator.plan.make import make_plan
 from resnet_operator.plan.results import vouched_results
 from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trust import is_believed

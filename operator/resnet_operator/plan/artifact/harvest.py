@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Problem
@@ -23,7 +24,6 @@ from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.workload import Container, JobObject, Pod
 
-PERMANENT_CODES = range(64, 80)
 # Told only when the attempts are used up: before that, it is made again at once.
 MAKE_AGAIN = "set the retry annotation to have it made again"
 
@@ -101,7 +101,7 @@ def _container_failure(done: JobObject, container: Container, *, now: datetime) 
         done,
         found,
         now=now,
-        permanent=container.exit_code in PERMANENT_CODES,
+        permanent=container.exit_code in PERMANENT_EXIT_CODES,
         code=left_by(container).code or None,
     )
 

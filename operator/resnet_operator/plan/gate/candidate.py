@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.artifact.harvest import PERMANENT_CODES
 from resnet_operator.plan.times import left_of, to_text
 from resnet_operator.plan.trouble.node import node_failure
 from resnet_operator.plan.trouble.pod import (
@@ -173,7 +173,7 @@ def _ended(container: Container) -> Problem:
     crashed = told is None and found.reason is Reason.CRASH_LOOPING
     reason = Reason.EVALUATION_FAILED if crashed else found.reason
     # A model that does not load or fit now will not do so in an hour either.
-    permanent = container.exit_code in PERMANENT_CODES or (
+    permanent = container.exit_code in PERMANENT_EXIT_CODES or (
         container.name == TRITON and reason in MODEL_FAULTS
     )
     return replace(found, reason=reason, permanent=permanent)

@@ -12,6 +12,7 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.artifact.stages import NO_STEP, Step
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.status.chips import chips_condition
+from resnet_operator.plan.status.imperatives import IMPERATIVES
 from resnet_operator.plan.times import to_text
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.seen.observed import Observed
@@ -19,12 +20,6 @@ from resnet_operator.seen.observed import Observed
 SHORT = 120
 # So much of what is wrong stays on the line, or it is left to the whole message.
 LEAST_HEAD = 30
-# How a message begins whose fix stands first.
-VERBS = (
-    "add check choose correct create declare delete export free give install lower make name opt "
-    "put raise remove rename replace set use write"
-)
-IMPERATIVES = frozenset(VERBS.split())
 LONG = 4096
 
 # All types that we ever write; what else stands in a status is somebody else's.

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from resnet_contract.reasons import FULL_CHIP_CODES
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.trouble.pod import left_by
 from resnet_operator.seen.pod_facts import Neighbours
 from resnet_operator.seen.workload import Pod
 
-# The runtime's own word, and pyACL's codes for memory of the device.
-CODES = {"ChipFull", "200000", "207001", "207018", "245000", "245001", "245002"}
 MOST_NAMED = 6
 
 
 def found_full(pod: Pod) -> bool:
     """Tell whether a container of the pod ended because its chip had no room."""
-    return any(left_by(one).code in CODES for one in pod.containers if one.message)
+    return any(left_by(one).code in FULL_CHIP_CODES for one in pod.containers if one.message)
 
 
 def with_neighbours(problem: Problem, others: Neighbours | None) -> Problem:

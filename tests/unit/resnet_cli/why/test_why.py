@@ -207,6 +207,114 @@ def test_nobody_is_told_of_another_failure(code: Any) -> None:
     assert gather(full(code), NAMESPACE, NAME, now=NOW).holders is None
 
 
+def waiting_for(allocatable: Body) -> Recorded:
+    node = {"kind": "Node", "metadata": {"name": "npu-1"}, "status": {"allocatable": allocatable}}
+    return Recorded(
+        [
+            c.service("Unschedulable", "0/1 nodes have 1 free huawei.com/Ascend310P; free a chip"),
+            c.deployment(),
+            c.serving_pod(TRITON_WAITS, node=None, conditions=UNSCHEDULED),
+            node,
+        ]
+    )
+
+
+NO_DEVICE = "→ add a node whose device plugin offers huawei.com/Ascend310P, or change"
+
+
+@pytest.mark.parametrize(
+    ("reason", "allocatable", "says"),
+    [
+        ("nodes have another kind", {"huawei.com/Ascend910": "8", "cpu": "4"}, NO_DEVICE),
+        ("nodes have none at all", {"cpu": "4"}, NO_DEVICE),
+        ("all chips of the kind are sick", {"huawei.com/Ascend310P": "0"}, NO_DEVICE),
+        ("there are some, and others hold them", {"huawei.com/Ascend310P": "4"}, "→ free a chip"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_chip_that_no_node_has_cannot_become_free(
+    reason: str, allocatable: Body, says: str
+) -> None:
+    _, text = answer(waiting_for(allocatable))
+    assert says in text, reason
+    other = "nodes offer huawei.com/Ascend910" in text
+    assert other is ("huawei.com/Ascend910" in allocatable)
+    assert ("chips: no node offers huawei.com/Ascend310P" in text) is (says == NO_DEVICE)
+
+
+HOST = "models.example: the host name cannot be resolved; check the address, and that pods of this "
+
+
+@pytest.mark.parametrize(
+    ("reason", "line", "whole", "does"),
+    [
+        (
+            "the line was cut within what to do",
+            f"{HOST}namespace may reach…",
+            f"{HOST}namespace may reach that host (cannot download it)\n[Errno -2] not known",
+            "→ check the address, and that pods of this namespace may reach that host (cannot",
+        ),
+        (
+            "the line was cut before what to do",
+            "models.example: the host name cannot be resolved…",
+            f"{HOST}namespace may reach that host",
+            "→ check the address, and that pods of this namespace may reach that host\n",
+        ),
+        (
+            "another condition has something else to say",
+            "the host name cannot be resolved; check the address…",
+            "the store is full; enlarge its volume",
+            "→ check the address…",
+        ),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_what_to_do_is_never_half_a_sentence(reason: str, line: str, whole: str, does: str) -> None:
+    _, text = answer(Recorded([c.service("DownloadFailed", line, whole=whole), c.record()]))
+    assert does in text + "\n", reason
+
+
+def test_many_pods_that_say_the_same_are_told_once() -> None:
+    pods = [
+        c.serving_pod(TRITON_WAITS, node=None, conditions=UNSCHEDULED, name=f"{c.POD}-{number}")
+        for number in range(39)
+    ]
+    runs = c.serving_pod(c.container("triton", c.running()), phase="Running", name="one-runs")
+    said = c.service("Unschedulable", "0/1 nodes have 500m cpu free; add nodes")
+    _, text = answer(Recorded([said, c.deployment(ready=1, replicas=40), *pods, runs]))
+    assert text.count("Unschedulable: 0/1 nodes are available") == 1
+    assert "38 other Pods like it: " in text
+    assert f"{c.POD}-13 and 33 more" in " ".join(text.split())
+    assert "Pod one-runs: Running on Node npu-1" in text
+
+
+def test_two_pods_that_say_the_same_are_told_each() -> None:
+    names = [f"{c.POD}-{number}" for number in range(2)]
+    pods = [
+        c.serving_pod(TRITON_WAITS, node=None, conditions=UNSCHEDULED, name=name) for name in names
+    ]
+    said = c.service("Unschedulable", "0/1 nodes have 500m cpu free; add nodes")
+    _, text = answer(Recorded([said, c.deployment(replicas=2), *pods]))
+    assert all(f"Pod {name}: Pending" in text for name in names)
+
+
+def test_a_log_that_says_the_reason_again_is_not_told_twice() -> None:
+    message = f"{HOST}namespace may reach that host"
+    log = f"Downloading\nDownloadFailed: {message}\n"
+    failed = c.job_pod(c.container("fetch", c.ended(80, log)), phase="Failed")
+    said = c.service("DownloadFailed", message)
+    cluster = Recorded([said, c.record(), c.job(), failed], {f"{c.JOB_POD}/fetch": log})
+    _, text = answer(cluster)
+    assert "its log:" not in text
+
+
+def test_the_lines_of_a_message_stay_lines() -> None:
+    said = c.service("Unschedulable", "0/1 nodes; add nodes", whole="0/1 nodes; add nodes\nin full")
+    _, text = answer(Recorded([said]))
+    assert "add nodes in full" not in text
+    assert "in full" in text
+
+
 # What it costs, and what it does without.
 
 

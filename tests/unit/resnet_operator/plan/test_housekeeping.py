@@ -9,7 +9,7 @@ from tests.support.builders import MESSAGES, NAME, UID, a_settings
 from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
-from resnet_operator.plan import Apply, Delete
+from resnet_operator.plan.actions import Apply, Delete
 from resnet_operator.seen.others import ConfigMapObject
 
 

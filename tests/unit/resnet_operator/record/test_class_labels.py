@@ -103,8 +103,8 @@ def test_what_is_read(reason: str, config_map: dict[str, Any], want: str) -> Non
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("no such key", {"data": {"a": ""}, "binaryData": {"b": ""}}, "it has a, b"),
-    ("an empty ConfigMap", {}, "it has nothing"),
+    ("no such key", {"data": {"a": ""}, "binaryData": {"b": ""}}, "only a, b; correct model."),
+    ("an empty ConfigMap", {}, "only nothing; correct"),
     ("empty text", text(""), "holds no labels"),
     ("blanks alone", text(" \n\n"), "holds no labels"),
     ("an empty list", text("[]"), "holds no labels"),

@@ -26,7 +26,7 @@ from tests.unit.resnet_operator.world import World, described, since
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.plan import Apply, Create
+from resnet_operator.plan.actions import Apply, Create
 from resnet_operator.plan.times import to_text
 from resnet_operator.record.artifact import Artifact, Failure, record_digest
 

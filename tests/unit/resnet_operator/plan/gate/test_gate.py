@@ -23,7 +23,7 @@ from tests.support.builders import (
 from tests.unit.resnet_operator.world import World, described, since
 
 from resnet_operator import names
-from resnet_operator.plan import Apply
+from resnet_operator.plan.actions import Apply
 from resnet_operator.plan.results import result_digest
 
 NO_CHIP = f"0/2 nodes are available: 2 Insufficient {RESOURCE}."

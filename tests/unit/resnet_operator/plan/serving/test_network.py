@@ -11,7 +11,7 @@ from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.plan import Apply
+from resnet_operator.plan.actions import Apply
 from resnet_operator.render.network import KINDS
 from resnet_operator.seen.others import NetworkServiceObject
 from resnet_operator.watch.concerns import WATCHED

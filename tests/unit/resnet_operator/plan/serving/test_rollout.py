@@ -24,7 +24,7 @@ from tests.support.builders import (
 from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
-from resnet_operator.plan import Delete
+from resnet_operator.plan.actions import Delete
 from resnet_operator.plan.serving.memory import Memory
 from resnet_operator.plan.serving.strategy import lacks_device
 from resnet_operator.plan.times import to_text

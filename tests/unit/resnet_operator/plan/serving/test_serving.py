@@ -21,7 +21,7 @@ from tests.support.builders import (
 from tests.unit.resnet_operator.world import World, described
 
 from resnet_operator import names
-from resnet_operator.plan import Apply
+from resnet_operator.plan.actions import Apply
 from resnet_operator.plan.trust import revision_digest
 
 ROLLOUT = {"serving": {"batching": {"maxQueueDelayMicroseconds": 5}}}
