@@ -7,9 +7,10 @@ manager states no longer goes.
 
 from __future__ import annotations
 
+import marshal
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from tests.support.builders import (
     MEASURED,
@@ -43,6 +44,7 @@ from resnet_operator.reading.counters import Counters
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.source_key import attempt_inputs_key
+from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -54,6 +56,17 @@ Id = tuple[str, str]
 # A pod of a revision that is analysed, in the Deployment beside.
 CANARY_POD = "canary-"
 CONVERTERS = ("fetch", "prepare", "convert", "publish")
+
+
+class Parsed(Protocol):
+    @property
+    def meta(self) -> Meta: ...
+
+    @classmethod
+    def from_body(cls, body: Body) -> Self: ...
+
+
+T = TypeVar("T", bound=Parsed)
 
 
 class World:
@@ -77,7 +90,8 @@ class World:
         self._facts: dict[Id, Body] = {}
         self._said: dict[Id, Body] = {}
         self._counter = 100
-        self._read: tuple[str, Settings, ServiceObject] | None = None
+        self._read: tuple[bytes, Settings, ServiceObject] | None = None
+        self._parsed: dict[tuple[type[Parsed], Id], tuple[str, Parsed]] = {}
 
     # The user.
 
@@ -174,9 +188,18 @@ class World:
         result["status"] = self._said.get(at, {})
         return result
 
-    def _bodies(self, kind: str, **labels: str) -> list[Body]:
-        found = [self.body(kind, name) for other, name in self._stated if other == kind]
-        return [body for body in found if labels.items() <= body["metadata"]["labels"].items()]
+    def _one(self, cls: type[T], kind: str, name: str = NAME) -> T:
+        """Return an object as the operator reads it; it is read again when it has changed."""
+        at = (kind, name)
+        mark = repr((self._facts[at], self._said.get(at)))
+        known = self._parsed.get((cls, at))
+        if known is None or known[0] != mark:
+            known = self._parsed[cls, at] = mark, cls.from_body(self.body(kind, name))
+        return cast("T", known[1])
+
+    def _all(self, cls: type[T], kind: str, **labels: str) -> list[T]:
+        found = [self._one(cls, kind, name) for other, name in self._stated if other == kind]
+        return [one for one in found if labels.items() <= one.meta.labels.items()]
 
     @property
     def service(self) -> ServiceObject:
@@ -184,7 +207,7 @@ class World:
         body = {"metadata": meta, "spec": self.spec, "status": self.status}
         if self.retry:
             meta["annotations"] = {names.RETRY: self.retry}
-        text = repr(body)  # a plan asks a dozen times; to resolve a spec is the dearest part of it
+        text = written(body)  # a plan asks a dozen times; to resolve a spec is the dearest of it
         if self._read is None or self._read[:2] != (text, self.settings):
             found = ServiceObject.from_body(body, settings=self.settings)
             self._read = (text, self.settings, found)
@@ -216,21 +239,22 @@ class World:
         service = self.service
         deployment = None
         if self._is_watched("Deployment"):
-            deployment = DeploymentObject.from_body(self.body("Deployment"))
+            deployment = self._one(DeploymentObject, "Deployment")
         if service.resolved is None:
             return Observed(service=service, deployment=deployment)
-        maps = [ConfigMapObject.from_body(body) for body in self._bodies("ConfigMap")]
+        maps = self._all(ConfigMapObject, "ConfigMap")
         pods = [Pod.from_body(body) for body in self.pods]
         runtimes = [m for m in maps if self._is(m, names.RUNTIME_COMPONENT)]
         record = next((m for m in maps if m.meta.name == self.record), None)
+        beside = {names.COMPONENT: names.CANARY}
         observed = Observed(
             service=service,
             deployment=deployment,
-            network_service=NetworkServiceObject.from_body(self.body("Service"))
+            network_service=self._one(NetworkServiceObject, "Service")
             if self._is_watched("Service")
             else None,
             network={
-                kind: NetworkServiceObject.from_body(self.body(kind))
+                kind: self._one(NetworkServiceObject, kind)
                 for kind in NETWORK_KINDS
                 if self._is_watched(kind)
             },
@@ -240,21 +264,13 @@ class World:
             owned_records=tuple(m for m in maps if UID in m.meta.owners and self._is_record(m)),
             revisions={m.meta.name: m for m in maps if self._is(m, names.REVISION_COMPONENT)},
             runtime=next((m for m in runtimes if runtime_digest() in m.meta.name), None),
-            jobs=tuple(
-                JobObject.from_body(body) for body in self._bodies("Job", **labels_of_job(self.key))
-            ),
+            jobs=tuple(self._all(JobObject, "Job", **labels_of_job(self.key))),
             job_pods=tuple(
                 p for p in pods if labels_of_job(self.key).items() <= p.meta.labels.items()
             ),
             pods=tuple(p for p in pods if self._is_of(p, canary=False)),
-            canaries=tuple(
-                DeploymentObject.from_body(body)
-                for body in self._bodies("Deployment", **{names.COMPONENT: names.CANARY})
-            ),
-            canary_services=tuple(
-                NetworkServiceObject.from_body(body)
-                for body in self._bodies("Service", **{names.COMPONENT: names.CANARY})
-            ),
+            canaries=tuple(self._all(DeploymentObject, "Deployment", **beside)),
+            canary_services=tuple(self._all(NetworkServiceObject, "Service", **beside)),
             canary_pods=tuple(p for p in pods if self._is_of(p, canary=True)),
             counters={
                 pod.meta.uid: self.counters[pod.meta.name]
@@ -284,7 +300,7 @@ class World:
         return GateObserved(
             result=next((m for m in maps if m.meta.name == name), None),
             elsewhere=tuple(m for m in maps if _is_result(m, key) and m.meta.name != name),
-            jobs=tuple(JobObject.from_body(body) for body in self._bodies("Job", **labels)),
+            jobs=tuple(self._all(JobObject, "Job", **labels)),
             pods=tuple(pod for pod in pods if labels.items() <= pod.meta.labels.items()),
             **self.gate_facts,
         )
@@ -294,11 +310,9 @@ class World:
     ) -> tuple[JobObject, ...]:
         artifact = Artifact.from_record(record.data()) if record else None
         wanted = (wanted_validation(service, artifact) if artifact else None) or ""
-        bodies = self._bodies("Job", **{names.COMPONENT: names.VALIDATION})
-        jobs = [JobObject.from_body(body) for body in bodies]
         return tuple(
             job
-            for job in jobs
+            for job in self._all(JobObject, "Job", **{names.COMPONENT: names.VALIDATION})
             if not job.finished and job.meta.labels[names.VALIDATED] != wanted[:8]
         )
 
@@ -310,7 +324,8 @@ class World:
         """Tell whether the child is there and has our label: no other is watched."""
         if not self.has(kind, NAME):
             return False
-        return names.MANAGED_BY in self.body(kind)["metadata"]["labels"]
+        cls = DeploymentObject if kind == "Deployment" else NetworkServiceObject
+        return names.MANAGED_BY in self._one(cls, kind).meta.labels
 
     def _is(self, found: ConfigMapObject, component: str) -> bool:
         return found.meta.labels.get(names.COMPONENT) == component
@@ -334,10 +349,9 @@ class World:
     # The rest of the cluster.
 
     def newest_job(self, component: str = names.CONVERSION) -> str:
-        found = self._bodies("Job", **{names.ARTIFACT: self.key, names.COMPONENT: component})
-        return str(
-            max(found, key=lambda body: JobObject.from_body(body).attempt)["metadata"]["name"]
-        )
+        labels = {names.ARTIFACT: self.key, names.COMPONENT: component}
+        found = self._all(JobObject, "Job", **labels)
+        return max(found, key=lambda job: job.attempt).meta.name
 
     def job_pod(self, *, job: str = "", said: dict[str, Any] | None = None, **facts: Any) -> None:
         """Put a pod under the newest Job; it replaces one of the same name."""
@@ -399,8 +413,9 @@ class World:
 
     def result(self) -> Body:
         """Return the data of the one result there is."""
-        (found,) = self._bodies("ConfigMap", **{names.COMPONENT: names.VALIDATION})
-        return dict(found["data"])
+        labels = {names.COMPONENT: names.VALIDATION}
+        (found,) = self._all(ConfigMapObject, "ConfigMap", **labels)
+        return dict(self.body("ConfigMap", found.meta.name)["data"])
 
     def deployment_says(
         self, of: str = NAME, /, *, condition: tuple[str, str, str] | None = None, **n: int
@@ -453,6 +468,14 @@ class World:
         self.deploy().pods_are_ready()
         self.reconcile()
         return self
+
+
+def written(body: Body) -> bytes:
+    """Return bytes that differ where bodies do."""
+    try:
+        return marshal.dumps(body, 2)  # later versions tell which values are one object
+    except ValueError:  # an enum's member
+        return repr(body).encode()
 
 
 def _is_result(found: ConfigMapObject, key: str) -> bool:
