@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from pathlib import Path
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # what is collected is kept: see pytest_collection_finish
     # The same examples in every run: a failure that only shows now and then helps nobody.
     hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -35,6 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(plugin)
     if config.getoption("--record-support"):
         config.pluginmanager.register(record.Recorder(), "record-support")
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of tests and modules out of every later look for garbage."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
