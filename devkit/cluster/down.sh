@@ -55,17 +55,24 @@ leftovers() {
   cgroups
   grep -F -e " $STATE/" -e " $DATA/" /proc/self/mountinfo
   if [ -n "${LINK:-}" ]; then ip -brief link show "$LINK" 2>/dev/null; fi
-  ls -d "$STATE" "$DATA" 2>/dev/null
+}
+
+free_index() { # under the lock: else it may be another cluster's between the look and the removal
+  [ -n "${INDEX:-}" ] || return 0
+  exec 8>"$claims/.lock"
+  flock 8
+  if [ "$(readlink "$claims/$INDEX")" = "$STATE" ]; then rm -f "$claims/$INDEX"; fi
+  exec 8>&-
 }
 
 end_sandbox
 remove_network
 remove_cgroups
+# Whoever takes the index makes a link of the same name, so ours is looked for first; and the index
+# of a cluster without its directory is anybody's, so the directory goes last.
+left=$(leftovers)
+free_index
 # Never across a mount: a volume that is still mounted is somebody's data.
 rm -rf --one-file-system "$STATE" "$DATA"
-left=$(leftovers)
-# The index is free only now: who takes it makes a link of the same name.
-if [ -n "${INDEX:-}" ] && [ "$(readlink "$claims/$INDEX")" = "$STATE" ]; then
-  rm -f "$claims/$INDEX"
-fi
+left+=$(ls -d "$STATE" "$DATA" 2>/dev/null)
 [ -z "$left" ] || die "could not remove everything of the cluster \"$NAME\":"$'\n'"$left"

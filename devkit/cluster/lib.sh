@@ -5,7 +5,7 @@
 : "${KT_ROOT:=/run/resnet-devkit}"      # sockets, certificates, logs: small
 : "${KT_DATA:=/var/lib/resnet-devkit}"  # images, pod directories, volumes: on a real disk
 : "${KT_TIMEOUT:=60}"                   # seconds that each wait may take
-claims=/run/resnet-devkit-index         # one link for each index in use, whatever KT_ROOT is
+claims=${KT_CLAIMS:-/run/resnet-devkit-index} # one link for each index in use, whatever KT_ROOT is
 last_index=49
 
 say() { echo "$*" >&2; }
