@@ -76,6 +76,7 @@ class Triton:
             self._local.client = InferenceServerClient(
                 self._address, connection_timeout=10.0, network_timeout=ANSWER_SECONDS
             )
+            _HERE.clients.append(self._local.client)
         return self._local.client
 
     def wait_ready(self, seconds: float, *, progress: Callable[[float], None]) -> None:
@@ -187,12 +188,43 @@ class Triton:
 def workers(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads for as many requests; after a failure nobody waits for what is still in flight."""
     pool = ThreadPoolExecutor(count)
+    together = threading.Barrier(count)  # so that no thread takes the turn of another one
     try:
+        for _ in range(count):  # a pool starts threads when it likes; to leave, all have to be here
+            pool.submit(together.wait)
         yield pool
+        for _ in range(count):
+            pool.submit(_leave, together)
     except BaseException:
+        together.abort()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+class _Here(threading.local):
+    """The clients that a thread has made."""
+
+    def __init__(self) -> None:
+        self.clients: list[Any] = []
+
+
+_HERE = _Here()
+
+
+def _leave(together: threading.Barrier) -> None:
+    """Close the thread's clients, and the loop with its files that gevent keeps for each thread:
+    it outlives the thread otherwise, and a tuning has thousands of them.
+    """
+    together.wait()
+    if not _HERE.clients:
+        return
+    for client in _HERE.clients:
+        client.close()
+    _HERE.clients.clear()
+    import gevent
+
+    gevent.get_hub().destroy(destroy_loop=True)
 
 
 def failed(message: str, *, detail: str = "", exit_code: int | None = None) -> JobError:
