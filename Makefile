@@ -6,7 +6,7 @@ PY = PYTHONPATH=operator:. $(VENV)/bin/python
 .DEFAULT_GOAL := help
 # Thousands of short Pythons run in the tests: compiling each module again costs more than they do.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo demo-down test installs chaos chaos-nodes unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cli cluster cluster-down lock clean venv
+.PHONY: help demo demo-down test installs chaos chaos-nodes soak unit test-tools test-kubernetes docs check generate verify images devkit-images release release-digests bench cli cluster cluster-down lock clean venv
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 22
@@ -51,6 +51,10 @@ chaos: venv ## break everything that needs no node, and walk at random: CHAOS_SE
 
 chaos-nodes: test-tools ## break what needs a whole cluster: killed processes, ill chips, a hostile pod
 	@$(PY) -m pytest -s -v --no-header tests/triton/test_endings.py tests/e2e/test_interruptions.py tests/e2e/test_causes_of_node.py tests/e2e/test_repair.py tests/e2e/test_attacks.py
+
+soak: venv ## an hour of changes, and whether memory and files of the operator grow: MINUTES=60
+	@devkit/cluster/install.sh
+	@$(PY) -m tests.perf.soak --minutes $(or $(MINUTES),60)
 
 docs: ## write the documentation site to build/site
 	@devkit/venv.sh $(CACHE)/docs-venv requirements/docs.lock

@@ -20,6 +20,7 @@ if __name__ == "__main__":  # called by path, from anywhere
 
 from devkit.cluster.build import HERE as CLUSTER  # noqa: E402
 from devkit.cluster.build import MODULE_FLAGS, BuildError, Part, go, key, locked  # noqa: E402
+from devkit.ecosystem import gateway_api  # noqa: E402
 from devkit.progress import cache_root, steps  # noqa: E402
 
 METRICS_SERVER, VERSION = "sigs.k8s.io/metrics-server", "v0.9.0"
@@ -50,9 +51,9 @@ def _make(folder: Path) -> None:
     go("build", *flags, *packages, cwd=module, GOFLAGS=MODULE_FLAGS)
 
 
-def build() -> Path:
+def build(wanted: Part | None = None) -> Path:
     """Build them if they are not there; return the folder that holds them."""
-    wanted = part()
+    wanted = wanted or part()
     with locked(wanted.folder):
         if not wanted.is_there:
             with steps({wanted.name: wanted.text}).step(wanted.name):
@@ -62,6 +63,7 @@ def build() -> Path:
 
 def main() -> int:
     try:
+        build(gateway_api.part())
         print(build())
     except BuildError as error:
         print(f"build.py: {error}", file=sys.stderr)

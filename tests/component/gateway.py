@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import yaml
+from devkit.ecosystem.gateway_api import NEW
 from tests.component.conftest import rights
 from tests.component.world import until
+from tests.support.needs import need_gateway_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -14,37 +17,8 @@ if TYPE_CHECKING:
     from tests.component.world import World
     from tests.support.apiserver import ApiServer
 
-Body = dict[str, Any]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-# What the Gateway API's own CRD is to the operator: the kind, and nothing of its rules.
-ROUTE_CRD: Body = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": "httproutes.gateway.networking.k8s.io",
-        "annotations": {
-            "api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2997"
-        },
-    },
-    "spec": {
-        "group": "gateway.networking.k8s.io",
-        "names": {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
+NAME = "httproutes.gateway.networking.k8s.io"
 
 
 @contextlib.contextmanager
@@ -59,18 +33,17 @@ def gateway_rights(server: ApiServer) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def route_kind(world: World) -> AsyncIterator[None]:
-    """Install the kind, and remove it with all its objects."""
-    await world.api.request("POST", CRDS, ROUTE_CRD)
-    where = f"{CRDS}/{ROUTE_CRD['metadata']['name']}"
+async def route_kind(world: World, version: str = NEW) -> AsyncIterator[None]:
+    """Install the Gateway API's own kind, with all its rules; remove it with all its objects."""
+    crd = yaml.safe_load(need_gateway_api(version).read_text(encoding="utf-8"))
+    await world.api.request("POST", CRDS, crd)
     try:
         yield
     finally:
-        await world.api.request("DELETE", where)
+        await world.api.request("DELETE", f"{CRDS}/{NAME}")
 
         async def is_gone() -> bool:
             found = await world.api.request("GET", CRDS)
-            names = {one["metadata"]["name"] for one in found["items"]}
-            return ROUTE_CRD["metadata"]["name"] not in names
+            return NAME not in {one["metadata"]["name"] for one in found["items"]}
 
         await until(is_gone, what="the kind to go")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from devkit.ecosystem import gateway_api
 from tests.component.gateway import gateway_rights, route_kind
 from tests.component.objects import service
 from tests.component.world import condition_of, ended, until
@@ -73,11 +74,14 @@ async def counted(world: World) -> Counted:
 
 
 @pytest_asyncio.fixture
-async def gateway(installed_crd: ApiServer, world: World) -> AsyncIterator[None]:
+async def gateway(
+    request: pytest.FixtureRequest, installed_crd: ApiServer, world: World
+) -> AsyncIterator[None]:
+    """Install the Gateway API's kind, of the version that the test says."""
     if not installed_crd.embedded:
         pytest.skip("would install a CRD into somebody's cluster")
     with gateway_rights(installed_crd):
-        async with route_kind(world):
+        async with route_kind(world, request.param):
             yield
 
 
@@ -268,6 +272,7 @@ async def is_over(world: World, new: str) -> None:
     await world.becomes("Service", NAME, lambda b: selected_by(b) is None, what="all its pods")
 
 
+@pytest.mark.parametrize("gateway", [gateway_api.NEW], indirect=True)
 @pytest.mark.usefixtures("gateway")
 async def test_a_share_is_a_weight_of_the_route_though_the_operator_is_killed(world: World) -> None:
     counted = await serving(world, routed(steps=[10, 100]), **WITH_GATEWAY)
@@ -298,6 +303,7 @@ async def test_a_share_is_a_weight_of_the_route_though_the_operator_is_killed(wo
     assert said["result"] == "Passed"
 
 
+@pytest.mark.parametrize("gateway", [gateway_api.OLD], indirect=True)
 @pytest.mark.usefixtures("gateway")
 async def test_copies_of_requests_withdraw_what_no_client_has_seen(world: World) -> None:
     counted = await serving(world, routed(mode="Mirror"), **WITH_GATEWAY)

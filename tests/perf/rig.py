@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,9 +106,9 @@ class Operator:
 
 
 @contextmanager
-def bare_server() -> Iterator[Path]:
+def bare_server(components: Sequence[str] = ("apiserver",)) -> Iterator[Path]:
     """Boot etcd and a kube-apiserver and nothing else; yields the kubeconfig."""
-    with Cluster.start(mode="api", components=["apiserver"]) as cluster:
+    with Cluster.start(mode="api", components=components) as cluster:
         cluster.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
         wait_established(cluster.kubectl, "resnetservices.serving.resnet-operator.io")
         yield cluster.kubeconfig

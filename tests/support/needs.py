@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from devkit.ecosystem import build as ecosystem
+from devkit.ecosystem import gateway_api
 from devkit.progress import cache_root
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ def need_originals() -> Path:
     if not python.exists():
         pytest.skip(f"timm and others are missing: run devkit/originals.sh {python.parents[1]}")
     return python
+
+
+def need_gateway_api(version: str) -> Path:
+    """Return the Gateway API's own CRD of HTTPRoutes; skip where it is not."""
+    part = gateway_api.part()
+    if not part.is_there:
+        pytest.skip("the Gateway API is missing: run devkit/ecosystem/build.py, or `make test`")
+    return part.folder / f"{version}.yaml"
 
 
 def need_ecosystem() -> Path:

@@ -147,6 +147,7 @@ class Pod:
         drain: float,
         env: Any,
         launch: Sequence[str] = (),
+        inside: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self._http, self._grpc, self._metrics = free_ports(3)
@@ -162,7 +163,10 @@ class Pod:
         home = triton_home()
         path = [str(Path(sys.prefix) / "bin"), str(home / "bin"), os.environ["PATH"]]
         libraries = [str(home / "lib"), str(libpython().parent)]
+        # In a network of its own it listens as it would in a pod.
+        loopback = [f"--{port}-address=127.0.0.1" for port in ("http", "grpc", "metrics")]
         command: list[str | Path] = [
+            *inside,
             *(sys.executable, str(launcher / "launch.py"), f"--drain-seconds={drain}"),
             *(*launch, "--"),
             *("tritonserver", f"--model-repository={folder / 'models'}"),
@@ -173,8 +177,7 @@ class Pod:
             *("--grpc-max-connection-age=10000", "--grpc-max-connection-age-grace=20000"),
             *("--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"),
             *("--log-format=ISO8601", f"--http-port={self._http}", f"--grpc-port={self._grpc}"),
-            *(f"--metrics-port={self._metrics}", "--http-address=127.0.0.1", *flags),
-            *("--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"),
+            *(f"--metrics-port={self._metrics}", *flags, *([] if inside else loopback)),
         ]
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -280,9 +283,14 @@ def pod(
     drain: float = 0.0,
     env: dict[str, str] | None = None,
     launch: Sequence[str] = (),
+    inside: Sequence[str] = (),
 ) -> Iterator[Pod]:
-    """Start a pod; whatever happens, nothing of it is left afterwards."""
-    running = Pod(folder, model, *flags, drain=drain, env=env or {}, launch=launch)
+    """Start a pod; whatever happens, nothing of it is left afterwards.
+
+    `inside` is a command that runs another one elsewhere, such as in a network of its own.
+    """
+    env = env or {}
+    running = Pod(folder, model, *flags, drain=drain, env=env, launch=launch, inside=inside)
     try:
         yield running
     finally:
