@@ -64,13 +64,14 @@ class Cluster:
         images: Iterable[Path | str] = (),
         components: Iterable[str] = (),
         devices: Iterable[str] = (),
+        dual_stack: bool = False,
         owned: bool = True,
         owner: int | None = None,
     ) -> Cluster:
         """Boots a cluster and loads images (docker-archive files).
 
         `components` are exactly those to run, in place of the mode's; `devices` are
-        RESOURCE:COUNT[:SOC]. An owned cluster that outlives its owner (this process, unless said
+        RESOURCE:COUNT[:SOC]. With `dual_stack` Services have addresses of both families. An owned
         otherwise) is ended by the next `start` of anybody.
         """
         name = name or f"test-{os.getpid()}-{next(_unnamed)}"
@@ -79,6 +80,8 @@ class Cluster:
             settings["KT_COMPONENTS"] = " ".join(components)
         if devices:
             settings["KT_DEVICES"] = " ".join(devices)
+        if dual_stack:
+            settings["KT_DUAL_STACK"] = "1"
         if owned:
             settings["KT_OWNER"] = str(owner or os.getpid())
         _run_script("up.sh", name, settings=settings)

@@ -81,7 +81,7 @@ run apiserver "$BIN/kube-apiserver" --etcd-servers=$etcd \
   --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
   --client-ca-file="$pki/ca.crt" --authorization-mode=Node,RBAC \
   --enable-admission-plugins=NodeRestriction --allow-privileged=true \
-  --service-cluster-ip-range="$SERVICE_NET" \
+  --service-cluster-ip-range="$SERVICE_RANGES" \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local \
   --service-account-key-file="$pki/sa.pub" --service-account-signing-key-file="$pki/sa.key" \
   --kubelet-client-certificate="$pki/apiserver-kubelet-client.crt" \
@@ -102,7 +102,7 @@ if wants controller-manager; then
     --use-service-account-credentials=true --root-ca-file="$pki/ca.crt" \
     --service-account-private-key-file="$pki/sa.key" \
     --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
-    --allocate-node-cidrs=false --service-cluster-ip-range="$SERVICE_NET"
+    --allocate-node-cidrs=false --service-cluster-ip-range="$SERVICE_RANGES"
 fi
 # shellcheck disable=SC2046
 if wants scheduler; then

@@ -7,6 +7,7 @@
 #                  node devices storage
 #   KT_DEVICES     "huawei.com/Ascend310P:4 huawei.com/Ascend310:1 nvidia.com/gpu:2": resource, count;
 #                  2x4 for two chips that four pods share each
+#   KT_DUAL_STACK=1  Services can have addresses of IPv6 too; nobody routes them
 #   KT_OWNER       pid of a process that the cluster shall not outlive: the next up.sh ends it
 #   KT_ROOT, KT_DATA, KT_TIMEOUT  see lib.sh
 #   KT_KEEP=1      leave a cluster that failed to start as it is, to look at it
@@ -69,8 +70,9 @@ make_cgroups() {
 }
 
 write_env() {
-  local variable
-  for variable in NAME STATE DATA NODE_IP SERVICE_NET BIN REPOSITORY COMPONENTS DEVICES; do
+  local variable SERVICE_RANGES=$SERVICE_NET
+  [ -z "${KT_DUAL_STACK:-}" ] || SERVICE_RANGES+=,fd00:10:$INDEX::/112
+  for variable in NAME STATE DATA NODE_IP SERVICE_RANGES BIN REPOSITORY COMPONENTS DEVICES; do
     printf '%s=%q\n' "$variable" "${!variable}"
   done > "$STATE/env"
 }

@@ -113,7 +113,8 @@ async def test_a_cluster_without_the_gateway_api(installed_crd: ApiServer, world
         async with route_kind(world):
             route = await world.has("HTTPRoute", NAME)
             (rule,) = route["spec"]["rules"]
-            assert rule["backendRefs"] == [{"name": NAME, "port": 8000}]
+            (backend,) = rule["backendRefs"]
+            assert (backend["name"], backend["port"], backend["kind"]) == (NAME, 8000, "Service")
             await world.is_ready(NAME)
             await world.delete("HTTPRoute", NAME)
             await world.has_not("HTTPRoute", NAME, uid=route["metadata"]["uid"])

@@ -21,6 +21,7 @@ TRITON_PID = (
     "    os.kill(int(path.parent.name), getattr(signal, sys.argv[1]))\n"
     "sys.exit(not found)\n"
 )
+SERVES = "app.kubernetes.io/component=serving"
 
 
 def quota(_: Story) -> dict[str, Any]:
@@ -320,14 +321,24 @@ def test_a_server_that_stops_answering_is_told_and_recovers(story: Story) -> Non
     story.wait_ready()
 
 
+def wait_chips(story: Story, status: str) -> dict[str, Any]:
+    """Wait until the condition ChipsHealthy has the status; return it."""
+    story.eventually(
+        lambda: story.condition("ChipsHealthy").get("status") == status,
+        lambda: f"ChipsHealthy: {story.condition('ChipsHealthy')}",
+    )
+    return story.condition("ChipsHealthy")
+
+
 @pytest.mark.xdist_group("one-chip")
-def test_chips_that_fell_ill_are_no_free_chips(story: Story) -> None:
-    """A pod that comes when the chips are ill waits, and runs when they are well again."""
+def test_chips_that_fall_ill(story: Story) -> None:
+    """A pod that comes when they are ill waits; under one that serves it is told, and no more."""
     if story.cluster is None:
         pytest.skip("only the embedded cluster's chips fall ill by wish")
     story.put_sample()
+    ill = tuple(f"Ascend310-{number}" for number in range(64))
     try:
-        story.cluster.set_unhealthy(*(f"Ascend310-{number}" for number in range(64)))
+        story.cluster.set_unhealthy(*ill)
         story.apply(story.service(accelerator={"chip": "Ascend310B4"}))
         condition = story.wait_reason("Unschedulable", seconds=60)
         assert "1 free huawei.com/Ascend310" in condition["message"]
@@ -335,4 +346,17 @@ def test_chips_that_fell_ill_are_no_free_chips(story: Story) -> None:
         assert_named(story.why(), ("Pod", "schedule", "digits"))
     finally:
         story.cluster.set_unhealthy()
-    story.wait_ready()
+    serving = story.wait_ready()["revisions"]["serving"]
+    pods = [pod["metadata"]["uid"] for pod in story.items("pods", SERVES)]
+    wait_chips(story, "True")
+    try:
+        story.cluster.set_unhealthy(*ill)
+        told = wait_chips(story, "False")
+        assert told["reason"] == "ChipUnhealthy"
+        assert "1 of the chips under serving pods is unhealthy" in told["message"]
+        assert "huawei.com/Ascend310 Ascend310-" in told["message"], "the very chip"
+        assert story.wait_ready()["revisions"]["serving"] == serving
+        assert [pod["metadata"]["uid"] for pod in story.items("pods", SERVES)] == pods
+    finally:
+        story.cluster.set_unhealthy()
+    wait_chips(story, "True")

@@ -161,6 +161,7 @@ def test_the_reference_recipe_passes_its_gate(story: Story) -> None:
     assert 0.9 <= float(found["cosineSimilarity"]) < 1
     assert found["imagesPerSecond"] > 0
     assert set(found["throughput"]) == {"24"}
+    assert found["memoryBytes"] >= status["artifact"]["memoryBytes"] > 0, "with the buffers around"
     waited = found["latency"]
     assert waited["failedRequests"] == 0
     assert 0 < float(waited["p50Milliseconds"]) <= float(waited["p99Milliseconds"])

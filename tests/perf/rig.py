@@ -106,9 +106,11 @@ class Operator:
 
 
 @contextmanager
-def bare_server(components: Sequence[str] = ("apiserver",)) -> Iterator[Path]:
+def bare_server(
+    components: Sequence[str] = ("apiserver",), *, dual_stack: bool = False
+) -> Iterator[Path]:
     """Boot etcd and a kube-apiserver and nothing else; yields the kubeconfig."""
-    with Cluster.start(mode="api", components=components) as cluster:
+    with Cluster.start(mode="api", components=components, dual_stack=dual_stack) as cluster:
         cluster.kubectl("apply", "--server-side", "-f", str(CRD_FILE))
         wait_established(cluster.kubectl, "resnetservices.serving.resnet-operator.io")
         yield cluster.kubeconfig
