@@ -15,6 +15,8 @@ from tests.component.world import condition_of, until
 from resnet_operator import names
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.component.world import World
 
 Body = dict[str, Any]
@@ -110,11 +112,8 @@ async def finds_no_chip(world: World, name: str) -> None:
     await until(is_told, what="replacing pods one at a time")
 
 
-async def crashes(world: World, name: str, times: int, reason: str) -> None:
-    """Have the pod of a revision fail to load its model so often, until Ready says the reason.
-
-    The scheduler has its own say now and then, for there is no node.
-    """
+def crashed(times: int) -> Body:
+    """Return the status of a pod that has failed to load its model so often."""
     end = {"exitCode": 1, "reason": "Error", "message": LOAD_FAILED}
     state = {
         "name": "triton",
@@ -126,7 +125,15 @@ async def crashes(world: World, name: str, times: int, reason: str) -> None:
         "imageID": "x",
     }
     scheduled = {"type": "PodScheduled", "status": "True", "reason": None, "message": None}
-    status = {"phase": "Running", "conditions": [scheduled], "containerStatuses": [state]}
+    return {"phase": "Running", "conditions": [scheduled], "containerStatuses": [state]}
+
+
+async def crashes(world: World, name: str, times: int, reason: str) -> None:
+    """Have the pod of a revision fail to load its model so often, until Ready says the reason.
+
+    The scheduler has its own say now and then, for there is no node.
+    """
+    status = crashed(times)
 
     async def is_told() -> bool:
         for pod in await pods_of(world, name):
@@ -199,6 +206,51 @@ async def test_without_a_free_chip_one_goes_out_and_the_waiting_pod_comes_in(
     serving.operators[0].look_at_all()
     await serving.operators[0].idle()
     assert serving.proxy.since(mark) == []
+
+
+@contextlib.asynccontextmanager
+async def busy_node(world: World) -> AsyncIterator[str]:
+    """Register a node that takes no pods but those that are put there."""
+    name = "busy"
+    node = {"metadata": {"name": name}, "spec": {"unschedulable": True}}
+    await world.api.request("POST", "/api/v1/nodes", node)
+    try:
+        yield name
+    finally:
+        await world.api.request("DELETE", f"/api/v1/nodes/{name}")
+
+
+async def put(world: World, pod: Body, node: str) -> None:
+    name = pod["metadata"]["name"]
+    target = {"metadata": {"name": name}, "target": {"kind": "Node", "name": node}}
+    await world.api.request("POST", f"{world.path('Pod', name)}/binding", target)
+
+
+async def test_a_node_that_fails_the_old_revision_too_rolls_nothing_back(serving: World) -> None:
+    """It is so busy that the old pod was killed as well: another revision would not help."""
+    old = await revision(serving)
+    async with busy_node(serving) as node:
+        (before,) = await pods_of(serving, old)
+        await put(serving, before, node)
+        await say(serving, before, crashed(2))
+        new = await new_revision(serving, 7)
+        await put(serving, await pod_of(serving, new), node)
+        held = f"not rolled back while pods of revision {old.rpartition('-')[2]} fail"
+
+        async def is_held() -> bool:
+            for pod in await pods_of(serving, new):
+                await say(serving, pod, crashed(5))
+            told = condition_of(await serving.get("ResNetService", NAME), "ModelReady")
+            return held in str(told.get("message"))
+
+        await until(is_held, what=held)
+        await serving.operators[0].idle()
+        assert await revision(serving) == new
+        assert (await status_of(serving))["revisions"].get("failed") is None
+        # Once the old pod is well there, it is the new revision's fault.
+        await serving.pod_states(before, "Running", {"triton": {"running": {}}}, ready=True)
+        await crashes(serving, new, 5, "RolledBack")
+        await is_rolled_back(serving, old)
 
 
 async def test_a_broken_revision_is_rolled_back(serving: World) -> None:
