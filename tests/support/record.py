@@ -8,6 +8,7 @@ pytest-xdist the workers hand their notes to the session that counts.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ from typing import Any
 
 import pytest
 from devkit import support
+from tests.run import PARTS
 
 TESTS = Path(__file__).resolve().parents[1]
 SUITES = ("chart", "cluster", "component", "e2e")
 STORIES = ("demo", "failures", "lifecycle", "om", "scaling", "sources", "store")
-ON_DEMAND = "own_cluster"
+# Marks of what `make test` leaves out: files that have it are on demand only.
+ON_DEMAND = re.findall(r"not (\w+)", PARTS["e2e"].options[-1])
 NOTES: dict[str, set[str]] = {}
 
 
@@ -35,8 +38,12 @@ def files_of(suite: str) -> set[str]:
     if suite == "stories":
         return {f"tests/e2e/test_{name}.py" for name in STORIES}
     there = (TESTS / suite).rglob("test_*.py")
-    usual = (path for path in there if ON_DEMAND not in path.read_text())
-    return {path.relative_to(TESTS.parent).as_posix() for path in usual}
+    return {path.relative_to(TESTS.parent).as_posix() for path in there if not is_on_demand(path)}
+
+
+def is_on_demand(path: Path) -> bool:
+    text = path.read_text()
+    return any(f"mark.{mark}" in text for mark in ON_DEMAND)
 
 
 def file_of(nodeid: str) -> str:

@@ -118,7 +118,8 @@ def test_stories_are_there_and_what_runs_on_demand_is_not_of_e2e() -> None:
     assert record.files_of("stories") < record.files_of("e2e")
     for story in record.files_of("stories"):
         assert (record.TESTS.parent / story).exists()
-    assert "tests/e2e/test_upgrade.py" not in record.files_of("e2e")
+    for story in ("upgrade", "analysis"):
+        assert f"tests/e2e/test_{story}.py" not in record.files_of("e2e"), "make test deselects it"
 
 
 class Left:
