@@ -154,7 +154,15 @@ def _run_step(command: str, spec: JobSpec, workspace: Workspace) -> dict[str, An
 
         place, shard = Place.from_environment(os.environ), shard_of(os.environ)
         told = teller(os.environ)
-        return batch(spec, workspace, place, shard=shard, clock=SYSTEM_CLOCK, told=told)
+        return batch(
+            spec,
+            workspace,
+            place,
+            shard=shard,
+            environment=os.environ,
+            clock=SYSTEM_CLOCK,
+            told=told,
+        )
     from resnet_jobs.store.open import open_store
 
     if command == "evaluate":

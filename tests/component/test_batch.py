@@ -118,7 +118,7 @@ async def test_the_job_takes_its_order_from_the_service(world: World) -> None:
     assert order.batch is not None
     assert order.served is not None
     assert (order.batch.top, order.batch.shards, order.batch.part) == (5, 3, 1000)
-    assert order.batch.output.location == "/output/2026"
+    assert order.batch.output.folder == "/output/2026"
     assert order.served.artifact == artifact_of(service(SERVICE)).sha256
 
 
@@ -214,11 +214,22 @@ async def test_what_decides_about_the_output_cannot_change(
         await world.patch("ResNetBatch", NAME, {"spec": change})
 
 
+LOGIN = {"credentialsSecretRef": {"name": "keys"}}
+STORES = {"credentialsSecretRef": {"name": "resnet-store"}}
+AUTHORITY = {"caBundleConfigMapKeyRef": {"name": "trust", "key": "pem"}}
 INVALID = [
-    ({"output": {"uri": "s3://bucket/run"}}, "write pvc://<claim>/<folder>"),
+    ({"output": {"uri": "s3://bucket/run"}}, "a bucket is written with keys"),
+    ({"output": {"uri": "s3://bucket", **LOGIN}}, "write the bucket and a folder in it"),
+    ({"output": {"uri": "http://host/run"}}, "oci://<registry>/<repository>:<tag>"),
+    ({"output": {"uri": "oci://host/results"}}, "a tag of at most 100 characters"),
+    ({"output": {"uri": "oci://host/results:v1#part", **LOGIN}}, "no file"),
+    ({"output": {"uri": f"oci://host/results@sha256:{'0' * 64}"}}, "no digest"),
+    ({"output": {"uri": "pvc://results/x", **LOGIN}}, "a claim needs no login"),
+    ({"output": {"uri": "pvc://results/x", **AUTHORITY}}, "a claim needs no login"),
+    ({"output": {"uri": "s3://bucket/run", **STORES}}, "choose"),
     ({"output": {"uri": "pvc://results/../other"}}, "remove '.' and '..'"),
     ({"output": {"uri": "pvc://results"}}, "write pvc://<claim>/<folder>"),
-    ({"output": {"uri": "pvc://results/x", "format": "Parquet"}}, "Unsupported value"),
+    ({"output": {"uri": "pvc://results/x", "format": "ORC"}}, "Unsupported value"),
     ({"output": {"uri": "pvc://results/x", "topK": 11}}, "less than or equal to 10"),
     ({"input": {"uri": "ftp://host/x"}}, "pvc://<claim>"),
     ({"input": {"uri": "pvc://a/b", "credentialsSecretRef": {"name": "resnet-store"}}}, "choose"),
@@ -233,3 +244,17 @@ async def test_what_cannot_be_done_is_refused_with_a_sentence(
     with pytest.raises(ApiError) as caught:
         await world.create(batch(**change))
     assert words in json.dumps(str(caught.value))
+
+
+VALID = [
+    {"uri": "s3://bucket/run", **LOGIN},
+    {"uri": "obs://bucket/run/1", "format": "Parquet", **LOGIN, **AUTHORITY},
+    {"uri": "oci://registry.example.com:5000/results/archive:run-1"},
+    {"uri": "oci://registry.example.com/results:v1", **LOGIN, **AUTHORITY},
+    {"uri": "pvc://results/x", "format": "Parquet", "topK": 3},
+]
+
+
+async def test_every_place_and_format_is_taken(world: World) -> None:
+    for number, output in enumerate(VALID):
+        await world.create(batch(f"archive-{number}", output=output))

@@ -1,8 +1,8 @@
 """The output of a batch: parts of a fixed number of pictures, each written whole or not at all.
 
 `batch.json` says whose parts they are and is written first; a second batch is refused by it. A part
-is a CSV file and, after it, a small file with its digest; only with both it counts. So a pod that
-is stopped anywhere leaves whole parts and nothing else, and another one goes on from there.
+is a file of rows and, after it, a small file with its digest; only with both it counts. So a pod
+that is stopped anywhere leaves whole parts and nothing else, and another one goes on from there.
 `manifest.json` comes when every part is there.
 """
 
@@ -20,7 +20,7 @@ from resnet_jobs.base.files import Digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resnet_jobs.store.base import Store
+    from resnet_jobs.batch.place import Place
 
 OWNER, MANIFEST = "batch.json", "manifest.json"
 
@@ -32,10 +32,11 @@ class Part:
     number: int
     first: int
     pictures: int
+    suffix: str = "csv"
 
     @property
     def file(self) -> str:
-        return f"part-{self.number:05}.csv"
+        return f"part-{self.number:05}.{self.suffix}"
 
     @property
     def seal(self) -> str:
@@ -51,10 +52,10 @@ class Written:
     digest: Digest
 
 
-def split(total: int, size: int) -> tuple[Part, ...]:
+def split(total: int, size: int, suffix: str = "csv") -> tuple[Part, ...]:
     """All parts of a batch, the last one as small as it is."""
     return tuple(
-        Part(number, first, min(size, total - first))
+        Part(number, first, min(size, total - first), suffix)
         for number, first in enumerate(range(0, total, size))
     )
 
@@ -68,11 +69,17 @@ def shares(parts: tuple[Part, ...], *, shard: int, shards: int) -> tuple[Part, .
 class Output:
     """Where the parts go; `key` names what decides about every row of them."""
 
-    store: Store
+    store: Place
     key: str
 
     def claim(self, about: Mapping[str, Any]) -> None:
         """Makes the place this batch's own; `InvalidSpec` where another one has been."""
+        if self.store.read(OWNER) is None and self.store.read(MANIFEST) is not None:
+            raise JobError(
+                Reason.INVALID_SPEC,
+                f"{OUTPUT}.uri holds something else already, which {MANIFEST} of this batch would "
+                "replace; name an empty folder, or a tag that is not there yet",
+            )
         said = json.dumps({"key": self.key, **about}, indent=1).encode()
         if self.store.write(OWNER, said, overwrite=False):
             return

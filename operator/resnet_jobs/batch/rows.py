@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,14 @@ def answer_of(scores: Any, top: int) -> Answer:
         return Answer(error=NOT_FINITE)
     order = np.argsort(-values, kind="stable")[:top]
     return Answer(best=tuple((int(label), float(values[label])) for label in order))
+
+
+class Writer(Protocol):
+    """Makes the file of one part, whose first picture has the number `first`."""
+
+    def __call__(
+        self, first: int, names: Sequence[str], answers: Sequence[Answer], top: int
+    ) -> bytes: ...
 
 
 def columns(top: int) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.batch.parts import Output, Part
+    from resnet_jobs.batch.rows import Writer
     from resnet_jobs.datasets.base import Dataset
 
 
@@ -39,6 +40,7 @@ class Work:
     batch: int
     in_flight: int
     top: int
+    write: Writer = part_text
 
 
 @dataclass
@@ -133,7 +135,7 @@ def _is_there(output: Output, part: Part, tally: Tally) -> bool:
 def _put(work: Work, output: Output, part: Part, answers: list[Answer], tally: Tally) -> None:
     names = [work.dataset.names[part.first + row] for row in range(part.pictures)]
     failed = sum(1 for answer in answers if answer.error)
-    output.put(part, part_text(part.first, names, answers, work.top), failed=failed)
+    output.put(part, work.write(part.first, names, answers, work.top), failed=failed)
     tally.add(part.pictures, failed, made=True)
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.batch.order import OUTPUT
+from resnet_contract.batch.order import OutputFormat
 from resnet_jobs.base.errors import JobError, Reason
-from resnet_jobs.batch.parts import Output
 from resnet_jobs.batch.pictures import of_input, open_pictures
-from resnet_jobs.batch.rows import columns
+from resnet_jobs.batch.rows import columns, part_text
 from resnet_jobs.datasets.base import digest_of
 from resnet_jobs.evaluation.feed import Feed, logits_output, picture_input
 from resnet_jobs.evaluation.plan import REQUEST_BYTES, as_floats, lost
@@ -23,15 +21,10 @@ from resnet_jobs.evaluation.plan import REQUEST_BYTES, as_floats, lost
 if TYPE_CHECKING:
     from resnet_contract.batch.order import BatchOrder
     from resnet_contract.order import JobSpec
-    from resnet_contract.store import StoreSpec
     from resnet_contract.types import DeclaredTensor, ServedModel
-    from resnet_jobs.base.clock import Clock
     from resnet_jobs.base.workspace import Workspace
+    from resnet_jobs.batch.rows import Writer
     from resnet_jobs.datasets.base import Dataset
-    from resnet_jobs.store.base import Store
-
-OUTPUT_WAIT_SECONDS = 120.0
-CREDENTIALS, CA = Path("/output-credentials"), Path("/output-ca/ca.crt")
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,22 @@ class Setup:
             "pictures": len(self.dataset),
             "picturesPerPart": self.order.part,
             "columns": columns(self.top),
+            **({} if self.order.written == OutputFormat.CSV else {"format": self.order.written}),
         }
+
+    @property
+    def suffix(self) -> str:
+        """The end of a part's name."""
+        return self.order.written.lower()
+
+    @property
+    def writer(self) -> Writer:
+        """What makes a part's file of its answers."""
+        if self.order.written == OutputFormat.CSV:
+            return part_text
+        from resnet_jobs.batch.parquet import part_table
+
+        return part_table
 
     @property
     def key(self) -> str:
@@ -107,24 +115,6 @@ def _contract(served: ServedModel) -> tuple[DeclaredTensor, DeclaredTensor]:
             "a batch needs a classifier: one picture as input and an output [N, classes]; name "
             "another service in spec.service",
         ) from error
-
-
-def open_output(spec: StoreSpec, key: str, clock: Clock) -> Output:
-    return Output(_store(spec, clock), key)
-
-
-def _store(spec: StoreSpec, clock: Clock) -> Store:
-    if spec.type == "SharedClaim":
-        from resnet_jobs.store.shared_claim import SharedClaimStore
-
-        return SharedClaimStore(Path(spec.location), what=f"the claim of {OUTPUT}.uri")
-    if spec.type == "S3":
-        from resnet_jobs.batch.bucket import OutputBucket
-
-        return OutputBucket(
-            spec, wait_seconds=OUTPUT_WAIT_SECONDS, clock=clock, credentials=CREDENTIALS, ca=CA
-        )
-    raise JobError(Reason.INVALID_SPEC, f"{OUTPUT}.uri must be a claim or a bucket")
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

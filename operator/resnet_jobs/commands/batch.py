@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from resnet_contract.report.messages import BatchDone
 from resnet_jobs.base.progress import say
-from resnet_jobs.batch.parts import shares, split
+from resnet_jobs.batch.parts import Output, shares, split
+from resnet_jobs.batch.place import open_place
 from resnet_jobs.batch.run import Tally, Work, run
-from resnet_jobs.batch.setup import open_output, set_up
+from resnet_jobs.batch.setup import set_up
 from resnet_jobs.evaluation.triton_client import Triton
 from resnet_jobs.evaluation.waiting import wait_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from resnet_contract.order import JobSpec
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.base.workspace import Workspace
-    from resnet_jobs.batch.parts import Output
     from resnet_jobs.batch.setup import Setup
     from resnet_jobs.evaluation.place import Place
 
@@ -33,12 +33,13 @@ def batch(
     place: Place,
     *,
     shard: int,
+    environment: Mapping[str, str],
     clock: Clock,
     told: Callable[[Tally], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Success message: what this pod's share came to, and the manifest if it wrote that."""
     setup = set_up(spec, workspace)
-    output = open_output(setup.order.output, setup.key, clock)
+    output = Output(open_place(setup.order.output, environment, clock), setup.key)
     triton = Triton(
         place.address,
         setup.served,
@@ -73,7 +74,7 @@ def classify_all(
     """All of it but how the model is asked."""
     order, about = setup.order, setup.about()
     output.claim(about)
-    parts = split(len(setup.dataset), order.part)
+    parts = split(len(setup.dataset), order.part, setup.suffix)
     share = shares(parts, shard=shard, shards=order.shards)
     tally = Tally(total=sum(part.pictures for part in share), clock=clock, told=told)
     work = Work(
@@ -83,6 +84,7 @@ def classify_all(
         batch=setup.batch,
         in_flight=in_flight,
         top=setup.top,
+        write=setup.writer,
     )
     run(work, output, share, tally)
     manifest = output.finish(parts, about)

@@ -80,11 +80,13 @@ class AddressGuard:
     """`allowed` are exceptions; only tests have any (RESNET_ALLOWED_ADDRESSES)."""
 
     allowed: tuple[IPNetwork, ...] = ()
+    nothing: str = "nothing is downloaded from there"
 
     @classmethod
-    def from_text(cls, text: str) -> AddressGuard:
+    def from_text(cls, text: str, **words: str) -> AddressGuard:
         """Addresses and networks, separated by commas."""
-        return cls(tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part))
+        parts = (ipaddress.ip_network(part.strip()) for part in text.split(",") if part)
+        return cls(tuple(parts), **words)
 
     def resolve(self, host: str, port: int | None) -> list[str]:
         """The addresses to connect to; `socket.gaierror` for an unknown name, `JobError` when one
@@ -100,7 +102,7 @@ class AddressGuard:
         """What can be told without resolving: for requests that a proxy resolves and sends."""
         name = host.strip("[]").rstrip(".").lower()
         if name in REFUSED_NAMES or name.endswith(REFUSED_SUFFIXES):
-            raise _refused(host, "a name of the machine itself or of its metadata service")
+            raise self._refused(host, "a name of the machine itself or of its metadata service")
         address = _literal(name)
         if address is not None:
             self._check(host, str(address))
@@ -109,7 +111,13 @@ class AddressGuard:
         address = ipaddress.ip_address(text)
         kind = refused_kind(address)
         if kind and not any(address in network for network in self.allowed):
-            raise _refused(host, f"{address}, {kind}" if text != host else kind)
+            raise self._refused(host, f"{address}, {kind}" if text != host else kind)
+
+    def _refused(self, host: str, what: str) -> JobError:
+        return JobError(
+            Reason.INVALID_SPEC,
+            f"{host} is {what}: {self.nothing}; name a server that other machines can reach",
+        )
 
 
 def refused_kind(address: IPAddress) -> str | None:
@@ -154,14 +162,6 @@ def _literal(name: str) -> IPAddress | None:
         return ipaddress.IPv4Address(socket.inet_aton(name))
     except (OSError, ValueError):
         return None
-
-
-def _refused(host: str, what: str) -> JobError:
-    return JobError(
-        Reason.INVALID_SPEC,
-        f"{host} is {what}: nothing is downloaded from there; name a server that other machines "
-        "can reach",
-    )
 
 
 class _Guarded:

@@ -7,7 +7,7 @@ redirect to another scheme, host or port they stay behind, also when a later one
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import urllib3
@@ -46,11 +46,16 @@ class Web:
     """
 
     def __init__(
-        self, *, guard: AddressGuard, proxies: Proxies | None = None, ca_file: Path | None = None
+        self,
+        *,
+        guard: AddressGuard,
+        proxies: Proxies | None = None,
+        ca_file: Path | None = None,
+        advice: str = NO_CERTIFICATES,
     ) -> None:
         self._guard = guard
         self._proxies = proxies or Proxies()
-        self._context = trusting(ca_file, reason=Reason.INVALID_SPEC, advice=NO_CERTIFICATES)
+        self._context = trusting(ca_file, reason=Reason.INVALID_SPEC, advice=advice)
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def close(self) -> None:
@@ -90,7 +95,12 @@ class Web:
             response.close()
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes | IO[bytes] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """One request, redirects not followed, the answer's body not read yet."""
         parts = _split(url)
@@ -135,6 +145,23 @@ class Web:
             ssl_context=self._context,
             proxy_ssl_context=self._context,
         )
+
+
+class GuardedPool(urllib3.PoolManager):
+    """What a client takes for its connections; `web` has the real ones, and follows nothing."""
+
+    def __init__(self, web: Web) -> None:
+        super().__init__(num_pools=1)
+        self._web = web
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **options: Any
+    ) -> urllib3.BaseHTTPResponse:
+        response = self._web.send(method, url, options["headers"], body=options.get("body"))
+        if options.get("preload_content", True):
+            with explained():
+                _ = response.data
+        return response
 
 
 def _split(url: str) -> SplitResult:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnet_jobs.net.addresses import AddressGuard
-from resnet_jobs.net.guarded import Web
+from resnet_jobs.net.guarded import NO_CERTIFICATES, Web
 from resnet_jobs.net.proxies import Proxies
 from resnet_jobs.sources.credentials import Credentials
 
@@ -32,15 +32,31 @@ class Access:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Access:
         """RESNET_CREDENTIALS, RESNET_CA_FILE and RESNET_ALLOWED_ADDRESSES are for tests."""
-        ca_file = Path(environment.get("RESNET_CA_FILE") or CA_FILE)
+        return cls.read(
+            environment,
+            credentials=Path(environment.get("RESNET_CREDENTIALS") or CREDENTIALS_FOLDER),
+            ca_file=Path(environment.get("RESNET_CA_FILE") or CA_FILE),
+        )
+
+    @classmethod
+    def read(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        credentials: Path,
+        ca_file: Path,
+        advice: str = NO_CERTIFICATES,
+        **words: str,
+    ) -> Access:
+        """`advice` and `words` are for sentences of other fields than the model's."""
+        allowed = environment.get("RESNET_ALLOWED_ADDRESSES", "")
         return cls(
-            credentials=Credentials.read(
-                Path(environment.get("RESNET_CREDENTIALS") or CREDENTIALS_FOLDER)
-            ),
+            credentials=Credentials.read(credentials),
             web=Web(
-                guard=AddressGuard.from_text(environment.get("RESNET_ALLOWED_ADDRESSES", "")),
+                guard=AddressGuard.from_text(allowed, **words),
                 proxies=Proxies.from_environment(environment),
                 ca_file=ca_file if ca_file.exists() else None,
+                advice=advice,
             ),
             settings=environment,
         )

@@ -2,7 +2,7 @@
 
 By hand on `web`, because the libraries for it bring their own connections, which would go past the
 address guard. Specification: opencontainers/distribution-spec 1.1 and the token authentication of
-distribution. Used by `source_oci`.
+distribution. Used by `oci`, and by `oci_push`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ DOCKER_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-
 
 class Registry:
     """One repository of one registry. Logs in when the registry asks for it."""
+
+    actions = "pull"
 
     def __init__(self, host: str, repository: str, *, access: Access) -> None:
         self._host = host
@@ -104,7 +106,7 @@ class Registry:
         realm = fields["realm"]
         if urlsplit(realm).scheme != "https" and self._base.startswith("https://"):
             raise strange(self._host, "a login without TLS")
-        query = {"scope": fields.get("scope") or f"repository:{self._repository}:pull"}
+        query = {"scope": fields.get("scope") or f"repository:{self._repository}:{self.actions}"}
         if fields.get("service"):
             query["service"] = fields["service"]
         with explained(), _token_request(self._web, realm, query, login=self._login) as response:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import say
+from resnet_jobs.net.guarded import GuardedPool
 from resnet_jobs.net.transfer import HttpStatusError, RetryPolicy, UnreachableError, download_by
 from resnet_jobs.sources.http import unreachable
 
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    import urllib3
+
     from resnet_contract.address import SourceSpec
     from resnet_jobs.base.files import Digest
-    from resnet_jobs.net.guarded import Web
     from resnet_jobs.sources.access import Access
 
 AWS_HOST = "s3.amazonaws.com"
@@ -74,7 +75,7 @@ class Endpoint:
 
 def fetch_s3(source: SourceSpec, target: Path, *, access: Access, policy: RetryPolicy) -> Digest:
     """Downloads one object. A bucket in another region is found where no region was set."""
-    endpoint = _endpoint(source, access)
+    endpoint = endpoint_of(source, access)
     try:
         try:
             return _download(source, target, access=access, policy=policy, endpoint=endpoint)
@@ -117,7 +118,7 @@ def _download(
         session_token=secrets.get("AWS_SESSION_TOKEN"),
         secure=endpoint.secure,
         region=endpoint.region,
-        http_client=_Pool(access.web),
+        http_client=GuardedPool(access.web),
     )
 
     @contextlib.contextmanager
@@ -153,20 +154,7 @@ def _no_s3(error: InvalidResponseError) -> Exception:
     return HttpStatusError(status) if status >= 500 else error
 
 
-class _Pool(urllib3.PoolManager):
-    """What the client takes for its connections; `web` has the real ones, and follows nothing."""
-
-    def __init__(self, web: Web) -> None:
-        super().__init__(num_pools=1)
-        self._web = web
-
-    def urlopen(  # type: ignore[override]
-        self, method: str, url: str, redirect: bool = True, **options: Any
-    ) -> urllib3.BaseHTTPResponse:
-        return self._web.send(method, url, options["headers"], body=options.get("body"))
-
-
-def _endpoint(source: SourceSpec, access: Access) -> Endpoint:
+def endpoint_of(source: SourceSpec, access: Access, *, secret: str = IN_SECRET) -> Endpoint:
     """From the Secret, else from the operator's settings, else the public service."""
     region = access.setting("AWS_REGION")
     url = access.credentials.get("AWS_ENDPOINT_URL")
@@ -178,7 +166,7 @@ def _endpoint(source: SourceSpec, access: Access) -> Endpoint:
             raise JobError(
                 Reason.INVALID_SPEC,
                 f"{source.label}: which OBS? Put AWS_ENDPOINT_URL (https://obs.<region>."
-                f"myhuaweicloud.com) or AWS_REGION {IN_SECRET}",
+                f"myhuaweicloud.com) or AWS_REGION {secret}",
             )
     else:
         url = url or access.settings.get("AWS_ENDPOINT_URL") or f"https://{AWS_HOST}"
@@ -187,7 +175,7 @@ def _endpoint(source: SourceSpec, access: Access) -> Endpoint:
         raise JobError(
             Reason.INVALID_SPEC,
             f"the S3 endpoint must be http(s)://<host>[:<port>] without a path; correct "
-            f"AWS_ENDPOINT_URL or OBS_ENDPOINT {IN_SECRET}, or in the operator's settings",
+            f"AWS_ENDPOINT_URL or OBS_ENDPOINT {secret}, or in the operator's settings",
         )
     named = OBS_HOST.fullmatch(parts.hostname)
     region = region or (named.group(1) if named else None)

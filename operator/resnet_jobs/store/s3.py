@@ -78,8 +78,9 @@ class S3Store(HttpStore):
         clock: Clock = SYSTEM_CLOCK,
         credentials: Path | None = None,
         ca: Path | None = None,
+        pool: urllib3.PoolManager | None = None,
     ) -> None:
-        pool = new_pool(ca=_trust(ca or CA))
+        pool = pool or new_pool(ca=_trust(ca or CA))
         super().__init__(wait_seconds=wait_seconds, clock=clock, pool=pool)
         self._spec = spec
         self._client = _client(spec, pool, credentials or CREDENTIALS, self.secret_field)

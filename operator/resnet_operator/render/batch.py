@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from resnet_contract.batch.order import DEFAULT_PART, DEFAULT_TOP, InputFormat
+from resnet_contract.batch.order import DEFAULT_PART, DEFAULT_TOP, InputFormat, OutputFormat
 from resnet_operator import names
 from resnet_operator.api.batch.spec import BatchInput, ResNetBatchSpec
 from resnet_operator.record.artifact import Artifact
@@ -19,6 +19,7 @@ from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.beside import beside_triton, ending
 from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import scratch_volumes
+from resnet_operator.render.pods.output import output_to
 from resnet_operator.render.pods.policy import fit_helper
 from resnet_operator.render.pods.sources import (
     DATASET_MOUNT,
@@ -33,7 +34,6 @@ from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
 
 BATCH = "batch"
-OUTPUT_PATH = "/output"
 # Failures that are nobody's doing, of all pods together; being preempted is none.
 BACKOFF_LIMIT = 6
 # Whoever waits for the chip waits this long at most: nothing is lost but a part.
@@ -57,8 +57,8 @@ def batch_job(
 
     The Job holds all of it: what the service becomes later changes nothing of a batch.
     """
-    _, claim, folder = source_reference(spec.output.uri)
-    access = _access(spec.input, claim, settings)
+    target = output_to(spec.output)
+    access = _access(spec.input, target.claim, settings)
     labels = names.labels(
         names.BATCH_COMPONENT, **{names.BATCH: batch.name, names.SERVICE: spec.service.name}
     )
@@ -77,7 +77,7 @@ def batch_job(
             batch_order(
                 namespace=batch.namespace,
                 spec=spec,
-                folder=folder,
+                place=target.place,
                 resolved=resolved,
                 artifact=artifact,
                 config=config,
@@ -86,8 +86,9 @@ def batch_job(
         ),
         **fetching(access, settings),
         scratch_volumes=scratch_volumes(settings, foreign=()),
-        output_path=OUTPUT_PATH,
-        output_claim=claim,
+        output_mounts=target.mounts,
+        output_volumes=target.volumes,
+        output_environment=access.environment if target.is_remote else (),
     )
     pod = beside_triton(json.loads(template), job["spec"]["template"], ending)
     job["spec"]["template"] = fit_helper(
@@ -102,7 +103,7 @@ def batch_order(
     *,
     namespace: str,
     spec: ResNetBatchSpec,
-    folder: str,
+    place: dict[str, Any],
     resolved: Resolved,
     artifact: Artifact,
     config: str,
@@ -131,9 +132,10 @@ def batch_order(
             "batch": {
                 "input": asked | ({"sha256": read.sha256} if read.sha256 else {}),
                 "output": {
-                    "place": {"type": "SharedClaim", "path": f"{OUTPUT_PATH}/{folder}"},
+                    "place": place,
                     "topK": written.top_k or DEFAULT_TOP,
                     "picturesPerPart": written.pictures_per_part or DEFAULT_PART,
+                    "format": written.format or OutputFormat.CSV,
                 },
                 "parallelism": spec.parallelism or 1,
             },

@@ -7,24 +7,57 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from resnet_contract.batch.order import (
+    FORMS,
     MOST_IN_PART,
     MOST_SHARDS,
+    MOST_TAG_CHARS,
     MOST_TOP,
     InputFormat,
     OutputFormat,
 )
 from resnet_operator.api.base import ApiModel, ObjectName, Sha256, cel, rule
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
-from resnet_operator.api.source import FileSetUri
+from resnet_operator.api.source import IMAGE_REPOSITORY, PVC, REGISTRY, FileSetUri, UriRule
 
-CLAIM_FOLDER = r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$"
-OUTPUT_RULES = cel(
-    rule(
-        f"self.matches(r'{CLAIM_FOLDER}')",
-        "write pvc://<claim>/<folder>, for example pvc://results/run-1",
+OUTPUT_ROWS = (
+    UriRule(
+        f"write {FORMS}",
+        must=("^(pvc|s3|obs|oci)://",),
     ),
-    rule("!self.matches('/[.][.]?(/|$)')", "remove '.' and '..' from the path"),
-    rule(r"!self.matches(r'[\x00-\x1f\x7f]')", "write the address in one line"),
+    UriRule(
+        "write pvc://<claim>/<folder>, for example pvc://results/run-1",
+        of="^pvc://",
+        must=(PVC,),
+    ),
+    UriRule(
+        "write the bucket and a folder in it, for example s3://results/run-1",
+        of="^(s3|obs)://",
+        must=(r"^(s3|obs)://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^/].*$",),
+    ),
+    UriRule(
+        f"write registry, repository and a tag of at most {MOST_TAG_CHARS} characters, no digest "
+        "and no file, for example oci://registry.example.com/results/archive:run-1",
+        of="^oci://",
+        must=(rf"^oci://{REGISTRY}/{IMAGE_REPOSITORY}:\w[-.\w]{{0,{MOST_TAG_CHARS - 1}}}$",),
+    ),
+    UriRule("remove '.' and '..' from the path", never=("/[.][.]?(/|$)",)),
+    UriRule("write the address in one line", never=(r"[\x00-\x1f\x7f]",)),
+    UriRule(
+        "remove the user and password from the URI; anyone who may read the object could read them",
+        never=("^[a-z0-9]+://[^/]*@",),
+    ),
+)
+OUTPUT_RULES = cel(*(row.cel for row in OUTPUT_ROWS))
+KEYS_RULE = rule(
+    "!self.uri.matches('^(s3|obs)://') || has(self.credentialsSecretRef)",
+    "a bucket is written with keys; name a Secret with AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY in output.credentialsSecretRef",
+)
+CLAIM_RULE = rule(
+    "!self.uri.matches('^pvc://') || "
+    "!(has(self.credentialsSecretRef) || has(self.caBundleConfigMapKeyRef))",
+    "a claim needs no login and no certificates; remove credentialsSecretRef and "
+    "caBundleConfigMapKeyRef, or name a bucket or a registry in uri",
 )
 SAME_OR_NONE = "has(self.{0}) == has(oldSelf.{0}) && (!has(self.{0}) || self.{0} == oldSelf.{0})"
 FIXED = ("service", "input", "output")
@@ -65,13 +98,30 @@ class BatchInput(ApiModel):
 
 
 class BatchOutput(ApiModel):
-    """Where the answers go: a folder that holds nothing else."""
+    """Where the answers go: a folder that holds nothing else, or a tag that is not there yet."""
 
     uri: Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=OUTPUT_RULES)] = (
-        Field(description="Folder of a claim that pods may write, pvc://<claim>/<folder>.")
+        Field(
+            description=(
+                "Folder of a claim that pods may write, pvc://<claim>/<folder>, or of a bucket, "
+                "s3://<bucket>/<folder> or obs://…; or an artifact of a registry, "
+                "oci://<registry>/<repository>:<tag>."
+            )
+        )
     )
     format: OutputFormat | None = Field(
-        default=None, description="One CSV file a part; default CSV."
+        default=None, description="Of each part's file: CSV or Parquet; default CSV."
+    )
+    credentials_secret_ref: LocalObjectReference | None = Field(
+        default=None,
+        description=(
+            "Secret with the login: the keys of a bucket, username and password or "
+            ".dockerconfigjson of a registry. The keys of the Secret are those of sources."
+        ),
+    )
+    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = Field(
+        default=None,
+        description="ConfigMap key with PEM certificates that the output's server is trusted by.",
     )
     top_k: int | None = Field(
         default=None,
@@ -87,6 +137,8 @@ class BatchOutput(ApiModel):
             "Pictures of each file. A pod that is stopped loses the part it is at; default 1000."
         ),
     )
+
+    model_config = ConfigDict(json_schema_extra=cel(KEYS_RULE, CLAIM_RULE))
 
 
 class ResNetBatchSpec(ApiModel):

@@ -12,7 +12,7 @@ from resnet_contract.fields import Fields, OrderError
 
 ORDER: dict[str, Any] = {
     "input": {"uri": "pvc://photos/2026"},
-    "output": {"place": {"type": "SharedClaim", "path": "/output/run"}},
+    "output": {"place": {"folder": "/output/run"}},
 }
 
 
@@ -32,6 +32,15 @@ def test_what_is_not_said_has_a_value() -> None:
         ({"input": {"uri": "pvc://a/b", "format": "ImageFolder"}}, "spec.input.format"),
         ({"input": {"uri": "pvc://a/b", "sha256": "12"}}, "spec.input.sha256"),
         ({"output": {"place": None}}, "spec.output.uri is missing"),
+        ({"output": {"place": {"uri": "pvc://a/b"}}}, "spec.output.uri must be pvc://<claim>"),
+        ({"output": {"place": {"uri": "http://a/b"}}}, "spec.output.uri must be pvc://<claim>"),
+        ({"output": {"place": {"uri": "oci://a/b:c#d"}}}, "spec.output.uri must name a tag"),
+        ({"output": {"place": {"uri": f"oci://a/b:{'c' * 101}"}}}, "must name a tag"),
+        (
+            {"output": {"place": {"uri": "oci://a/b@sha256:" + "0" * 64}}},
+            "spec.output.uri must name a tag",
+        ),
+        ({"output": {**ORDER["output"], "format": "ORC"}}, "spec.output.format"),
         ({"output": {**ORDER["output"], "topK": 0}}, "spec.output.topK"),
         ({"output": {**ORDER["output"], "picturesPerPart": 10**6}}, "spec.output.picturesPerPart"),
         ({"parallelism": 17}, "spec.parallelism"),

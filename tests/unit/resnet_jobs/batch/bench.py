@@ -59,7 +59,7 @@ class Bench:
         batch: dict[str, Any] = {
             "input": {"uri": "pvc://sets/x.npy", "format": "Npy"},
             "output": {
-                "place": {"type": "SharedClaim", "path": str(self.output)},
+                "place": {"folder": str(self.output)},
                 "picturesPerPart": 10,
             },
         }

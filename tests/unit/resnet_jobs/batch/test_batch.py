@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,10 @@ from tests.unit.resnet_jobs.conftest import FakeTime
 
 from resnet_contract.order import parse_job
 from resnet_jobs.base.errors import JobError, Reason
-from resnet_jobs.batch.parts import split
+from resnet_jobs.batch.parts import Output, split
+from resnet_jobs.batch.place import open_place
 from resnet_jobs.batch.rows import NOT_FINITE, answer_of, columns
-from resnet_jobs.batch.setup import open_output, set_up
+from resnet_jobs.batch.setup import set_up
 from resnet_jobs.batch.share import shard_of, teller
 from resnet_jobs.commands.batch import classify_all
 
@@ -33,7 +35,7 @@ def run(
 ) -> dict[str, Any]:
     setup = set_up(bench.spec, bench.place)
     clock = FakeTime().clock
-    output = open_output(setup.order.output, setup.key, clock)
+    output = Output(open_place(setup.order.output, os.environ, clock), setup.key)
     return classify_all(
         setup,
         output,

@@ -124,7 +124,7 @@ async def test_the_job_is_the_serving_pod_with_a_client_beside_it() -> None:
     assert order.batch is not None
     assert order.served is not None
     assert (order.batch.top, order.batch.shards, order.served.artifact) == (5, 3, ARTIFACT.sha256)
-    assert order.batch.output.location == "/output/2026"
+    assert order.batch.output.folder == "/output/2026"
 
 
 async def test_preemption_does_not_count_as_failure_and_a_bad_order_fails_at_once() -> None:
@@ -169,6 +169,63 @@ async def test_a_claim_for_both_is_one_volume_that_is_read_only_where_it_is_read
     fetch = pod["initContainers"][0]
     mount = next(m for m in fetch["volumeMounts"] if m["name"] == "output")
     assert mount == {"name": "output", "mountPath": "/source-dataset", "readOnly": True}
+
+
+REMOTE: list[tuple[str, Body, list[str]]] = [
+    (
+        "a bucket",
+        {"uri": "s3://results/2026", "credentialsSecretRef": {"name": "keys"}},
+        ["/output-credentials"],
+    ),
+    (
+        "a registry with its own authority",
+        {
+            "uri": "oci://registry.example.com/results:run-1",
+            "credentialsSecretRef": {"name": "login"},
+            "caBundleConfigMapKeyRef": {"name": "trust", "key": "pem"},
+        },
+        ["/output-credentials", "/output-ca"],
+    ),
+    ("a registry that takes anybody's", {"uri": "oci://registry.example.com/results:run-1"}, []),
+]
+
+
+@pytest.mark.parametrize(("case", "output", "mounts"), REMOTE)
+async def test_only_what_writes_the_output_sees_its_login(
+    case: str, output: Body, mounts: list[str]
+) -> None:
+    proxies = {"HTTPS_PROXY": "http://proxy:3128"}
+    batches = Batches(await serving(), source_environment=proxies)
+    batches.create()
+    batches.life.api.edit(BATCH_KIND, BATCH, lambda b: b["spec"].update(output=output))
+    await batches.look()
+    pod = batches.job["spec"]["template"]["spec"]
+    client = next(c for c in pod["containers"] if c["name"] == "batch")
+    found = [m for m in client["volumeMounts"] if m["mountPath"].startswith("/output")]
+    assert [mount["mountPath"] for mount in found] == mounts, case
+    assert all(mount["readOnly"] for mount in found)
+    for other in (*pod["initContainers"], pod["containers"][0]):
+        assert not [m for m in other["volumeMounts"] if m["mountPath"].startswith("/output")]
+    environment = {entry["name"]: entry["value"] for entry in client["env"]}
+    assert environment["HTTPS_PROXY"] == "http://proxy:3128", "as for sources"
+    order = parse_job(environment["RESNET_JOB"])
+    assert order.batch is not None
+    assert order.batch.output.address is not None
+    assert order.batch.output.address.uri == output["uri"]
+    volumes = {v["name"]: v for v in pod["volumes"] if v["name"].startswith("output")}
+    assert sorted(volumes) == sorted(mount["name"] for mount in found)
+
+
+async def test_a_claim_takes_the_output_without_the_sources_environment() -> None:
+    batches = Batches(await serving(), source_environment={"AWS_ENDPOINT_URL": "http://s3"})
+    batches.create(output={"format": "Parquet"})
+    await batches.look()
+    client = batches.job["spec"]["template"]["spec"]["containers"][1]
+    environment = {entry["name"]: entry["value"] for entry in client["env"]}
+    assert "AWS_ENDPOINT_URL" not in environment
+    order = parse_job(environment["RESNET_JOB"])
+    assert order.batch is not None
+    assert order.batch.written == "Parquet"
 
 
 async def test_it_waits_for_its_service() -> None:

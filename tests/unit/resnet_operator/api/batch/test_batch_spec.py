@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import yaml
+from tests.support.apiserver import ROOT
 from tests.support.builders import metadata
 
-from resnet_operator.crdgen.batch import batch_definition, batch_schema
+from resnet_contract.batch.order import parse_batch
+from resnet_contract.fields import Fields
+from resnet_operator.api.batch.spec import OUTPUT_ROWS
+from resnet_operator.crdgen.batch import batch_definition
 from resnet_operator.seen.batch import BatchObject
 
 SPEC: dict[str, Any] = {
@@ -31,7 +37,7 @@ def test_the_smallest_spec_is_read() -> None:
     [
         ({}, "spec.service"),
         ({**SPEC, "parallelism": 0}, "spec.parallelism"),
-        ({**SPEC, "output": {"uri": "pvc://a/b", "format": "Parquet"}}, "spec.output.format"),
+        ({**SPEC, "output": {"uri": "pvc://a/b", "format": "ORC"}}, "spec.output.format"),
         ({**SPEC, "input": {"uri": "pvc://a/b", "format": "ImageFolder"}}, "spec.input.format"),
         ({**SPEC, "service": {"name": "x" * 300_000}}, "larger than"),
     ],
@@ -47,14 +53,76 @@ def test_a_status_that_is_not_ours_counts_as_none(status: Any) -> None:
     assert seen(SPEC, status=status).status == {}
 
 
-def test_the_output_goes_nowhere_that_is_not_made_yet() -> None:
-    """What has not been built is no word of the schema: nothing is ignored in silence."""
-    output = batch_schema()["properties"]["spec"]["properties"]["output"]["properties"]
-    assert output["format"]["enum"] == ["CSV"]
-    assert set(output) == {"uri", "format", "topK", "picturesPerPart"}
+OUTPUTS = [
+    ("pvc://results/2026", ""),
+    ("pvc://results/a/b", ""),
+    ("s3://results/2026", ""),
+    ("obs://results/2026/may", ""),
+    ("oci://registry.example.com/results/archive:run-1", ""),
+    ("oci://registry.example.com:5000/results:v_1.0", ""),
+    ("oci://[fd00::1]:5000/results:v1", ""),
+    ("oci://registry.example.com/results:" + "x" * 100, ""),
+    ("http://host/folder", "write pvc://"),
+    ("hf://owner/name", "write pvc://"),
+    ("results/2026", "write pvc://"),
+    ("configmap://results/x", "write pvc://"),
+    ("pvc://results", "write pvc://<claim>/<folder>"),
+    ("pvc://results/", "write pvc://<claim>/<folder>"),
+    ("pvc://results/a/../b", "remove '.' and '..'"),
+    ("pvc://results/.", "remove '.' and '..'"),
+    ("s3://results", "write the bucket and a folder"),
+    ("s3://results/", "write the bucket and a folder"),
+    ("s3://Results/x", "write the bucket and a folder"),
+    ("s3://results/a/../b", "remove '.' and '..'"),
+    ("s3://key:secret@results/x", "write the bucket and a folder"),
+    ("oci://registry.example.com/results", "write registry, repository and a tag"),
+    ("oci://registry.example.com/results:v1#part", "write registry, repository and a tag"),
+    ("oci://registry.example.com/results@sha256:" + "0" * 64, "write registry, repository"),
+    ("oci://registry.example.com/results:" + "x" * 101, "at most 100 characters"),
+    ("oci://registry.example.com/Results:v1", "write registry, repository and a tag"),
+    ("oci://user:password@host/results:v1", "write registry, repository and a tag"),
+    ("s3://results/a\nb", "write the address in one line"),
+]
+
+
+@pytest.mark.parametrize(("uri", "words"), OUTPUTS)
+def test_an_address_of_the_output_is_one_of_four(uri: str, words: str) -> None:
+    """The rows of which the CRD's CEL is made; the API server itself is in tests/component."""
+    broken = [row.message for row in OUTPUT_ROWS if row.is_broken_by(uri)]
+    assert bool(broken) == bool(words), broken
+    assert not words or any(words in message for message in broken), broken
+
+
+@pytest.mark.parametrize(("uri", "words"), OUTPUTS)
+def test_what_the_crd_lets_through_the_job_can_read(uri: str, words: str) -> None:
+    if words or uri.startswith("pvc:"):
+        return
+    order = {"input": {"uri": "pvc://a/b"}, "output": {"place": {"uri": uri}}}
+    found = parse_batch(Fields(order, "batch"))
+    assert found is not None
+    assert found.output.address is not None
+    assert found.output.address.uri == uri
 
 
 def test_the_columns_say_how_far_it_is() -> None:
     (version,) = batch_definition()["spec"]["versions"]
     names = [column["name"] for column in version["additionalPrinterColumns"]]
     assert names == ["Service", "Phase", "Done", "Total", "Rate", "ETA", "Message", "Age"]
+
+
+def test_the_sample_and_the_page_show_what_can_be_read() -> None:
+    page = (ROOT / "docs" / "batch.md").read_text()
+    shown = [
+        yaml.safe_load(text)
+        for text in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    ]
+    whole = [one for one in shown if "spec" in one]
+    parts = [SPEC | one for one in shown if "spec" not in one]
+    sample = yaml.safe_load((ROOT / "samples" / "batches" / "archive.yaml").read_text())
+    assert whole
+    assert parts
+    for spec in (*(one["spec"] for one in (*whole, sample)), *parts):
+        found = seen(spec)
+        assert found.invalid == "", spec
+        uri = found.spec.output.uri if found.spec else ""
+        assert not [row.message for row in OUTPUT_ROWS if row.is_broken_by(uri)]
