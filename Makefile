@@ -44,13 +44,13 @@ test-kubernetes: test-tools ## chart, cluster, component and the main stories on
 	@$(PY) -m devkit.support
 
 # The faults of docs/chaos.md. Each step is printed as it is made.
-CHAOS = chaos faults leader restart sight truth two_installations
+CHAOS = chaos faults leader restart rollouts sight truth two_installations
 chaos: venv ## break everything that needs no node, and walk at random: CHAOS_SEEDS=100 CHAOS_STEPS=60
 	@devkit/cluster/install.sh
 	@$(PY) -m pytest -s -v --no-header --show-capture=no $(patsubst %,tests/component/test_%.py,$(CHAOS))
 
 chaos-nodes: test-tools ## break what needs a whole cluster: killed processes, ill chips, a hostile pod
-	@$(PY) -m pytest -s -v --no-header tests/triton/test_endings.py tests/e2e/test_interruptions.py tests/e2e/test_causes_of_node.py tests/e2e/test_repair.py tests/e2e/test_attacks.py
+	@$(PY) -m pytest -s -v --no-header tests/triton/test_endings.py tests/e2e/test_interruptions.py tests/e2e/test_causes_of_node.py tests/e2e/test_repair.py tests/e2e/test_attacks.py tests/e2e/test_causes.py::test_chips_that_fall_ill
 
 soak: venv ## an hour of changes, and whether memory and files of the operator grow: MINUTES=60
 	@devkit/cluster/install.sh

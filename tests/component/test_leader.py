@@ -122,10 +122,21 @@ async def test_the_second_one_takes_over(how: signal.Signals, shared: World) -> 
         for manifest in objects[:6]:
             await world.create(manifest)
         await world.has("Deployment", "object-2")
-        (first if leader == port else second).send_signal(how)
+        process_of_leader = first if leader == port else second
+        # What is given back nobody takes before that was seen.
+        fault = Fault(resource="leases", status=503, times=None)
+        if how is signal.SIGTERM:
+            ports[follower].inject(fault)
+        process_of_leader.send_signal(how)
         ended = time.monotonic()
         for manifest in objects[6:]:
             await world.create(manifest)
+        if how is signal.SIGTERM:
+            await asyncio.to_thread(process_of_leader.wait)
+            lease = await world.api.request("GET", LEASE)
+            assert lease["spec"]["holderIdentity"] == "", "given back"
+            ended = time.monotonic()
+            ports[follower].lift(fault)
         await until(lambda: leads(follower), what="the other one", seconds=TAKEOVER_SECONDS)
         took = time.monotonic() - ended
         print(f"takeover after {how.name}: {took:.1f} s")
@@ -136,8 +147,6 @@ async def test_the_second_one_takes_over(how: signal.Signals, shared: World) -> 
             revisions = await world.all("ConfigMap", **{names.INSTANCE.replace("/", "%2F"): name})
             assert len(revisions) == 1
         assert await world.ours("Job") == [], "every record was believed"
-        if how is signal.SIGTERM:
-            assert took < TAKEOVER_SECONDS / 2, "it was given back"
 
 
 async def test_who_cannot_renew_stops_writing(shared: World) -> None:
