@@ -66,16 +66,23 @@ class Rig:
         return found
 
     @asynccontextmanager
-    async def operator(self, *, tree: Path = ROOT, **environment: str) -> AsyncIterator[Operator]:
+    async def operator(
+        self,
+        *,
+        tree: Path = ROOT,
+        program: Sequence[str] = ("resnet_operator",),
+        **environment: str,
+    ) -> AsyncIterator[Operator]:
         """Run the operator as a process of its own, with the settings that a chart would give.
 
         `tree` is where its sources are: another version is measured in the same run.
         """
         log = (self.folder / f"operator-{time.monotonic_ns()}.log").open("wb")
         variables = os.environ | ENVIRONMENT | environment
-        variables |= {"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(tree / "operator")}
+        sources = os.pathsep.join(map(str, (tree / "operator", tree)))
+        variables |= {"KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": sources}
         profiler = ["-m", "cProfile", "-o", str(self.profile)] if self.profile else []
-        command = [sys.executable, *profiler, "-m", "resnet_operator"]
+        command = [sys.executable, *profiler, "-m", *program]
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
         operator = Operator(process=process, log=log)
         try:

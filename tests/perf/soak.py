@@ -146,11 +146,17 @@ def sample(operator: Operator, begun: float, steps: int) -> Sample:
     )
 
 
-async def soak(minutes: float, most: int, rate: float, seed: int) -> tuple[list[Sample], Users]:
+async def soak(
+    minutes: float, most: int, rate: float, seed: int, relist: float
+) -> tuple[list[Sample], Users]:
     """Return a sample of each ten seconds."""
+    program = ("tests.perf.hurried", f"{relist:g}")
     components = ["apiserver", "controller-manager"]
     with tempfile.TemporaryDirectory() as folder, bare_server(components) as kubeconfig:
-        async with rig(kubeconfig, Path(folder)) as ready, ready.operator() as operator:
+        async with (
+            rig(kubeconfig, Path(folder)) as ready,
+            ready.operator(program=program) as operator,
+        ):
             users = Users(ready.api, random.Random(seed), most)
             await users.prepare()
             samples, begun = [], time.monotonic()
@@ -187,8 +193,11 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=60, help="never more than so many")
     parser.add_argument("--rate", type=float, default=1.0, help="steps in a second")
     parser.add_argument("--seed", type=int, default=1)
+    # As it is, the first of these peaks would come after half an hour, and the next after the end.
+    parser.add_argument("--relist", type=float, default=120.0, help="seconds until all is listed")
     chosen: Any = parser.parse_args()
-    samples, users = asyncio.run(soak(chosen.minutes, chosen.objects, chosen.rate, chosen.seed))
+    how = (chosen.minutes, chosen.objects, chosen.rate, chosen.seed, chosen.relist)
+    samples, users = asyncio.run(soak(*how))
     holds, text = verdict(samples)
     print(f"{dict(users.steps)}, {len(users.there)} objects in the end\n{text}")
     return 0 if holds else 1
