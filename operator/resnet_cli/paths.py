@@ -6,6 +6,7 @@ from resnet_operator import names
 
 KINDS = {
     "ResNetService": (f"/apis/{names.GROUP}/v1alpha1", "resnetservices"),
+    "ResNetBatch": (f"/apis/{names.GROUP}/v1alpha1", "resnetbatches"),
     "Deployment": ("/apis/apps/v1", "deployments"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "ControllerRevision": ("/apis/apps/v1", "controllerrevisions"),

@@ -43,6 +43,7 @@ def bundle(
     reading = Reading(cluster)
     namespace = cluster.namespace
     found = {kind: reading.list(kind, namespace, **_selector(kind)) for kind in (*OURS, *ALL)}
+    found["ResNetBatch"] = _batches(reading, namespace)
     wanted = [one for one in found["ResNetService"] if not name or name_of(one) == name]
     if name and not wanted:
         raise CliError(f"there is no ResNetService {name} in {namespace}", Exit.NOT_FOUND)
@@ -67,6 +68,16 @@ def bundle(
     said = f"{file}: {len(texts)} files; read it before you send it"
     screen.result(said, {"file": str(file), "files": sorted(texts)}, output)
     return Exit.DONE
+
+
+def _batches(reading: Reading, namespace: str) -> list[Body]:
+    """Return none where the cluster does not have this kind."""
+    try:
+        return reading.list("ResNetBatch", namespace)
+    except CliError as error:
+        if error.exit_code is not Exit.NOT_FOUND:
+            raise
+        return []
 
 
 def _selector(kind: str) -> dict[str, str]:

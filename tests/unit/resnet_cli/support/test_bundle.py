@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.unit.resnet_cli.recorded import NAME, NOW, Body, Recorded
 
 from resnet_cli.commands.bundle import bundle
 from resnet_cli.exits import CliError, Exit
+from resnet_cli.kube import refusal
 from resnet_cli.show import Screen
 from resnet_cli.support.redact import GONE, clean
 
@@ -111,6 +113,39 @@ def test_what_support_needs_is_in_it(tmp_path: Path) -> None:
     assert json.loads(found[f"why/{NAME}.json"])["reason"] == "DownloadFailed"
     assert json.loads(found["version.json"])["gitVersion"] == "v1.37.0"
     assert "resnet-operator" in found["operator.yaml"]
+
+
+def archive() -> Body:
+    uri = "https://user:hunter2-in-url@photos.example/2026.tar?sig=s1gnature-in-query"
+    return {
+        "kind": "ResNetBatch",
+        "metadata": c.meta("archive"),
+        "spec": {"service": {"name": NAME}, "input": {"uri": uri}},
+        "status": {"phase": "Pending", "preemptions": 3},
+    }
+
+
+def test_batches_are_in_it_without_their_secrets(tmp_path: Path) -> None:
+    it = cluster()
+    it.objects.append(archive())
+    text = written(it, tmp_path)["objects/resnetbatch.yaml"]
+    assert "preemptions: 3" in text
+    assert "photos.example/2026.tar" in text
+    assert "hunter2" not in text
+    assert "s1gnature" not in text
+
+
+def test_a_cluster_without_the_kind_of_batches_has_none(tmp_path: Path) -> None:
+    class Older(Recorded):
+        def read(self, where: str, query: Mapping[str, str]) -> str:
+            if "resnetbatches" in where:
+                raise refusal(404, "404 page not found", where)
+            return super().read(where, query)
+
+    whole = cluster()
+    found = written(Older(whole.objects, whole.logs), tmp_path)
+    assert found["objects/resnetbatch.yaml"].strip() == "[]"
+    assert found["denied.txt"] == ""
 
 
 def test_config_maps_of_users_stay_where_they_are(tmp_path: Path) -> None:

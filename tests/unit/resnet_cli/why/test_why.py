@@ -171,6 +171,22 @@ def test_chips_are_told_by_who_requests_them() -> None:
     ]
 
 
+def test_a_batch_that_holds_the_chip_is_told_by_its_pod() -> None:
+    """Its pod has labels of ours, and is none of the service whose artifact it runs."""
+    pod = c.foreign_pod("rnb-archive-0-x7k2p", namespace=NAMESPACE)
+    pod["metadata"]["labels"] = names.labels(
+        names.BATCH_COMPONENT, **{names.BATCH: "archive", names.SERVICE: NAME}
+    )
+    cluster = chips()
+    cluster.objects = [one for one in cluster.objects if one["metadata"]["name"] != "big"]
+    cluster.objects.append(pod)
+    found = gather(cluster, NAMESPACE, NAME, now=NOW)
+    assert ("rnb-archive-0-x7k2p", "") in [(one.pod, one.service) for one in found.holders or ()]
+    assert pod not in found.pods
+    _, text = answer(cluster)
+    assert "held by robots/other, vision/rnb-archive-0-x7k2p" in text
+
+
 def test_without_rights_on_other_namespaces_the_own_is_told() -> None:
     cluster = chips(forbidden=frozenset({"Pod of all namespaces", "Node"}))
     _, text = answer(cluster)
