@@ -41,6 +41,8 @@ def model(batch: Any) -> Any:
 class Bench:
     root: Path
     order: dict[str, Any] = field(default_factory=dict)
+    # A whole order of somebody else's, in the place of ours.
+    said: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.place = Workspace(scratch=self.root / "scratch", source=self.root / "source")
@@ -56,6 +58,8 @@ class Bench:
 
     @property
     def values(self) -> dict[str, Any]:
+        if self.said:
+            return self.said
         batch: dict[str, Any] = {
             "input": {"uri": "pvc://sets/x.npy", "format": "Npy"},
             "output": {
