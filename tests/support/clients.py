@@ -18,6 +18,7 @@ import numpy as np
 import tritonclient.grpc as by_grpc
 import tritonclient.http as by_http
 from tests.support.patience import patient
+from tritonclient.utils import np_to_triton_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +96,8 @@ class Load:
         client.close()
 
     def _infer(self, client: Any, library: Any) -> None:
-        asked = library.InferInput("input", list(self.batch.shape), "FP32")
+        kind = np_to_triton_dtype(self.batch.dtype)
+        asked = library.InferInput("input", list(self.batch.shape), kind)
         asked.set_data_from_numpy(self.batch)
         limit = {"client_timeout": REQUEST_SECONDS} if library is by_grpc else {}
         answer = client.infer(self.model, [asked], **limit).as_numpy("logits")
