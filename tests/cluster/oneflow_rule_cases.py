@@ -24,6 +24,11 @@ OUTPUTS = "write outputs in the order of the graph, and name them OUTPUT_0, OUTP
 CHIP = "write chip GPU (or CPU) with model.format OneFlow, and an Ascend chip or CPU with others"
 XRT = "write xrt TensorRT with chip GPU, or OpenVINO with chip CPU"
 
+GATE: dict[str, Any] = {
+    "dataset": {"uri": "pvc://data/test.tar", "format": "ImageFolder"},
+    "thresholds": {"minTop1": "0.5"},
+}
+
 ONEFLOW_RULES = [
     *[
         case(reason, refused={**GPU, **refused}, message=message, accepted={**GPU, **accepted})
@@ -125,6 +130,12 @@ ONEFLOW_RULES = [
         refused={**GPU, "rollout.analysis": {"minAgreement": "0.9"}},
         message="remove rollout.analysis.minAgreement",
         accepted={**GPU, "rollout.analysis": {}},
+    ),
+    case(
+        "nobody can say what a graph should answer",
+        refused={**GPU, "validation": GATE},
+        message="remove validation; nothing here can compute what OneFlow should answer",
+        accepted={"validation": GATE},
     ),
     case(
         "a setting of another backend",

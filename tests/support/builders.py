@@ -17,6 +17,7 @@ from resnet_operator.resolve.resolve import resolve
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.service import ServiceObject
+from resnet_operator.seen.service_spec import spec_of
 from resnet_operator.seen.workload import Pod
 from resnet_operator.settings.operator import Settings
 
@@ -88,7 +89,7 @@ def a_spec(changes: Body | None = None) -> Body:
 
 
 def parsed(changes: Body | None = None) -> ResNetServiceSpec:
-    return ResNetServiceSpec.model_validate(a_spec(changes))
+    return spec_of({"spec": a_spec(changes)})
 
 
 def resolved(changes: Body | None = None, *, settings: Settings | None = None) -> Resolved:

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+
+from resnet_operator.api.rules import VALIDATIONS, Rule, Rules, check, matches
+
+
+def _with_rules(schema: dict[str, Any], model: type[Any]) -> None:
+    if model.RULES:
+        schema[VALIDATIONS] = [row.extension for row in model.RULES]
 
 
 class ApiModel(BaseModel):
     """A part of the custom resource; unknown fields are dropped as the API server does."""
 
+    # What fields may not say together.
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        json_schema_extra=_with_rules,
     )
+
+    @model_validator(mode="after")
+    def _keeps_its_rules(self) -> Self:
+        check(self.RULES, self)
+        return self
 
 
 def rule(expression: str, message: str, **extra: str) -> dict[str, str]:
@@ -23,28 +44,40 @@ def rule(expression: str, message: str, **extra: str) -> dict[str, str]:
 
 def cel(*rules: dict[str, str]) -> dict[str, Any]:
     """Return the schema extension that carries CEL rules."""
-    return {"x-kubernetes-validations": list(rules)}
+    return {VALIDATIONS: list(rules)}
 
 
-def text(pattern: str, message: str, *, max_length: int, min_length: int = 1) -> Any:
-    """Return the field of a bounded string with a pattern.
+def text(
+    pattern: str, message: str, *, max_length: int, min_length: int = 1
+) -> tuple[FieldInfo, Rules]:
+    """Return the annotations of a bounded string with a pattern.
 
-    The pattern is there for editors and for pydantic, the CEL rule for its message: the API server
-    reports a pattern by printing it.
+    The pattern is in the schema for editors; the API server reports it by printing it, and so the
+    rule comes with a message.
     """
-    return Field(
-        min_length=min_length,
-        max_length=max_length,
-        pattern=pattern,
-        json_schema_extra=cel(rule(f"self.matches(r'{pattern}')", message)),
+    row = Rule(f"self.matches(r'{pattern}')", lambda it: not matches(pattern, it), message)
+    bounds: FieldInfo = Field(
+        min_length=min_length, max_length=max_length, json_schema_extra={"pattern": pattern}
     )
+    return bounds, Rules(row)
+
+
+ASCII_TEXT = r"^[\x09\x0a\x0d\x20-\x7e]*$"
+
+
+def ascii_text(reader: str) -> tuple[FieldInfo, Rules]:
+    """Return the annotations of a text that a program reads which knows no other characters."""
+    message = f"write plain ASCII; full-width colons, for example, are refused by {reader}"
+    row = Rule(f"self.matches(r'{ASCII_TEXT}')", lambda it: not matches(ASCII_TEXT, it), message)
+    bounds: FieldInfo = Field(min_length=1, max_length=8192)
+    return bounds, Rules(row)
 
 
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 ObjectName = Annotated[
     str,
-    text(
+    *text(
         DNS_SUBDOMAIN,
         "write the object's name: lower-case letters, digits, '-' and '.'",
         max_length=253,
@@ -55,14 +88,16 @@ STORES = "resnet-store"
 NOT_OF_THE_STORE = "choose another Secret; resnet-store is the key and login of the artifact store"
 
 
-def no_store_secret(expression: str) -> dict[str, str]:
+def no_store_secret(expression: str, named: Callable[[Any], str | None]) -> Rule:
     """Return the rule of a field that names a Secret; `{}` stands for "is not the store's"."""
-    return rule(expression.format(f"!= '{STORES}'"), NOT_OF_THE_STORE)
+    return Rule(
+        expression.format(f"!= '{STORES}'"), lambda it: named(it) == STORES, NOT_OF_THE_STORE
+    )
 
 
 ConfigKey = Annotated[
     str,
-    text(
+    *text(
         r"^[-._a-zA-Z0-9]+$",
         "write the key in the ConfigMap: letters, digits, '-', '_' and '.'",
         max_length=253,
@@ -70,7 +105,7 @@ ConfigKey = Annotated[
 ]
 Image = Annotated[
     str,
-    text(
+    *text(
         r"^([^\s:]|:[^\s/])+$",
         "write an image reference without scheme and spaces, for example quay.io/ascend/cann:9.0.0",
         max_length=512,
@@ -78,7 +113,7 @@ Image = Annotated[
 ]
 Share = Annotated[
     str,
-    text(
+    *text(
         r"^(0(\.[0-9]{1,9})?|1(\.0{1,9})?)$",
         "write a decimal from 0 to 1 in quotes, for example '0.7855'",
         max_length=11,
@@ -87,7 +122,7 @@ Share = Annotated[
 # Longer than a digest, so that "sha256:<digest>" is answered by the message and not by a length.
 Sha256 = Annotated[
     str,
-    text(
+    *text(
         r"^[0-9a-f]{64}$",
         "write only the 64 hexadecimal digits, in lower case, as sha256sum prints them",
         max_length=80,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from resnet_contract.words import MOST_PROFILES, HostArchitecture, OutputType
-from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
+from resnet_operator.api.base import ApiModel, Image, ObjectName
 from resnet_operator.api.kubernetes.pods import Tolerations
 from resnet_operator.api.pod import LabelMap, Resources
 from resnet_operator.api.preprocessing import Preprocessing
 from resnet_operator.api.quantization import Quantization
+from resnet_operator.api.rules import Rule, Rules
 
 Batch = Annotated[int, Field(ge=1, le=2048)]
 Dim = Annotated[int, Field(ge=1, le=65536)]
@@ -45,6 +46,10 @@ class PrecisionMode(StrEnum):
     MIXED_BFLOAT16 = "MixedBFloat16"
 
 
+# What would undo a quantization.
+UNDOING = {PrecisionMode.FORCE_FP32, PrecisionMode.MUST_KEEP_ORIGIN_DTYPE, PrecisionMode.ORIGIN}
+
+
 class OpSelectImplMode(StrEnum):
     HIGH_PERFORMANCE = "HighPerformance"
     HIGH_PRECISION = "HighPrecision"
@@ -73,6 +78,42 @@ EXTRA_ARGS = (
     "--sparsity",
 )
 FileText = Annotated[str, Field(min_length=1, max_length=8192)]
+
+
+BatchSizes = Annotated[
+    list[Batch],
+    Field(
+        min_length=1,
+        max_length=MOST_PROFILES,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    ),
+    Rules(
+        Rule(
+            "self.all(i, self.exists_one(j, j == i))",
+            lambda sizes: len(set(sizes)) < len(sizes),
+            "remove the repeated batch size",
+        ),
+        Rule(
+            "self.isSorted()",
+            lambda sizes: sizes != sorted(sizes),
+            "write the batch sizes in ascending order, for example [1, 2, 4, 8]",
+        ),
+    ),
+]
+ExtraArgs = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64)],
+        Annotated[str, Field(min_length=1, max_length=1024)],
+    ],
+    Field(max_length=16),
+    Rules(
+        Rule(
+            "self.all(k, k in [" + ", ".join(f"'{name}'" for name in EXTRA_ARGS) + "])",
+            lambda options: not options.keys() <= set(EXTRA_ARGS),
+            "remove what is no field and not one of " + ", ".join(EXTRA_ARGS),
+        )
+    ),
+]
 
 
 class ConfigFiles(ApiModel):
@@ -106,30 +147,7 @@ class Conversion(ApiModel):
         default=None,
         description="CANN toolkit image; default by chip from the operator's settings.",
     )
-    batch_sizes: Annotated[
-        Annotated[
-            list[Batch],
-            Field(
-                min_length=1,
-                max_length=MOST_PROFILES,
-                json_schema_extra={
-                    "x-kubernetes-list-type": "atomic",
-                    **cel(
-                        rule(
-                            "self.all(i, self.exists_one(j, j == i))",
-                            "remove the repeated batch size",
-                        ),
-                        rule(
-                            "self.isSorted()",
-                            "write the batch sizes in ascending order, for example [1, 2, 4, 8]",
-                        ),
-                    ),
-                },
-            ),
-        ]
-        | None,
-        Role.DECIDES,
-    ] = Field(
+    batch_sizes: Annotated[BatchSizes | None, Role.DECIDES] = Field(
         default=None,
         description=(
             "Batch sizes the chip runs: one is a static batch, several are ATC's dynamic "
@@ -186,26 +204,7 @@ class Conversion(ApiModel):
     op_compiler_cache: Annotated[OpCompilerCache | None, Role.ATC] = Field(
         default=None, description="Where ATC keeps compiled operators for later conversions."
     )
-    extra_args: Annotated[
-        Annotated[
-            dict[
-                Annotated[str, Field(max_length=64)],
-                Annotated[str, Field(min_length=1, max_length=1024)],
-            ],
-            Field(
-                max_length=16,
-                json_schema_extra=cel(
-                    rule(
-                        "self.all(k, k in [" + ", ".join(f"'{name}'" for name in EXTRA_ARGS) + "])",
-                        "remove what is no field and not one of " + ", ".join(EXTRA_ARGS),
-                    )
-                ),
-            ),
-        ]
-        | None,
-        Role.ATC,
-        Role.DECIDES,
-    ] = Field(
+    extra_args: Annotated[ExtraArgs | None, Role.ATC, Role.DECIDES] = Field(
         default=None, description="Further options of ATC and their values, from a fixed list."
     )
     resources: Annotated[Resources | None, Role.MEANS] = Field(
@@ -228,29 +227,31 @@ class Conversion(ApiModel):
         description="Further attempts after a failure that a retry can help; default 2.",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.quantization) || !has(self.batchSizes) || self.batchSizes.size() == 1",
-                "write one batch size with quantization; ATC makes no dynamic profiles of a "
-                "quantized model",
-            ),
-            rule(
-                "!has(self.quantization) || !has(self.precisionMode) || "
-                "!(self.precisionMode in ['ForceFP32', 'MustKeepOriginDtype', 'Origin'])",
-                "choose another precisionMode; ATC refuses ForceFP32, MustKeepOriginDtype and "
-                "Origin for a quantized model",
-            ),
-            rule(
-                "!has(self.smallChannel) || !self.smallChannel || has(self.preprocessing)",
-                "remove smallChannel or add preprocessing; ATC uses it with AIPP only",
-            ),
-            rule(
-                "!has(self.firstLayerQuantization) || !self.firstLayerQuantization || "
-                "has(self.preprocessing)",
-                "remove firstLayerQuantization or add preprocessing; ATC uses it with AIPP only",
-            ),
-        )
+    RULES = (
+        Rule(
+            "!has(self.quantization) || !has(self.batchSizes) || self.batchSizes.size() == 1",
+            lambda it: it.quantization is not None and len(it.batch_sizes or [1]) != 1,
+            "write one batch size with quantization; ATC makes no dynamic profiles of a "
+            "quantized model",
+        ),
+        Rule(
+            "!has(self.quantization) || !has(self.precisionMode) || "
+            "!(self.precisionMode in ['ForceFP32', 'MustKeepOriginDtype', 'Origin'])",
+            lambda it: it.quantization is not None and it.precision_mode in UNDOING,
+            "choose another precisionMode; ATC refuses ForceFP32, MustKeepOriginDtype and "
+            "Origin for a quantized model",
+        ),
+        Rule(
+            "!has(self.smallChannel) || !self.smallChannel || has(self.preprocessing)",
+            lambda it: it.small_channel and it.preprocessing is None,
+            "remove smallChannel or add preprocessing; ATC uses it with AIPP only",
+        ),
+        Rule(
+            "!has(self.firstLayerQuantization) || !self.firstLayerQuantization || "
+            "has(self.preprocessing)",
+            lambda it: it.first_layer_quantization and it.preprocessing is None,
+            "remove firstLayerQuantization or add preprocessing; ATC uses it with AIPP only",
+        ),
     )
 
 

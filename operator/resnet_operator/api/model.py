@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from resnet_contract.networks import Architecture, Stem, Style
 from resnet_contract.words import MOST_CLASSES, ModelFormat, TensorType
-from resnet_operator.api.base import ApiModel, Sha256, cel, rule, text
+from resnet_operator.api.base import ApiModel, Sha256, text
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
+from resnet_operator.api.rules import Rule
 from resnet_operator.api.serving.oneflow import oneflow_model_rules
-from resnet_operator.api.source import FORMS, MODEL_RULE, REPOSITORY, uri
+from resnet_operator.api.source.formats import (
+    AMBIGUOUS,
+    FORMAT,
+    IS_REPOSITORY,
+    ends_in,
+    format_of,
+    has_suffix,
+    is_repository,
+)
+from resnet_operator.api.source.uri import FORMS, ModelUri
 
 
 class PyTorch(ApiModel):
@@ -100,29 +110,12 @@ class ClassLabels(ApiModel):
     )
 
 
-def _has_suffix(suffix: str) -> str:
-    ends = (
-        f"[^?#]*[.]{suffix}([?#]|$)|(hf|modelscope)://[^@]*[.]{suffix}@|oci://[^#]*#.*[.]{suffix}$"
-    )
-    return f"self.uri.matches('(?i)^({ends})')"
-
-
-IS_REPOSITORY = f"self.uri.matches('{REPOSITORY}')"
-# As `model_format.format_of` decides it, for the rules.
-FORMAT = (
-    f"(has(self.format) ? self.format : {IS_REPOSITORY} ? 'PyTorch' : "
-    f"{_has_suffix('(pth|safetensors|bin)')} ? 'PyTorch' : "
-    f"{_has_suffix('torchscript')} ? 'TorchScript' : {_has_suffix('om')} ? 'OM' : 'ONNX')"
-)
-
-
 class Model(ApiModel):
     """Where the model lies and what it is called."""
 
-    uri: str = uri(
-        f"Where the model lies: {FORMS}. ONNX weights in other files are fetched from beside it, "
-        "but for configmap.",
-        MODEL_RULE.cel,
+    uri: ModelUri = Field(
+        description=f"Where the model lies: {FORMS}. ONNX weights in other files are fetched from "
+        "beside it, but for configmap."
     )
     sha256: Sha256 | None = Field(
         default=None,
@@ -158,7 +151,7 @@ class Model(ApiModel):
     name: (
         Annotated[
             str,
-            text(
+            *text(
                 r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
                 "write letters, digits, '_', '.' and '-', beginning with a letter or a digit",
                 max_length=128,
@@ -197,34 +190,38 @@ class Model(ApiModel):
         ),
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                f"has(self.format) || {IS_REPOSITORY} || !{_has_suffix('pt')}",
-                "write format: PyTorch or TorchScript; files of both are called .pt",
-            ),
-            rule(
-                f"!has(self.pytorch) || {FORMAT} == 'PyTorch'",
-                "remove pytorch, or write format: PyTorch; only bare weights need a network",
-            ),
-            rule(
-                f"!has(self.quantized) || !self.quantized || {FORMAT} == 'ONNX'",
-                "remove quantized; only an ONNX model can come quantized",
-            ),
-            rule(
-                f"has(self.inputs) || {FORMAT} != 'TorchScript'",
-                "write inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]; "
-                "a TorchScript file does not tell how large they are",
-            ),
-            rule(
-                f"!has(self.inputs) || {FORMAT} != 'ONNX'",
-                "remove inputs; an ONNX model names them itself, and conversion.inputShapes closes "
-                "their open dimensions",
-            ),
-            rule(
-                f"!{IS_REPOSITORY} || {FORMAT} != 'OneFlow'",
-                "write the path of the archive behind the repository; a OneFlow graph is a folder",
-            ),
-            *oneflow_model_rules(),
-        )
+    RULES = (
+        Rule(
+            f"has(self.format) || {IS_REPOSITORY} || !{has_suffix(AMBIGUOUS)}",
+            lambda it: it.format is None and not is_repository(it) and ends_in(it, AMBIGUOUS),
+            "write format: PyTorch or TorchScript; files of both are called .pt",
+        ),
+        Rule(
+            f"!has(self.pytorch) || {FORMAT} == 'PyTorch'",
+            lambda it: it.pytorch is not None and format_of(it) is not ModelFormat.PYTORCH,
+            "remove pytorch, or write format: PyTorch; only bare weights need a network",
+        ),
+        Rule(
+            f"!has(self.quantized) || !self.quantized || {FORMAT} == 'ONNX'",
+            lambda it: it.quantized and format_of(it) is not ModelFormat.ONNX,
+            "remove quantized; only an ONNX model can come quantized",
+        ),
+        Rule(
+            f"has(self.inputs) || {FORMAT} != 'TorchScript'",
+            lambda it: it.inputs is None and format_of(it) is ModelFormat.TORCH_SCRIPT,
+            "write inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]; "
+            "a TorchScript file does not tell how large they are",
+        ),
+        Rule(
+            f"!has(self.inputs) || {FORMAT} != 'ONNX'",
+            lambda it: it.inputs is not None and format_of(it) is ModelFormat.ONNX,
+            "remove inputs; an ONNX model names them itself, and conversion.inputShapes closes "
+            "their open dimensions",
+        ),
+        Rule(
+            f"!{IS_REPOSITORY} || {FORMAT} != 'OneFlow'",
+            lambda it: is_repository(it) and format_of(it) is ModelFormat.ONEFLOW,
+            "write the path of the archive behind the repository; a OneFlow graph is a folder",
+        ),
+        *oneflow_model_rules(),
     )

@@ -7,54 +7,30 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import (
-    ApiModel,
-    ConfigKey,
-    ObjectName,
-    cel,
-    no_store_secret,
-    rule,
-    text,
-)
+from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, no_store_secret, text
 from resnet_operator.api.kubernetes.quantity import QuantityMap
-from resnet_operator.api.kubernetes.reserved import ANNOTATIONS_RULE, is_reserved_annotation
+from resnet_operator.api.kubernetes.reserved import ANNOTATIONS_RULE
+from resnet_operator.api.rules import Rule, Rules, matches
 
 MAP_CHARS = 16384
 
 
-def _small_together(values: dict[str, str]) -> dict[str, str]:
-    if sum(map(len, values.values())) > MAP_CHARS:
-        raise ValueError(SMALL_TOGETHER["message"])
-    return values
-
-
-SMALL_TOGETHER = rule(
+SMALL_TOGETHER = Rule(
     f"self.map(k, self[k].size()).sum() <= {MAP_CHARS}",
+    lambda values: sum(map(len, values.values())) > MAP_CHARS,
     f"write values of at most {MAP_CHARS} characters together",
 )
 StringMap = Annotated[
     dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=4096)]],
-    Field(max_length=64, json_schema_extra=cel(SMALL_TOGETHER)),
-    AfterValidator(_small_together),
+    Field(max_length=64),
+    Rules(SMALL_TOGETHER),
 ]
-
-
-def _without_reserved(annotations: dict[str, str]) -> dict[str, str]:
-    if any(is_reserved_annotation(key) for key in annotations):
-        raise ValueError(ANNOTATIONS_RULE["message"])
-    return annotations
-
-
-PodAnnotations = Annotated[
-    StringMap,
-    Field(json_schema_extra=cel(SMALL_TOGETHER, ANNOTATIONS_RULE)),
-    AfterValidator(_without_reserved),
-]
+PodAnnotations = Annotated[StringMap, Rules(ANNOTATIONS_RULE)]
 LabelValue = Annotated[
     str,
-    text(
+    *text(
         r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$",
         "write a label value: letters, digits, '-', '_' and '.', ending with a letter or a digit",
         max_length=63,
@@ -72,24 +48,28 @@ class ConfigMapKeyRef(ApiModel):
 class LocalObjectReference(ApiModel):
     name: ObjectName = Field(description="Name of a Secret in the object's namespace.")
 
-    model_config = ConfigDict(json_schema_extra=cel(no_store_secret("self.name {}")))
+    RULES = (no_store_secret("self.name {}", lambda it: it.name),)
 
 
-IS_DEVICE = "k.matches('^(huawei|nvidia)[.]com/')"
-NoDeviceResource = cel(
-    rule(
-        f"(!has(self.requests) || !self.requests.exists(k, {IS_DEVICE})) && "
-        f"(!has(self.limits) || !self.limits.exists(k, {IS_DEVICE}))",
-        "remove huawei.com/… and nvidia.com/… from resources; write spec.accelerator.count instead",
-    )
-)
+DEVICE = "^(huawei|nvidia)[.]com/"
+IS_DEVICE = f"k.matches('{DEVICE}')"
 
 
 class Resources(ApiModel):
     requests: QuantityMap | None = Field(default=None, description="What is reserved.")
     limits: QuantityMap | None = Field(default=None, description="What is allowed at most.")
 
-    model_config = ConfigDict(json_schema_extra=NoDeviceResource)
+    RULES = (
+        Rule(
+            f"(!has(self.requests) || !self.requests.exists(k, {IS_DEVICE})) && "
+            f"(!has(self.limits) || !self.limits.exists(k, {IS_DEVICE}))",
+            lambda it: any(
+                matches(DEVICE, key) for key in (*(it.requests or ()), *(it.limits or ()))
+            ),
+            "remove huawei.com/… and nvidia.com/… from resources; "
+            "write spec.accelerator.count instead",
+        ),
+    )
 
 
 class ContainerResources(ApiModel):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from resnet_contract.words import MOST_CALIBRATION_BATCHES, CalibrationFormat
-from resnet_operator.api.base import ApiModel, Image, Sha256, cel, rule
-from resnet_operator.api.source import FileSetUri
+from resnet_operator.api.base import ApiModel, Image, Sha256, ascii_text
+from resnet_operator.api.rules import Rule, given
+from resnet_operator.api.source.uri import FileSetUri
 
 
 class Calibration(ApiModel):
@@ -49,26 +50,17 @@ class Quantization(ApiModel):
     joint_quantization: bool | None = Field(
         default=None, description="AMCT's joint_quant; absent means AMCT's own default."
     )
-    raw_config: str | None = Field(
+    raw_config: Annotated[str, *ascii_text("AMCT")] | None = Field(
         default=None,
-        min_length=1,
-        max_length=8192,
         description=(
             "AMCT's calibration configuration, instead of skipLayers and jointQuantization."
         ),
-        json_schema_extra=cel(
-            rule(
-                r"self.matches(r'^[\x09\x0a\x0d\x20-\x7e]*$')",
-                "write plain ASCII; full-width colons, for example, are refused by AMCT",
-            )
-        ),
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.rawConfig) || (!has(self.skipLayers) && !has(self.jointQuantization))",
-                "remove skipLayers and jointQuantization, or rawConfig; it replaces them",
-            )
-        )
+    RULES = (
+        Rule(
+            "!has(self.rawConfig) || (!has(self.skipLayers) && !has(self.jointQuantization))",
+            lambda it: it.raw_config is not None and given(it, ["skipLayers", "jointQuantization"]),
+            "remove skipLayers and jointQuantization, or rawConfig; it replaces them",
+        ),
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, Share, cel, rule, text
+from resnet_operator.api.base import ApiModel, Share, text
 from resnet_operator.api.kubernetes.selectors import ATOMIC
+from resnet_operator.api.rules import Rule
 
 
 class Strategy(StrEnum):
@@ -16,6 +17,10 @@ class Strategy(StrEnum):
     SURGE = "Surge"
     REPLACE = "Replace"
     RECREATE = "Recreate"
+
+
+# Both revisions serve at once under these, and the new one can go back.
+SIDE_BY_SIDE = {None, Strategy.AUTO, Strategy.SURGE}
 
 
 class OnFailure(StrEnum):
@@ -51,7 +56,7 @@ class Analysis(ApiModel):
     max_p99_increase: (
         Annotated[
             str,
-            text(
+            *text(
                 r"^[0-9]{1,2}(\.[0-9]{1,9})?$",
                 "write a decimal in quotes, for example '0.5' for half as much again",
                 max_length=12,
@@ -80,18 +85,18 @@ class Analysis(ApiModel):
         "latest, the revision is rolled out; default [10, 50, 100].",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.steps) || (self.steps.isSorted() && "
-                "self.steps.all(one, self.steps.exists_one(other, other == one)))",
-                "write rising steps, for example [10, 50, 100]",
-            ),
-            rule(
-                "!has(self.steps) || !has(self.mode) || self.mode != 'Mirror'",
-                "remove steps, or write mode: Share; Mirror copies all requests",
-            ),
-        )
+    RULES = (
+        Rule(
+            "!has(self.steps) || (self.steps.isSorted() && "
+            "self.steps.all(one, self.steps.exists_one(other, other == one)))",
+            lambda it: it.steps is not None and it.steps != sorted(set(it.steps)),
+            "write rising steps, for example [10, 50, 100]",
+        ),
+        Rule(
+            "!has(self.steps) || !has(self.mode) || self.mode != 'Mirror'",
+            lambda it: it.steps is not None and it.mode is AnalysisMode.MIRROR,
+            "remove steps, or write mode: Share; Mirror copies all requests",
+        ),
     )
 
 
@@ -133,7 +138,7 @@ class Rollout(ApiModel):
     pin_revision: (
         Annotated[
             str,
-            text(
+            *text(
                 r"^[a-z]([-a-z0-9]*[a-z0-9])?$",
                 "write the name of a revision as status.revisions has it",
                 max_length=63,
@@ -152,25 +157,29 @@ class Rollout(ApiModel):
         "once when absent.",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.analysis) || !has(self.strategy) || self.strategy in ['Auto', 'Surge']",
-                "remove analysis, or write strategy Auto or Surge; old and new pods serve side by "
-                "side while they are compared",
+    RULES = (
+        Rule(
+            "!has(self.analysis) || !has(self.strategy) || self.strategy in ['Auto', 'Surge']",
+            lambda it: it.analysis is not None and it.strategy not in SIDE_BY_SIDE,
+            "remove analysis, or write strategy Auto or Surge; old and new pods serve side by "
+            "side while they are compared",
+        ),
+        Rule(
+            "!has(self.analysis) || !has(self.onFailure) || self.onFailure == 'Rollback'",
+            lambda it: it.analysis is not None and it.on_failure is OnFailure.HOLD,
+            "remove analysis, or write onFailure: Rollback; what does worse is withdrawn",
+        ),
+        Rule(
+            "!has(self.surgeWaitSeconds) || !has(self.strategy) || self.strategy == 'Auto'",
+            lambda it: (
+                it.surge_wait_seconds is not None and it.strategy not in {None, Strategy.AUTO}
             ),
-            rule(
-                "!has(self.analysis) || !has(self.onFailure) || self.onFailure == 'Rollback'",
-                "remove analysis, or write onFailure: Rollback; what does worse is withdrawn",
-            ),
-            rule(
-                "!has(self.surgeWaitSeconds) || !has(self.strategy) || self.strategy == 'Auto'",
-                "remove surgeWaitSeconds, or write strategy: Auto; the others do not wait",
-            ),
-            rule(
-                "!has(self.surgeWaitSeconds) || self.surgeWaitSeconds < "
-                "(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 1800)",
-                "write a surgeWaitSeconds below progressDeadlineSeconds (default 1800)",
-            ),
-        )
+            "remove surgeWaitSeconds, or write strategy: Auto; the others do not wait",
+        ),
+        Rule(
+            "!has(self.surgeWaitSeconds) || self.surgeWaitSeconds < "
+            "(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 1800)",
+            lambda it: (it.surge_wait_seconds or 0) >= (it.progress_deadline_seconds or 1800),
+            "write a surgeWaitSeconds below progressDeadlineSeconds (default 1800)",
+        ),
     )

@@ -7,8 +7,9 @@ to be.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from resnet_contract.words import (
     MOST_CONCURRENCY,
@@ -18,13 +19,28 @@ from resnet_contract.words import (
     DatasetFormat,
     DiagnoseWhen,
 )
-from resnet_operator.api.base import ApiModel, Sha256, Share, cel, rule
-from resnet_operator.api.source import FileSetUri
+from resnet_operator.api.base import ApiModel, Sha256, Share
+from resnet_operator.api.rules import Rule, Rules, given, matches
+from resnet_operator.api.source.uri import FileSetUri
 
 
 class OnNoFreeChip(StrEnum):
     WAIT = "Wait"
     BORROW_REPLICA = "BorrowReplica"
+
+
+UPWARDS = r"(^|/)\.\.(/|$)"
+Labels = Annotated[
+    str,
+    Field(min_length=1, max_length=512),
+    Rules(
+        Rule(
+            f"!self.startsWith('/') && !self.matches(r'{UPWARDS}')",
+            lambda path: path.startswith("/") or matches(UPWARDS, path),
+            "write the path from the top of the data set, without '..'",
+        )
+    ),
+]
 
 
 class Dataset(ApiModel):
@@ -40,17 +56,9 @@ class Dataset(ApiModel):
             "and RawBin hold what the model takes, CifarPython is the data set's own archive."
         )
     )
-    labels: str | None = Field(
+    labels: Labels | None = Field(
         default=None,
-        min_length=1,
-        max_length=512,
         description="File with the labels inside the data set, where the format needs one.",
-        json_schema_extra=cel(
-            rule(
-                "!self.startsWith('/') && !self.matches(r'(^|/)\\.\\.(/|$)')",
-                "write the path from the top of the data set, without '..'",
-            )
-        ),
     )
 
 
@@ -73,14 +81,13 @@ class Thresholds(ApiModel):
         description="Lowest share of pictures that get the same class from the source model.",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "has(self.minTop1) || has(self.maxTop1Drop) || has(self.minCosineSimilarity) || "
-                "has(self.minTop1Agreement)",
-                "write one of minTop1, maxTop1Drop, minCosineSimilarity and minTop1Agreement",
-            )
-        )
+    RULES = (
+        Rule(
+            "has(self.minTop1) || has(self.maxTop1Drop) || has(self.minCosineSimilarity) || "
+            "has(self.minTop1Agreement)",
+            lambda it: it.min_top1 is None and not it.needing_reference,
+            "write one of minTop1, maxTop1Drop, minCosineSimilarity and minTop1Agreement",
+        ),
     )
 
     @property
@@ -113,13 +120,12 @@ class Load(ApiModel):
         default=None, ge=1, le=MOST_LOAD_BATCH, description="Pictures in each request; default 1."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "has(self.concurrency) != has(self.requestsPerSecond)",
-                "write one of concurrency and requestsPerSecond",
-            )
-        )
+    RULES = (
+        Rule(
+            "has(self.concurrency) != has(self.requestsPerSecond)",
+            lambda it: (it.concurrency is None) == (it.requests_per_second is None),
+            "write one of concurrency and requestsPerSecond",
+        ),
     )
 
 
@@ -146,15 +152,17 @@ class Benchmark(ApiModel):
         description="Runs of each batch size to measure the chip's own speed by; default 100.",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.maxP99Milliseconds) || has(self.load)",
-                "write load: a latency is only comparable at a stated load, for example "
-                "{concurrency: 4}",
-            )
-        )
+    RULES = (
+        Rule(
+            "!has(self.maxP99Milliseconds) || has(self.load)",
+            lambda it: it.max_p99_milliseconds is not None and it.load is None,
+            "write load: a latency is only comparable at a stated load, for example "
+            "{concurrency: 4}",
+        ),
     )
+
+
+OF_SPEED = ("minImagesPerSecond", "maxP99Milliseconds")
 
 
 class Validation(ApiModel):
@@ -182,14 +190,13 @@ class Validation(ApiModel):
         ),
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "has(self.thresholds) || "
-                "(has(self.benchmark) && (has(self.benchmark.minImagesPerSecond) || "
-                "has(self.benchmark.maxP99Milliseconds)))",
-                "write at least one threshold: a field of thresholds, "
-                "benchmark.minImagesPerSecond or benchmark.maxP99Milliseconds",
-            )
-        )
+    RULES = (
+        Rule(
+            "has(self.thresholds) || "
+            "(has(self.benchmark) && (has(self.benchmark.minImagesPerSecond) || "
+            "has(self.benchmark.maxP99Milliseconds)))",
+            lambda it: it.thresholds is None and not given(it.benchmark, OF_SPEED),
+            "write at least one threshold: a field of thresholds, "
+            "benchmark.minImagesPerSecond or benchmark.maxP99Milliseconds",
+        ),
     )

@@ -8,7 +8,8 @@ from resnet_operator.api import VERSION
 from resnet_operator.api.batch import BATCH_KIND, BATCH_PLURAL
 from resnet_operator.api.batch.spec import ResNetBatchSpec
 from resnet_operator.api.batch.status import ResNetBatchStatus
-from resnet_operator.crdgen.crd import NAME_RULE, column, condition, definition, object_schema
+from resnet_operator.api.kubernetes.reserved import NAME_RULE
+from resnet_operator.crdgen.crd import column, condition, definition, object_schema
 from resnet_operator.crdgen.schema import Schema, structural_schema
 
 
@@ -19,7 +20,7 @@ def batch_schema() -> Schema:
         "Pictures that the artifact of a ResNetService classifies once.",
         spec=structural_schema(ResNetBatchSpec),
         status=structural_schema(ResNetBatchStatus),
-        rules=[NAME_RULE],
+        rules=(NAME_RULE,),
     )
 
 

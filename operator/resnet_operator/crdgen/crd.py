@@ -8,21 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from resnet_operator.api import GROUP, KIND, PLURAL, VERSION
-from resnet_operator.api.base import rule
-from resnet_operator.api.kubernetes.reserved import RESERVED_NAME, RESERVED_NAME_MESSAGE
+from resnet_operator.api.kubernetes.reserved import NAME_RULES
+from resnet_operator.api.rules import VALIDATIONS, Rule
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.status import ResNetServiceStatus
 from resnet_operator.crdgen.schema import Schema, structural_schema
-
-RESERVED_NAME_RULE = rule(
-    f"!self.metadata.name.matches('{RESERVED_NAME}')",
-    RESERVED_NAME_MESSAGE,
-)
-NAME_RULE = rule(
-    "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-    "write a metadata.name of at most 40 lower-case letters, digits and '-' that begins with a "
-    "letter, for example resnet50; children's names are made from it",
-)
 
 
 def root_schema() -> Schema:
@@ -39,12 +29,12 @@ def root_schema() -> Schema:
         "A trained ResNet, converted for an Ascend chip and served by Triton.",
         spec=spec,
         status=status,
-        rules=[NAME_RULE, RESERVED_NAME_RULE],
+        rules=NAME_RULES,
     )
 
 
 def object_schema(
-    kind: str, description: str, *, spec: Schema, status: Schema, rules: list[dict[str, str]]
+    kind: str, description: str, *, spec: Schema, status: Schema, rules: tuple[Rule, ...]
 ) -> Schema:
     """Return what stands around the spec and the status of each kind."""
     status["default"] = {"observedGeneration": -1}
@@ -60,7 +50,7 @@ def object_schema(
             "spec": spec,
             "status": status,
         },
-        "x-kubernetes-validations": rules,
+        VALIDATIONS: [row.extension for row in rules],
     }
 
 

@@ -25,6 +25,8 @@ from resnet_operator.record.latency import Latency, latency_shortfall
 from resnet_operator.record.tuning import TuningResult
 
 RESULT_KEY = "result.json"
+# Its rules let no object write it so.
+NO_THRESHOLDS = Thresholds.model_construct()
 # The whole of it; a result's name has eight digits.
 VALIDATION_KEY = "validationKey"
 # Sets that mostly hold what the model takes: how pictures are scaled matters to few of them.
@@ -195,7 +197,7 @@ def loops_of(validation: Validation) -> int:
 
 def shortfalls(found: Measurement, validation: Validation) -> tuple[str, ...]:
     """Return a phrase for each threshold that is not met; none means that the gate is passed."""
-    thresholds, speed = validation.thresholds or Thresholds(), validation.benchmark
+    thresholds, speed = validation.thresholds or NO_THRESHOLDS, validation.benchmark
     least = speed.min_images_per_second if speed else None
     checks = [
         _below("top1", found.top1, "minTop1", thresholds.min_top1),

@@ -7,18 +7,14 @@ operator with other defaults must not convert again or restart anybody.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from resnet_contract.words import DEFAULT_TIMEOUT_SECONDS, ModelFormat
 from resnet_operator.api.conversion import Conversion
-from resnet_operator.api.kubernetes.reserved import RESERVED_NAME_MESSAGE, is_reserved_name
+from resnet_operator.api.kubernetes.reserved import NAME_RULES
 from resnet_operator.api.serving.serving import BatchingMode, Warmup
-from resnet_operator.api.source import broken_rule
+from resnet_operator.api.source.formats import format_of
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.batches import declared_batches
-from resnet_operator.resolve.model_format import format_of
-from resnet_operator.resolve.older_objects import check_older
 from resnet_operator.resolve.order import check_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.rollout import rollout_options
@@ -30,23 +26,20 @@ from resnet_operator.resolve.runtimes.images import (
     export_image,
     serving_image,
 )
-from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, check_oneflow, gpu_request
+from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, gpu_request
 from resnet_operator.resolve.runtimes.rows import ROWS
-from resnet_operator.resolve.runtimes.torch_aie import check_torch_aie
 from resnet_operator.resolve.runtimes.triton import check_triton
 from resnet_operator.resolve.secrets import check_secrets
-from resnet_operator.resolve.source_key import DECIDING, source_key
+from resnet_operator.resolve.source_key import source_key
 from resnet_operator.resolve.thresholds import check_bars, check_tuning
 from resnet_operator.settings.operator import Settings
 
 
 def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings) -> Resolved:
     """Decide every value; raises InvalidSpec where spec and settings do not fit."""
-    _check_uri(spec)
     check_secrets(spec, settings)
-    check_older(spec)
-    if is_reserved_name(name):
-        raise InvalidSpec(RESERVED_NAME_MESSAGE)
+    if broken := next((row for row in NAME_RULES if row.broken(name)), None):
+        raise InvalidSpec(broken.message)
     if spec.serving.http_route and not settings.gateway_api:
         raise InvalidSpec(
             "serving.httpRoute: the Gateway API is switched off here; set gatewayAPI in the "
@@ -55,9 +48,9 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     chip = spec.accelerator.chip
     on_chip = chip not in {CPU, GPU}
     conversion, batching = spec.conversion, spec.serving.batching
-    model_format = _format(spec)
+    model_format = format_of(spec.model)
+    check_bars(spec, model_format)
     runtime = runtime_of(spec, model_format)
-    check_torch_aie(spec, runtime, model_format)
     check_triton(spec, model_format)
     check_tuning(spec, runtime)
     row = ROWS[runtime]
@@ -112,33 +105,6 @@ def resolve(*, name: str, uid: str, spec: ResNetServiceSpec, settings: Settings)
     return resolved
 
 
-def _format(spec: ResNetServiceSpec) -> ModelFormat:
-    """Return the format, checked against all that the spec says."""
-    found = format_of(spec.model)
-    if found is ModelFormat.OM:
-        _check_om(spec)
-    check_oneflow(spec, found)
-    check_bars(spec, found)
-    return found
-
-
-def _check_om(spec: ResNetServiceSpec) -> None:
-    if spec.accelerator.chip == CPU:
-        raise InvalidSpec("an OM runs on the chip it was made for; write an Ascend chip")
-    conversion = spec.conversion
-    refused = (DECIDING | {"op_compiler_cache"}) - {"image", "batch_sizes"}
-    options = (
-        conversion.model_dump(exclude_none=True, by_alias=True, include=refused)
-        if conversion
-        else {}
-    )
-    extra = sorted(options)
-    if extra:
-        raise InvalidSpec(
-            f"remove conversion.{extra[0]}; an OM is served as it is and not converted again"
-        )
-
-
 def _small_channel(conversion: Conversion | None) -> bool:
     """Return what is declared, else true with the fields of preprocessing."""
     if conversion is None:
@@ -146,20 +112,3 @@ def _small_channel(conversion: Conversion | None) -> bool:
     if conversion.small_channel is not None:
         return conversion.small_channel
     return conversion.preprocessing is not None and conversion.preprocessing.raw_aipp is None
-
-
-def _check_uri(spec: ResNetServiceSpec) -> None:
-    quantization = spec.conversion and spec.conversion.quantization
-    uris = {"model.uri": spec.model.uri}
-    if quantization:
-        uris["conversion.quantization.calibration.uri"] = quantization.calibration.uri
-    if spec.validation:
-        uris["validation.dataset.uri"] = spec.validation.dataset.uri
-    for field, uri in uris.items():
-        if broken := broken_rule(uri, is_model=field == "model.uri"):
-            raise InvalidSpec(f"spec.{field}: {broken}")
-        try:
-            urlsplit(uri)
-        except ValueError as error:
-            # The CRD's rules cannot see every one, an unclosed [ of an IPv6 address for example.
-            raise InvalidSpec(f"spec.{field} cannot be read ({error}); correct it") from error

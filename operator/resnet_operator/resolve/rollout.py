@@ -16,8 +16,6 @@ MAX_ERROR_RATIO = "0.01"
 MAX_P99_INCREASE = "0.5"
 STEPS = (10, 50, 100)
 ALL_AT_ONCE = (100,)
-# Both revisions serve at once under these, and the new one can go back.
-SIDE_BY_SIDE = {Strategy.AUTO, Strategy.SURGE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,6 @@ def rollout_options(
     wait, kept = asked.surge_wait_seconds, asked.history_limit
     strategy = asked.strategy or Strategy.AUTO
     rolls_back = asked.on_failure is not OnFailure.HOLD
-    watched = asked.analysis if rolls_back and strategy in SIDE_BY_SIDE else None
     return RolloutOptions(
         strategy=strategy,
         # A short deadline must leave time for the pod that starts after the wait.
@@ -64,7 +61,7 @@ def rollout_options(
         history_limit=HISTORY_LIMIT if kept is None else kept,
         rolls_back=rolls_back,
         pin=asked.pin_revision,
-        analysis=_analysis(watched, runtime, routed=routed) if watched else None,
+        analysis=_analysis(asked.analysis, runtime, routed=routed) if asked.analysis else None,
     )
 
 

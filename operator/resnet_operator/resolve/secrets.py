@@ -1,7 +1,5 @@
-"""Secrets that no ResNetService may name: who may make one would read them through its pods.
-
-The store's key would let its reader sign artifacts for every object of the namespace, and a
-bucket's keys are the cluster's. Called by `resolve`. Pure.
+"""The Secret that only the settings name: who may make a ResNetService would read the bucket's keys
+through its pods. Called by `resolve`. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from resnet_operator import names
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.settings.operator import Settings
@@ -19,9 +16,10 @@ from resnet_operator.settings.operator import Settings
 
 def check_secrets(spec: ResNetServiceSpec, settings: Settings) -> None:
     """Raise InvalidSpec where a field names one of them."""
-    reserved = {names.STORE_NAME, *([settings.store.s3.secret_name] if settings.store.s3 else [])}
+    if (bucket := settings.store.s3) is None:
+        return
     for field, name in _named(spec):
-        if name in reserved:
+        if name == bucket.secret_name:
             raise InvalidSpec(
                 f'{field} names the Secret "{name}", which belongs to the artifact store; '
                 "name another Secret"

@@ -5,9 +5,8 @@ Called by `resolve`. What cannot be computed here is the same in `resnet_jobs.co
 
 from __future__ import annotations
 
-from resnet_contract.words import ModelFormat, TuningObjective
+from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
-from resnet_operator.api.serving.serving import BatchingMode
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.config_overrides import tuned_field
@@ -15,18 +14,7 @@ from resnet_operator.resolve.runtimes.rows import ROWS
 
 
 def check_bars(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
-    """Refuse thresholds on what is not measured: latency at no load, likeness to no source."""
-    benchmark = spec.validation.benchmark if spec.validation else None
-    if benchmark and benchmark.max_p99_milliseconds is not None and benchmark.load is None:
-        raise InvalidSpec(
-            "write validation.benchmark.load: maxP99Milliseconds is only comparable at a stated "
-            "load, for example {concurrency: 4}"
-        )
-    load = benchmark and benchmark.load
-    if load and (load.concurrency is None) == (load.requests_per_second is None):
-        raise InvalidSpec(
-            "write one of concurrency and requestsPerSecond in validation.benchmark.load"
-        )
+    """Refuse thresholds on what is not measured: likeness to no source."""
     thresholds = spec.validation.thresholds if spec.validation else None
     if thresholds and thresholds.needing_reference and (why := _no_reference(spec, model_format)):
         raise InvalidSpec(f"remove validation.thresholds.{thresholds.needing_reference[0]}; {why}")
@@ -41,20 +29,6 @@ def check_tuning(spec: ResNetServiceSpec, runtime: Runtime) -> None:
         raise InvalidSpec(
             f"remove tuning; runtime {runtime} compiles while it loads, each trial would take "
             "minutes"
-        )
-    if spec.validation is None:
-        raise InvalidSpec(
-            "write validation: tuning runs in the gate's Job and sends the pictures of its data set"
-        )
-    benchmark, batching = spec.validation.benchmark, spec.serving.batching
-    if tuning.objective is TuningObjective.LATENCY and not (benchmark and benchmark.load):
-        raise InvalidSpec(
-            "write validation.benchmark.load: a latency is only comparable at a stated load, for "
-            "example {concurrency: 4}"
-        )
-    if batching and batching.mode is BatchingMode.DISABLED:
-        raise InvalidSpec(
-            "remove serving.batching.mode Disabled; tuning chooses how requests are gathered"
         )
     if overrides and (field := tuned_field(overrides)):
         raise InvalidSpec(

@@ -63,5 +63,5 @@ def plain(value: Any) -> Any:
 def sentence_of(error: ValidationError) -> str:
     """Return the first complaint with its field."""
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"spec.{where}: {first['msg'].removeprefix('Value error, ')}"
+    where = "".join(f".{part}" for part in first["loc"])
+    return f"spec{where}: {first['msg'].removeprefix('Value error, ')}"

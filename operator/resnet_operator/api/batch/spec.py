@@ -17,7 +17,7 @@ from resnet_contract.batch.order import (
 )
 from resnet_operator.api.base import ApiModel, ObjectName, Sha256, cel, rule
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
-from resnet_operator.api.source import IMAGE_REPOSITORY, PVC, REGISTRY, FileSetUri, UriRule
+from resnet_operator.api.source.uri import IMAGE_REPOSITORY, PVC, REGISTRY, FileSetUri, UriRule
 
 OUTPUT_ROWS = (
     UriRule(
@@ -47,7 +47,7 @@ OUTPUT_ROWS = (
         never=("^[a-z0-9]+://[^/]*@",),
     ),
 )
-OUTPUT_RULES = cel(*(row.cel for row in OUTPUT_ROWS))
+OUTPUT_RULES = cel(*(rule.row.extension for rule in OUTPUT_ROWS))
 KEYS_RULE = rule(
     "!self.uri.matches('^(s3|obs)://') || has(self.credentialsSecretRef)",
     "a bucket is written with keys; name a Secret with AWS_ACCESS_KEY_ID and "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, cel, rule
+from resnet_operator.api.base import ApiModel
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.selectors import ATOMIC, LabelSelector
+from resnet_operator.api.rules import Rule, given
 
 # A network with the length of its prefix; the API server reads the address itself.
 Cidr = Annotated[str, Field(max_length=49, pattern=r"^[0-9a-fA-F.:]{2,45}/[0-9]{1,3}$")]
@@ -33,13 +34,12 @@ class Peer(ApiModel):
         default=None, description="Addresses that may connect; beside no selector."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "has(self.ipBlock) != (has(self.podSelector) || has(self.namespaceSelector))",
-                "write podSelector, namespaceSelector or both, or ipBlock alone",
-            )
-        )
+    RULES = (
+        Rule(
+            "has(self.ipBlock) != (has(self.podSelector) || has(self.namespaceSelector))",
+            lambda it: (it.ip_block is not None) == given(it, ["podSelector", "namespaceSelector"]),
+            "write podSelector, namespaceSelector or both, or ipBlock alone",
+        ),
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, cel, no_store_secret, rule
+from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, no_store_secret
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.quantity import Quantity
-from resnet_operator.api.kubernetes.reserved import VARIABLES_RULE, is_reserved_variable
+from resnet_operator.api.kubernetes.reserved import VARIABLES_RULE
 from resnet_operator.api.kubernetes.selectors import ATOMIC
+from resnet_operator.api.rules import Rule, Rules
 
 VALUE_CHARS = 32768
 FieldPath = Annotated[str, Field(min_length=1, max_length=512)]
@@ -48,15 +49,17 @@ class EnvSource(ApiModel):
         default=None, description="Resource of a container."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef), "
-                "has(self.resourceFieldRef)].filter(given, given).size() == 1",
-                "write one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef",
-            ),
-            no_store_secret("!has(self.secretKeyRef) || self.secretKeyRef.name {}"),
-        )
+    RULES = (
+        Rule(
+            "[has(self.configMapKeyRef), has(self.secretKeyRef), has(self.fieldRef), "
+            "has(self.resourceFieldRef)].filter(given, given).size() == 1",
+            lambda it: sum(value is not None for _, value in it) != 1,
+            "write one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef",
+        ),
+        no_store_secret(
+            "!has(self.secretKeyRef) || self.secretKeyRef.name {}",
+            lambda it: it.secret_key_ref and it.secret_key_ref.name,
+        ),
     )
 
 
@@ -71,13 +74,12 @@ class Variable(ApiModel):
         default=None, description="Where the value comes from instead."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.value) || self.value == '' || !has(self.valueFrom)",
-                "write value or valueFrom, not both",
-            )
-        )
+    RULES = (
+        Rule(
+            "!has(self.value) || self.value == '' || !has(self.valueFrom)",
+            lambda it: it.value and it.value_from is not None,
+            "write value or valueFrom, not both",
+        ),
     )
 
 
@@ -111,19 +113,12 @@ class Toleration(ApiModel):
     )
 
 
-SMALL_TOGETHER = rule(
+SMALL_TOGETHER = Rule(
     "self.map(item, has(item.value) ? item.value.size() : 0).sum() <= " + str(VALUE_CHARS),
+    lambda env: sum(len(item.get("value") or "") for item in env) > VALUE_CHARS,
     f"write values of at most {VALUE_CHARS} characters together, or keep them in a ConfigMap and "
     "write valueFrom",
 )
-
-
-def _checked(env: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if sum(len(item.get("value") or "") for item in env) > VALUE_CHARS:
-        raise ValueError(SMALL_TOGETHER["message"])
-    if any(is_reserved_variable(str(item["name"])) for item in env):
-        raise ValueError(VARIABLES_RULE["message"])
-    return env
 
 
 Env = Annotated[
@@ -133,10 +128,9 @@ Env = Annotated[
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
-            **cel(VARIABLES_RULE, SMALL_TOGETHER),
         },
     ),
-    AfterValidator(_checked),
+    Rules(VARIABLES_RULE, SMALL_TOGETHER),
 ]
 Tolerations = Annotated[
     list[Annotated[dict[str, Any], PassedOn(Toleration)]],

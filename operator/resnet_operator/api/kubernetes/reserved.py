@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from resnet_operator.api.base import rule
+from resnet_operator.api.rules import Rule, matches
 
 DEVICES = "the container runtime gives the container the devices that it names"
 LOADER = "the loader or the interpreter runs code from where it points"
@@ -60,10 +60,21 @@ ANNOTATIONS = {
 }
 # Names of objects that are the operator's own, in each namespace.
 RESERVED_NAME = "^(resnet-store|resnet-operator|rns-.*)$"
-RESERVED_NAME_MESSAGE = (
-    "choose another metadata.name; resnet-store, resnet-operator and rns-… are names of the "
-    "operator's own objects"
+NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+MOST_OF_NAME = 40
+NAME_RULE = Rule(
+    f"self.metadata.name.size() <= {MOST_OF_NAME} && self.metadata.name.matches('{NAME}')",
+    lambda name: len(name) > MOST_OF_NAME or not matches(NAME, name),
+    "write a metadata.name of at most 40 lower-case letters, digits and '-' that begins with a "
+    "letter, for example resnet50; children's names are made from it",
 )
+RESERVED_NAME_RULE = Rule(
+    f"!self.metadata.name.matches('{RESERVED_NAME}')",
+    lambda name: matches(RESERVED_NAME, name),
+    "choose another metadata.name; resnet-store, resnet-operator and rns-… are names of the "
+    "operator's own objects",
+)
+NAME_RULES = (NAME_RULE, RESERVED_NAME_RULE)
 
 
 def _pattern(names: dict[str, str]) -> str:
@@ -74,26 +85,16 @@ def _pattern(names: dict[str, str]) -> str:
 VARIABLE = _pattern(VARIABLES)
 ANNOTATION = f"^([^/]*[.])?({'|'.join(name.replace('.', '[.]') for name in ANNOTATIONS)})/"
 
-VARIABLES_RULE = rule(
+VARIABLES_RULE = Rule(
     f"self.all(item, !item.name.matches(r'{VARIABLE}'))",
+    lambda env: any(matches(VARIABLE, str(item["name"])) for item in env),
     "remove the variables that the operator, the container runtime or the loader owns, for example "
     "ASCEND_VISIBLE_DEVICES, LD_PRELOAD, PYTHONPATH and RESNET_…; devices come from "
     "spec.accelerator (docs/reserved-names.md lists all)",
 )
-ANNOTATIONS_RULE = rule(
+ANNOTATIONS_RULE = Rule(
     f"self.all(key, !key.matches(r'{ANNOTATION}'))",
+    lambda annotations: any(matches(ANNOTATION, key) for key in annotations),
     "remove the annotations that choose devices, take confinement away or are the operator's: "
     f"{', '.join(f'{name}/…' for name in ANNOTATIONS)}",
 )
-
-
-def is_reserved_variable(name: str) -> bool:
-    return re.match(VARIABLE, name) is not None
-
-
-def is_reserved_annotation(key: str) -> bool:
-    return re.match(ANNOTATION, key) is not None
-
-
-def is_reserved_name(name: str) -> bool:
-    return re.match(RESERVED_NAME, name) is not None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, cel, rule
+from resnet_operator.api.base import ApiModel
+from resnet_operator.api.rules import Rule
 
 
 class ScaleTarget(StrEnum):
@@ -41,15 +42,15 @@ class Autoscaling(ApiModel):
         description="How long less has to do before a pod goes; default 300.",
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
-                "write a maxReplicas that is not below minReplicas",
-            ),
-            rule(
-                "!has(self.target) || self.target != 'Requests' || has(self.value)",
-                "write value: how many requests a second one pod may get",
-            ),
-        )
+    RULES = (
+        Rule(
+            "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
+            lambda it: it.min_replicas > it.max_replicas,
+            "write a maxReplicas that is not below minReplicas",
+        ),
+        Rule(
+            "!has(self.target) || self.target != 'Requests' || has(self.value)",
+            lambda it: it.target is ScaleTarget.REQUESTS and it.value is None,
+            "write value: how many requests a second one pod may get",
+        ),
     )

@@ -8,16 +8,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, ObjectName, cel, no_store_secret, rule, text
+from resnet_operator.api.base import ApiModel, ObjectName, no_store_secret, text
 from resnet_operator.api.kubernetes.peers import Peers
 from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.pod import StringMap
+from resnet_operator.api.rules import Rule, given
 
 Host = Annotated[
     str,
-    text(
+    *text(
         r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
         "write a host name in lower case, without scheme, port and path, for example "
         "resnet50.example.com",
@@ -42,6 +43,9 @@ class DisruptionBudget(StrEnum):
     DISABLED = "Disabled"
 
 
+OF_BALANCERS = ("loadBalancerClass", "loadBalancerSourceRanges")
+
+
 class ServiceOptions(ApiModel):
     type: ServiceType | None = Field(
         default=None, description="Type of the Service; default ClusterIP."
@@ -50,7 +54,7 @@ class ServiceOptions(ApiModel):
     load_balancer_class: (
         Annotated[
             str,
-            text(
+            *text(
                 r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
                 "write the load balancer's class, for example example.com/internal",
                 max_length=317,
@@ -69,19 +73,20 @@ class ServiceOptions(ApiModel):
         default=None, description="Local keeps the client's address; default Cluster."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "(has(self.type) && self.type == 'LoadBalancer') || "
-                "(!has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges))",
-                "write type: LoadBalancer, or remove loadBalancerClass and "
-                "loadBalancerSourceRanges",
+    RULES = (
+        Rule(
+            "(has(self.type) && self.type == 'LoadBalancer') || "
+            "(!has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges))",
+            lambda it: it.type is not ServiceType.LOAD_BALANCER and given(it, OF_BALANCERS),
+            "write type: LoadBalancer, or remove loadBalancerClass and loadBalancerSourceRanges",
+        ),
+        Rule(
+            "(has(self.type) && self.type != 'ClusterIP') || !has(self.externalTrafficPolicy)",
+            lambda it: (
+                it.type in {None, ServiceType.CLUSTER_IP} and it.external_traffic_policy is not None
             ),
-            rule(
-                "(has(self.type) && self.type != 'ClusterIP') || !has(self.externalTrafficPolicy)",
-                "write type: LoadBalancer or NodePort, or remove externalTrafficPolicy",
-            ),
-        )
+            "write type: LoadBalancer or NodePort, or remove externalTrafficPolicy",
+        ),
     )
 
 
@@ -97,8 +102,10 @@ class IngressOptions(ApiModel):
         default=None, description="Annotations of the Ingress, for example its largest body."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(no_store_secret("!has(self.tlsSecretName) || self.tlsSecretName {}"))
+    RULES = (
+        no_store_secret(
+            "!has(self.tlsSecretName) || self.tlsSecretName {}", lambda it: it.tls_secret_name
+        ),
     )
 
 
@@ -144,4 +151,4 @@ class ServingTLS(ApiModel):
         description="True asks clients for a certificate that ca.crt signed; default false.",
     )
 
-    model_config = ConfigDict(json_schema_extra=cel(no_store_secret("self.secretName {}")))
+    RULES = (no_store_secret("self.secretName {}", lambda it: it.secret_name),)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from resnet_contract.words import Interpolation
-from resnet_operator.api.base import ApiModel, cel, rule
+from resnet_operator.api.base import ApiModel
 from resnet_operator.api.preprocessing import MEANS_OF_PIXELS, SCALES_ABOVE_ZERO
-from resnet_operator.api.serving.oneflow import IS_ONEFLOW
+from resnet_operator.api.rules import Rule, given
+from resnet_operator.api.serving.oneflow import IS_ONEFLOW, is_oneflow
+
+if TYPE_CHECKING:
+    from resnet_operator.api.preprocessing import Preprocessing
+    from resnet_operator.api.spec import ResNetServiceSpec
 
 # What Pillow unpacks without a warning of its own.
 MOST_PIXELS = 89_478_485
@@ -70,36 +75,56 @@ class Pipeline(ApiModel):
         default=None, description="Largest picture file that is taken; default 16777216 bytes."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            MEANS_OF_PIXELS,
-            SCALES_ABOVE_ZERO,
-            rule(
-                "(!has(self.mean) || self.mean.size() != 2) && "
-                "(!has(self.std) || self.std.size() != 2)",
-                "write one number for all colours or one for each of the three, in mean and in std",
-            ),
-        )
+    RULES = (
+        MEANS_OF_PIXELS,
+        SCALES_ABOVE_ZERO,
+        Rule(
+            "(!has(self.mean) || self.mean.size() != 2) && "
+            "(!has(self.std) || self.std.size() != 2)",
+            lambda it: 2 in {len(it.mean or ()), len(it.std or ())},
+            "write one number for all colours or one for each of the three, in mean and in std",
+        ),
     )
 
 
 HAS = "has(self.serving) && has(self.serving.pipeline)"
 PREPROCESSED = "has(self.conversion) && has(self.conversion.preprocessing)"
+OF_THE_CHIP = ("mean", "std", "swapRedBlue")
+
+
+def _preprocessing(spec: ResNetServiceSpec) -> Preprocessing | None:
+    """Return what the chip does, where the server has steps of its own."""
+    conversion = spec.conversion if spec.serving.pipeline else None
+    return conversion.preprocessing if conversion else None
+
+
+def _does_it_twice(spec: ResNetServiceSpec) -> bool:
+    return _preprocessing(spec) is not None and given(spec.serving.pipeline, OF_THE_CHIP)
+
+
+def _does_not_tell(spec: ResNetServiceSpec) -> bool:
+    found = _preprocessing(spec)
+    return found is not None and found.raw_aipp is not None
+
+
 # Rules of the whole spec: what the chip does already, the server must not do again.
 PIPELINE_RULES = (
-    rule(
+    Rule(
         f"!({HAS} && {PREPROCESSED}) || !(has(self.serving.pipeline.mean) || "
         "has(self.serving.pipeline.std) || has(self.serving.pipeline.swapRedBlue))",
+        _does_it_twice,
         "remove mean, std and swapRedBlue from serving.pipeline; conversion.preprocessing does "
         "that on the chip",
     ),
-    rule(
+    Rule(
         f"!({HAS} && {PREPROCESSED}) || !has(self.conversion.preprocessing.rawAIPP)",
+        _does_not_tell,
         "write conversion.preprocessing by its fields, or remove serving.pipeline; rawAIPP does "
         "not tell what is to be sent",
     ),
-    rule(
+    Rule(
         f"!({HAS} && {IS_ONEFLOW})",
+        lambda it: it.serving.pipeline is not None and is_oneflow(it),
         "remove serving.pipeline; OneFlow's image is not made for its Python steps",
     ),
 )

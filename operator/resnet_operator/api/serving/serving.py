@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, Image, ObjectName, cel, rule
+from resnet_operator.api.base import ApiModel, Image, ObjectName
 from resnet_operator.api.conversion import Batch
 from resnet_operator.api.kubernetes.affinity import Affinity, SpreadConstraints
 from resnet_operator.api.kubernetes.pods import Env, Tolerations
 from resnet_operator.api.pod import LabelMap, LocalObjectReference, PodAnnotations, Resources
+from resnet_operator.api.rules import Rule, Rules, given
 from resnet_operator.api.serving.autoscaling import Autoscaling
 from resnet_operator.api.serving.network import (
     DisruptionBudget,
@@ -41,6 +42,22 @@ class Warmup(StrEnum):
     DISABLED = "Disabled"
 
 
+OF_DYNAMIC = ("preferredBatchSizes", "maxQueueDelayMicroseconds")
+OURS = ("app.kubernetes.io/", "serving.resnet-operator.io/")
+PodLabels = Annotated[
+    LabelMap,
+    Rules(
+        Rule(
+            "!self.exists(k, k.startsWith('app.kubernetes.io/') || "
+            "k.startsWith('serving.resnet-operator.io/'))",
+            lambda labels: any(key.startswith(OURS) for key in labels),
+            "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…; "
+            "the operator sets them",
+        )
+    ),
+]
+
+
 class Batching(ApiModel):
     mode: BatchingMode | None = Field(
         default=None, description="Dynamic gathers requests into batches; default Dynamic."
@@ -64,14 +81,13 @@ class Batching(ApiModel):
         default=None, ge=0, le=60_000_000, description="Longest wait for a batch; default 1000."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.mode) || self.mode != 'Disabled' || "
-                "(!has(self.preferredBatchSizes) && !has(self.maxQueueDelayMicroseconds))",
-                "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic",
-            ),
-        )
+    RULES = (
+        Rule(
+            "!has(self.mode) || self.mode != 'Disabled' || "
+            "(!has(self.preferredBatchSizes) && !has(self.maxQueueDelayMicroseconds))",
+            lambda it: it.mode is BatchingMode.DISABLED and given(it, OF_DYNAMIC),
+            "remove preferredBatchSizes and maxQueueDelayMicroseconds, or write mode: Dynamic",
+        ),
     )
 
 
@@ -162,22 +178,9 @@ class Serving(ApiModel):
         ]
         | None
     ) = Field(default=None, description="Pull secrets of the serving pods and of the conversion.")
-    pod_labels: (
-        Annotated[
-            LabelMap,
-            Field(
-                json_schema_extra=cel(
-                    rule(
-                        "!self.exists(k, k.startsWith('app.kubernetes.io/') || "
-                        "k.startsWith('serving.resnet-operator.io/'))",
-                        "remove the labels app.kubernetes.io/… and serving.resnet-operator.io/…; "
-                        "the operator sets them",
-                    )
-                )
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="Further labels of the serving pods.")
+    pod_labels: PodLabels | None = Field(
+        default=None, description="Further labels of the serving pods."
+    )
     pod_annotations: PodAnnotations | None = Field(
         default=None, description="Further annotations of the serving pods."
     )
@@ -203,14 +206,16 @@ class Serving(ApiModel):
         default=None, description="A NetworkPolicy for the pods, also if empty; default none."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.tracing) || !has(self.extraArgs) || "
-                "!self.extraArgs.exists(a, a.startsWith('--trace-config='))",
-                EITHER,
+    RULES = (
+        Rule(
+            "!has(self.tracing) || !has(self.extraArgs) || "
+            "!self.extraArgs.exists(a, a.startsWith('--trace-config='))",
+            lambda it: (
+                it.tracing is not None
+                and any(flag.startswith("--trace-config=") for flag in it.extra_args or ())
             ),
-        )
+            EITHER,
+        ),
     )
 
     @property

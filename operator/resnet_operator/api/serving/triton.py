@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, cel, rule, text
+from resnet_operator.api.base import ApiModel, text
+from resnet_operator.api.rules import Rule, Rules, matches
 
 # What changes neither the model, nor who is served, nor what the probes ask. All others are the
 # operator's: the repository, ports, model control, restricted calls, TLS, times to end.
@@ -33,15 +34,18 @@ SHOWN = ", ".join(f"--{name}" for name in ALLOWED)
 REFUSAL = f"write --NAME=VALUE with one of: {SHOWN}; the operator sets the others"
 EITHER = "write serving.tracing, or --trace-config in extraArgs, but not both"
 
-ExtraArg = Annotated[str, Field(min_length=1, max_length=256, pattern=EXTRA_ARG)]
+ExtraArg = Annotated[
+    str, Field(min_length=1, max_length=256, json_schema_extra={"pattern": EXTRA_ARG})
+]
 ExtraArgs = Annotated[
     list[ExtraArg],
-    Field(
-        max_length=16,
-        json_schema_extra={
-            "x-kubernetes-list-type": "atomic",
-            **cel(rule(f"self.all(a, a.matches(r'{EXTRA_ARG}'))", REFUSAL)),
-        },
+    Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    Rules(
+        Rule(
+            f"self.all(a, a.matches(r'{EXTRA_ARG}'))",
+            lambda flags: not all(matches(EXTRA_ARG, flag) for flag in flags),
+            REFUSAL,
+        )
     ),
 ]
 
@@ -51,7 +55,7 @@ class Tracing(ApiModel):
 
     otlp_endpoint: Annotated[
         str,
-        text(
+        *text(
             r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$",
             "write the collector's OTLP/HTTP address, for example "
             "http://otel-collector.monitoring:4318",

@@ -1,14 +1,8 @@
-"""Whether this Triton knows the flags that an object asks for. Called by `resolve`. Pure.
-
-The CRD's rules say the same of the allow-list; this is for objects that are older than they.
-"""
+"""Whether this Triton knows the flags that an object asks for. Called by `resolve`. Pure."""
 
 from __future__ import annotations
 
-import re
-
 from resnet_contract.words import ModelFormat
-from resnet_operator.api.serving.triton import EITHER, EXTRA_ARG, REFUSAL
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.config_overrides import brought_flags
@@ -17,14 +11,9 @@ OLD = "remove {}; OneFlow's image has Triton 21.10, which does not know it"
 
 
 def check_triton(spec: ResNetServiceSpec, model_format: ModelFormat) -> None:
-    """Raise InvalidSpec for flags that are not allowed, contradict, or are not known."""
+    """Raise InvalidSpec for flags that are not known."""
     serving = spec.serving
     arguments = serving.extra_args or []
-    for argument in arguments:
-        if not re.fullmatch(EXTRA_ARG, argument):
-            raise InvalidSpec(f"serving.extraArgs {argument[:64]}: {REFUSAL}")
-    if serving.tracing and any(a.startswith("--trace-config=") for a in arguments):
-        raise InvalidSpec(EITHER)
     if model_format is not ModelFormat.ONEFLOW:
         return
     if serving.tracing:

@@ -30,7 +30,7 @@ OLDER: list[tuple[str, dict[str, Any], str]] = [
                 "crop": {"top": 3, "height": 224, "width": 224},
             }
         },
-        "must be even",
+        "write an even crop.top and crop.left",
     ),
     (
         "a crop beyond the picture",
@@ -41,17 +41,17 @@ OLDER: list[tuple[str, dict[str, Any], str]] = [
                 "crop": {"top": 40, "height": 224, "width": 224},
             }
         },
-        "write a smaller crop",
+        "write a crop that lies within source",
     ),
     (
         "two means and three deviations",
         {AIPP: {"pixelFormat": "RGB888", "source": SOURCE, "mean": [1, 2], "std": [1, 2, 3]}},
-        "write one of each",
+        "write as many numbers in std as in mean",
     ),
     (
         "batch sizes that do not ascend",
         {"conversion.batchSizes": [4, 2]},
-        "must ascend without repetition",
+        "write the batch sizes in ascending order",
     ),
     (
         "a data set with dots for a name",
@@ -64,7 +64,7 @@ OLDER: list[tuple[str, dict[str, Any], str]] = [
             "conversion.quantization.rawConfig": "{}",
             "conversion.quantization.skipLayers": ["fc"],
         },
-        "stands alone",
+        "remove skipLayers and jointQuantization, or rawConfig",
     ),
 ]
 

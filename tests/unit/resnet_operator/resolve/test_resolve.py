@@ -306,45 +306,45 @@ REFUSED = (
     Refused(
         "a network without weights",
         {"model": {"pytorch": {"architecture": "resnet18"}}},
-        "remove model.pytorch, or write model.format: PyTorch; it is ONNX",
+        "spec.model: remove pytorch, or write format: PyTorch; only bare weights need a network",
     ),
     Refused(
         "two kinds of file have this suffix",
         {"model": {"uri": "https://host/a/R.PT?x=1"}},
-        "write model.format: PyTorch or TorchScript; files of both are called .pt",
+        "spec.model: write format: PyTorch or TorchScript; files of both are called .pt",
         TOOLS,
     ),
     Refused(
         "a script does not know its pictures' size",
         {"model": {"uri": "pvc://m/r.pt", "format": "TorchScript"}},
-        "write model.inputs, for example [{name: input, dataType: FP32, dims: [3, 224, 224]}]",
+        "spec.model: write inputs, for example [{name: input, dataType: FP32, dims: [3, 224",
         TOOLS,
     ),
     Refused(
         "an ONNX model does",
         {"model": {"inputs": [PICTURE]}},
-        "remove model.inputs; an ONNX model names its inputs itself",
+        "spec.model: remove inputs; an ONNX model names them itself",
     ),
     Refused(
         "AMCT makes no weights",
         {"model": {"uri": "pvc://m/r.pt", "format": "TorchScript", "quantized": True}},
-        "remove model.quantized; only ONNX can come quantized, this is TorchScript",
+        "spec.model: remove quantized; only an ONNX model can come quantized",
         TOOLS,
     ),
     Refused(
         "an OM that says it is quantized",
         {"model": {"uri": "pvc://m/r.om", "quantized": True}},
-        "remove model.quantized; only ONNX can come quantized, this is OM",
+        "spec.model: remove quantized; only an ONNX model can come quantized",
     ),
     Refused(
         "an OM on a CPU",
         {"model": {"uri": "pvc://m/r.om"}, "accelerator": {"chip": "CPU"}},
-        "an OM runs on the chip it was made for; write an Ascend chip",
+        "spec: write an Ascend chip; an OM runs on the chip it was made for, not on a CPU",
     ),
     Refused(
         "an OM that is to be converted",
         {"model": {"uri": "pvc://m/r.om"}, "conversion": {"precisionMode": "FP16"}},
-        "remove conversion.precisionMode; an OM is served as it is",
+        "spec: remove from conversion what changes the model; an OM is served as it is",
     ),
     Refused(
         "an OM with a cache for what is not compiled",
@@ -352,7 +352,7 @@ REFUSED = (
             "model": {"uri": "pvc://m/r.om"},
             "conversion": {"opCompilerCache": {"persistentVolumeClaim": "c"}},
         },
-        "remove conversion.opCompilerCache; an OM is served as it is",
+        "spec: remove from conversion what changes the model; an OM is served as it is",
     ),
     Refused(
         "no image with AMCT",
@@ -373,13 +373,12 @@ REFUSED = (
     Refused(
         "maxBatchSize above what was converted",
         batching(maxBatchSize=16),
-        "serving.batching.maxBatchSize is 16, the largest of conversion.batchSizes is 8; "
-        "raise batchSizes or lower maxBatchSize",
+        "spec: serving.batching.maxBatchSize may not be above the largest of conversion.batchSizes",
     ),
     Refused(
         "a preferred size above the largest",
         batching(preferredBatchSizes=[4, 9]),
-        "serving.batching.preferredBatchSizes has 9, above the largest batch 8; remove it",
+        "spec: remove what is above the largest batch",
     ),
     Refused(
         "a chip without a resource name",
@@ -401,7 +400,7 @@ REFUSED = (
     Refused(
         "a URI that Python cannot take apart, though it has a host and a path",
         {"model": {"uri": "http://[1:2]/resnet50.onnx"}},
-        "spec.model.uri cannot be read ('1:2' does not appear to be an IPv4 or IPv6 address); "
+        "spec.model.uri: cannot be read ('1:2' does not appear to be an IPv4 or IPv6 address); "
         "correct it",
     ),
 )

@@ -9,6 +9,7 @@ from tests.support.apiserver import ROOT
 
 from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.serving.serving import Serving
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.runtimes.choice import runtime_of
@@ -42,8 +43,10 @@ def test_runtime(
 
 
 def test_a_runtime_that_cannot_serve_this_is_refused() -> None:
+    """Also one that no rule of the CRD keeps from it."""
+    asked = spec("CPU").model_copy(update={"serving": Serving(runtime=Runtime.ASCEND_OM)})
     with pytest.raises(InvalidSpec) as raised:
-        runtime_of(spec("CPU", "AscendOM"), ModelFormat.ONNX)
+        runtime_of(asked, ModelFormat.ONNX)
     assert raised.value.message == (
         "serving.runtime AscendOM cannot serve format ONNX on chip CPU; "
         "write ONNXRuntime, or remove it"

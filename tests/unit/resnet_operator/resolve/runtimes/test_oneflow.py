@@ -1,4 +1,4 @@
-"""Format OneFlow and chip GPU: what is decided, and what is refused where the CRD is older."""
+"""Format OneFlow and chip GPU: what is decided, and what no rule of the CRD can see."""
 
 from __future__ import annotations
 
@@ -145,57 +145,6 @@ def test_on_a_cpu() -> None:
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
-        "no runtime for ONNX on a GPU",
-        {"model": {"format": "ONNX", "inputs": None, "outputs": None}},
-        "chip GPU runs format OneFlow only, and this is ONNX",
-    ),
-    (
-        "no NPU",
-        {"accelerator": {"chip": "Ascend310P3"}},
-        "OneFlow's backend does not know Ascend310P3; write chip GPU, or CPU",
-    ),
-    (
-        "names",
-        {"model": {"inputs": [tensor("image", 3)]}},
-        "write model.inputs in the order of the graph, and name them INPUT_0, INPUT_1",
-    ),
-    ("no outputs", {"model": {"outputs": None}}, "write model.outputs in the order"),
-    (
-        "instances of one process",
-        {"serving": {"instancesPerChip": 2}},
-        "remove serving.instancesPerChip and raise serving.replicas",
-    ),
-    (
-        "OpenVINO on a GPU",
-        {"serving": {"oneflow": {"xrt": "OpenVINO"}}},
-        "serving.oneflow.xrt OpenVINO runs on chip CPU",
-    ),
-    (
-        "preferred sizes",
-        {"serving": {"batching": {"maxBatchSize": 8, "preferredBatchSizes": [4]}}},
-        "remove serving.batching.preferredBatchSizes; OneFlow's backend pads",
-    ),
-    (
-        "batch sizes of ATC",
-        {"conversion": {"batchSizes": [1, 8]}},
-        "remove conversion.batchSizes; a OneFlow graph is served as it was saved",
-    ),
-    (
-        "a gate",
-        {
-            "validation": {
-                "dataset": {"uri": "pvc://data/test.tar", "format": "ImageFolder"},
-                "thresholds": {"minTop1": "0.5"},
-            }
-        },
-        "remove validation; nothing here can compute what OneFlow should answer",
-    ),
-    (
-        "another runtime",
-        {"serving": {"runtime": "AscendOM"}},
-        "serving.runtime AscendOM cannot serve format OneFlow on chip GPU; write OneFlow",
-    ),
-    (
         "what the backend reads",
         {"serving": {"configOverrides": 'parameters { key: "xrt" value { string_value: "x" } }'}},
         "remove parameters xrt; the runtime sets it",
@@ -213,9 +162,3 @@ def test_what_does_not_go_together(reason: str, changes: dict[str, Any], said: s
     with pytest.raises(InvalidSpec) as raised:
         on_gpu(changes)
     assert said in raised.value.message, reason
-
-
-def test_its_settings_are_of_no_other_format() -> None:
-    with pytest.raises(InvalidSpec) as raised:
-        resolved({"serving": {"oneflow": {}}})
-    assert "remove serving.oneflow, or write model.format: OneFlow" in raised.value.message

@@ -16,7 +16,6 @@ from tests.support.builders import a_service, a_settings, deterministic, resolve
 from resnet_contract.address import parse_source
 from resnet_contract.blocks import parse_preprocessing
 from resnet_contract.fields import Fields, OrderError
-from resnet_operator.api.source import broken_rule
 from resnet_operator.render.conversion import job_spec
 
 ADDRESSES = [case for case in RULES if list(case.refused) == ["model.uri"]]
@@ -39,8 +38,6 @@ uris = st.builds(
 
 @pytest.mark.parametrize("case", ADDRESSES, ids=lambda case: case.reason)
 def test_an_older_object_is_refused_by_the_operator_with_the_same_sentence(case: RuleCase) -> None:
-    assert case.message in (broken_rule(case.refused["model.uri"]) or ""), case.reason
-    assert broken_rule(case.accepted["model.uri"]) is None, case.reason
     found = a_service({"model": {"uri": case.refused["model.uri"]}})
     assert case.message in (found.invalid or ""), case.reason
 

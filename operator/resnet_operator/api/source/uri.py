@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from resnet_operator.api.base import cel, rule
+from resnet_operator.api.rules import Rule, Rules, matches
 
 SCHEMES = ("pvc", "configmap", "http", "https", "s3", "obs", "hf", "modelscope", "oci")
 FORMS = (
@@ -27,10 +27,7 @@ NAME_OR_IPV6 = r"([^/?#:@\[\]\s]+|\[[0-9a-fA-F:.]+\])"
 
 @dataclass(frozen=True)
 class UriRule:
-    """One row: of URIs that `of` matches, all of `must` match and none of `never`.
-
-    Both the CRD's CEL and the operator's own check of older objects come from it.
-    """
+    """Of URIs that `of` matches, all of `must` match and none of `never`."""
 
     message: str
     of: str = ""
@@ -38,17 +35,18 @@ class UriRule:
     never: tuple[str, ...] = ()
 
     @property
-    def cel(self) -> dict[str, str]:
+    def row(self) -> Rule:
         parts = [f"self.matches(r'{pattern}')" for pattern in self.must]
         parts += [f"!self.matches(r'{pattern}')" for pattern in self.never]
         text = " && ".join(parts)
-        return rule(f"!self.matches('{self.of}') || ({text})" if self.of else text, self.message)
+        cel = f"!self.matches('{self.of}') || ({text})" if self.of else text
+        return Rule(cel, self._is_broken_by, self.message)
 
-    def is_broken_by(self, uri: str) -> bool:
-        if self.of and not re.search(self.of, uri, re.ASCII):
+    def _is_broken_by(self, uri: str) -> bool:
+        if self.of and not matches(self.of, uri):
             return False
-        found = [re.search(pattern, uri, re.ASCII) for pattern in (*self.must, *self.never)]
-        return not (all(found[: len(self.must)]) and not any(found[len(self.must) :]))
+        fits = all(matches(pattern, uri) for pattern in self.must)
+        return not fits or any(matches(pattern, uri) for pattern in self.never)
 
 
 KNOWN_SCHEME = UriRule(f"write {FORMS}", must=(f"^({'|'.join(SCHEMES)})://",))
@@ -113,7 +111,6 @@ URI_RULES = (
 )
 # A hub's repository without a path: the Job finds the model in it.
 REPOSITORY = "^(hf|modelscope)://[^/]+/[^/]+$"
-COMMON_RULES = tuple(row.cel for row in URI_RULES)
 PVC = "^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$"
 MODEL_RULE = UriRule(
     "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx",
@@ -133,30 +130,34 @@ WHOLE_REPOSITORY_RULE = UriRule(
 )
 
 
-def broken_rule(uri: str, *, is_model: bool = True) -> str | None:
-    """Return the sentence of the first rule that an address breaks."""
-    own = (MODEL_RULE,) if is_model else (FILE_SET_RULE, WHOLE_REPOSITORY_RULE)
-    rows = (*own, *URI_RULES)
-    return next((row.message for row in rows if row.is_broken_by(uri)), None)
+def _rules(*own: UriRule) -> Rules:
+    return Rules(*(rule.row for rule in (*own, *URI_RULES)))
 
 
-def uri(description: str, *rules: dict[str, str]) -> Any:
-    """Return the field of an address."""
-    return Field(
-        min_length=1,
-        max_length=2048,
-        description=description,
-        json_schema_extra=cel(*COMMON_RULES, *rules),
-    )
+def _readable(uri: str) -> str:
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        # No rule can see every one, an unclosed [ of an IPv6 address for example.
+        raise ValueError(f"cannot be read ({error}); correct it") from error
+    return uri
 
 
+ModelUri = Annotated[
+    str,
+    Field(min_length=1, max_length=2048),
+    _rules(MODEL_RULE),
+    AfterValidator(_readable),
+]
 # A set of files: a claim's folder or archive, else an archive.
 FileSetUri = Annotated[
     str,
-    uri(
-        "Where the files lie: a folder, an archive (.tar, .tar.gz, .tgz, .zip) or one file; "
-        "the same schemes as spec.model.uri.",
-        FILE_SET_RULE.cel,
-        WHOLE_REPOSITORY_RULE.cel,
+    Field(
+        min_length=1,
+        max_length=2048,
+        description="Where the files lie: a folder, an archive (.tar, .tar.gz, .tgz, .zip) or one "
+        "file; the same schemes as spec.model.uri.",
     ),
+    _rules(FILE_SET_RULE, WHOLE_REPOSITORY_RULE),
+    AfterValidator(_readable),
 ]

@@ -1,0 +1,1 @@
+"""Where files lie, and what a file is by its name."""
