@@ -16,9 +16,9 @@ from resnet_operator.api.source.formats import (
     AMBIGUOUS,
     FORMAT,
     IS_REPOSITORY,
-    ends_in,
     format_of,
     has_suffix,
+    is_ambiguous,
     is_repository,
 )
 from resnet_operator.api.source.uri import FORMS, ModelUri
@@ -193,7 +193,7 @@ class Model(ApiModel):
     RULES = (
         Rule(
             f"has(self.format) || {IS_REPOSITORY} || !{has_suffix(AMBIGUOUS)}",
-            lambda it: it.format is None and not is_repository(it) and ends_in(it, AMBIGUOUS),
+            is_ambiguous,
             "write format: PyTorch or TorchScript; files of both are called .pt",
         ),
         Rule(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -64,17 +65,22 @@ class Rules:
 
 def matches(pattern: str, value: str) -> bool:
     """Tell what CEL's `matches` does: ASCII classes, and `$` is the very end."""
-    return re.search(pattern.replace("$", r"\Z"), value, re.ASCII) is not None
+    return _compiled(pattern).search(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("$", r"\Z"), re.ASCII)
 
 
 def given(block: BaseModel | None, names: Iterable[str]) -> bool:
     """Tell whether one of the fields is written, by the names of the custom resource."""
     if block is None:
         return False
-    fields = type(block).model_fields
-    written = {field.alias or name for name, field in fields.items() if _is_written(block, name)}
-    return not written.isdisjoint(names)
+    fields = _fields(type(block))
+    return any(getattr(block, fields[name]) is not None for name in names)
 
 
-def _is_written(block: BaseModel, name: str) -> bool:
-    return getattr(block, name) is not None
+@cache
+def _fields(model: type[BaseModel]) -> dict[str, str]:
+    return {field.alias or name: name for name, field in model.model_fields.items()}

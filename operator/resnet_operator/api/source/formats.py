@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -45,23 +46,30 @@ def is_repository(model: Model) -> bool:
     return matches(REPOSITORY, model.uri)
 
 
-def ends_in(model: Model, *suffixes: str) -> bool:
-    return _file_of(model.uri).lower().endswith(tuple(f".{suffix}" for suffix in suffixes))
+def is_ambiguous(model: Model) -> bool:
+    """Tell whether nothing says which of two kinds of file it is."""
+    unsaid = model.format is None and not is_repository(model)
+    return unsaid and _file_of(model.uri).endswith(f".{AMBIGUOUS}")
 
 
 def format_of(model: Model) -> ModelFormat:
     """Return the format of the file."""
-    if model.format is not None:
-        return model.format
-    if is_repository(model):
+    return model.format or _format_of(model.uri)
+
+
+@lru_cache(maxsize=4096)
+def _format_of(uri: str) -> ModelFormat:
+    if matches(REPOSITORY, uri):
         return ModelFormat.PYTORCH
-    found = (kind for kind, ends in SUFFIXES.items() if ends_in(model, *ends))
-    return next(found, ModelFormat.ONNX)
+    _, dot, suffix = _file_of(uri).rpartition(".")
+    if not dot:
+        return ModelFormat.ONNX
+    return next((kind for kind, ends in SUFFIXES.items() if suffix in ends), ModelFormat.ONNX)
 
 
 def _file_of(uri: str) -> str:
-    """Return the part of a URI that ends in the file's suffix, if any part does."""
-    parts = urlsplit(uri)
+    """Return the part of a URI that ends in the file's suffix, if any part does, in lower case."""
+    parts = urlsplit(uri.lower())
     if parts.scheme == "oci":
         return parts.fragment or parts.path
     before_revision = parts.path.partition("@")[0]
