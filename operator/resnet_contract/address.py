@@ -25,9 +25,17 @@ FORMS = {
     "modelscope": "modelscope://<org>/<name>/<path>[@<revision>]",
     "oci": "oci://<registry>/<repository>:<tag> or @sha256:<digest>",
 }
+# The same in one line, for people.
+SHOWN = (
+    "pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key>, "
+    "obs://<bucket>/<key>, hf://<owner>/<repository>[/<path>][@<revision>], modelscope://… or "
+    "oci://<registry>/<repository>:<tag>"
+)
 MOUNTED_SCHEMES = ("pvc", "configmap")
 WEB_SCHEMES = ("http", "https")
 BUCKET_SCHEMES = ("s3", "obs")
+# In these a path of folders and a file stands behind the first name.
+PATH_SCHEMES = (*MOUNTED_SCHEMES, *BUCKET_SCHEMES)
 HUB_REVISIONS = {"hf": "main", "modelscope": "master"}
 HF_REPOSITORY_KINDS = ("datasets", "spaces")
 MODEL_FIELD = "spec.model.uri"
@@ -98,11 +106,7 @@ def parse_source(uri: object, *, field: str = MODEL_FIELD) -> SourceSpec:
         raise _invalid(f"{field} is missing; write for example pvc://models/resnet50.onnx")
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme not in FORMS:
-        raise _invalid(
-            f'{field} "{shortened(uri)}" has no supported scheme; write '
-            "pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://, s3://, obs://, hf://, "
-            "modelscope:// or oci://"
-        )
+        raise _invalid(f'{field} "{shortened(uri)}" has no supported scheme; write {SHOWN}')
     if "\0" in uri or "\n" in uri or "\r" in uri:
         raise _invalid(f"{field} must be one line of text")
     if scheme in WEB_SCHEMES:

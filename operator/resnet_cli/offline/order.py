@@ -15,6 +15,7 @@ from resnet_operator.api import KIND
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.resolve.resolve import resolve
 from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.rows import ROWS
 from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.service_spec import spec_of
 from resnet_operator.settings.operator import Settings
@@ -28,10 +29,7 @@ STAND_INS: Body = {
     "converter_images": {"": "chart-default/cann"},
     "amct_image": "chart-default/amct",
     "export_image": "chart-default/torch",
-    "serving_images": {
-        name: f"chart-default/serving-{name.lower()}"
-        for name in ("AscendOM", "TorchAIE", "ONNXRuntime", "OneFlow")
-    },
+    "serving_images": {name: f"chart-default/serving-{name.lower()}" for name in ROWS},
     "store": {"image": "chart-default/nginx"},
 }
 

@@ -26,6 +26,7 @@ class Role(Enum):
 
     ATC = "means nothing where ATC does not run"
     DECIDES = "decides the artifact: a part of the source key"
+    ORDERED = "decides the artifact too, and a Job reads it under the same name"
     MEANS = "how it is made: what failed is tried again with others"
 
 
@@ -160,24 +161,24 @@ class Conversion(ApiModel):
             Field(max_length=16),
         ]
         | None,
-        Role.DECIDES,
+        Role.ORDERED,
     ] = Field(
         default=None,
         description=(
             "Shape of each input without the batch dimension, where the model leaves it open."
         ),
     )
-    precision_mode: Annotated[PrecisionMode | None, Role.ATC, Role.DECIDES] = Field(
+    precision_mode: Annotated[PrecisionMode | None, Role.ATC, Role.ORDERED] = Field(
         default=None, description="ATC's precision mode (v1 or v2); absent means no flag."
     )
-    op_select_impl_mode: Annotated[OpSelectImplMode | None, Role.ATC, Role.DECIDES] = Field(
+    op_select_impl_mode: Annotated[OpSelectImplMode | None, Role.ATC, Role.ORDERED] = Field(
         default=None, description="ATC's --op_select_implmode; absent means no flag."
     )
-    preprocessing: Annotated[Preprocessing | None, Role.ATC, Role.DECIDES] = Field(
+    preprocessing: Annotated[Preprocessing | None, Role.ATC, Role.ORDERED] = Field(
         default=None,
         description="What the chip does with a picture before the model; clients then send uint8.",
     )
-    quantization: Annotated[Quantization | None, Role.ATC, Role.DECIDES] = Field(
+    quantization: Annotated[Quantization | None, Role.ATC, Role.ORDERED] = Field(
         default=None, description="Quantization to INT8 by AMCT before ATC; one batch size only."
     )
     small_channel: Annotated[bool | None, Role.ATC, Role.DECIDES] = Field(
@@ -187,24 +188,24 @@ class Conversion(ApiModel):
             "preprocessing."
         ),
     )
-    output_type: Annotated[OutputType | None, Role.ATC, Role.DECIDES] = Field(
+    output_type: Annotated[OutputType | None, Role.ATC, Role.ORDERED] = Field(
         default=None, description="ATC's --output_type of all outputs; absent means no flag."
     )
-    first_layer_quantization: Annotated[bool | None, Role.ATC, Role.DECIDES] = Field(
+    first_layer_quantization: Annotated[bool | None, Role.ATC, Role.ORDERED] = Field(
         default=None,
         description="Quantize the first convolution after AIPP; for 310P and 310B; default false.",
     )
-    host_architecture: Annotated[HostArchitecture | None, Role.ATC, Role.DECIDES] = Field(
+    host_architecture: Annotated[HostArchitecture | None, Role.ATC, Role.ORDERED] = Field(
         default=None,
         description="Architecture of the nodes that serve; default that of the conversion's node.",
     )
-    config_files: Annotated[ConfigFiles | None, Role.ATC, Role.DECIDES] = Field(
+    config_files: Annotated[ConfigFiles | None, Role.ATC, Role.ORDERED] = Field(
         default=None, description="Configuration files of ATC, as text."
     )
     op_compiler_cache: Annotated[OpCompilerCache | None, Role.ATC] = Field(
         default=None, description="Where ATC keeps compiled operators for later conversions."
     )
-    extra_args: Annotated[ExtraArgs | None, Role.ATC, Role.DECIDES] = Field(
+    extra_args: Annotated[ExtraArgs | None, Role.ATC, Role.ORDERED] = Field(
         default=None, description="Further options of ATC and their values, from a fixed list."
     )
     resources: Annotated[Resources | None, Role.MEANS] = Field(
@@ -255,9 +256,10 @@ class Conversion(ApiModel):
     )
 
 
-def fields_with(role: Role) -> tuple[str, ...]:
-    """Return the names of the fields, in their order."""
-    return tuple(n for n, field in Conversion.model_fields.items() if role in field.metadata)
+def fields_with(*roles: Role) -> tuple[str, ...]:
+    """Return the names of the fields with one of the roles, in their order."""
+    fields = Conversion.model_fields.items()
+    return tuple(name for name, field in fields if not set(roles).isdisjoint(field.metadata))
 
 
 OF_ATC = tuple(to_camel(name) for name in fields_with(Role.ATC))

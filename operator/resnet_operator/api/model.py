@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from resnet_contract.address import SHOWN
 from resnet_contract.networks import Architecture, Stem, Style
 from resnet_contract.words import MOST_CLASSES, ModelFormat, TensorType
 from resnet_operator.api.base import ApiModel, Sha256, text
@@ -21,7 +22,7 @@ from resnet_operator.api.source.formats import (
     is_ambiguous,
     is_repository,
 )
-from resnet_operator.api.source.uri import FORMS, ModelUri
+from resnet_operator.api.source.uri import ModelUri
 
 
 class PyTorch(ApiModel):
@@ -114,7 +115,7 @@ class Model(ApiModel):
     """Where the model lies and what it is called."""
 
     uri: ModelUri = Field(
-        description=f"Where the model lies: {FORMS}. ONNX weights in other files are fetched from "
+        description=f"Where the model lies: {SHOWN}. ONNX weights in other files are fetched from "
         "beside it, but for configmap."
     )
     sha256: Sha256 | None = Field(

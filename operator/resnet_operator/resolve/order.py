@@ -18,6 +18,7 @@ from resnet_contract.words import (
     ModelFormat,
     TuningObjective,
 )
+from resnet_operator.api.conversion import Role, fields_with
 from resnet_operator.api.gate.tuning import Tuning
 from resnet_operator.api.validation import Validation
 from resnet_operator.errors import InvalidSpec
@@ -30,19 +31,7 @@ CALIBRATION_DEFAULTS = {
     "format": DEFAULT_CALIBRATION_FORMAT,
     "batches": DEFAULT_CALIBRATION_BATCHES,
 }
-# Fields of spec.conversion that the Job reads under the same names.
-PASSED_ON = {
-    "input_shapes",
-    "precision_mode",
-    "op_select_impl_mode",
-    "preprocessing",
-    "quantization",
-    "output_type",
-    "first_layer_quantization",
-    "host_architecture",
-    "config_files",
-    "extra_args",
-}
+ORDERED = set(fields_with(Role.ORDERED))
 # Where every Job finds some store: which one decides nothing about the rest of the order.
 ANY_STORE = {"type": "SharedClaim", "path": "/store"}
 
@@ -83,7 +72,7 @@ def conversion_order(resolved: Resolved) -> dict[str, Any]:
         order["ownMeans"] = own
     if conversion:
         order |= conversion.model_dump(
-            mode="json", by_alias=True, exclude_none=True, include=PASSED_ON
+            mode="json", by_alias=True, exclude_none=True, include=ORDERED
         )
         _spread(order.get("preprocessing") or {})
         if quantization := order.get("quantization"):

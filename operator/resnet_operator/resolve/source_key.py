@@ -12,7 +12,7 @@ from resnet_operator.names import digest
 # Raised by hand when the Job would make another artifact from the same declaration.
 RECIPE = 1
 # What of spec.conversion decides the artifact. Where and how long it is made does not.
-DECIDING = set(fields_with(Role.DECIDES))
+DECIDING = set(fields_with(Role.DECIDES, Role.ORDERED))
 
 # By what means an artifact is made: another login or more time makes the same one, if any.
 MEANS_OF_MODEL = {"credentials_secret_ref", "ca_bundle_config_map_key_ref"}

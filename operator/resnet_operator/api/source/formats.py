@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from resnet_contract.address import HUB_REVISIONS
 from resnet_contract.words import ModelFormat
 from resnet_operator.api.rules import matches
 from resnet_operator.api.source.uri import REPOSITORY
@@ -30,7 +31,8 @@ def has_suffix(*suffixes: str) -> str:
     """Return the CEL that tells whether the file that `self.uri` names ends so."""
     suffix = suffixes[0] if len(suffixes) == 1 else f"({'|'.join(suffixes)})"
     ends = (
-        f"[^?#]*[.]{suffix}([?#]|$)|(hf|modelscope)://[^@]*[.]{suffix}@|oci://[^#]*#.*[.]{suffix}$"
+        f"[^?#]*[.]{suffix}([?#]|$)|({'|'.join(HUB_REVISIONS)})://[^@]*[.]{suffix}@"
+        f"|oci://[^#]*#.*[.]{suffix}$"
     )
     return f"self.uri.matches('(?i)^({ends})')"
 
@@ -73,5 +75,5 @@ def _file_of(uri: str) -> str:
     if parts.scheme == "oci":
         return parts.fragment or parts.path
     before_revision = parts.path.partition("@")[0]
-    is_after_file = parts.scheme in ("hf", "modelscope") and before_revision.count("/") > 1
+    is_after_file = parts.scheme in HUB_REVISIONS and before_revision.count("/") > 1
     return before_revision if is_after_file else parts.path

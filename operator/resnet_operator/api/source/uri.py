@@ -8,14 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from resnet_contract.address import FORMS, HUB_REVISIONS, PATH_SCHEMES, SHOWN
 from resnet_operator.api.rules import Rule, Rules, matches
 
-SCHEMES = ("pvc", "configmap", "http", "https", "s3", "obs", "hf", "modelscope", "oci")
-FORMS = (
-    "pvc://<claim>/<path>, configmap://<name>/<key>, http(s)://…, s3://<bucket>/<key>, "
-    "obs://<bucket>/<key>, hf://<owner>/<repository>[/<path>][@<revision>], modelscope://… or "
-    "oci://<registry>/<repository>:<tag>"
-)
 PORT = (
     r"(:(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?)?"
 )
@@ -49,7 +44,8 @@ class UriRule:
         return not fits or any(matches(pattern, uri) for pattern in self.never)
 
 
-KNOWN_SCHEME = UriRule(f"write {FORMS}", must=(f"^({'|'.join(SCHEMES)})://",))
+HUB = f"^({'|'.join(HUB_REVISIONS)})://"
+KNOWN_SCHEME = UriRule(f"write {SHOWN}", must=(f"^({'|'.join(FORMS)})://",))
 URI_RULES = (
     KNOWN_SCHEME,
     UriRule("write the address in one line", never=(r"[\x00-\x1f\x7f]",)),
@@ -65,7 +61,7 @@ URI_RULES = (
     UriRule("remove '..' from the path", never=("/[.][.](/|$)",)),
     UriRule(
         "write the name of the file behind the last '/'; dots alone are none",
-        of="^(pvc|configmap|s3|obs)://",
+        of=f"^({'|'.join(PATH_SCHEMES)})://",
         never=("^[a-z0-9]+://[^/]*/[/.]*$",),
     ),
     UriRule(
@@ -89,8 +85,8 @@ URI_RULES = (
     UriRule(
         "write the owner, the repository and the path of the file, for example "
         "hf://microsoft/resnet-50/model.onnx@main, or of a model's repository no path",
-        of="^(hf|modelscope)://",
-        must=(r"^(hf|modelscope)://[-.\w]+/[-.\w]+(@[^/@\s]+)?(/[^/@][^@]*(@\S+)?)?$",),
+        of=HUB,
+        must=(HUB + r"[-.\w]+/[-.\w]+(@[^/@\s]+)?(/[^/@][^@]*(@\S+)?)?$",),
         never=(
             "^hf://(datasets|spaces)/[^/]+(/[^/]+)?$",
             "^[a-z]+://([^/]+/)?[.]+(@[^/]*)?(/|$)",
@@ -110,7 +106,7 @@ URI_RULES = (
     ),
 )
 # A hub's repository without a path: the Job finds the model in it.
-REPOSITORY = "^(hf|modelscope)://[^/]+/[^/]+$"
+REPOSITORY = f"{HUB}[^/]+/[^/]+$"
 PVC = "^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$"
 MODEL_RULE = UriRule(
     "write pvc://<claim>/<path to the file>, for example pvc://models/resnet50.onnx",

@@ -15,7 +15,7 @@ def test_each_field_has_a_role() -> None:
 
 
 def test_what_decides_is_no_mere_means() -> None:
-    assert not set(fields_with(Role.DECIDES)) & set(fields_with(Role.MEANS))
+    assert not set(fields_with(Role.DECIDES, Role.ORDERED)) & set(fields_with(Role.MEANS))
 
 
 def test_rules_name_fields_as_objects_do() -> None:
