@@ -103,7 +103,7 @@ def test_labels_come_from_the_store_by_their_digest() -> None:
 
 def test_each_model_with_labels_gets_the_file() -> None:
     world = served()
-    world.change({"serving": {"pipeline": {"mean": [1], "std": [1], "softmax": True}}})
+    world.change({"serving": {"pipeline": {"mean": [2], "std": [2], "softmax": True}}})
     world.reconcile()
     mounts = [
         m["mountPath"]

@@ -17,7 +17,12 @@ from resnet_operator.render.validation import validation_job
 from resnet_operator.settings.operator import Settings
 
 S3 = {"endpoint": "https://s3.example.com", "bucket": "artifacts", "secretName": "keys"}
-GATE = {"validation": {"dataset": {"uri": "pvc://data/x.tar", "format": "ImageFolder"}}}
+GATE = {
+    "validation": {
+        "dataset": {"uri": "pvc://data/x.tar", "format": "ImageFolder"},
+        "thresholds": {"minTop1": "0.5"},
+    }
+}
 
 
 def bucket(**changes: Any) -> Settings:

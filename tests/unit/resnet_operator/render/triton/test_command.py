@@ -158,7 +158,7 @@ NOT_ALLOWED = (
 
 @pytest.mark.parametrize(("reason", "argument"), NOT_ALLOWED, ids=[case[0] for case in NOT_ALLOWED])
 def test_not_allowed(reason: str, argument: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(InvalidSpec):
         resolved(extra(argument))
 
 
