@@ -11,7 +11,7 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.plan.actions import Event, Plan, Problem
 from resnet_operator.plan.artifact.contract import labels_problem, settle
 from resnet_operator.plan.artifact.conversion import plan_artifact
-from resnet_operator.plan.artifact.recording import ArtifactPlan
+from resnet_operator.plan.artifact.state import ArtifactPlan
 from resnet_operator.plan.gate.gate import plan_gate
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.gate.tuning import tuned

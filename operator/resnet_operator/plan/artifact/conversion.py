@@ -11,9 +11,10 @@ from resnet_operator.plan.actions import Action, Apply, Create, Problem
 from resnet_operator.plan.artifact.harvest import are_ending, pods_of, result_of
 from resnet_operator.plan.artifact.outdated import conversion_job, is_outdated_conversion
 from resnet_operator.plan.artifact.proof import failure_on_record, is_told
-from resnet_operator.plan.artifact.recording import ArtifactPlan, harvest, harvest_left
+from resnet_operator.plan.artifact.recording import harvest, harvest_left
 from resnet_operator.plan.artifact.repair import AGAIN, Repair, plan_repair, start_over
 from resnet_operator.plan.artifact.stages import PUBLISH, running_step, stage_of
+from resnet_operator.plan.artifact.state import ArtifactPlan, Case
 from resnet_operator.plan.gate_result import stop
 from resnet_operator.plan.results import failure_digest
 from resnet_operator.plan.store import plan_missing_secret, plan_secret, plan_store
@@ -45,76 +46,59 @@ def plan_artifact(
     record = observed.record
     data = record.data() if record else {}
     join = _join(observed, resolved)
+    case = Case(observed=observed, resolved=resolved, settings=settings, now=now, join=join)
     if artifact := Artifact.from_record(data):
-        if observed.record_believed:
-            return _have_artifact(observed, resolved, artifact, join, settings=settings, now=now)
-        return _unproven(observed, resolved, artifact, join, settings=settings, now=now)
+        return (_have_artifact if observed.record_believed else _unproven)(case, artifact)
     failure = failure_on_record(observed, resolved, now=now)
-    plan = _make(observed, resolved, failure, join, settings=settings, now=now)
+    plan = _make(case, failure)
     plan = replace(plan, failure=failure_digest(data) if failure else "")
     if plan.doing and Repair.from_record(record):
         return replace(plan, doing=f"{plan.doing}: the store has lost the artifact")
     return plan
 
 
-def _make(
-    observed: Observed,
-    resolved: Resolved,
-    failure: Failure | None,
-    join: tuple[Action, ...],
-    *,
-    settings: Settings,
-    now: datetime,
-) -> ArtifactPlan:
+def _make(case: Case, failure: Failure | None) -> ArtifactPlan:
+    observed = case.observed
     newest = max(jobs_of(observed), key=lambda item: item.attempt, default=None)
     if newest and newest.finished and (failure is None or failure.attempt < newest.attempt):
-        return harvest(observed, resolved, newest, join, now=now)
+        return harvest(case, newest)
     if newest and not newest.finished and not newest.meta.deleting:
-        if is_outdated_conversion(observed, resolved, newest, settings=settings):
-            plan = _start(observed, resolved, newest.attempt + 1, join, settings=settings)
+        if is_outdated_conversion(observed, case.resolved, newest, settings=case.settings):
+            plan = _start(case, newest.attempt + 1)
             return replace(plan, actions=(stop(newest), *plan.actions))
-        left = left_behind(pods_of(newest, observed), PUBLISH, now)
+        left = left_behind(pods_of(newest, observed), PUBLISH, case.now)
         if left is not None and not left.seconds_left:
             if failure is None or failure.attempt < newest.attempt:
-                return harvest_left(observed, resolved, newest, left, join, now=now)
-            plan = _after_failure(observed, resolved, failure, join, settings=settings, now=now)
+                return harvest_left(case, newest, left)
+            plan = _after_failure(case, failure)
             if not is_told(observed):
                 return replace(plan, requeue_after=1)
             return replace(plan, actions=(stop(newest), *plan.actions))
-        return _watch(observed, resolved, newest, join, now=now)
-    if failure:
-        return _after_failure(observed, resolved, failure, join, settings=settings, now=now)
-    return _start(observed, resolved, 1, join, settings=settings)
+        return _watch(case, newest)
+    return _after_failure(case, failure) if failure else _start(case, 1)
 
 
-def _unproven(
-    observed: Observed,
-    resolved: Resolved,
-    artifact: Artifact,
-    join: tuple[Action, ...],
-    *,
-    settings: Settings,
-    now: datetime,
-) -> ArtifactPlan:
+def _unproven(case: Case, artifact: Artifact) -> ArtifactPlan:
     """Hold a record that nobody vouches for against the Job that made it; else make it again.
 
     The operator may have ended between the record and the status; or somebody has written it who
     has rights on ConfigMaps. The conversion is not done twice: the store knows what it made.
     """
+    observed, resolved = case.observed, case.resolved
     record = observed.record
     if record is None:
         raise AssertionError("there is no record to prove")
     newest = max(jobs_of(observed), key=lambda item: item.attempt, default=None)
     if newest and not newest.finished and not newest.meta.deleting:
-        return _make(observed, resolved, None, join, settings=settings, now=now)
+        return _make(case, None)
     if newest and newest.complete:
         pods = pods_of(newest, observed)
         if are_ending(pods):
-            return harvest(observed, resolved, newest, join, now=now)
-        if result_of(newest, pods, resolved, now=now) == artifact:
-            return ArtifactPlan(artifact=artifact, actions=join)
+            return harvest(case, newest)
+        if result_of(newest, pods, resolved, now=case.now) == artifact:
+            return ArtifactPlan(artifact=artifact, actions=case.join)
     if resolved.suspended:
-        return ArtifactPlan(actions=join)
+        return ArtifactPlan(actions=case.join)
     return ArtifactPlan(
         actions=start_over(observed, resolved, record, {}),
         doing=f'ConfigMap "{record.meta.name}" cannot be proven to be ours; it is made again',
@@ -141,19 +125,11 @@ def _join(observed: Observed, resolved: Resolved) -> tuple[Action, ...]:
     return (Apply(body=body, manager=names.owner_manager(service.uid)),)
 
 
-def _have_artifact(
-    observed: Observed,
-    resolved: Resolved,
-    artifact: Artifact,
-    join: tuple[Action, ...],
-    *,
-    settings: Settings,
-    now: datetime,
-) -> ArtifactPlan:
-    asked = retry_asked(observed)
-    step = plan_repair(observed, resolved, artifact, asked=asked, settings=settings, now=now)
+def _have_artifact(case: Case, artifact: Artifact) -> ArtifactPlan:
+    asked = retry_asked(case.observed)
+    step = plan_repair(case, artifact, asked=asked)
     if step is None:
-        return ArtifactPlan(artifact=artifact, actions=join, retry_handled=asked)
+        return ArtifactPlan(artifact=artifact, actions=case.join, retry_handled=asked)
     if step.actions:
         return ArtifactPlan(
             actions=step.actions,
@@ -163,7 +139,7 @@ def _have_artifact(
         )
     return ArtifactPlan(
         artifact=artifact,
-        actions=join,
+        actions=case.join,
         problem=step.problem,
         stalled=step.stalled,
         requeue_after=step.requeue_after,
@@ -176,15 +152,9 @@ def retry_asked(observed: Observed) -> bool:
     return bool(service.retry) and service.retry != service.status.get("lastHandledRetry", "")
 
 
-def _watch(
-    observed: Observed,
-    resolved: Resolved,
-    running: JobObject,
-    join: tuple[Action, ...],
-    *,
-    now: datetime,
-) -> ArtifactPlan:
+def _watch(case: Case, running: JobObject) -> ArtifactPlan:
     """Say where a running Job stands and what it waits for."""
+    observed, resolved, now = case.observed, case.resolved, case.now
     pods = pods_of(running, observed)
     age = max(seconds_since(running.meta.created, now), 0.0)
     expected = left_of(POD_EXPECTED_SECONDS, running.meta.created, now)
@@ -197,7 +167,7 @@ def _watch(
     wait = next_look(pods, now=now)
     if over := left_behind(pods, PUBLISH, now):
         return ArtifactPlan(
-            actions=join,
+            actions=case.join,
             problem=over.problem(),
             stage=stage,
             doing=doing,
@@ -207,7 +177,7 @@ def _watch(
     if not pods:
         wait = expected or POD_EXPECTED_SECONDS
     return ArtifactPlan(
-        actions=(*join, *plan_missing_secret(observed, observed.warnings)),
+        actions=(*case.join, *plan_missing_secret(observed, observed.warnings)),
         problem=problem,
         stalled=problem is not None and left <= 0,
         stage=stage,
@@ -226,29 +196,22 @@ def _pending_trouble(pod: Pod, observed: Observed) -> Problem | None:
     return pod_trouble(pod, warnings=observed.warnings)
 
 
-def _after_failure(
-    observed: Observed,
-    resolved: Resolved,
-    failure: Failure,
-    join: tuple[Action, ...],
-    *,
-    settings: Settings,
-    now: datetime,
-) -> ArtifactPlan:
+def _after_failure(case: Case, failure: Failure) -> ArtifactPlan:
     """Try again at once when asked, later when that can help, else stay failed."""
+    resolved = case.resolved
     untried = bool(failure.tried) and attempt_inputs_key(resolved.spec) not in failure.tried
     retry = after(
         failure,
-        asked=retry_asked(observed) or untried,
+        asked=retry_asked(case.observed) or untried,
         retries=resolved.retries,
-        pauses=settings.retry_seconds,
+        pauses=case.settings.retry_seconds,
         default=Reason.CONVERSION_FAILED,
-        now=now,
+        now=case.now,
     )
     if retry.now:
-        return _start(observed, resolved, failure.attempt + 1, join, settings=settings)
+        return _start(case, failure.attempt + 1)
     return ArtifactPlan(
-        actions=join,
+        actions=case.join,
         problem=retry.problem,
         stalled=retry.is_over,
         requeue_after=retry.seconds_left,
@@ -257,27 +220,21 @@ def _after_failure(
     )
 
 
-def _start(
-    observed: Observed,
-    resolved: Resolved,
-    attempt: int,
-    join: tuple[Action, ...],
-    *,
-    settings: Settings,
-) -> ArtifactPlan:
+def _start(case: Case, attempt: int) -> ArtifactPlan:
     """Make the Job of one attempt, once everything it needs is there."""
+    observed, resolved, settings = case.observed, case.resolved, case.settings
     if resolved.suspended:
-        return ArtifactPlan(actions=join)
+        return ArtifactPlan(actions=case.join)
     if observed.source_problem:
         problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=observed.source_problem)
-        return ArtifactPlan(actions=join, problem=problem, requeue_after=60)
+        return ArtifactPlan(actions=case.join, problem=problem, requeue_after=60)
     if observed.record is None:
         # The Job is owned by the record, so its uid is needed first.
-        return ArtifactPlan(actions=join, again=True)
+        return ArtifactPlan(actions=case.join, again=True)
     wanted = conversion_job(observed, resolved, observed.record.meta, attempt, settings=settings)
     return ArtifactPlan(
         actions=(
-            *join,
+            *case.join,
             *plan_store(observed, settings=settings),
             *plan_secret(observed),
             Create(body=wanted),

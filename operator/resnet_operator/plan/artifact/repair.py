@@ -17,6 +17,7 @@ from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.artifact.state import Case
 from resnet_operator.plan.times import left_of, seconds_since, to_text
 from resnet_operator.plan.trouble.pod import left_by
 from resnet_operator.reading.json_text import decode, read_object
@@ -27,7 +28,6 @@ from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.seen.workload import Pod
-from resnet_operator.settings.operator import Settings
 
 REPAIR_KEY = "repair.json"
 # Losses further apart than this have nothing to do with each other.
@@ -77,16 +77,9 @@ def kept_of(record: ConfigMapObject | None, *, now: datetime, filled: bool) -> d
     return Repair(count=repair.count, time=to_text(now) if filled else repair.time).to_record()
 
 
-def plan_repair(
-    observed: Observed,
-    resolved: Resolved,
-    artifact: Artifact,
-    *,
-    asked: bool,
-    settings: Settings,
-    now: datetime,
-) -> RepairStep | None:
+def plan_repair(case: Case, artifact: Artifact, *, asked: bool) -> RepairStep | None:
     """Return the step, or None when nothing is lost. `asked` is the retry annotation."""
+    observed, resolved, now = case.observed, case.resolved, case.now
     record = observed.record
     if record is None or resolved.suspended:
         return None
@@ -105,7 +98,7 @@ def plan_repair(
         message = "the store loses the artifact again and again; look at its volume, then retry"
         problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
         return RepairStep(problem=problem, stalled=True)
-    pauses = settings.retry_seconds
+    pauses = case.settings.retry_seconds
     left = left_of(pauses[min(count, len(pauses)) - 1], since, now) if count else 0
     if left:
         message = "the store has lost the artifact again; after a pause it is made again"

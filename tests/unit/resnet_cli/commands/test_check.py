@@ -85,7 +85,11 @@ def test_the_compilers_lines_are_those_of_the_job() -> None:
     ("changes", "key", "says"),
     [
         ({"model": {"uri": "ftp://a/b.onnx"}}, "refusal", "spec.model.uri"),
-        ({"accelerator": {"chip": "GPU"}}, "refusal", "write chip GPU (or CPU) with model.format OneFlow"),
+        (
+            {"accelerator": {"chip": "GPU"}},
+            "refusal",
+            "write chip GPU (or CPU) with model.format OneFlow",
+        ),
         ({"model": {"sha256": "ab" * 32}}, "inspection", "correct spec.model.sha256"),
         (
             {"conversion": {"inputShapes": {"picture": [3, 32, 32]}}},
