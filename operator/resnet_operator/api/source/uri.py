@@ -35,9 +35,9 @@ class UriRule:
         parts += [f"!self.matches(r'{pattern}')" for pattern in self.never]
         text = " && ".join(parts)
         cel = f"!self.matches('{self.of}') || ({text})" if self.of else text
-        return Rule(cel, self._is_broken_by, self.message)
+        return Rule(cel, self.is_broken_by, self.message)
 
-    def _is_broken_by(self, uri: str) -> bool:
+    def is_broken_by(self, uri: str) -> bool:
         if self.of and not matches(self.of, uri):
             return False
         fits = all(matches(pattern, uri) for pattern in self.must)
