@@ -84,7 +84,7 @@ def judge(facts: Facts) -> Verdict:
         step=step,
         reason=reason,
         cause=cause,
-        log_line=log_line(facts, f"{reason}: {cause}") if not well else "",
+        log_line=log_line(facts, fault, f"{reason}: {cause}") if not well else "",
         fix=_fix(facts, reason, cause, tries),
         tries=tries,
     )
@@ -134,12 +134,14 @@ def _installation(facts: Facts) -> str:
     return str(data.get(names.HOLDER) or "")
 
 
-def log_line(facts: Facts, told: str) -> str:
+def log_line(facts: Facts, fault: Ref, told: str) -> str:
     """Return the line of the failed container's log that tells more, or what it left behind."""
     found = facts.troubled()
     if found is None:
         return ""
     pod, container = found
+    if fault.kind == "Pod" and fault.name != name_of(pod):
+        return ""  # the log of an earlier attempt
     text = facts.logs.get((name_of(pod), container.name)) or container.text
     line = log_summary(text) if text else container.words
     return "" if line.removesuffix("…") in told else line

@@ -324,6 +324,19 @@ def test_a_log_that_says_the_reason_again_is_not_told_twice() -> None:
     assert "its log:" not in text
 
 
+def test_the_log_of_an_earlier_attempt_is_not_the_pods() -> None:
+    failed = c.job_pod(c.container("fetch", c.ended(80, "Error: reset by peer")), phase="Failed")
+    waits = c.job_pod(conditions=list(UNSCHEDULED))
+    waits["metadata"] |= {"name": f"{c.JOB}-later", "creationTimestamp": c.at(minutes=1)}
+    del waits["spec"]["nodeName"]
+    said = c.service("Unschedulable", "0/1 nodes have 500m cpu free; add nodes", phase="Fetching")
+    cluster = Recorded([said, c.record(), c.job(), failed, waits])
+    assert verdict_of(cluster).fault.name == f"{c.JOB}-later"
+    _, text = answer(cluster)
+    assert "its log:" not in text
+    assert "reset by peer" in text, "the tree has it"
+
+
 def test_the_lines_of_a_message_stay_lines() -> None:
     said = c.service("Unschedulable", "0/1 nodes; add nodes", whole="0/1 nodes; add nodes\nin full")
     _, text = answer(Recorded([said]))
