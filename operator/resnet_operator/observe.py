@@ -204,12 +204,15 @@ def _vouched_results(
 def _store(views: Views, namespace: str) -> StoreObserved:
     name = (namespace, names.STORE_NAME)
     deployment = _not_of_others(views.deployments.one(*name), "")
+    service = _not_of_others(views.network_services.one(*name), "")
+    config = _not_of_others(views.config_maps.one(*name), "")
+    policy = _not_of_others(views.stores["NetworkPolicy"].one(*name), "")
     return StoreObserved(
-        deployment=deployment.digest if deployment else None,
+        deployment=deployment.live if deployment else None,
         claim=views.claims.one(*name) is not None,
-        service=_not_of_others(views.network_services.one(*name), "") is not None,
-        config=_not_of_others(views.config_maps.one(*name), "") is not None,
-        policy=_not_of_others(views.stores["NetworkPolicy"].one(*name), "") is not None,
+        service=service.live if service else None,
+        config=config.packed if config else None,
+        policy=policy.live if policy else None,
     )
 
 

@@ -43,6 +43,7 @@ class Edit:
     change: Body
     # The part that must be again as it was.
     part: Callable[[Body], Any]
+    name: str = NAME
 
 
 TEMPLATE = "/spec/template/spec/containers/0"
@@ -119,6 +120,41 @@ EDITS = (
         {"op": "remove", "path": "/metadata/labels"},
         lambda b: b["metadata"].get("labels"),
     ),
+    Edit(
+        "the store scaled to nothing: no Job could write, no new pod start",
+        "Deployment",
+        {"op": "replace", "path": "/spec/replicas", "value": 0},
+        lambda b: b["spec"]["replicas"],
+        names.STORE_NAME,
+    ),
+    Edit(
+        "another image of the store",
+        "Deployment",
+        {"op": "replace", "path": f"{TEMPLATE}/image", "value": "evil:1"},
+        lambda b: container(b)["image"],
+        names.STORE_NAME,
+    ),
+    Edit(
+        "another selector of the store's Service: downloads would come from elsewhere",
+        "Service",
+        {"op": "replace", "path": "/spec/selector", "value": {"app": "evil"}},
+        lambda b: b["spec"]["selector"].get(names.COMPONENT),
+        names.STORE_NAME,
+    ),
+    Edit(
+        "another configuration of the store",
+        "ConfigMap",
+        {"op": "replace", "path": "/data/nginx.conf", "value": "events {}"},
+        lambda b: b["data"]["nginx.conf"],
+        names.STORE_NAME,
+    ),
+    Edit(
+        "the store opened to every namespace",
+        "NetworkPolicy",
+        {"op": "replace", "path": "/spec/ingress", "value": [{}]},
+        lambda b: b["spec"]["ingress"],
+        names.STORE_NAME,
+    ),
 )
 
 
@@ -126,14 +162,14 @@ EDITS = (
 async def test_an_edit_of_what_is_ours_is_put_back(
     case: Edit, world: World, operator: RunningOperator
 ) -> None:
-    before = await world.get(case.kind, NAME)
-    edited = await world.json_patch(case.kind, NAME, case.change)
+    before = await world.get(case.kind, case.name)
+    edited = await world.json_patch(case.kind, case.name, case.change)
     assert case.part(edited) != case.part(before), "the edit edits nothing"
     await world.becomes(
-        case.kind, NAME, lambda b: case.part(b) == case.part(before), what=case.reason
+        case.kind, case.name, lambda b: case.part(b) == case.part(before), what=case.reason
     )
     await operator.idle()
-    after = await world.get(case.kind, NAME)
+    after = await world.get(case.kind, case.name)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert (await world.get("ResNetService", NAME))["status"]["phase"] == "Deploying"
 

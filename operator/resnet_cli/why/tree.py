@@ -177,7 +177,9 @@ def _pod(facts: Facts, pod: Body) -> Node:
         said = f"{scheduled.get('reason')}: {scheduled.get('message')}"
         children.append(Node(said, Tone.BAD))
     children += [_container(facts, pod, one) for one in containers(pod) if one.state != "absent"]
-    children += _events(facts, {name_of(pod)}, "Pod", without={"FailedScheduling"})
+    # Of a pod that is well now, the probes that failed before are how every start looks.
+    past = {"FailedScheduling"} | ({"Unhealthy"} if is_well(pod) else set())
+    children += _events(facts, {name_of(pod)}, "Pod", without=past)
     return Node(text, _tone_of_pod(pod), tuple(children))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ UNDER_WAY = {
 }
 # How a clause begins that says what to do.
 VERBS = IMPERATIVES | {"change", "enlarge", "grant", "load", "look", "read", "repair", "uninstall"}
+PRONOUN = re.compile(r"\b(it|them)\b")
 # An operator that looks at a namespace writes a status at once.
 UNSEEN_SECONDS = 15
 DEFAULT_RETRIES = 2
@@ -167,7 +169,8 @@ def _own_words(message: str) -> str:
         head = clause.rpartition(": ")[2] if ": " in clause else clause
         for text in (clause, head):
             if text.split(" ", 1)[0].lower() in VERBS:
-                return text
+                # By itself it would not say what "it" is.
+                return message if PRONOUN.search(text) else text
     return ""
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from resnet_operator import names
 from resnet_operator.plan.actions import Action, Apply, Create, MakeSecret
-from resnet_operator.render.store import store_children, store_digest
-from resnet_operator.seen.observed import Observed
+from resnet_operator.render.store import store_children
+from resnet_operator.seen.meta import Live
+from resnet_operator.seen.observed import Observed, StoreObserved
+from resnet_operator.seen.others import unpacked
 from resnet_operator.settings.operator import Settings, StoreType
 
 MISSING = re.compile(rf'secrets? "{names.STORE_NAME}" not found')
@@ -26,24 +29,64 @@ def plan_missing_secret(observed: Observed, warnings: Sequence[str]) -> tuple[Ac
     return tuple(item for item in found if isinstance(item, MakeSecret) and item.again)
 
 
+class _Stands:
+    """Whether a store is as it should be, which every plan of every object beside it asks for.
+
+    What was found holds while neither the settings nor what was seen change.
+    """
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Settings, StoreObserved, bool]] = {}
+
+    def answer(self, namespace: str, store: StoreObserved, settings: Settings) -> bool:
+        known = self._known.get(namespace)
+        if known is not None and known[0] is settings and known[1] == store:
+            return known[2]
+        if len(self._known) >= self.MOST:
+            self._known.clear()
+        found = store.claim and all(
+            _says(child, store) for child in store_children(namespace, settings)
+        )
+        self._known[namespace] = (settings, store, found)
+        return found
+
+
+STANDS = _Stands()
+
+
+def _says(child: dict[str, Any], store: StoreObserved) -> bool:
+    """Tell whether a child is there and says what we state, whoever has changed it."""
+    if child["kind"] == "PersistentVolumeClaim":
+        return store.claim
+    if child["kind"] == "ConfigMap":
+        return store.config is not None and child["data"].items() <= unpacked(store.config).items()
+    live = _live(store)[child["kind"]]
+    return live is not None and live.states(child)
+
+
+def _live(store: StoreObserved) -> dict[str, Live | None]:
+    return {
+        "Deployment": store.deployment,
+        "Service": store.service,
+        "NetworkPolicy": store.policy,
+    }
+
+
 def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
     """Make the namespace's store when it is not there as the settings want it."""
     if settings.store.type is not StoreType.SERVER or observed.store is None:
         return ()
-    store = observed.store
-    same = store.deployment == store_digest(settings)
-    if same and store.claim and store.service and store.config and store.policy:
+    store, namespace = observed.store, observed.service.meta.namespace
+    if STANDS.answer(namespace, store, settings):
         return ()
-    children = store_children(observed.service.meta.namespace, settings)
-    there = {
-        "Deployment": store.deployment is not None,
-        "Service": store.service,
-        "ConfigMap": store.config,
-        "NetworkPolicy": store.policy,
-    }
+    children = store_children(namespace, settings)
+    there = {kind: live is not None for kind, live in _live(store).items()}
+    there["ConfigMap"] = store.config is not None
     # A claim's spec cannot be changed; it is made once and never touched again.
     first = store.deployment is None  # a namespace made again has no Secret any more
-    secret = MakeSecret(namespace=observed.service.meta.namespace, again=first)
+    secret = MakeSecret(namespace=namespace, again=first)
     return secret, *(
         Create(body=child)
         if child["kind"] == "PersistentVolumeClaim"

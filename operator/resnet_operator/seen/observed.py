@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from resnet_contract.progress import Moved
 from resnet_operator.reading.counters import Counters
 from resnet_operator.record.in_use import Named
+from resnet_operator.seen.meta import Live
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.pod_facts import Neighbours
 from resnet_operator.seen.service import ServiceObject
@@ -87,10 +88,10 @@ class GateObserved:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreObserved:
-    """What is there of the namespace's artifact store: the digest each child was applied with."""
+    """What the children of the namespace's artifact store state; None is not there."""
 
-    deployment: str | None
+    deployment: Live | None
     claim: bool
-    service: bool
-    config: bool
-    policy: bool
+    service: Live | None
+    config: bytes | None  # packed
+    policy: Live | None

@@ -62,8 +62,13 @@ class ConfigMapObject:
         )
 
     def data(self) -> dict[str, str]:
-        value: dict[str, str] = orjson.loads(zlib.decompress(self.packed))
-        return value
+        return unpacked(self.packed)
+
+
+def unpacked(packed: bytes) -> dict[str, str]:
+    """Return a ConfigMap's data."""
+    value: dict[str, str] = orjson.loads(zlib.decompress(packed))
+    return value
 
 
 def _digest(component: object, data: Mapping[str, str]) -> str:

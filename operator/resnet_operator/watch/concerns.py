@@ -10,7 +10,8 @@ from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND, PLURAL
 from resnet_operator.api.batch import BATCH_KIND, BATCH_PLURAL
 from resnet_operator.seen.meta import Meta
-from resnet_operator.seen.others import ConfigMapObject
+from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
+from resnet_operator.seen.workload import DeploymentObject
 from resnet_operator.watch.store import Change
 from resnet_operator.watch.views import REFERENCED, Views
 from resnet_operator.work.queue import Key
@@ -48,12 +49,25 @@ def _keys(change: Change[Any], views: Views) -> Iterable[Key]:
     """Return the ResNetServices that an object of ours concerns, by its labels."""
     meta = _meta(change)
     if meta.labels.get(names.COMPONENT) == names.STORE:
-        return _all_of_namespace(meta.namespace, views) if change.after is None else ()
+        return _all_of_namespace(meta.namespace, views) if _is_edited(change) else ()
     if key := meta.labels.get(names.ARTIFACT):
         return views.users_of_artifact(meta.namespace, key)
     if instance := meta.labels.get(names.INSTANCE):
         return ((meta.namespace, instance),)
     return ()
+
+
+def _is_edited(change: Change[Any]) -> bool:
+    """Tell whether somebody deleted a child or changed what it states, and not its status."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return after is None
+    if isinstance(after, ConfigMapObject):
+        return not _same_data(before, after)
+    if isinstance(after, DeploymentObject):
+        # The cluster itself writes an annotation on each.
+        return bool(before.generation != after.generation)
+    return isinstance(after, NetworkServiceObject) and before.live != after.live
 
 
 def _nobody(_: Change[Any], __: Views) -> Iterable[Key]:

@@ -44,7 +44,7 @@ from resnet_operator.reading.counters import Counters
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.serving import runtime_digest
 from resnet_operator.resolve.source_key import attempt_inputs_key
-from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.meta import Live, Meta
 from resnet_operator.seen.observed import GateObserved, Observed, StoreObserved
 from resnet_operator.seen.others import ConfigMapObject, NetworkServiceObject
 from resnet_operator.seen.service import ServiceObject
@@ -338,15 +338,17 @@ class World:
 
     def _store(self) -> StoreObserved:
         at = names.STORE_NAME
-        digest = None
-        if self.has("Deployment", at):
-            digest = self.body("Deployment", at)["metadata"]["annotations"][names.TEMPLATE_DIGEST]
+
+        def live(kind: str) -> Live | None:
+            return Live.from_body(self.body(kind, at), "spec") if self.has(kind, at) else None
+
+        config = self.has("ConfigMap", at) and ConfigMapObject.from_body(self.body("ConfigMap", at))
         return StoreObserved(
-            deployment=digest,
+            deployment=live("Deployment"),
             claim=self.has("PersistentVolumeClaim", at),
-            service=self.has("Service", at),
-            config=self.has("ConfigMap", at),
-            policy=self.has("NetworkPolicy", at),
+            service=live("Service"),
+            config=config.packed if config else None,
+            policy=live("NetworkPolicy"),
         )
 
     # The rest of the cluster.

@@ -267,7 +267,7 @@ HOST = "models.example: the host name cannot be resolved; check the address, and
         (
             "the line was cut within what to do",
             f"{HOST}namespace may reach…",
-            f"{HOST}namespace may reach that host (cannot download it)\n[Errno -2] not known",
+            f"{HOST}namespace may reach that host (cannot download)\n[Errno -2] not known",
             "→ check the address, and that pods of this namespace may reach that host (cannot",
         ),
         (
@@ -335,6 +335,34 @@ def test_the_log_of_an_earlier_attempt_is_not_the_pods() -> None:
     _, text = answer(cluster)
     assert "its log:" not in text
     assert "reset by peer" in text, "the tree has it"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "does"),
+    [
+        ("it needs its noun", 'Secret "hub" does not exist; create it', 'Secret "hub" does not'),
+        ("a sentence of its own", "a claim is missing; create a claim", "→ create a claim"),
+        ("it within a word", "units are wrong; write items", "→ write items"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_what_to_do_says_what_it_is(reason: str, message: str, does: str) -> None:
+    _, text = answer(Recorded([c.service("ContainerConfigError", message), c.record()]))
+    assert does in "→ " + text.rpartition("→ ")[2], reason
+
+
+@pytest.mark.parametrize(("ready", "told"), [("True", False), ("False", True)])
+def test_probes_that_failed_while_a_pod_started_are_past(ready: str, told: bool) -> None:
+    """Every pod that starts fails some; of one that is not ready they may be the cause."""
+    probe = c.event("Pod", c.POD, "Unhealthy", "Startup probe failed: connection refused")
+    runs = c.serving_pod(
+        c.container("triton", c.running()),
+        phase="Running",
+        conditions=(c.condition("Ready", ready, ""),),
+    )
+    said = c.service("Loading", "Triton is loading the model")
+    _, text = answer(Recorded([said, c.deployment(), runs, probe]))
+    assert ("Startup probe failed" in text) is told
 
 
 def test_the_lines_of_a_message_stay_lines() -> None:

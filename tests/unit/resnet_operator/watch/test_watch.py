@@ -55,6 +55,23 @@ class Concern:
 
 ARTIFACT = {names.ARTIFACT: "KEY"}
 INSTANCE = {names.INSTANCE: "b"}
+# What happens to the store's children, and whether everybody of the namespace is told.
+ALL = {"a", "b", "c"}
+STORE_CHANGES: tuple[tuple[str, str, set[str], Any, Any], ...] = (
+    ("the spec was changed", "Deployment", ALL, {}, {"metadata": {"generation": 2}}),
+    (
+        "the cluster wrote an annotation",
+        "Deployment",
+        set(),
+        {},
+        {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}}},
+    ),
+    ("another selector", "Service", ALL, {"spec": {}}, {"spec": {"selector": {"app": "evil"}}}),
+    ("open to all", "NetworkPolicy", ALL, {"spec": {}}, {"spec": {"ingress": [{}]}}),
+    ("a load balancer's status", "Service", set(), {}, {"status": {"loadBalancer": {}}}),
+    ("another configuration", "ConfigMap", ALL, {"data": {"a": "1"}}, {"data": {"a": "2"}}),
+    ("the same configuration", "ConfigMap", set(), {"data": {"a": "1"}}, {"data": {"a": "1"}}),
+)
 CONCERNS = (
     Concern("a service concerns itself", "ResNetService", {"c"}, name="c"),
     Concern("a Deployment, by its label", "Deployment", {"b"}, names.SERVING, labels=INSTANCE),
@@ -104,6 +121,10 @@ CONCERNS = (
         names.STORE_NAME,
         after=None,
     ),
+    *(
+        Concern(reason, kind, concerns, names.STORE, names.STORE_NAME, before=before, after=after)
+        for reason, kind, concerns, before, after in STORE_CHANGES
+    ),
 )
 
 
@@ -131,6 +152,7 @@ def test_concerns(case: Concern, views: Views) -> None:
 def _view(store: Any, body: dict[str, Any], meta: Any, facts: Any, version: int) -> Any:
     owners = facts.get("ownerReferences", [])
     shown = meta | {"resourceVersion": str(version), "ownerReferences": owners}
+    shown |= facts.get("metadata", {})
     store.put(body | {"metadata": shown})
     return store.one(meta["namespace"], meta["name"])
 

@@ -116,6 +116,34 @@ def test_a_part_of_the_store_that_was_removed_is_put_back() -> None:
     assert not any("PersistentVolumeClaim" in action for action in actions), "it holds the data"
 
 
+CHANGED = [
+    ("scaled to nothing", "Deployment", {"spec": {"replicas": 0}}),
+    ("another selector", "Service", {"spec": {"selector": {"app": "evil"}}}),
+    ("another configuration", "ConfigMap", {"data": {"nginx.conf": "events {}"}}),
+    ("open to all", "NetworkPolicy", {"spec": {"ingress": [{}]}}),
+]
+
+
+@pytest.mark.parametrize(("reason", "kind", "change"), CHANGED, ids=[row[0] for row in CHANGED])
+def test_a_part_of_the_store_that_was_changed_is_put_back(
+    reason: str, kind: str, change: dict[str, Any]
+) -> None:
+    world = World().serve()
+    assert not described(world.reconcile())
+    world.edit(kind, names.STORE_NAME, change)
+    actions = described(world.reconcile())
+    assert f"apply {kind} {names.STORE_NAME}" in actions, reason
+    assert not any("PersistentVolumeClaim" in action for action in actions), "it holds the data"
+    assert not described(world.reconcile()), "and then there is peace"
+
+
+def test_a_key_beside_the_stores_configuration_is_somebody_elses() -> None:
+    """Applying ours would not take it away: it would be written for ever."""
+    world = World().serve()
+    world.edit("ConfigMap", names.STORE_NAME, {"data": {"more.conf": ""}})
+    assert not described(world.reconcile())
+
+
 def test_no_store_is_made_where_a_claim_is_shared() -> None:
     world = World(settings=a_settings(store={"type": "SharedClaim", "claim_name": "shared"}))
     assert described(world.reconcile())[-1:] == [f"create Job {names.job_name(world.key, 1)}"]
