@@ -14,6 +14,7 @@ from resnet_contract.words import (
     DEFAULT_LOAD_BATCH,
     DEFAULT_TUNED_INSTANCES,
     DEFAULT_TUNING_MINUTES,
+    MOST_CALIBRATION_BATCHES,
     MOST_CONCURRENCY,
     MOST_LOAD_BATCH,
     MOST_P99_MILLISECONDS,
@@ -73,6 +74,8 @@ def parse_diagnose(fields: Fields | None) -> Diagnose | None:
         thresholds=MappingProxyType(limits),
         quantized=fields.flag("quantized"),
         skip_layers=None if fields.flag("rawConfig") else fields.texts("skipLayers"),
+        joint=fields.flag("jointQuantization"),
+        calibration_batches=fields.whole("calibrationBatches", maximum=MOST_CALIBRATION_BATCHES),
     )
 
 

@@ -125,6 +125,8 @@ class Diagnose:
     thresholds: Mapping[str, float]
     quantized: bool = False
     skip_layers: tuple[str, ...] | None = ()  # None where a text of AMCT's own says it
+    joint: bool = False
+    calibration_batches: int | None = None
 
 
 @dataclass(frozen=True)

@@ -132,25 +132,31 @@ def test_the_network_on_a_processor_is_its_own_source(
     assert told.latency is not None
 
 
+def taking_pictures(gate: Gate) -> Model:
+    """The network compiled with AIPP, as the gate's order says it."""
+    how = parse_job(json.dumps(gate.order)).preprocessing
+    assert how is not None
+    aipp = plan_aipp(how, [Tensor("input", "FP32", (3, 32, 32))])
+    config = gate.root / "aipp.conf"
+    config.write_text(aipp.text)
+    om = convert(
+        gate.root,
+        *("--input_shape=input:-1,3,32,32", "--dynamic_batch_size=1,2,4,8"),
+        f"--insert_op_conf={config}",
+    )
+    return Model(
+        **{**vars(digits_on_npu(om)), "dims": aipp.inputs[0].dims, "type": "UINT8",
+           "layout": "NHWC"},
+    )  # fmt: skip
+
+
 def test_the_network_on_a_chip_takes_pictures(
     tmp_path: Path, held_out: tuple[Any, Any, Any, Any]
 ) -> None:
     """AIPP, half precision, four batch sizes; the chip is measured alone before Triton has it."""
     pictures, _, labels, expected = held_out
     gate = Gate(tmp_path, pictures, labels, chip="Ascend310P3", preprocessing=PREPROCESSING)
-    how = parse_job(json.dumps(gate.order)).preprocessing
-    assert how is not None
-    aipp = plan_aipp(how, [Tensor("input", "FP32", (3, 32, 32))])
-    (tmp_path / "aipp.conf").write_text(aipp.text)
-    om = convert(
-        tmp_path,
-        *("--input_shape=input:-1,3,32,32", "--dynamic_batch_size=1,2,4,8"),
-        f"--insert_op_conf={tmp_path / 'aipp.conf'}",
-    )
-    model = Model(
-        **{**vars(digits_on_npu(om)), "dims": aipp.inputs[0].dims, "type": "UINT8",
-           "layout": "NHWC"},
-    )  # fmt: skip
+    model = taking_pictures(gate)
     benchmark = gate.eval / "benchmark.json"
     flags = [f"--benchmark={benchmark}", "--benchmark-loops=5", *gate.launch]
     environment = {**Node(tmp_path).env, "ASCEND_TOOLKIT_HOME": str(ROOT / "devkit/cann/toolkit")}
@@ -165,6 +171,34 @@ def test_the_network_on_a_chip_takes_pictures(
     assert result["benchmark"]["profiles"]["8"]["count"] == 5
     assert result["versions"]["cann"] == "8.2.RC1 (simulator)", "it says what it is"
     assert message["imagesPerSecond"] > 0
+
+
+def test_a_wrong_mean_is_a_fault_of_the_preprocessing_and_of_no_layer(
+    tmp_path: Path, held_out: tuple[Any, Any, Any, Any]
+) -> None:
+    """A mean far from that of the pictures: the source model itself is wrong with it."""
+    pictures, _, labels, _ = held_out
+
+    def measure(name: str, how: dict[str, Any]) -> dict[str, Any]:
+        diagnose = {"when": "OnFailure", "thresholds": {"minTop1": "0.97"}}
+        gate = Gate(tmp_path / name, pictures, labels, chip="Ascend310P3",
+                    preprocessing=how, diagnose=diagnose)  # fmt: skip
+        model = taking_pictures(gate)
+        with pod(gate.root / "pod", model, env=Node(gate.root).env, launch=gate.launch) as running:
+            message, _ = gate.evaluate(running.http, model)
+            assert running.wait_end() == 0
+        return message
+
+    message = measure("before", PREPROCESSING | {"mean": [250.0, 250.0, 250.0]})
+    assert message["top1"] < 0.97
+    told = message["diagnosis"]
+    assert told["cause"] == "Preprocessing"
+    assert told["message"].endswith("no layer is at fault")
+
+    change = json.loads(told["patch"])["spec"]["conversion"]["preprocessing"]
+    message = measure("after", PREPROCESSING | change)
+    assert message["top1"] >= 0.97
+    assert "diagnosis" not in message
 
 
 AMCT = "import sys; from amct_onnx.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -225,6 +259,13 @@ def test_the_layer_that_eight_bits_ruin_is_named_and_skipping_it_helps(
     assert named == RUINED
     assert result["diagnosis"]["ranking"][0]["name"] == RUINED
     assert result["diagnosis"]["predicted"]["top1"] >= 0.98
+    assert 0.5 < result["diagnosis"]["speed"] < 1, "one of ten layers takes twice as long"
+    price = f"at {result['diagnosis']['speed']:.0%} of the speed"
+    assert told["message"].endswith(f"are predicted to be right, {price}")
+    tried = {trial["change"]: trial["passes"] for trial in result["diagnosis"]["trials"]}
+    assert tried.pop(f"without {RUINED} in eight bits")
+    assert len(tried) >= 2, "other ranges and more pictures"
+    assert not any(tried.values()), "do not help a channel that is 4,000 times as large"
 
     message, result = measure("after", skip=named)
     assert message["top1"] >= 0.98

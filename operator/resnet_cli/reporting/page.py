@@ -120,7 +120,8 @@ def _left_out(measured: Body) -> list[str]:
 def _details(sources: Sources, result: Mapping[str, Any]) -> list[str]:
     classes, confusions = result.get("classes") or [], result.get("confusions") or []
     worst = result.get("worst") or []
-    ranking = (result.get("diagnosis") or {}).get("ranking") or []
+    diagnosis = result.get("diagnosis") or {}
+    ranking, trials = diagnosis.get("ranking") or [], diagnosis.get("trials") or []
     shown = sorted(classes, key=lambda one: one.get("top1") or 0.0)[:MOST_ROWS]
     return [
         _matrix(sources, classes, confusions),
@@ -145,6 +146,11 @@ def _details(sources: Sources, result: Mapping[str, Any]) -> list[str]:
             "Layers, the noisiest first",
             tuple(ranking[0]) if ranking else (),
             [tuple(one.values()) for one in ranking],
+        ),
+        _table(
+            "Changes of the conversion, as predicted",
+            tuple(trials[0]) if trials else (),
+            [tuple(one.values()) for one in trials],
         ),
     ]
 

@@ -52,6 +52,7 @@ class Worst(Part):
 
 class Ranked(Part):
     ranking: list[dict[str, Scalar]] | None = None
+    trials: list[dict[str, Scalar]] | None = None
 
 
 class Speed(Part):

@@ -17,13 +17,9 @@ import numpy as np
 from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
 from resnet_jobs.evaluation.details import Details
-from resnet_jobs.evaluation.doctor.diagnose import (
-    Compiled,
-    Diagnosis,
-    diagnose,
-    is_wanted,
-    unmet,
-)
+from resnet_jobs.evaluation.doctor.compare import Compiled
+from resnet_jobs.evaluation.doctor.diagnose import Diagnosis, diagnose
+from resnet_jobs.evaluation.doctor.thresholds import is_wanted, unmet
 from resnet_jobs.evaluation.latency import clients_of, run_load, senders_of, summary
 from resnet_jobs.evaluation.measures import Measures, first_not_finite
 from resnet_jobs.evaluation.plan import make_plan
@@ -77,7 +73,7 @@ def evaluate(
     numbers = measures.as_json()
     diagnosis: Diagnosis | None = None
     if spec.diagnose and is_wanted(spec.diagnose, numbers):
-        compiled = Compiled(workspace.model, place.dump) if spec.is_compiled else None
+        compiled = compiled_of(spec, workspace, place) if spec.is_compiled else None
         diagnosis = diagnose(
             plan, details, numbers, asked=spec.diagnose, compiled=compiled, clock=clock
         )
@@ -107,6 +103,16 @@ def evaluate(
         "tuning": tuning.essentials(tuned) if tuned else None,
     }
     return finish(result, store=store, more=more)
+
+
+def compiled_of(spec: JobSpec, workspace: Workspace, place: Place) -> Compiled:
+    return Compiled(
+        workspace.model,
+        place.dump,
+        batch=max(spec.batch_sizes, default=1),
+        precision_mode=spec.precision_mode,
+        keep_dtype=spec.config_files.get("keepDtype", ""),
+    )
 
 
 def connect(plan: Plan, place: Place, clock: Clock) -> Triton:

@@ -136,6 +136,8 @@ def _diagnosis_order(asked: Validation, resolved: Resolved) -> dict[str, Any]:
         "quantized": True,
         "rawConfig": quantization.raw_config is not None,
         "skipLayers": list(quantization.skip_layers or ()),
+        "jointQuantization": bool(quantization.joint_quantization),
+        "calibrationBatches": quantization.calibration.batches or DEFAULT_CALIBRATION_BATCHES,
     }
 
 

@@ -1,34 +1,53 @@
-"""The look at single layers: what the artifact's dump says, and which few should be skipped.
+"""The look at single layers: what the artifact's dump says, and what would help.
 
-Called by `diagnose`. The ranking is of the artifact itself; how many of its layers are enough is
+Called by `diagnose`. The ranking is of the artifact itself; which change is enough is
 predicted in ONNX Runtime, because a conversion for each trial would take hours.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resnet_jobs.base.progress import say
-from resnet_jobs.evaluation.doctor import dumped, graph, layers, predict
-from resnet_jobs.evaluation.doctor.search import smallest
-from resnet_jobs.evaluation.measures import Measures
+from resnet_jobs.evaluation.doctor import dumped, graph, layers
+from resnet_jobs.evaluation.doctor.thresholds import unmet
+from resnet_jobs.evaluation.doctor.trials import cost
+from resnet_jobs.evaluation.doctor.trials.changes import (
+    Network,
+    Predictor,
+    of_eight_bits,
+    of_half,
+    run,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from resnet_contract.types import Diagnose
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.evaluation.doctor.layers import Layer
+    from resnet_jobs.evaluation.doctor.trials.changes import Trial
     from resnet_jobs.evaluation.plan import Plan
     from resnet_jobs.evaluation.reference import Reference
 
 PICTURES = 4  # that are dumped
 POINTS = 2048  # of each tensor of each
-CALIBRATION = 16  # that ranges are measured with
 PREDICTED = 200  # that a prediction is made of
-MOST_SKIPPED = 16
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An artifact that a compiler made: its source, where its dump is asked for, and how."""
+
+    source: Path
+    dump: Path
+    batch: int = 1
+    precision_mode: str | None = None
+    keep_dtype: str = ""
 
 
 def rank(
@@ -57,42 +76,33 @@ def rank(
     )
 
 
-def enough(
+def attempts(
     plan: Plan,
     reference: Reference,
     model: Any,
     ranking: Sequence[str],
     *,
-    skipped: Sequence[str],
-    meets: Callable[[Mapping[str, Any]], bool],
+    asked: Diagnose,
+    how: Compiled,
     is_over: Callable[[], bool],
-) -> tuple[int, dict[str, Any]] | None:
-    """How many of the ranking suffice, and the numbers that are predicted with them.
-
-    None where the prediction does not show the loss, or where no number of them suffices.
-    """
+) -> tuple[Trial, ...]:
+    """What changes of the conversion would do; none where the loss itself is not predicted."""
     rows = _rows(plan, PREDICTED)
     pictures = np.stack([row for _, row in rows if row is not None])
-    labels = [plan.dataset.labels[index] for index in _indexes(plan, PREDICTED)]
-    limits = predict.ranges(model, pictures[:CALIBRATION])
-    wanted = reference.run(pictures)
-    known: dict[int, dict[str, Any]] = {}
-
-    def passes(count: int) -> bool | None:
-        if is_over():
-            return None
-        copy = predict.quantized(model, limits, skipped=[*skipped, *ranking[:count]])
-        scores = reference.like(copy).run(pictures)
-        measures = Measures(plan.classes)
-        measures.add(scores, labels, wanted)
-        known[count] = measures.as_json()
-        say(f"predicted without {count} layers: top1 {known[count]['top1']}")
-        return meets(known[count])
-
-    if passes(0) is not False:
-        return None
-    count = smallest(min(len(ranking), MOST_SKIPPED), passes)
-    return None if count is None else (count, known[count])
+    ask = Predictor(
+        reference,
+        pictures,
+        [plan.dataset.labels[index] for index in _indexes(plan, PREDICTED)],
+        classes=plan.classes,
+        meets=lambda predicted: not unmet(asked.thresholds, predicted),
+        is_over=is_over,
+    )
+    work = cost.multiplications(model, pictures[0])
+    network = Network(model, tuple(ranking), work, how.batch)
+    if asked.quantized:
+        return run(of_eight_bits(ask, network, asked), is_over=is_over)
+    kept, mode = how.keep_dtype, how.precision_mode
+    return run(of_half(ask, network, kept=kept, precision_mode=mode), is_over=is_over)
 
 
 def _indexes(plan: Plan, most: int) -> list[int]:

@@ -14,15 +14,18 @@ from resnet_jobs.base.progress import say
 from resnet_jobs.evaluation.doctor import compare, graph, labels, preprocessing
 from resnet_jobs.evaluation.doctor.layers import guilty
 from resnet_jobs.evaluation.doctor.predict import quantizable
+from resnet_jobs.evaluation.doctor.thresholds import unmet
+from resnet_jobs.evaluation.doctor.trials.changes import best
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from resnet_contract.types import Diagnose
     from resnet_jobs.base.clock import Clock
     from resnet_jobs.evaluation.details import Details
+    from resnet_jobs.evaluation.doctor.compare import Compiled
     from resnet_jobs.evaluation.doctor.layers import Layer
+    from resnet_jobs.evaluation.doctor.trials.changes import Trial
     from resnet_jobs.evaluation.plan import Plan
 
 BUDGET_SECONDS = 300.0
@@ -59,40 +62,6 @@ class Diagnosis:
         if 0 < len(text) <= PATCH_CHARACTERS:
             said["patch"] = text
         return said
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """An artifact that a compiler made: its source, and where its dump is asked for."""
-
-    source: Path
-    dump: Path
-
-
-def is_wanted(asked: Diagnose | None, numbers: Mapping[str, Any]) -> bool:
-    """Whether to look: always, or when a threshold on accuracy is not met."""
-    if asked is None or asked.when == "Never":
-        return False
-    return asked.when == "Always" or bool(unmet(asked.thresholds, numbers))
-
-
-def unmet(thresholds: Mapping[str, float], numbers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of thresholds that the numbers do not meet; those without a number are left out."""
-    values = {
-        "minTop1": numbers["top1"],
-        "minCosineSimilarity": numbers["cosineSimilarity"],
-        "minTop1Agreement": numbers["top1Agreement"],
-        # Turned round, so that all are met from below.
-        "maxTop1Drop": None if numbers["drop"] is None else -numbers["drop"],
-    }
-    limits = {
-        name: -limit if name == "maxTop1Drop" else limit for name, limit in thresholds.items()
-    }
-    return tuple(
-        name
-        for name, limit in limits.items()
-        if (value := values.get(name)) is not None and value < limit
-    )
 
 
 def diagnose(
@@ -181,7 +150,7 @@ def of_layers(
     clock: Clock,
     is_over: Callable[[], bool],
 ) -> Diagnosis | None:
-    """The layers of the artifact that cost most; of a quantized one how few are to be skipped."""
+    """The layers of the artifact that cost most, and what of the conversion should be changed."""
     reference = plan.reference
     if reference is None or compiled is None:
         return None
@@ -193,36 +162,41 @@ def of_layers(
     found = guilty(ranking, kinds)
     if not found:
         return None
-    if not asked.quantized:
+    if not unmet(asked.thresholds, numbers):
         return Diagnosis("Layers", _sentence(found), tuple(one.name for one in found), more=shown)
-    names = [layer.name for layer in ranking if layer.name in able]
-    skipped = asked.skip_layers or ()
-    told = compare.enough(
-        plan,
-        reference,
-        model,
-        names,
-        skipped=skipped,
-        meets=lambda predicted: not unmet(asked.thresholds, predicted),
-        is_over=is_over,
+    names = [layer.name for layer in ranking if layer.lost > 0 and (not able or layer.name in able)]
+    tried = compare.attempts(
+        plan, reference, model, names, asked=asked, how=compiled, is_over=is_over
     )
-    count = told[0] if told else len(found)
-    chosen = names[:count]
-    message = _sentence([layer for layer in ranking if layer.name in chosen])
-    if told:
-        message += f"; without them {told[1]['top1']:.1%} are predicted to be right"
-        shown["predicted"] = told[1]
+    if tried:
+        shown["trials"] = [trial.as_json() for trial in tried]
+    return proposed(found, tried, asked, shown)
+
+
+def proposed(
+    found: Sequence[Layer],
+    tried: Sequence[Trial],
+    asked: Diagnose,
+    shown: Mapping[str, Any],
+) -> Diagnosis:
+    """The layers that cost most, and the smallest change that is predicted to be enough."""
+    chosen, message = best(tried), _sentence(found)
+    names = tuple(layer.name for layer in found)
+    if chosen is not None:
+        price = f"at {chosen.speed:.0%} of the speed" if chosen.speed < 1 else "as fast as now"
+        message += f"; {chosen.what} {chosen.top1:.1%} are predicted to be right, {price}"
+        more = {"predicted": chosen.predicted, "speed": chosen.speed}
+        change, names = dict(chosen.change), chosen.layers or names
+    elif tried:
+        message += f"; none of {len(tried)} changes that were tried is predicted to be enough"
+        more, change = {}, {}
     else:
-        message += "; whether they are enough could not be predicted"
-    change = {"skipLayers": [*skipped, *chosen]}
-    patch = {"spec": {"conversion": {"quantization": change}}}
-    return Diagnosis(
-        "Layers",
-        message,
-        tuple(chosen),
-        patch=patch if asked.skip_layers is not None else None,
-        more=shown,
-    )
+        message += "; which change is enough could not be predicted"
+        skipped = {"skipLayers": [*(asked.skip_layers or ()), *names]}
+        more, change = {}, {"quantization": skipped} if asked.quantized else {}
+    is_ours = change and asked.skip_layers is not None
+    patch = {"spec": {"conversion": change}} if is_ours else None
+    return Diagnosis("Layers", message, names, patch=patch, more={**shown, **more})
 
 
 def _sentence(found: Sequence[Layer]) -> str:

@@ -30,8 +30,11 @@ def quantizable(model: Any) -> tuple[Any, ...]:
     )
 
 
-def ranges(model: Any, batch: Any) -> dict[str, Range]:
-    """Least and greatest value of the input of each layer, over the pictures of the batch."""
+def ranges(model: Any, batch: Any, *, share: float = 1.0) -> dict[str, Range]:
+    """Least and greatest value of the input of each layer, over the pictures of the batch.
+
+    With a share below 1 what only so few of the values of a picture reach is cut off.
+    """
     wanted = list(dict.fromkeys(node.input[0] for node in quantizable(model)))
     running = session(with_outputs(model, wanted))
     entry = running.get_inputs()[0]
@@ -47,8 +50,16 @@ def ranges(model: Any, batch: Any) -> dict[str, Range]:
             least, most = found.get(name, (0.0, 0.0))
             value = values.get(name)
             if value is not None:
-                found[name] = (min(least, float(value.min())), max(most, float(value.max())))
+                low, high = ends(value, share)
+                found[name] = (min(least, low), max(most, high))
     return found
+
+
+def ends(value: Any, share: float) -> Range:
+    if share >= 1:
+        return float(value.min()), float(value.max())
+    low, high = np.quantile(value, (1 - share, share))
+    return float(low), float(high)
 
 
 def quantized(model: Any, measured: Mapping[str, Range], *, skipped: Collection[str]) -> Any:
@@ -65,7 +76,7 @@ def quantized(model: Any, measured: Mapping[str, Range], *, skipped: Collection[
         if node.name in layers and node.input[0] in measured:
             source = node.input[0]
             weight = numpy_helper.to_array(weights[node.input[1]])
-            axis = channel_axis(node, weight)
+            axis = channel_axis(node, weight.ndim)
             stored = numpy_helper.from_array(rounded(weight, axis), f"{node.name}/rounded")
             copy.graph.initializer.append(stored)
             made, constants = _round_trip(f"{node.name}/data", source, measured[source])
@@ -78,11 +89,12 @@ def quantized(model: Any, measured: Mapping[str, Range], *, skipped: Collection[
     return copy
 
 
-def channel_axis(node: Any, weight: Any) -> int:
-    if node.op_type == "Conv":
-        return 0
+def channel_axis(node: Any, dimensions: int) -> int:
+    """Which axis of the weights counts the output channels."""
+    if node.op_type in ("Conv", "ConvTranspose"):
+        return 0 if node.op_type == "Conv" else 1
     turned = any(entry.name == "transB" and entry.i for entry in node.attribute)
-    return 0 if turned else weight.ndim - 1
+    return 0 if turned else dimensions - 1
 
 
 def rounded(weight: Any, axis: int) -> Any:

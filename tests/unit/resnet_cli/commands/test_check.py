@@ -20,7 +20,8 @@ from resnet_cli.show import Output, Screen
 SAMPLES = ROOT / "samples"
 MODEL = SAMPLES / "digits" / "digits-resnet.onnx"
 # A sample of each way that an ONNX file can go.
-ONNX = ["digits-cpu.yaml", "digits-npu.yaml", "digits-pipeline.yaml", "digits-quantized.yaml"]
+ONNX = ["digits-cpu.yaml", "digits-npu.yaml", "digits-pipeline.yaml", "digits-quantized.yaml",
+        "digits-tuned.yaml"]  # fmt: skip
 
 
 def answer(file: Path | str, model: Path | None = None, **more: Any) -> tuple[Exit, Any]:

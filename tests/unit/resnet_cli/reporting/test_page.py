@@ -51,7 +51,10 @@ RESULT: Body = {
         },
         {"index": 3, "label": 0, "found": 1, "name": "../outside.png"},
     ],
-    "diagnosis": {"ranking": [{"name": "/layer1/conv", "kind": "Conv", "snr": 12.5}]},
+    "diagnosis": {
+        "ranking": [{"name": "/layer1/conv", "kind": "Conv", "snr": 12.5}],
+        "trials": [{"change": "without /fc", "passes": True, "top1": 0.97, "speed": 0.934}],
+    },
 }
 VOID = {"meta", "rect", "line", "img", "polyline", "circle"}
 
@@ -219,6 +222,7 @@ MALFORMED = [
      '{"samples": 1, "confusions": [{"label": [], "found": 0, "count": 1}]}'),
     ("profiles that are a list", '{"samples": 1, "benchmark": {"profiles": [1]}}'),
     ("a ranking of numbers", '{"samples": 1, "diagnosis": {"ranking": [1]}}'),
+    ("a trial of lists", '{"samples": 1, "diagnosis": {"trials": [{"change": []}]}}'),
     ("a data set that is a text", '{"samples": 1, "dataset": "set.tar"}'),
     ("settings without instances",
      '{"samples": 1, "tuning": {"surface": [{"settings": {}, "runs": []}]}}'),

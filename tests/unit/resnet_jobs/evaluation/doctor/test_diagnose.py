@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from resnet_contract.types import Diagnose
-from resnet_jobs.evaluation.doctor.diagnose import Diagnosis, is_wanted, unmet
+from resnet_jobs.evaluation.doctor.diagnose import Diagnosis
+from resnet_jobs.evaluation.doctor.thresholds import is_wanted, unmet
 
 NUMBERS: dict[str, Any] = {
     "top1": 0.78,

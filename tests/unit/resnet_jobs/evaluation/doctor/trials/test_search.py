@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resnet_jobs.evaluation.doctor.search import smallest
+from resnet_jobs.evaluation.doctor.trials.search import smallest
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7, 16, 100])
