@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+# A folder for each of thousands of tests: to name the next one pytest reads the names of all.
+FEW_FOLDERS = ("-o", "tmp_path_retention_policy=failed")
 NOTHING_CHOSEN = 5  # pytest's status when the marks leave nothing of a share
 # Stories mostly wait, so there are more of them than cores; what they share is in
 # tests/support/shared.py.
@@ -73,14 +75,15 @@ PARTS: dict[str, Part] = {
         "unit and golden tests, and publishers' own networks",
         ("tests/unit", "tests/golden", "tests/originals"),
         max(2, CORES),
+        FEW_FOLDERS,
         shared_out=True,
     ),
     "quick": Part(
         "the quick ones of the unit and golden tests",
         ("tests/unit", "tests/golden"),
         max(2, CORES),
+        (*FEW_FOLDERS, "-m", "not thorough"),
         shared_out=True,
-        options=("-m", "not thorough"),
         on_demand=True,
     ),
     "runtime": Part("the runtimes on a real Triton", ("tests/triton",), 2, BY_FILE),

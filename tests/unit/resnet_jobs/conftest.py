@@ -57,15 +57,21 @@ class FakeTime:
         return Clock(monotonic=lambda: self.now, sleep=self.sleep)
 
 
-@pytest.fixture(autouse=True)
-def store_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The Secret of the namespace as the kubelet mounts it; and every store of a test has it."""
+@pytest.fixture(scope="session")
+def common_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Secret of the namespace as the kubelet mounts it: nobody changes it."""
     folder = tmp_path_factory.mktemp("store-key")
     (folder / "key").write_bytes(SEAL.key)
     (folder / "password").write_text(nginx.PASSWORD)
-    monkeypatch.setenv("RESNET_STORE_KEY", str(folder))
-    monkeypatch.setattr(Store, "seal", SEAL)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def store_key(common_key: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every store of a test has the Secret."""
+    monkeypatch.setenv("RESNET_STORE_KEY", str(common_key))
+    monkeypatch.setattr(Store, "seal", SEAL)
+    return common_key
 
 
 @pytest.fixture(autouse=True)

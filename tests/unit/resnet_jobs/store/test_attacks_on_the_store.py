@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -395,8 +396,11 @@ def test_an_artifact_that_is_no_file_is_not_published(
 
 
 @pytest.mark.parametrize(("name", "content"), [("key", b"short"), ("key", None), ("password", b"")])
-def test_a_damaged_secret_is_told(name: str, content: bytes | None, store_key: Path) -> None:
-    path, environment = store_key / name, {"RESNET_STORE_KEY": str(store_key)}
+def test_a_damaged_secret_is_told(
+    name: str, content: bytes | None, store_key: Path, tmp_path: Path
+) -> None:
+    damaged = shutil.copytree(store_key, tmp_path / "secret")
+    path, environment = damaged / name, {"RESNET_STORE_KEY": str(damaged)}
     path.unlink()
     if content is not None:
         path.write_bytes(content)
