@@ -117,6 +117,7 @@ def test_they_agree_whatever_the_conditions(state: tuple[str | None, ...]) -> No
             assert MEANS[health(body)["status"]] == kstatus(body)
 
 
+@pytest.mark.thorough
 def test_the_real_ones_say_the_same() -> None:
     """kstatus itself, and health.lua in Argo CD's own interpreter with no more libraries."""
     rows = [body_of(row) for row in TABLE]

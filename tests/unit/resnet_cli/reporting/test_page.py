@@ -261,6 +261,7 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at, *(place for key, one in inner for place in places(one, (*at, key)))]
 
 
+@pytest.mark.thorough
 @given(st.sampled_from(places(RESULT)[1:]), JSON)
 @settings(max_examples=300)
 def test_whatever_stands_at_any_place_is_a_page_or_a_sentence(

@@ -164,6 +164,7 @@ OTHER_FILES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("content", "words", "why"), OTHER_FILES)
 def test_another_kind_of_file(process: Process, content: bytes, words: str, why: str) -> None:
     process.folder = process.workspace.scratch
@@ -175,6 +176,7 @@ def test_another_kind_of_file(process: Process, content: bytes, words: str, why:
 # --- TorchScript --------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_traced_network(process: Process, order: Callable[..., JobSpec]) -> None:
     job = {"format": "TorchScript", "inputShapes": {"picture": [3, 8, 8]}}
     payload, code = process.run("traced.pt", **job)
@@ -183,6 +185,7 @@ def test_a_traced_network(process: Process, order: Callable[..., JobSpec]) -> No
     assert message["inputs"] == [{"name": "picture", "dataType": "FP32", "dims": [3, 8, 8]}]
 
 
+@pytest.mark.thorough
 def test_two_inputs_and_two_outputs(process: Process) -> None:
     inputs = [{"name": "extra", "dataType": "FP32", "dims": [3]},
               {"name": "image", "dataType": "FP32", "dims": [3, 8, 8]}]  # fmt: skip
@@ -197,6 +200,7 @@ def test_two_inputs_and_two_outputs(process: Process) -> None:
     check_export(process.workspace)
 
 
+@pytest.mark.thorough
 def test_a_script_for_one_picture_stays_fixed(
     process: Process, order: Callable[..., JobSpec]
 ) -> None:
@@ -224,6 +228,7 @@ REFUSED_SCRIPTS: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "job", "words", "why"), REFUSED_SCRIPTS)
 def test_a_script_is_refused(
     process: Process, name: str, job: dict[str, Any], words: str, why: str

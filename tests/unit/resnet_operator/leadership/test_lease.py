@@ -354,6 +354,7 @@ def test_no_write_is_sent_once_another_may_lead() -> None:
     run(test())
 
 
+@pytest.mark.thorough
 @settings(deterministic, max_examples=30)
 @given(st.randoms(use_true_random=False))
 def test_never_two_whatever_happens(chance: random.Random) -> None:

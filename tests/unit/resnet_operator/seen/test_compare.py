@@ -289,18 +289,21 @@ def with_additions(value: Any, field: str = "") -> Any:
     return value
 
 
+@pytest.mark.thorough
 @deterministic
 @given(trees)
 def test_a_tree_is_a_subset_of_itself(tree: Any) -> None:
     assert is_subset(tree, tree)
 
 
+@pytest.mark.thorough
 @deterministic
 @given(one_map(trees))
 def test_additions_of_others_are_no_difference(tree: dict[str, Any]) -> None:
     assert is_subset(tree, with_additions(tree))
 
 
+@pytest.mark.thorough
 @deterministic
 @given(one_map(trees), st.data())
 def test_a_changed_leaf_is_a_difference(tree: dict[str, Any], data: st.DataObject) -> None:

@@ -117,6 +117,7 @@ def exhaustive(surface: Surface) -> tuple[Run, float, int]:
     return max(runs, key=goal.key), seconds, len(runs)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("surface", SURFACES, ids=str)
 def test_nearly_as_good_as_trying_all_in_a_quarter_of_the_trials(surface: Surface) -> None:
     best, seconds, loads = exhaustive(surface)

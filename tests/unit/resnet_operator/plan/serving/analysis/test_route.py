@@ -396,6 +396,7 @@ def _is_new(pod: Body) -> bool:
     return "canary" in pod["metadata"]["name"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", STORIES, ids=lambda case: case.reason)
 @pytest.mark.parametrize("ends_after", range(5))
 def test_the_end_of_the_operator_loses_nothing(case: Story, ends_after: int) -> None:
