@@ -44,6 +44,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+    gc.collect()  # how often is decided by what the last look found: nothing now
 
 
 @pytest.fixture(scope="session")
