@@ -392,7 +392,7 @@ def run(state: State | Course, folder: Path, expected: dict[int, list[str]]) -> 
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     # A third of its time is Go's look for garbage.
     seldom = os.environ | {"GOGC": "400"}
-    command = ["promtool", "test", "rules", path]
+    command = ["promtool", "test", "rules", str(path)]
     done = subprocess.run(command, env=seldom, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
