@@ -90,11 +90,16 @@ def _bytes(value: dict[str, Any]) -> int:
 
 
 def write_message(payload: dict[str, Any], path: str) -> None:
-    """A message that cannot be written is lost for the operator, but never hides the exit code."""
+    """A message that cannot be written is lost for the operator, but never hides the exit code.
+
+    One write over the one before it, blanks over what would be left of that: who is killed
+    meanwhile leaves the one or the other, and never half of any.
+    """
     text = fit_message(payload)
     try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        place = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        with open(place, "wb", buffering=0) as file:
+            file.write(text.encode("utf-8").ljust(os.fstat(place).st_size))
     except OSError as error:
         log("cannot write {}: {}; the message was {}".format(path, error, text))
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.apiserver import ROOT
 
 from resnet_jobs.base.errors import JobError, Reason, clip
 from resnet_jobs.base.report import check_fits
@@ -104,3 +108,31 @@ LONG = [
 @pytest.mark.parametrize(("reason", "text", "want"), LONG, ids=[row[0] for row in LONG])
 def test_what_to_do_is_kept(reason: str, text: str, want: str) -> None:
     assert JobError(Reason.INVALID_SPEC, text).payload()["message"] == want, reason
+
+
+WRITES_AND_GETS_NOTHING_THROUGH = """
+import resource, sys
+from resnet_jobs.driver.message import write_message
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+write_message({"ok": True, "pictures": 2}, sys.argv[1])
+"""
+
+
+def test_what_was_said_before_stays_until_the_next_is_there(tmp_path: Path) -> None:
+    """A preempted batch says how far it is after each part, and is killed in the midst of that."""
+    log = tmp_path / "log"
+    write_message({"ok": False, "pictures": 1}, str(log))
+    subprocess.run(
+        [sys.executable, "-c", WRITES_AND_GETS_NOTHING_THROUGH, str(log)],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "operator")},
+        check=True,
+        capture_output=True,  # the limit is one of files, which pipes are not
+    )
+    assert json.loads(log.read_text()) == {"ok": False, "pictures": 1}
+
+
+def test_a_shorter_message_leaves_nothing_of_the_one_before_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write_message({"ok": False, "message": "x" * 300}, str(log))
+    write_message({"ok": True}, str(log))
+    assert json.loads(log.read_text()) == {"ok": True}
