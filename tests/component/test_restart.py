@@ -208,6 +208,7 @@ def other_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def forget_templates() -> None:
     engine._environment.cache_clear()
     engine._template.cache_clear()
+    engine._documents.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ restarted refuses what it takes a second later. Errors of the libraries end here
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import ssl
 import time
@@ -71,7 +72,7 @@ class Connection:
             await self._renew(self._login)
         data = None if body is None else orjson.dumps(body)
         headers = {"Content-Type": content_type, "Accept": accept}
-        target = path + (f"?{urlencode(query)}" if query else "")
+        target = path + (f"?{_encoded(*query.items())}" if query else "")
         for is_last in (False, True):
             login = self._login
             try:
@@ -139,6 +140,11 @@ class Connection:
         if not self.problem:
             log.error("login failed, will read the credentials again", extra={"error": str(error)})
         self.problem = error.message
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded(*query: tuple[str, str]) -> str:
+    return urlencode(query)
 
 
 def _session(login: Login) -> aiohttp.ClientSession:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 # What a person can mean by a spec; the largest sample has 2 KiB.
@@ -20,26 +20,29 @@ def weight(value: Any, limit: int) -> int:
 
     What is nested too deeply is above it too. Never looks at more than fits into the limit.
     """
-    waiting, total = [(value, 1)], 0
+    waiting: list[tuple[Collection[Any], int]] = [((value,), 1)]
+    total = 0
     while waiting:
-        item, depth = waiting.pop()
-        total += EACH + (len(item) if isinstance(item, str | bytes) else 0)
-        if total > limit or depth > MAX_DEPTH:
+        items, depth = waiting.pop()
+        total += EACH * len(items)
+        if total > limit or (items and depth > MAX_DEPTH):
             return limit + 1
-        kind = type(item)
-        if kind in LEAVES:
-            continue
-        if kind is dict or isinstance(item, Mapping):
-            if len(item) * EACH > limit:
-                return limit + 1
-            for key, inner in item.items():
-                total += len(key)
-                waiting.append((inner, depth + 1))
-        elif isinstance(item, list | tuple):
-            if len(item) * EACH > limit:
-                return limit + 1
-            waiting += [(inner, depth + 1) for inner in item]
-    return total
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                total += len(item)
+            elif kind in LEAVES:
+                continue
+            elif kind is dict or isinstance(item, Mapping):
+                if len(item) * EACH > limit:
+                    return limit + 1
+                total += sum(map(len, item))
+                waiting.append((item.values(), depth + 1))
+            elif isinstance(item, list | tuple):
+                waiting.append((item, depth + 1))
+            elif isinstance(item, str | bytes):
+                total += len(item)
+    return total if total <= limit else limit + 1
 
 
 def heaviest(spec: Mapping[str, Any], limit: int) -> str:

@@ -114,7 +114,7 @@ def job(
         converter_image=resolved.converter_image,
         convert_script="om.py" if resolved.format is ModelFormat.OM else "convert.py",
         converter_resources=with_local_storage(requests, limits, scratch_bytes(settings)),
-        foreign_mounts=foreign_mounts,
+        foreign_mounts=foreign_mounts(),
         scratch_volumes=scratch_volumes(settings, foreign=_foreign(resolved)),
         keep=keep_list(in_use, days=settings.store.keep_unused_days),
         store_mounts=store.mounts,

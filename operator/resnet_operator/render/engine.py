@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ RUNTIME_FILES = PACKAGES / "resnet_runtime"
 DRIVER_FILES = PACKAGES / "resnet_jobs" / "driver"
 # Begins what stands for a value in a rendered text; nobody writes this character in a template.
 MARK = "\ue000"
-# What most values are, and need no copy.
-SCALARS = frozenset({str, int, float, bool, type(None)})
+# A mark as it stands in JSON.
+MARKED = re.compile(f'"{MARK}([0-9]+)"'.encode())
+# So many of the last renderings are kept: those of some hundred objects, a few megabytes.
+MOST_RENDERED = 1024
 
 
 def _pb_string(value: str) -> str:
@@ -35,8 +38,9 @@ def _hole(context: jinja2.runtime.Context, value: Any) -> str:
     """Keep a value aside and leave a mark: what users write never passes through YAML."""
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises
-    holes: list[Any] = context["holes"]
-    holes.append(value)
+    holes: list[bytes] = context["holes"]
+    # Always in one order, whatever it was declared in.
+    holes.append(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
     return f'"{MARK}{len(holes) - 1}"'
 
 
@@ -65,63 +69,55 @@ def render_text(template: str, **context: Any) -> str:
 
 
 def render_all(template: str, **context: Any) -> list[dict[str, Any]]:
-    """Render a template of one or more YAML documents.
+    """Render a template of one or more YAML documents; each answer is the caller's own.
+
+    The same values make the same documents: plans ask again and again for what they asked for
+    before, and are answered from what was rendered last.
+    """
+    values = orjson.dumps(context, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    return [orjson.loads(document) for document in _documents(template, values)]
+
+
+@functools.lru_cache(maxsize=MOST_RENDERED)
+def _documents(template: str, values: bytes) -> tuple[bytes, ...]:
+    """Return the documents as JSON, rendered with values that are known as JSON alone.
 
     Objects differ in their values and seldom in their shape, and parsing is what costs: so the
     text with marks in place of the values is parsed once, and then only filled.
     """
-    holes: list[Any] = []
-    text = render_text(template, **context, holes=holes)
-    values = [_plain(value) for value in holes]
-    return [fill(values) for fill in _parse(text)]
+    holes: list[bytes] = []
+    text = render_text(template, **orjson.loads(values), holes=holes)
+    return tuple(shape.filled(holes) for shape in _parse(text))
 
 
-Fill = Callable[[list[Any]], Any]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A parsed document as JSON, cut at its marks: `numbers` are of the holes between `parts`."""
+
+    parts: tuple[bytes, ...]
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, document: Any) -> Shape:
+        parts = MARKED.split(orjson.dumps(document))
+        return cls(tuple(parts[::2]), tuple(map(int, parts[1::2])))
+
+    def filled(self, holes: Sequence[bytes]) -> bytes:
+        first, *rest = self.parts
+        pairs = zip(self.numbers, rest, strict=True)
+        return b"".join((first, *(text for at, part in pairs for text in (holes[at], part))))
 
 
 @functools.lru_cache(maxsize=256)
-def _parse(text: str) -> tuple[Fill, ...]:
-    return tuple(_filler(node) for node in yaml.load_all(text, Loader=yaml.CSafeLoader))
-
-
-def _filler(node: Any) -> Fill:
-    """Return what makes a copy of a parsed document with the values in place of the marks.
-
-    Most of a document has no marks: that is copied as a whole, from its JSON.
-    """
-    if isinstance(node, str) and node.startswith(MARK):
-        return operator.itemgetter(int(node[1:]))
-    if not _is_marked(node):
-        if not isinstance(node, dict | list):
-            return lambda _: node
-        copied = orjson.dumps(node)
-        return lambda _: orjson.loads(copied)
-    if isinstance(node, list):
-        items = [_filler(item) for item in node]
-        return lambda values: [item(values) for item in items]
-    fields = [(_filler(key), _filler(item)) for key, item in node.items()]
-    return lambda values: {key(values): item(values) for key, item in fields}
-
-
-def _is_marked(node: Any) -> bool:
-    if isinstance(node, str):
-        return node.startswith(MARK)
-    if isinstance(node, dict):
-        return any(_is_marked(key) or _is_marked(item) for key, item in node.items())
-    return isinstance(node, list) and any(_is_marked(item) for item in node)
+def _parse(text: str) -> tuple[Shape, ...]:
+    return tuple(Shape.of(node) for node in yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it, without enums and tuples, and always in one order."""
-    if type(value) in SCALARS:
-        return value
-    if isinstance(value, str):
-        return str(value)
+    """Return what JSON knows of a value that it does not know."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in sorted(value.items())}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be rendered")
 
 
 def render_one(template: str, **context: Any) -> dict[str, Any]:

@@ -252,10 +252,15 @@ def pod_template(
     return fit(template, settings=settings, asked=resolved.spec.container_resources)
 
 
-def _package_items(folder: str) -> list[dict[str, str]]:
+def _package_items(folder: str) -> tuple[dict[str, str], ...]:
     """Return where the runtime's files go as a package under `folder`."""
-    files = sorted(name for name in runtime_data() if not is_driver(name))
-    return [{"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in files]
+    return _items_under(folder, tuple(runtime_data()))
+
+
+@functools.lru_cache(maxsize=8)
+def _items_under(folder: str, files: tuple[str, ...]) -> tuple[dict[str, str], ...]:
+    found = sorted(name for name in files if not is_driver(name))
+    return tuple({"key": name, "path": f"{folder}{RUNTIME_PACKAGE}/{name}"} for name in found)
 
 
 def _passed_through(

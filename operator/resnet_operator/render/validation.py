@@ -108,7 +108,7 @@ def validation_job(
         **fetching(access, settings),
         prepare_mounts=[],
         vouched=None,
-        foreign_mounts=foreign_mounts,
+        foreign_mounts=foreign_mounts(),
         scratch_volumes=scratch_volumes(
             settings, foreign=("export",) if resolved.export_image else ()
         ),

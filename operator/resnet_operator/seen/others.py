@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -61,12 +62,28 @@ class ConfigMapObject:
             digest=_digest(labels.get(names.COMPONENT), data) if keep else _of_runtime(body),
         )
 
+    @classmethod
+    def again(cls, body: Body, known: ConfigMapObject) -> ConfigMapObject | None:
+        """Return a later sighting of data that cannot have changed; None where it can have."""
+        meta = Meta.from_body(body)
+        is_same = meta.uid == known.meta.uid and known.immutable and body.get("immutable") is True
+        component = meta.labels.get(names.COMPONENT)
+        if not is_same or component != known.meta.labels.get(names.COMPONENT):
+            return None
+        return replace(known, meta=meta)
+
     def data(self) -> dict[str, str]:
         return unpacked(self.packed)
 
 
 def unpacked(packed: bytes) -> dict[str, str]:
-    """Return a ConfigMap's data."""
+    """Return a ConfigMap's data, for the caller to keep."""
+    return dict(_unpacked(packed))
+
+
+@functools.lru_cache(maxsize=128)
+def _unpacked(packed: bytes) -> dict[str, str]:
+    """Return data: a plan asks several times for that of the same few ConfigMaps."""
     value: dict[str, str] = orjson.loads(zlib.decompress(packed))
     return value
 

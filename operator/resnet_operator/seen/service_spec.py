@@ -40,7 +40,7 @@ def status_seen(body: Body, model: type[BaseModel] = ResNetServiceStatus) -> dic
     status = body.get("status") or {}
     if not isinstance(status, Mapping) or weight(status, STATUS_BYTES) > STATUS_BYTES:
         return {}
-    found: dict[str, Any] = plain(status)
+    found: dict[str, Any] = status if type(status) is dict else plain(status)
     try:
         model.model_validate(found, strict=True)
     except ValidationError:

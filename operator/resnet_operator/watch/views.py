@@ -47,7 +47,9 @@ class Views:
         self.batches = Store(BatchObject.from_body, _index_batch)
         self.deployments = Store(DeploymentObject.from_body, _index_canary)
         self.network_services = Store(NetworkServiceObject.from_body, _index_canary)
-        self.config_maps = Store(ConfigMapObject.from_body, _index_config_map)
+        self.config_maps = Store(
+            ConfigMapObject.from_body, _index_config_map, again=ConfigMapObject.again
+        )
         self.jobs = Store(JobObject.from_body, _index_job)
         self.pods = Store(Pod.from_body, _index_pod)
         self.claims = Store(Claim.from_body)

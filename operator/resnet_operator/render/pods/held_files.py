@@ -101,11 +101,16 @@ def _held(container: Pod, names: set[str]) -> Pod:
 def _inside(spec: Pod, names: set[str]) -> set[str]:
     """Return on what other volumes are mounted: the files' volume is read-only."""
     mounts = [mount for one in spec["containers"] for mount in one["volumeMounts"]]
-    held = [(m["name"], PurePosixPath(m["mountPath"])) for m in mounts if m["name"] in names]
-    inner = [PurePosixPath(m["mountPath"]) for m in mounts if m["name"] not in names]
+    held = [(m["name"], _path(m["mountPath"])) for m in mounts if m["name"] in names]
+    inner = [_path(m["mountPath"]) for m in mounts if m["name"] not in names]
     return {
         f"{name}/{path.relative_to(root)}"
         for name, root in held
         for path in inner
         if root in path.parents
     }
+
+
+@functools.lru_cache(maxsize=256)
+def _path(text: str) -> PurePosixPath:
+    return PurePosixPath(text)

@@ -39,13 +39,16 @@ FOREIGN_FOLDERS: dict[str, tuple[tuple[str, bool], ...]] = {
 Parts = tuple[dict[str, Any], ...]
 
 
-def foreign_mounts(container: str) -> Parts:
-    """Return what a container with a foreign image sees of the scratch volume."""
-    return tuple(
-        {"name": "scratch", "mountPath": f"{SCRATCH}/{name}", "subPath": name}
-        | ({"readOnly": True} if read_only else {})
-        for name, read_only in FOREIGN_FOLDERS[container]
-    )
+def foreign_mounts() -> dict[str, Parts]:
+    """Return what each container with a foreign image sees of the scratch volume."""
+    return {
+        container: tuple(
+            {"name": "scratch", "mountPath": f"{SCRATCH}/{name}", "subPath": name}
+            | ({"readOnly": True} if read_only else {})
+            for name, read_only in folders
+        )
+        for container, folders in FOREIGN_FOLDERS.items()
+    }
 
 
 def scratch_volumes(settings: Settings, *, foreign: tuple[str, ...]) -> Parts:

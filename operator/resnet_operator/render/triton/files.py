@@ -6,11 +6,14 @@ One code decides in both which weights fit which network, and in the same words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from resnet_operator.render.engine import read_driver_file
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.rows import ROWS
 
 Items = list[dict[str, str]]
+Package = Sequence[dict[str, str]]
 DRIVER = (
     "__init__.py", "checkpoint.py", "message.py", "resnet.py", "torch_source.py",
     "saved/__init__.py", "saved/names.py", "saved/pickled.py", "saved/torch_file.py",
@@ -33,7 +36,7 @@ def is_driver(key: str) -> bool:
     return key.startswith(PREFIX)
 
 
-def model_items(resolved: Resolved, *, package: Items) -> Items:
+def model_items(resolved: Resolved, *, package: Package) -> Items:
     """Return our runtime as Triton's model.py; none where the image has a backend of its own."""
     row = ROWS[resolved.runtime]
     if not row.model_file:

@@ -8,6 +8,7 @@ and `<name>-pipeline`, an ensemble that leads through them; `<name>` itself stay
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +121,7 @@ def pipeline_parts(
     revision: str,
     labels_key: str | None,
     runtime: str,
-    package_items: list[dict[str, str]],
+    package_items: Sequence[dict[str, str]],
 ) -> PipelineParts:
     """Return the folders of the further models; `runtime` is the ConfigMap of the Python files."""
     pipeline = resolved.spec.serving.pipeline
