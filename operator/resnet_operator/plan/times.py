@@ -14,6 +14,7 @@ def to_text(moment: datetime) -> str:
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@functools.lru_cache(maxsize=256)
 def from_text(text: str) -> datetime:
     """Return the moment; what is no time of the API, nobody waits for: it was long ago."""
     try:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from resnet_operator.settings.operator import Settings
 
+# One for all lines: json.dumps would make one for each.
+ENCODER = json.JSONEncoder(default=str)
 STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -30,7 +32,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return ENCODER.encode(line)
 
 
 class PlainFormatter(logging.Formatter):

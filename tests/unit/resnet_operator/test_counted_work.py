@@ -22,8 +22,15 @@ from resnet_operator.seen.others import ConfigMapObject
 Work = Counter[str]
 # Of a Deployment.
 VALUES: dict[str, Any] = {
-    **{"name": "a", "namespace": "n", "labels": {}, "annotations": {}, "owners": []},
-    **{"replicas": 1, "strategy": {}, "selector": {}, "progress_deadline_seconds": 600},
+    "name": "a",
+    "namespace": "n",
+    "labels": {},
+    "annotations": {},
+    "owners": [],
+    "replicas": 1,
+    "strategy": {},
+    "selector": {},
+    "progress_deadline_seconds": 600,
 }
 
 

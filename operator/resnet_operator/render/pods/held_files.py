@@ -101,16 +101,19 @@ def _held(container: Pod, names: set[str]) -> Pod:
 def _inside(spec: Pod, names: set[str]) -> set[str]:
     """Return on what other volumes are mounted: the files' volume is read-only."""
     mounts = [mount for one in spec["containers"] for mount in one["volumeMounts"]]
-    held = [(m["name"], _path(m["mountPath"])) for m in mounts if m["name"] in names]
+    held = [
+        (m["name"], f"{_path(m['mountPath']).rstrip('/')}/") for m in mounts if m["name"] in names
+    ]
     inner = [_path(m["mountPath"]) for m in mounts if m["name"] not in names]
     return {
-        f"{name}/{path.relative_to(root)}"
+        f"{name}/{path.removeprefix(root)}"
         for name, root in held
         for path in inner
-        if root in path.parents
+        if path.startswith(root)
     }
 
 
 @functools.lru_cache(maxsize=256)
-def _path(text: str) -> PurePosixPath:
-    return PurePosixPath(text)
+def _path(text: str) -> str:
+    """Return a path in its one form, without doubled or trailing slashes."""
+    return str(PurePosixPath(text))
