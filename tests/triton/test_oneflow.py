@@ -249,31 +249,6 @@ def test_requests_are_gathered(batching: Pod, tensors: Any, expected: Any) -> No
     assert "xrt 'tensorrt' has no effect" in batching.log
 
 
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
-    changes = {
-        "serving": {
-            "batching": {"maxBatchSize": 4},
-            "pipeline": {"mean": [78], "std": [96], "softmax": True},
-        }
-    }
-    with oneflow_pod(tmp_path_factory.mktemp("pipeline"), changes=changes) as running:
-        yield running.wait_ready()
-
-
-def test_a_picture_file_through_an_ensemble(pipeline: Pod) -> None:
-    """As the guide's title promises: model pipelines, around OneFlow's backend."""
-    pictures = sorted((DIGITS / "pictures").glob("*.png"))[:4]
-    files = np.array([[path.read_bytes()] for path in pictures], dtype=np.object_)
-    request = tritonclient.http.InferInput("picture", list(files.shape), "BYTES")
-    request.set_data_from_numpy(files)
-    wanted = tritonclient.http.InferRequestedOutput("OUTPUT_0", class_count=1)
-    with tritonclient.http.InferenceServerClient(pipeline.http) as client:
-        answer = client.infer(f"{NAME}-pipeline", [request], outputs=[wanted])
-    found = [item.decode().split(":")[2] for item in answer.as_numpy("OUTPUT_0").reshape(-1)]
-    assert found == [path.stem for path in pictures]
-
-
 FAILURES = [
     (
         "a flag that came after 21.10",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from resnet_contract.address import parse_source
+from resnet_contract.address import BUCKET_SCHEMES, parse_source
 from resnet_contract.fields import Fields, invalid, sha256
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _destination(place: object) -> Destination:
     if not isinstance(place, dict) or not place.get("uri"):
         raise invalid(f"{OUTPUT}.uri is missing; write for example pvc://results/run-1")
     address = parse_source(place["uri"], field=f"{OUTPUT}.uri")
-    if address.scheme not in {"s3", "obs", "oci"}:
+    if address.scheme not in {*BUCKET_SCHEMES, "oci"}:
         raise invalid(f"{OUTPUT}.uri must be {FORMS}")
     tag = address.revision or ""
     if address.scheme == "oci" and (":" in tag or address.title or len(tag) > MOST_TAG_CHARS):

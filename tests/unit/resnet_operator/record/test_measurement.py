@@ -549,9 +549,15 @@ def test_the_evaluator_is_told_the_load_and_not_its_threshold() -> None:
     ("quantization", "want"),
     [
         (None, Diagnose("OnFailure", {"minTop1": 0.5})),
-        ({}, Diagnose("OnFailure", {"minTop1": 0.5}, quantized=True)),
-        ({"skipLayers": ["a"]}, Diagnose("OnFailure", {"minTop1": 0.5}, True, ("a",))),
-        ({"rawConfig": "x"}, Diagnose("OnFailure", {"minTop1": 0.5}, True, None)),
+        ({}, Diagnose("OnFailure", {"minTop1": 0.5}, quantized=True, calibration_batches=5)),
+        (
+            {"skipLayers": ["a"]},
+            Diagnose("OnFailure", {"minTop1": 0.5}, True, ("a",), calibration_batches=5),
+        ),
+        (
+            {"rawConfig": "x"},
+            Diagnose("OnFailure", {"minTop1": 0.5}, True, None, calibration_batches=5),
+        ),
     ],
 )
 def test_the_evaluator_is_told_what_a_patch_would_add_to(
