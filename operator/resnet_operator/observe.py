@@ -263,5 +263,5 @@ def _missing_key(found: Body | None, *, uri: str) -> str | None:
     keys = sorted([*(found.get("data") or {}), *(found.get("binaryData") or {})])
     if key not in keys:
         has = ", ".join(keys[:5]) or "nothing"
-        return f'ConfigMap "{name}" has no key "{key}", only {has}; correct {uri} or add the key'
+        return f'ConfigMap "{name}" has no key "{key}", only {has}; correct the URI or add the key'
     return None

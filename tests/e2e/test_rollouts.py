@@ -116,15 +116,24 @@ def operator_killed_in_a_rollout(story: Story) -> None:
     are_gone(story, old)
 
 
+def place_store(story: Story, where: str | None) -> None:
+    """Say on which nodes the store may run: scaled to nothing, it would be put back."""
+    placed = {"spec": {"template": {"spec": {"nodeSelector": {"example.com/store": where}}}}}
+    story.kubectl("patch", "deployment", "resnet-store", "--patch", json.dumps(placed))
+
+
 def store_down(story: Story) -> None:
-    """Running pods do not need it; the Deployment is not ours to fight over."""
-    story.kubectl("scale", "deployment", "resnet-store", "--replicas=0")
+    """Running pods do not need it."""
+    place_store(story, "nowhere")
     chosen = "app.kubernetes.io/component=store"
-    story.eventually(lambda: not story.items("pods", chosen), lambda: "the store does not go")
+    story.eventually(
+        lambda: all(pod["status"]["phase"] == "Pending" for pod in story.items("pods", chosen)),
+        lambda: "the store does not go",
+    )
 
 
 def store_up(story: Story) -> None:
-    story.kubectl("scale", "deployment", "resnet-store", "--replicas=1")
+    place_store(story, None)
     story.kubectl("rollout", "status", "deployment/resnet-store", "--timeout=5m")
 
 
