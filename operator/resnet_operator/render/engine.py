@@ -24,8 +24,8 @@ DRIVER_FILES = PACKAGES / "resnet_jobs" / "driver"
 MARK = "\ue000"
 # A mark as it stands in JSON.
 MARKED = re.compile(f'"{MARK}([0-9]+)"'.encode())
-# So many of the last renderings are kept: those of some hundred objects, a few megabytes.
-MOST_RENDERED = 1024
+# So many of the last renderings are kept: those of the objects that are being looked at.
+MOST_RENDERED = 128
 
 
 def _pb_string(value: str) -> str:
