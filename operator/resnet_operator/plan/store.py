@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 from resnet_operator import names
 from resnet_operator.plan.actions import Action, Apply, Create, MakeSecret
-from resnet_operator.render.store import store_children
+from resnet_operator.render.store import store_children, store_digest
+from resnet_operator.seen.compare import COMPARED
 from resnet_operator.seen.meta import Live
 from resnet_operator.seen.observed import Observed, StoreObserved
 from resnet_operator.seen.others import unpacked
@@ -29,31 +31,17 @@ def plan_missing_secret(observed: Observed, warnings: Sequence[str]) -> tuple[Ac
     return tuple(item for item in found if isinstance(item, MakeSecret) and item.again)
 
 
-class _Stands:
-    """Whether a store is as it should be, which every plan of every object beside it asks for.
-
-    What was found holds while neither the settings nor what was seen change.
-    """
-
-    MOST = 10_000
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[Settings, StoreObserved, bool]] = {}
-
-    def answer(self, namespace: str, store: StoreObserved, settings: Settings) -> bool:
-        known = self._known.get(namespace)
-        if known is not None and known[0] is settings and known[1] == store:
-            return known[2]
-        if len(self._known) >= self.MOST:
-            self._known.clear()
-        found = store.claim and all(
-            _says(child, store) for child in store_children(namespace, settings)
-        )
-        self._known[namespace] = (settings, store, found)
-        return found
-
-
-STANDS = _Stands()
+def _stands(namespace: str, store: StoreObserved, settings: Settings) -> bool:
+    """Tell whether all children are there and say what we state; most looks repeat one before."""
+    there = _live(store).values()
+    if not store.claim or store.config is None or None in there:
+        return False
+    seen = b"".join([store.config, *(live.packed for live in there if live)])
+    wanted = f"{namespace} {store_digest(settings)}".encode()
+    return COMPARED.answer(
+        blake2b(seen + wanted, digest_size=16).digest(),
+        lambda: all(_says(child, store) for child in store_children(namespace, settings)),
+    )
 
 
 def _says(child: dict[str, Any], store: StoreObserved) -> bool:
@@ -79,7 +67,7 @@ def plan_store(observed: Observed, *, settings: Settings) -> tuple[Action, ...]:
     if settings.store.type is not StoreType.SERVER or observed.store is None:
         return ()
     store, namespace = observed.store, observed.service.meta.namespace
-    if STANDS.answer(namespace, store, settings):
+    if _stands(namespace, store, settings):
         return ()
     children = store_children(namespace, settings)
     there = {kind: live is not None for kind, live in _live(store).items()}
