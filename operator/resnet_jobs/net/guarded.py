@@ -71,15 +71,15 @@ class Web:
         secrets: Mapping[str, str] = NO_SECRETS,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """The answer to GET after all redirects. Raises `UnreachableError` or `JobError`."""
-        first, kept = _origin(url), dict(secrets)
+        first, kept = origin(url), dict(secrets)
         for _ in range(MAX_REDIRECTS + 1):
-            if _origin(url) != first:
+            if origin(url) != first:
                 kept = NO_SECRETS
             with _redirection_told(first, url):
                 response = self.send("GET", url, {**headers, **kept})
             location = response.headers.get("Location")
             if response.status not in REDIRECTS or location is None:
-                if _origin(url) != first:
+                if origin(url) != first:
                     # Who is asked for a login is the first server; others may not name a realm.
                     response.headers.discard("WWW-Authenticate")
                 break
@@ -180,7 +180,8 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _origin(url: str) -> tuple[str, str, int]:
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port, the port also where it is the scheme's own and not written."""
     parts = _split(url)
     default = 443 if parts.scheme == "https" else 80
     return parts.scheme, parts.hostname or "", parts.port or default
@@ -192,14 +193,14 @@ def _redirection_told(first: tuple[str, str, int], url: str) -> Iterator[None]:
     try:
         yield
     except JobError as error:
-        if _origin(url) == first:
+        if origin(url) == first:
             raise
         raise JobError(
             error.reason, f"{first[1]} redirects elsewhere, but {error.message}"
         ) from error
     except UnreachableError as error:
         there = urlsplit(url).hostname
-        if there is None or _origin(url) == first:
+        if there is None or origin(url) == first:
             raise
         raise UnreachableError(
             f"redirected to {there}: {error}", may_pass=error.may_pass

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from resnet_jobs.base.files import CHUNK_BYTES, Digest
+from resnet_jobs.net.guarded import origin
 from resnet_jobs.net.transfer import HttpStatusError, explained
 from resnet_jobs.sources.oci import EMPTY_TYPE
 from resnet_jobs.sources.oci_registry import (
@@ -22,7 +23,7 @@ from resnet_jobs.sources.oci_registry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MANIFEST_TYPE = MANIFEST_TYPES[0]
 CONFIG = b"{}"
@@ -59,11 +60,11 @@ class Pusher(Registry):
             size += len(chunk)
         return Digest(sha256=sha256.hexdigest(), size=size)
 
-    def _chunks(self, digest: str) -> list[bytes]:
+    def _chunks(self, digest: str) -> Iterator[bytes]:
         with explained(), self.open(f"blobs/{digest}", {}) as response:
             if response.status != 200:
                 raise HttpStatusError(response.status, response.headers)
-            return list(response.stream(CHUNK_BYTES, decode_content=False))
+            yield from response.stream(CHUNK_BYTES, decode_content=False)
 
     def put_blob(self, data: bytes, *, media_type: str = BYTES) -> Descriptor:
         """Uploads what is not there yet; the answer names it in a manifest."""
@@ -103,7 +104,7 @@ class Pusher(Registry):
         """One request; a 401 is followed by one login. Only the registry itself gets the login."""
         url = urljoin(f"{self._base}/", place)
         answer = self._send(method, url, headers or {}, body)
-        if answer.status == 401 and _origin(url) == _origin(self._base):
+        if answer.status == 401 and origin(url) == origin(self._base):
             self._authorization = self._authorize(answer.headers.get("WWW-Authenticate", ""))
             answer = self._send(method, url, headers or {}, body)
         return answer
@@ -111,7 +112,7 @@ class Pusher(Registry):
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
-        secrets = self._authorization if _origin(url) == _origin(self._base) else {}
+        secrets = self._authorization if origin(url) == origin(self._base) else {}
         response = self._web.send(method, url, {**headers, **secrets}, body=body)
         try:
             with explained():
@@ -128,8 +129,3 @@ class Pusher(Registry):
 
 def _digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
