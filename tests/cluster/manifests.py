@@ -1,4 +1,4 @@
-"""Builds ResNetServices from dotted paths: {"serving.env[].name": "A"} on the smallest object."""
+"""Builds objects of ours from dotted paths: {"serving.env[].name": "A"} on the smallest object."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ Schema = dict[str, Any]
 SMALLEST: dict[str, Any] = {
     "model": {"uri": "pvc://models/resnet50.onnx"},
     "accelerator": {"chip": "Ascend310P3"},
+}
+SMALLEST_BATCH: dict[str, Any] = {
+    "service": {"name": "resnet50"},
+    "input": {"uri": "pvc://photos/2026"},
+    "output": {"uri": "pvc://results/2026"},
 }
 # What the API server requires beside a field before it looks at the field itself.
 SIBLINGS: dict[str, dict[str, Any]] = {
@@ -91,12 +96,23 @@ def smallest(node: Schema, name: str = "") -> Any:
 
 def service(changes: dict[str, Any] | None = None, *, name: str = "resnet50") -> dict[str, Any]:
     """Return the smallest ResNetService with `changes` to its spec."""
-    spec = copy.deepcopy(SMALLEST)
+    return _object("ResNetService", name, SMALLEST, changes)
+
+
+def batch(changes: dict[str, Any] | None = None, *, name: str = "archive") -> dict[str, Any]:
+    """Return the smallest ResNetBatch with `changes` to its spec."""
+    return _object("ResNetBatch", name, SMALLEST_BATCH, changes)
+
+
+def _object(
+    kind: str, name: str, smallest_spec: dict[str, Any], changes: dict[str, Any] | None
+) -> dict[str, Any]:
+    spec = copy.deepcopy(smallest_spec)
     for path, value in (changes or {}).items():
         _set(spec, path, copy.deepcopy(value))
     return {
         "apiVersion": "serving.resnet-operator.io/v1alpha1",
-        "kind": "ResNetService",
+        "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
     }

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.cluster.batch_rule_cases import BATCH_RULES
 from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes
 from tests.cluster.conversion_rule_cases import CONVERSION_RULES, FORMAT_RULES
 from tests.cluster.kubernetes_rule_cases import KUBERNETES_RULES
-from tests.cluster.manifests import root_schema, service
+from tests.cluster.manifests import batch, root_schema, service
 from tests.cluster.om_rule_cases import OM_RULES
 from tests.cluster.oneflow_rule_cases import ONEFLOW_RULES
 from tests.cluster.pipeline_rule_cases import PIPELINE_RULES
@@ -48,6 +49,17 @@ def test_rule(installed_crd: ApiServer, shared_namespace: str, case: RuleCase) -
     assert refused.status == 422, case.reason
     assert case.message in refused.message, case.reason
     accepted = installed_crd.create(shared_namespace, service(case.accepted), dry_run=True)
+    assert accepted.status == 201, f"{case.reason}: {accepted.message}"
+
+
+@pytest.mark.parametrize(
+    "case", BATCH_RULES, ids=lambda case: f"{next(iter(case.refused))}: {case.reason}"
+)
+def test_rule_of_a_batch(installed_crd: ApiServer, shared_namespace: str, case: RuleCase) -> None:
+    refused = installed_crd.create(shared_namespace, batch(case.refused), dry_run=True)
+    assert refused.status == 422, case.reason
+    assert case.message in refused.message, case.reason
+    accepted = installed_crd.create(shared_namespace, batch(case.accepted), dry_run=True)
     assert accepted.status == 201, f"{case.reason}: {accepted.message}"
 
 

@@ -214,25 +214,11 @@ async def test_what_decides_about_the_output_cannot_change(
         await world.patch("ResNetBatch", NAME, {"spec": change})
 
 
-LOGIN = {"credentialsSecretRef": {"name": "keys"}}
-STORES = {"credentialsSecretRef": {"name": "resnet-store"}}
-AUTHORITY = {"caBundleConfigMapKeyRef": {"name": "trust", "key": "pem"}}
+# Its rules, case by case, are in tests/cluster.
 INVALID = [
     ({"output": {"uri": "s3://bucket/run"}}, "a bucket is written with keys"),
-    ({"output": {"uri": "s3://bucket", **LOGIN}}, "write the bucket and a folder in it"),
-    ({"output": {"uri": "http://host/run"}}, "oci://<registry>/<repository>:<tag>"),
-    ({"output": {"uri": "oci://host/results"}}, "a tag of at most 100 characters"),
-    ({"output": {"uri": "oci://host/results:v1#part", **LOGIN}}, "no file"),
-    ({"output": {"uri": f"oci://host/results@sha256:{'0' * 64}"}}, "no digest"),
-    ({"output": {"uri": "pvc://results/x", **LOGIN}}, "a claim needs no login"),
-    ({"output": {"uri": "pvc://results/x", **AUTHORITY}}, "a claim needs no login"),
-    ({"output": {"uri": "s3://bucket/run", **STORES}}, "choose"),
-    ({"output": {"uri": "pvc://results/../other"}}, "remove '.' and '..'"),
-    ({"output": {"uri": "pvc://results"}}, "write pvc://<claim>/<folder>"),
     ({"output": {"uri": "pvc://results/x", "format": "ORC"}}, "Unsupported value"),
     ({"output": {"uri": "pvc://results/x", "topK": 11}}, "less than or equal to 10"),
-    ({"input": {"uri": "ftp://host/x"}}, "pvc://<claim>"),
-    ({"input": {"uri": "pvc://a/b", "credentialsSecretRef": {"name": "resnet-store"}}}, "choose"),
     ({"parallelism": 17}, "less than or equal to 16"),
 ]
 
@@ -244,17 +230,3 @@ async def test_what_cannot_be_done_is_refused_with_a_sentence(
     with pytest.raises(ApiError) as caught:
         await world.create(batch(**change))
     assert words in json.dumps(str(caught.value))
-
-
-VALID = [
-    {"uri": "s3://bucket/run", **LOGIN},
-    {"uri": "obs://bucket/run/1", "format": "Parquet", **LOGIN, **AUTHORITY},
-    {"uri": "oci://registry.example.com:5000/results/archive:run-1"},
-    {"uri": "oci://registry.example.com/results:v1", **LOGIN, **AUTHORITY},
-    {"uri": "pvc://results/x", "format": "Parquet", "topK": 3},
-]
-
-
-async def test_every_place_and_format_is_taken(world: World) -> None:
-    for number, output in enumerate(VALID):
-        await world.create(batch(f"archive-{number}", output=output))

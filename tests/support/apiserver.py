@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CRD_FILE = ROOT / "crds" / "resnetservices.yaml"
 BATCH_CRD_FILE = ROOT / "crds" / "resnetbatches.yaml"
-RESOURCE_PATH = "/apis/serving.resnet-operator.io/v1alpha1/namespaces/{namespace}/resnetservices"
+GROUP_PATH = "/apis/serving.resnet-operator.io/v1alpha1/namespaces/{namespace}"
+RESOURCE_PATH = f"{GROUP_PATH}/resnetservices"
+PATHS = {"ResNetService": RESOURCE_PATH, "ResNetBatch": f"{GROUP_PATH}/resnetbatches"}
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,10 @@ class ApiServer:
             connection.close()
 
     def create(self, namespace: str, manifest: dict[str, Any], *, dry_run: bool = False) -> Answer:
-        """POST one ResNetService; unknown fields are errors, as with kubectl."""
+        """POST one object of ours; unknown fields are errors, as with kubectl."""
         query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
         return self.request(
-            "POST", RESOURCE_PATH.format(namespace=namespace) + query, body=manifest
+            "POST", PATHS[manifest["kind"]].format(namespace=namespace) + query, body=manifest
         )
 
     def install_crd(self) -> None:

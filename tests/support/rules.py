@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from resnet_operator.api.batch.spec import ResNetBatchSpec
 from resnet_operator.api.kubernetes.passed_on import PassedOn
-from resnet_operator.api.kubernetes.reserved import NAME_RULES
+from resnet_operator.api.kubernetes.reserved import NAME_RULE, NAME_RULES
 from resnet_operator.api.rules import Rule, Rules
 from resnet_operator.api.spec import ResNetServiceSpec
 
@@ -16,6 +17,11 @@ from resnet_operator.api.spec import ResNetServiceSpec
 def rows() -> tuple[Rule, ...]:
     """Return the rows of a ResNetService, each once."""
     return tuple(dict.fromkeys((*NAME_RULES, *_of_model(ResNetServiceSpec))))
+
+
+def batch_rows() -> tuple[Rule, ...]:
+    """Return the rows of a ResNetBatch, each once."""
+    return tuple(dict.fromkeys((NAME_RULE, *_of_model(ResNetBatchSpec))))
 
 
 def _of_model(model: type[Any]) -> Iterator[Rule]:

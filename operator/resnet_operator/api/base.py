@@ -42,11 +42,6 @@ def rule(expression: str, message: str, **extra: str) -> dict[str, str]:
     return {"rule": expression, "message": message, **extra}
 
 
-def cel(*rules: dict[str, str]) -> dict[str, Any]:
-    """Return the schema extension that carries CEL rules."""
-    return {VALIDATIONS: list(rules)}
-
-
 def text(
     pattern: str, message: str, *, max_length: int, min_length: int = 1
 ) -> tuple[FieldInfo, Rules]:

@@ -33,6 +33,11 @@ class Rule:
         return {"rule": self.cel, "message": self.message}
 
 
+def of_a_change(cel: str, message: str) -> Rule:
+    """Return a rule about `oldSelf`: the operator acts on an object as it is, whatever it was."""
+    return Rule(cel, lambda _: False, message)
+
+
 def check(rules: Iterable[Rule], value: Any) -> None:
     """Raise ValueError with the sentence of the first rule that an older object may not break."""
     for row in rules:

@@ -8,6 +8,7 @@ from typing import Any
 
 from resnet_operator.api.batch.spec import ResNetBatchSpec
 from resnet_operator.api.batch.status import ResNetBatchStatus
+from resnet_operator.api.kubernetes.reserved import NAME_RULE
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.reading.failures import internal_error
@@ -32,6 +33,8 @@ class BatchObject:
         meta = Meta.from_body(body)
         spec, invalid, refusal = None, "", Reason.INVALID_SPEC
         try:
+            if NAME_RULE.broken(meta.name):
+                raise InvalidSpec(NAME_RULE.message)
             spec = spec_as(ResNetBatchSpec, body)
         except InvalidSpec as error:
             invalid, refusal = error.message, error.reason

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.batch_rule_cases import BATCH_RULES
 from tests.cluster.bounds import nodes
-from tests.cluster.manifests import root_schema, service
+from tests.cluster.manifests import batch, root_schema, service
 from tests.cluster.rule_cases import SECRETS, STORE, RuleCase, _named
 from tests.cluster.test_crd_validation import RULES
 from tests.golden.rendering import SETTINGS
 from tests.support.builders import metadata
 from tests.support.crd import read_crd
-from tests.support.rules import rows
+from tests.support.rules import batch_rows, rows
 
 from resnet_operator.api.reasons import Reason
+from resnet_operator.api.rules import Rule
+from resnet_operator.crdgen.batch import batch_schema
 from resnet_operator.errors import InvalidSpec
+from resnet_operator.seen.batch import BatchObject
 from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.service_spec import spec_of
 from resnet_operator.settings.operator import Settings
@@ -50,15 +54,52 @@ def test_what_the_crd_refuses_is_refused_here_too_with_the_same_sentence(case: R
         assert case.message in found.invalid, case.reason
 
 
-def test_every_rule_of_the_crd_is_a_row_of_the_operator_too() -> None:
+@pytest.mark.parametrize(
+    "case", BATCH_RULES, ids=lambda case: f"{next(iter(case.refused))}: {case.reason}"
+)
+def test_what_the_crd_refuses_of_a_batch_is_refused_here_too(case: RuleCase) -> None:
+    refused, accepted = seen_batch(case.refused), seen_batch(case.accepted)
+    assert case.message in refused.invalid, case.reason
+    assert (refused.spec, refused.refusal) == (None, Reason.INVALID_SPEC)
+    assert accepted.invalid == "", case.reason
+
+
+@pytest.mark.parametrize("name", ["a" * 41, "1st-archive", "archive.2026"])
+def test_a_batch_of_a_name_that_makes_no_jobs_name_is_refused(name: str) -> None:
+    assert "write a metadata.name of at most 40" in seen_batch({}, name=name).invalid
+
+
+def seen_batch(changes: dict[str, Any], *, name: str = "archive") -> BatchObject:
+    body = batch(changes, name=name)
+    return BatchObject.from_body(body | {"metadata": metadata(name) | {"generation": 1}})
+
+
+@pytest.mark.parametrize(
+    ("schema", "known"), [(root_schema(), ROWS), (batch_schema(), batch_rows())], ids=["rns", "rnb"]
+)
+def test_every_rule_of_a_crd_is_a_row_of_the_operator_too(
+    schema: dict[str, Any], known: tuple[Rule, ...]
+) -> None:
     """But those of a map's keys, which are made of bounds that the operator's parser holds."""
     crd = {
         (rule["rule"], rule["message"])
-        for _, node in nodes(root_schema())
+        for _, node in nodes(schema)
         for rule in node.get("x-kubernetes-validations", [])
         if not rule["rule"].startswith("self.all(k, k.size() ")
     }
-    assert crd == {(row.cel, row.message) for row in ROWS}
+    assert crd == {(row.cel, row.message) for row in known}
+
+
+def test_every_rule_of_a_batch_has_a_case() -> None:
+    """But what compares with the object before, and the name."""
+    own = [row for row in batch_rows() if not ("oldSelf" in row.cel or "metadata" in row.cel)]
+    shared = {row.message for row in ROWS}
+    lacking = [
+        row.message
+        for row in own
+        if row.message not in shared and not any(one.message in row.message for one in BATCH_RULES)
+    ]
+    assert lacking == []
 
 
 def test_only_what_a_release_took_and_served_is_borne() -> None:

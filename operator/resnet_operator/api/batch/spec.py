@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from resnet_contract.batch.order import (
     FORMS,
@@ -15,23 +15,37 @@ from resnet_contract.batch.order import (
     InputFormat,
     OutputFormat,
 )
-from resnet_operator.api.base import ApiModel, ObjectName, Sha256, cel, rule
+from resnet_operator.api.base import ApiModel, ObjectName, Sha256
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
-from resnet_operator.api.source.uri import IMAGE_REPOSITORY, PVC, REGISTRY, FileSetUri, UriRule
+from resnet_operator.api.rules import Rule, given, matches, of_a_change
+from resnet_operator.api.source.uri import (
+    IMAGE_REPOSITORY,
+    IN_ONE_LINE,
+    PVC,
+    REGISTRY,
+    WITHOUT_LOGIN,
+    FileSetUri,
+    UriRule,
+    rules_of,
+)
 
-OUTPUT_ROWS = (
+CLAIM, BUCKET = "^pvc://", "^(s3|obs)://"
+OF_A_SERVER = ("credentialsSecretRef", "caBundleConfigMapKeyRef")
+OUTPUT_RULES = (
     UriRule(
         f"write {FORMS}",
         must=("^(pvc|s3|obs|oci)://",),
     ),
+    IN_ONE_LINE,
+    WITHOUT_LOGIN,
     UriRule(
         "write pvc://<claim>/<folder>, for example pvc://results/run-1",
-        of="^pvc://",
+        of=CLAIM,
         must=(PVC,),
     ),
     UriRule(
         "write the bucket and a folder in it, for example s3://results/run-1",
-        of="^(s3|obs)://",
+        of=BUCKET,
         must=(r"^(s3|obs)://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^/].*$",),
     ),
     UriRule(
@@ -41,23 +55,6 @@ OUTPUT_ROWS = (
         must=(rf"^oci://{REGISTRY}/{IMAGE_REPOSITORY}:\w[-.\w]{{0,{MOST_TAG_CHARS - 1}}}$",),
     ),
     UriRule("remove '.' and '..' from the path", never=("/[.][.]?(/|$)",)),
-    UriRule("write the address in one line", never=(r"[\x00-\x1f\x7f]",)),
-    UriRule(
-        "remove the user and password from the URI; anyone who may read the object could read them",
-        never=("^[a-z0-9]+://[^/]*@",),
-    ),
-)
-OUTPUT_RULES = cel(*(rule.row.extension for rule in OUTPUT_ROWS))
-KEYS_RULE = rule(
-    "!self.uri.matches('^(s3|obs)://') || has(self.credentialsSecretRef)",
-    "a bucket is written with keys; name a Secret with AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY in output.credentialsSecretRef",
-)
-CLAIM_RULE = rule(
-    "!self.uri.matches('^pvc://') || "
-    "!(has(self.credentialsSecretRef) || has(self.caBundleConfigMapKeyRef))",
-    "a claim needs no login and no certificates; remove credentialsSecretRef and "
-    "caBundleConfigMapKeyRef, or name a bucket or a registry in uri",
 )
 SAME_OR_NONE = "has(self.{0}) == has(oldSelf.{0}) && (!has(self.{0}) || self.{0} == oldSelf.{0})"
 FIXED = ("service", "input", "output")
@@ -100,13 +97,11 @@ class BatchInput(ApiModel):
 class BatchOutput(ApiModel):
     """Where the answers go: a folder that holds nothing else, or a tag that is not there yet."""
 
-    uri: Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=OUTPUT_RULES)] = (
-        Field(
-            description=(
-                "Folder of a claim that pods may write, pvc://<claim>/<folder>, or of a bucket, "
-                "s3://<bucket>/<folder> or obs://…; or an artifact of a registry, "
-                "oci://<registry>/<repository>:<tag>."
-            )
+    uri: Annotated[str, Field(min_length=1, max_length=1024), rules_of(*OUTPUT_RULES)] = Field(
+        description=(
+            "Folder of a claim that pods may write, pvc://<claim>/<folder>, or of a bucket, "
+            "s3://<bucket>/<folder> or obs://…; or an artifact of a registry, "
+            "oci://<registry>/<repository>:<tag>."
         )
     )
     format: OutputFormat | None = Field(
@@ -138,7 +133,21 @@ class BatchOutput(ApiModel):
         ),
     )
 
-    model_config = ConfigDict(json_schema_extra=cel(KEYS_RULE, CLAIM_RULE))
+    RULES = (
+        Rule(
+            f"!self.uri.matches('{BUCKET}') || has(self.credentialsSecretRef)",
+            lambda it: matches(BUCKET, it.uri) and it.credentials_secret_ref is None,
+            "a bucket is written with keys; name a Secret with AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY in output.credentialsSecretRef",
+        ),
+        Rule(
+            f"!self.uri.matches('{CLAIM}') || "
+            "!(has(self.credentialsSecretRef) || has(self.caBundleConfigMapKeyRef))",
+            lambda it: matches(CLAIM, it.uri) and given(it, OF_A_SERVER),
+            "a claim needs no login and no certificates; remove credentialsSecretRef and "
+            "caBundleConfigMapKeyRef, or name a bucket or a registry in uri",
+        ),
+    )
 
 
 class ResNetBatchSpec(ApiModel):
@@ -161,11 +170,9 @@ class ResNetBatchSpec(ApiModel):
         default=None, description="True stops the pods and keeps what is done; default false."
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                UNCHANGED,
-                "only suspend can change; create another ResNetBatch, with a folder of its own",
-            )
-        )
+    RULES = (
+        of_a_change(
+            UNCHANGED,
+            "only suspend can change; create another ResNetBatch, with a folder of its own",
+        ),
     )

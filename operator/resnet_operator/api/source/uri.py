@@ -46,13 +46,15 @@ class UriRule:
 
 HUB = f"^({'|'.join(HUB_REVISIONS)})://"
 KNOWN_SCHEME = UriRule(f"write {SHOWN}", must=(f"^({'|'.join(FORMS)})://",))
+IN_ONE_LINE = UriRule("write the address in one line", never=(r"[\x00-\x1f\x7f]",))
+WITHOUT_LOGIN = UriRule(
+    "remove the user and password from the URI; anyone who may read the object could read them",
+    never=("^[a-z0-9]+://[^/]*@",),
+)
 URI_RULES = (
     KNOWN_SCHEME,
-    UriRule("write the address in one line", never=(r"[\x00-\x1f\x7f]",)),
-    UriRule(
-        "remove the user and password from the URI; anyone who may read the object could read them",
-        never=("^[a-z0-9]+://[^/]*@",),
-    ),
+    IN_ONE_LINE,
+    WITHOUT_LOGIN,
     UriRule(
         "write configmap://<name>/<key>, for example configmap://models/digits.onnx",
         of="^configmap://",
@@ -126,8 +128,8 @@ WHOLE_REPOSITORY_RULE = UriRule(
 )
 
 
-def _rules(*own: UriRule) -> Rules:
-    return Rules(*(rule.row for rule in (*own, *URI_RULES)))
+def rules_of(*rules: UriRule) -> Rules:
+    return Rules(*(rule.row for rule in rules))
 
 
 def _readable(uri: str) -> str:
@@ -142,7 +144,7 @@ def _readable(uri: str) -> str:
 ModelUri = Annotated[
     str,
     Field(min_length=1, max_length=2048),
-    _rules(MODEL_RULE),
+    rules_of(MODEL_RULE, *URI_RULES),
     AfterValidator(_readable),
 ]
 # A set of files: a claim's folder or archive, else an archive.
@@ -154,6 +156,6 @@ FileSetUri = Annotated[
         description="Where the files lie: a folder, an archive (.tar, .tar.gz, .tgz, .zip) or one "
         "file; the same schemes as spec.model.uri.",
     ),
-    _rules(FILE_SET_RULE, WHOLE_REPOSITORY_RULE),
+    rules_of(FILE_SET_RULE, WHOLE_REPOSITORY_RULE, *URI_RULES),
     AfterValidator(_readable),
 ]
