@@ -30,7 +30,10 @@ ROWS, BATCH_ROWS = rows(), batch_rows()
 # What only the API server refuses, for an older object is served with it.
 BORNE = {row.message for row in ROWS if row.borne}
 CASES = [case for case in RULES if any(case.message in row.message for row in ROWS)]
-SPECS: dict[str, type[BaseModel]] = {"ResNetService": ResNetServiceSpec, "ResNetBatch": ResNetBatchSpec}
+SPECS: dict[str, type[BaseModel]] = {
+    "ResNetService": ResNetServiceSpec,
+    "ResNetBatch": ResNetBatchSpec,
+}
 
 
 def mixed(cases: list[RuleCase], seed: int) -> dict[str, Any]:
