@@ -19,6 +19,7 @@ from typing import Any
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.record.artifact import Artifact, TensorInfo
 from resnet_operator.record.label_files import LabelsError, Source, structured
+from resnet_operator.record.label_lines import in_columns, refuse_binary, refuse_other_texts
 
 __all__ = [
     "LabelsError",
@@ -43,6 +44,8 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MARK = "\ufeff"
+# Seen by nobody and kept by Triton: blanks without width, and what turns the text around.
+UNSEEN = "\u200b\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def labels_of(config_map: Mapping[str, Any], source: Source) -> str:
@@ -62,13 +65,16 @@ def labels_of(config_map: Mapping[str, Any], source: Source) -> str:
 def normalise(text: str, source: Source) -> str:
     """Return the text as Triton is to read it; raises LabelsError."""
     text = text.removeprefix(MARK)
+    refuse_other_texts(text, source)
     found = structured(text, source)
+    if found is None:
+        found = in_columns(text.replace("\r", "\n").split("\n"))
     if found is not None:
         return _checked(found, source)
     if _is_clean(text):
         return _bounded(text, source)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return _checked([line.strip() for line in lines], source)
+    return _checked(lines, source)
 
 
 def count_labels(text: str) -> int:
@@ -161,6 +167,10 @@ def _decode(encoded: str, source: Source) -> str:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise source.error("is not valid base64; create the ConfigMap again") from error
+    refuse_binary(raw, source)
+    is_wide = b"\0" in raw and not raw.startswith(tuple(mark for mark, _ in MARKS))
+    if is_wide:
+        raise source.error("is binary, or UTF-16 without a byte order mark; save it as UTF-8 text")
     encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")
     try:
         return raw.decode(encoding)
@@ -181,10 +191,15 @@ def _is_clean(text: str) -> bool:
 
 def _is_control(char: str) -> bool:
     """Tell whether a character would end a line in some reader, or hide in an answer."""
-    return char == MARK or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
+    return char == MARK or char in UNSEEN or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
 
 
-def _checked(labels: list[str], source: Source) -> str:
+def _stripped(line: str) -> str:
+    return line.strip().strip(UNSEEN).strip()
+
+
+def _checked(found: list[str], source: Source) -> str:
+    labels = [_stripped(label) for label in found]
     while labels and not labels[-1]:
         labels.pop()
     for number, label in enumerate(labels):

@@ -12,21 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from resnet_operator.record.label_lists import NAMES, SETTING, listed
+
 MOST = 900_000
 JSON_START = re.compile(r"\s*(\{|\[\s*[\[{\"\]])")
 # Keys under which hubs keep the names in config.json, and which way round.
 BY_INDEX, BY_NAME = "id2label", "label2id"
-# Under which training scripts keep them, as a list or by index.
-NAMES = ("names", "labels", "classes", "class_names", "label_names", "CLASSES")
+ALSO_BY_NAME = "class_to_idx"
 EXAMPLE = '["cat", "dog"] or {"0": "cat", "1": "dog"}'
 # What Python prints of a dictionary: 0: 'tench, Tinca tinca',
 PRINTED = re.compile(
     r"\s*(\d{1,6})\s*:\s*(?:'((?:[^'\\\n]|\\['\"\\])*)'|\"((?:[^\"\\\n]|\\['\"\\])*)\")\s*(?:,|(?=\}))"
 )
-HEADING = re.compile(rf"(?:{'|'.join(NAMES)}):\s*(?:#.*)?")
-NUMBERED = re.compile(r"\s*(\d{1,6}):\s+(\S.*)")
+HEADING = re.compile(rf"(?:{'|'.join((*NAMES, BY_INDEX))}):\s*(?:#.*)?")
+NUMBERED = re.compile(r"\s*['\"]?(\d{1,6})['\"]?:\s+(\S.*)")
 DASHED = re.compile(r"\s*-\s+(\S.*)")
-SETTING = re.compile(r"\s*(?:#.*|[A-Za-z_]\w*:.*|---)?")
+NOTHING = re.compile(r"\s*(?:#.*|---)?")
 
 
 class LabelsError(ValueError):
@@ -49,6 +50,8 @@ def structured(text: str, source: Source) -> list[str] | None:
     if JSON_START.match(text):
         printed = _printed(text)
         return _from_json(text, source) if printed is None else _in_order(printed, source)
+    if (items := listed(text)) is not None:
+        return items
     return _from_yaml(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), source)
 
 
@@ -68,10 +71,10 @@ def _printed(text: str) -> list[tuple[int | None, Any]] | None:
 
 def _from_yaml(lines: list[str], source: Source) -> list[str] | None:
     """Return what stands under `names:` and its like, or a whole file of such entries."""
-    headed = (at for at, line in enumerate(lines) if line.startswith(NAMES))
+    headed = (at for at, line in enumerate(lines) if line.startswith((*NAMES, BY_INDEX)))
     at = next((at for at in headed if HEADING.fullmatch(lines[at].rstrip())), None)
     if at is None:
-        kept = [line for line in lines if line.strip()]
+        kept = [line for line in lines if not NOTHING.fullmatch(line.rstrip())]
         return _entries(kept, source) if len(kept) > 1 else None
     rest = lines[at + 1 :]
     count = next((n for n, line in enumerate(rest) if line[:1] not in {"", " ", "-"}), len(rest))
@@ -99,13 +102,15 @@ def _entries(lines: list[str], source: Source) -> list[str] | None:
 def _scalar(text: str) -> str:
     text = text.strip()
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    return text[1:-1] if is_quoted else text
+    return text[1:-1] if is_quoted else text.partition(" #")[0].rstrip()
 
 
 def _from_json(text: str, source: Source) -> list[str]:
     try:
         value = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
+        if (items := listed(text)) is not None:
+            return items
         raise source.error(f"looks like JSON and cannot be read as such ({error})") from error
     for shape, read in SHAPES:
         if (found := shape(value)) is not None:
@@ -222,6 +227,7 @@ SHAPES: tuple[tuple[Callable[[Any], Any], Callable[[Any, Source], list[str]]], .
     (_list, _read_list),
     (_under(BY_INDEX), _read_by_index),
     (_under(BY_NAME), _read_by_name),
+    (_under(ALSO_BY_NAME), _read_by_name),
     (_named, _read_named),
     (_by_index, _read_by_index),
     (_by_name, _read_by_name),

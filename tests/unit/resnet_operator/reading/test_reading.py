@@ -21,7 +21,8 @@ from resnet_operator.reading.weight import SPEC_BYTES, weight
 from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY, Artifact, Failure
 from resnet_operator.record.class_labels import LabelsError, Source, normalise
 from resnet_operator.record.in_use import keep_list, named_by
-from resnet_operator.record.label_files import BY_INDEX, BY_NAME, NAMES
+from resnet_operator.record.label_files import BY_INDEX, BY_NAME
+from resnet_operator.record.label_lists import NAMES
 from resnet_operator.record.measurement import RESULT_KEY, Measurement
 from resnet_operator.seen.others import ConfigMapObject
 from resnet_operator.seen.service import ServiceObject

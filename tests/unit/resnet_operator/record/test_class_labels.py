@@ -92,6 +92,38 @@ READ: list[tuple[str, dict[str, Any], str]] = [
     ("lines of a synset", text("n01440764 tench, Tinca tinca\nn01443537 goldfish\n"),
      "n01440764 tench, Tinca tinca\nn01443537 goldfish\n"),
     ("ImageNet has two cranes", text("crane\ncrane\n"), "crane\ncrane\n"),
+    ("a table", text("0,cat\n1,dog\n"), PETS),
+    ("a table whose rows are in another order", text("1,dog\n0,cat\n"), PETS),
+    ("a table with a heading", text("id,name\n1,dog\n0,cat\n"), PETS),
+    ("the name first, with quotes", text('class_name,index\n"cat",0\n"dog, wild",1\n'),
+     "cat\ndog, wild\n"),
+    ("a table of Excel, by semicolons, with CRLF", text("\ufeffIndex;Label\r\n0;cat\r\n1;dog\r\n"),
+     PETS),
+    ("by tabs", text("0\tcat\n1\tdog\n"), PETS),
+    ("Caffe's synset, the number behind", text("dog 1\ncat 0\n"), PETS),
+    ("by blanks, out of order", text("1 dog\n0 cat\n"), PETS),
+    ("a numbered list", text("0. cat\n1. dog\n"), PETS),
+    ("numbers in brackets", text("[0] cat\n[1] dog\n"), PETS),
+    ("each in quotes", text('"cat"\n"dog"\n'), PETS),
+    ("amounts are names", text("0 years\n1 years\n"), "0 years\n1 years\n"),
+    ("decimals are names", text("0.5 mg\n1.5 mg\n"), "0.5 mg\n1.5 mg\n"),
+    ("ranges are names", text("0-10 km\n1-20 km\n"), "0-10 km\n1-20 km\n"),
+    ("times are names", text("0:30 h\n1:30 m\n"), "0:30 h\n1:30 m\n"),
+    ("digits are names", text("1\n0\n"), "1\n0\n"),
+    ("one of three in quotes", text('"cat"\ndog\nold\n'), '"cat"\ndog\nold\n'),
+    ("tokens of a vocabulary are no XML", text("<unk>\n<pad>\n"), "<unk>\n<pad>\n"),
+    ("a list of Python", text("['cat', 'dog']"), PETS),
+    ("as a program has it", text("CLASSES = ('cat',\n           'dog',)\n"), PETS),
+    ("JSON with a comma at its end", text('["cat", "dog",]'), PETS),
+    ("YAML on one line", text("nc: 2\nnames: [cat, 'dog']\n"), PETS),
+    ("TOML", text('[model]\nnames = ["cat", "dog"]\n'), PETS),
+    ("YAML with its start and a comment", text("---\n# pets\n- cat # tame\n- dog\n"), PETS),
+    ("a hub's names as YAML, the numbers in quotes", text("id2label:\n  '1': dog\n  '0': cat\n"),
+     PETS),
+    ("torchvision's class_to_idx", text('{"class_to_idx": {"dog": 1, "cat": 0}}'), PETS),
+    ("a blank without width, of a web page", text("\u200bcat\u200b\ndog\n"), PETS),
+    ("a joiner within a name is the language's", text("\u0646\u200c\u0647\ndog\n"),
+     "\u0646\u200c\u0647\ndog\n"),
     ("a line break within a JSON name becomes a blank", text('["cat\\nof prey", "dog"]'),
      "cat of prey\ndog\n"),
 ]  # fmt: skip
@@ -135,6 +167,20 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a list of objects without numbers", text('[{"label": "cat"}]'), "a class without a number"),
     ("Python's dictionary with a gap", text("{0: 'cat', 2: 'dog'}"), "no label for class 1"),
     ("Python's dictionary that is cut off", text("{0: 'cat', 1: 'do"), "looks like JSON"),
+    ("a name that is turned around", text("cat\u202egod\ndog\n"), "U+202E in label 0"),
+    ("a blank without width inside", text('["ca\u200bt", "dog"]'), "U+200B in label 0"),
+    ("gzip", binary(b"\x1f\x8b\x08\0"), "is a gzip archive; put plain text"),
+    ("a spreadsheet", binary(b"PK\x03\x04\x14\0"), "a ZIP archive or a spreadsheet"),
+    ("NumPy's array of names", binary(b"\x93NUMPY\x01\0"), "is a NumPy array"),
+    ("a pickle", binary(b"\x80\x04\x95\xff"), "is a Python pickle"),
+    ("UTF-16 without a mark", binary(PETS.encode("utf-16-le")), "UTF-16 without a byte order mark"),
+    ("Git LFS's pointer has three lines", text("version https://git-lfs.github.com/spec/v1\na\nb\n"),
+     "is a Git LFS pointer"),
+    ("a page for a login", text("\n<!DOCTYPE html>\n<html>\n"), "is a web page"),
+    ("XML", text("<classes>\n<c>cat</c>\n</classes>\n"), "is an XML document"),
+    ("a merge that was not finished", text("<<<<<<< HEAD\ncat\n=======\ndog\n>>>>>>> b\n"),
+     "marks of a merge conflict"),
+    ("TensorFlow's label map", text('item {\n  id: 1\n  name: "cat"\n}\n'), "is a label map"),
     ("all names on one huge line", text("cat, " * 400), "2,000 characters as label 0"),
     ("21,843 long ones", text("a rather long name of a class, as here\n" * 24_000), "900,000"),
 ]  # fmt: skip
@@ -227,8 +273,12 @@ def test_names_on_one_line_are_counted() -> None:
         labelled_output(an_artifact(outputs=outputs(logits=(3,))), "a, b, c\n", wanted=None)
 
 
-@pytest.mark.parametrize("start", ["{", "{0: '", "{0:", "names:\n", "- ", "[{"])
-@pytest.mark.parametrize("more", ["(", "'\\", "0: 'a',", " " * 7, "- a\n", "\\"])
+@pytest.mark.parametrize(
+    "start", ["{", "{0: '", "{0:", "names:\n", "- ", "[{", "names: [", "['", "0 ", "a"]
+)
+@pytest.mark.parametrize(
+    "more", ["(", "'\\", "0: 'a',", " " * 7, "- a\n", "\\", "a, ", "a  ", "0 \n"]
+)
 def test_odd_files_take_no_time(start: str, more: str) -> None:
     """Readers that go back over what they have read would never end here."""
     with contextlib.suppress(LabelsError):
