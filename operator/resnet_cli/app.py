@@ -10,7 +10,7 @@ import typer
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.lines import ask, change, look, offline
 
-HELP = "Ask, show and check ResNetServices: kubectl resnet COMMAND --help"
+HELP = "Ask, show and check ResNetServices and ResNetBatches: kubectl resnet COMMAND --help"
 app = typer.Typer(
     name="kubectl-resnet",
     help=HELP,

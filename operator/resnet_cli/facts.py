@@ -1,4 +1,4 @@
-"""All that is known of one ResNetService, taken at one moment. Filled by `gather`."""
+"""All that is known of one object of ours, taken at one moment. Filled by `gather`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from resnet_cli.parts import (
     label_of,
     name_of,
 )
+from resnet_cli.paths import BATCH
 from resnet_operator import names
 
 
@@ -32,9 +33,10 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """`denied` are the kinds that could not be read; what is said of them is left out.
+    """`service` is the object itself, a ResNetBatch too.
 
-    `resource` is the device that a pod waits for, `offered` the devices that nodes have.
+    `denied` are the kinds that could not be read; what is said of them is left out. `resource` is
+    the device that a pod waits for, `offered` the devices that nodes have.
     """
 
     namespace: str
@@ -55,6 +57,15 @@ class Facts:
     offered: tuple[str, ...] = ()
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     denied: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        found: str = self.service["kind"]
+        return found
+
+    @property
+    def is_batch(self) -> bool:
+        return self.kind == BATCH
 
     @property
     def status(self) -> Body:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.facts import Facts, Holder
-from resnet_cli.kube import Body, Cluster, find, get, items
+from resnet_cli.kube import Body, Cluster, find, items, read_target
 from resnet_cli.parts import (
     containers,
     controlled,
@@ -28,7 +28,7 @@ from resnet_cli.parts import (
     requests_of,
     service_of,
 )
-from resnet_cli.paths import path
+from resnet_cli.paths import BATCH, path
 from resnet_contract.reasons import FULL_CHIP_CODES
 from resnet_operator import names
 
@@ -63,8 +63,24 @@ class Reading:
 
 def gather(cluster: Cluster, namespace: str, name: str, *, now: datetime) -> Facts:
     """Return the facts; raises CliError when the object itself cannot be read."""
-    service = get(cluster, "ResNetService", namespace, name)
+    body = read_target(cluster, namespace, name)
     reading = Reading(cluster)
+    facts = _of_batch if body["kind"] == BATCH else _of_service
+    found = replace(
+        facts(reading, Facts(namespace=namespace, name=name_of(body), now=now, service=body)),
+        claims=tuple(reading.list("PersistentVolumeClaim", namespace)),
+        holder=reading.find("ConfigMap", namespace, names.HOLDER_NAME),
+    )
+    events = _events(reading, found)
+    reason = found.ready.get("reason") or ""
+    limits = [one for kind in LIMITED.get(reason, ()) for one in _of_kind(reading, kind, namespace)]
+    found = replace(found, events=tuple(events), limits=tuple(limits))
+    found = _with_logs(reading, _with_holders(reading, found))
+    return replace(found, denied=tuple(dict.fromkeys(reading.denied)))
+
+
+def _of_service(reading: Reading, facts: Facts) -> Facts:
+    namespace, name, service = facts.namespace, facts.name, facts.service
     record = _record(reading, service)
     key = label_of(record, names.ARTIFACT) if record else ""
     made_of = f"{names.ARTIFACT}={key}"
@@ -75,25 +91,20 @@ def gather(cluster: Cluster, namespace: str, name: str, *, now: datetime) -> Fac
     deployment = reading.find("Deployment", namespace, name)
     serving = reading.list("Pod", namespace, labelSelector=instance)
     serving = serving_pods(reading, namespace, serving, [deployment] if deployment else [])
-    pods = (*controlled(job_pods, jobs), *serving)
-    facts = Facts(
-        namespace=namespace,
-        name=name,
-        now=now,
-        service=service,
+    return replace(
+        facts,
         record=record,
         jobs=tuple(sorted(jobs, key=lambda job: job["metadata"].get("creationTimestamp") or "")),
-        pods=pods,
+        pods=(*controlled(job_pods, jobs), *serving),
         deployment=deployment,
-        claims=tuple(reading.list("PersistentVolumeClaim", namespace)),
-        holder=reading.find("ConfigMap", namespace, names.HOLDER_NAME),
     )
-    events = _events(reading, facts)
-    reason = facts.ready.get("reason") or ""
-    limits = [one for kind in LIMITED.get(reason, ()) for one in _of_kind(reading, kind, namespace)]
-    facts = replace(facts, events=tuple(events), limits=tuple(limits))
-    facts = _with_logs(reading, _with_holders(reading, facts))
-    return replace(facts, denied=tuple(dict.fromkeys(reading.denied)))
+
+
+def _of_batch(reading: Reading, facts: Facts) -> Facts:
+    of_it = {"labelSelector": f"{names.BATCH}={facts.name}"}
+    jobs = controlled(reading.list("Job", facts.namespace, **of_it), [facts.service])
+    pods = reading.list("Pod", facts.namespace, **of_it) if jobs else []
+    return replace(facts, jobs=tuple(jobs), pods=tuple(controlled(pods, jobs)))
 
 
 def serving_pods(

@@ -13,12 +13,23 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from resnet_cli.exits import CliError, Exit
-from resnet_cli.paths import path
+from resnet_cli.paths import BATCH, SERVICE, path
 
 Body = dict[str, Any]
 ANSWER_SECONDS = 30
 DEFAULT_NAMESPACE = "default"
 IN_CLUSTER_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+# The kinds of ours, as kubectl lets them be called.
+WORDS = {
+    "resnetservice": SERVICE,
+    "resnetservices": SERVICE,
+    "rns": SERVICE,
+    "resnetbatch": BATCH,
+    "resnetbatches": BATCH,
+    "batch": BATCH,
+    "rnb": BATCH,
+}
 
 
 class Cluster(Protocol):
@@ -47,6 +58,31 @@ def find(cluster: Cluster, kind: str, namespace: str | None, name: str) -> Body 
         if error.exit_code is Exit.NOT_FOUND:
             return None
         raise
+
+
+def target_of(text: str) -> tuple[str, str]:
+    """Return kind and name of what is written; a name alone is a ResNetService's, kind ""."""
+    word, slash, name = text.rpartition("/")
+    if not slash:
+        return "", name
+    kind = WORDS.get(word.lower())
+    if kind is None or not name:
+        raise CliError(f"{text}: write NAME, or batch/NAME for a ResNetBatch", Exit.USAGE)
+    return kind, name
+
+
+def read_target(cluster: Cluster, namespace: str | None, text: str) -> Body:
+    """Return the object with its kind; without a kind a batch is what no service is called."""
+    kind, name = target_of(text)
+    try:
+        return {**get(cluster, kind or SERVICE, namespace, name), "kind": kind or SERVICE}
+    except CliError as error:
+        if kind or error.exit_code is not Exit.NOT_FOUND:
+            raise
+        batch = find(cluster, BATCH, namespace, name)
+        if batch is None:
+            raise
+        return {**batch, "kind": BATCH}
 
 
 def items(cluster: Cluster, kind: str, namespace: str | None, **query: str) -> list[Body]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from resnet_operator import names
 
+SERVICE, BATCH = "ResNetService", "ResNetBatch"
 KINDS = {
-    "ResNetService": (f"/apis/{names.GROUP}/v1alpha1", "resnetservices"),
-    "ResNetBatch": (f"/apis/{names.GROUP}/v1alpha1", "resnetbatches"),
+    SERVICE: (f"/apis/{names.GROUP}/v1alpha1", "resnetservices"),
+    BATCH: (f"/apis/{names.GROUP}/v1alpha1", "resnetbatches"),
     "Deployment": ("/apis/apps/v1", "deployments"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "ControllerRevision": ("/apis/apps/v1", "controllerrevisions"),

@@ -16,6 +16,9 @@ from resnet_cli.show import Output
 
 WHERE = "where"
 Name = Annotated[str, typer.Argument(help="Name of the ResNetService.")]
+Target = Annotated[
+    str, typer.Argument(help="Name of the ResNetService, or batch/NAME for a ResNetBatch.")
+]
 AllNamespaces = Annotated[
     bool, typer.Option("--all-namespaces", "-A", help="Those of all namespaces.")
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -102,10 +102,16 @@ class Screen:
             self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
     @contextmanager
-    def replaced(self) -> Iterator[Callable[[Table], None]]:
-        """Give how to print a table over the one before; of a terminal alone."""
+    def replaced(self) -> Iterator[Callable[[Sequence[Table]], None]]:
+        """Give how to print tables over those before; of a terminal alone."""
+
+        def lines(tables: Sequence[Table]) -> Iterator[Text]:
+            for at, table in enumerate(tables):
+                yield from [Text("")] if at else []
+                yield from self._lines(table)
+
         with Live(console=self.console, auto_refresh=False) as live:
-            yield lambda table: live.update(Group(*self._lines(table)), refresh=True)
+            yield lambda tables: live.update(Group(*lines(tables)), refresh=True)
 
     def _lines(self, table: Table, *, titles: bool = True) -> Iterator[Text]:
         table = table.harmless()

@@ -59,10 +59,13 @@ def bundle(
     texts["version.json"] = reading.attempt("version", lambda: cluster.read("/version", {}), "")
     for where, text in _logs(reading, namespace, found["Pod"]):
         texts[f"logs/{where}.txt"] = clean(text, known)
-    for one in wanted:
-        facts = gather(cluster, namespace, name_of(one), now=now)
+    asked = {name_of(one): name_of(one) for one in wanted}
+    if not name:
+        asked |= {f"batch/{name_of(one)}": f"batch-{name_of(one)}" for one in found["ResNetBatch"]}
+    for target, file_name in asked.items():
+        facts = gather(cluster, namespace, target, now=now)
         answer = redacted(as_data(facts, judge(facts)), known)
-        texts[f"why/{name_of(one)}.json"] = json.dumps(answer, indent=1, ensure_ascii=False)
+        texts[f"why/{file_name}.json"] = json.dumps(answer, indent=1, ensure_ascii=False)
     texts["denied.txt"] = "".join(f"{one}\n" for one in dict.fromkeys(reading.denied))
     _write(file, texts, now)
     said = f"{file}: {len(texts)} files; read it before you send it"

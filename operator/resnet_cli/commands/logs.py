@@ -26,10 +26,15 @@ class Stage(StrEnum):
     PUBLISH = "publish"
     GATE = "gate"
     SERVE = "serve"
+    BATCH = "batch"
 
 
 CONTAINERS = {Stage.GATE: "evaluate", Stage.SERVE: "triton"}
-COMPONENTS = {Stage.GATE: names.VALIDATION, Stage.SERVE: names.SERVING}
+COMPONENTS = {
+    Stage.GATE: names.VALIDATION,
+    Stage.SERVE: names.SERVING,
+    Stage.BATCH: names.BATCH_COMPONENT,
+}
 
 
 def logs(
@@ -79,7 +84,10 @@ def choose(facts: Facts, stage: Stage | None) -> tuple[Body, ContainerFact]:
 
 def _pods(facts: Facts, stage: Stage | None) -> list[Body]:
     """Return the pods that may have the stage, the one of the newest attempt last."""
-    wanted = COMPONENTS.get(stage, names.CONVERSION) if stage else _component_now(facts)
+    if facts.is_batch:
+        wanted = names.BATCH_COMPONENT
+    else:
+        wanted = COMPONENTS.get(stage, names.CONVERSION) if stage else _component_now(facts)
     found = [pod for pod in facts.pods if label_of(pod, names.COMPONENT) == wanted]
     return sorted(found, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")[-1:]
 
@@ -106,9 +114,12 @@ def _of_pod(pod: Body, stage: Stage | None) -> list[tuple[Body, ContainerFact]]:
 
 def _nothing(facts: Facts, stage: Stage | None, there: list[tuple[Body, ContainerFact]]) -> str:
     what = f"stage {stage.value}" if stage else "any stage"
+    asked = f"kubectl resnet why {'batch/' if facts.is_batch else ''}{facts.name}"
     if there:
-        return f"{what} of {facts.name} has not begun; see: kubectl resnet why {facts.name}"
+        return f"{what} of {facts.name} has not begun; see: {asked}"
+    if facts.is_batch:
+        return f"there is no pod with {what} of {facts.name}; see: {asked}"
     return (
         f"there is no pod with {what} of {facts.name}; Jobs go ten minutes after they are done, "
-        f"failed ones after a day. See: kubectl resnet why {facts.name}"
+        f"failed ones after a day. See: {asked}"
     )

@@ -57,6 +57,7 @@ def as_data(facts: Facts, verdict: Verdict) -> dict[str, Any]:
     """Return the answer as JSON has it; the fields are promised in docs/cli.md."""
     tries = verdict.tries
     return {
+        "kind": facts.kind,
         "namespace": facts.namespace,
         "name": facts.name,
         "phase": facts.status.get("phase"),

@@ -8,27 +8,27 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
-from resnet_cli.session import AllNamespaces, Connection, Format, Name, on_cluster
+from resnet_cli.session import AllNamespaces, Connection, Format, Target, on_cluster
 from resnet_cli.show import Output, Screen
 
 
 @on_cluster
 def get(
     where: Connection,
-    name: Annotated[str, typer.Argument(help="Only this ResNetService.")] = "",
+    name: Annotated[str, typer.Argument(help="Only this one: NAME, or batch/NAME.")] = "",
     output: Format = Output.TEXT,
     *,
     all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
 ) -> None:
-    """Show a line for each ResNetService: phase, stage, chip, revision, cache hit or not."""
-    from resnet_cli.commands.get import get_services
+    """Show a line for each ResNetService and ResNetBatch: phase, and how far it is."""
+    from resnet_cli.commands.get import get_objects
 
     if name and all_namespaces:
         raise typer.BadParameter("a name and --all-namespaces exclude each other")
     cluster = where.open()
     session.ended(
-        get_services(
+        get_objects(
             cluster,
             Screen(),
             namespace=None if all_namespaces else cluster.namespace,
@@ -43,10 +43,10 @@ def get(
 @on_cluster
 def why(
     where: Connection,
-    name: Name,
+    name: Target,
     output: Format = Output.TEXT,
 ) -> None:
-    """Say what a ResNetService is doing, and why not: the object at fault and what to do."""
+    """Say what an object is doing, and why not: what is at fault, and what to do."""
     from resnet_cli.commands.why import why as run
 
     cluster = where.open()
@@ -65,10 +65,12 @@ def why(
 @on_cluster
 def logs(
     where: Connection,
-    name: Name,
+    name: Target,
     stage: Annotated[
         str | None,
-        typer.Option(help="fetch, export, prepare, quantize, convert, publish, gate or serve."),
+        typer.Option(
+            help="fetch, export, prepare, quantize, convert, publish, gate, serve or batch."
+        ),
     ] = None,
     tail: Annotated[int | None, typer.Option(help="Only the last lines.", min=0)] = None,
     output: Format = Output.TEXT,

@@ -1,10 +1,11 @@
-"""A watch that does not end by itself, and that gives the time to look in between."""
+"""Watches that do not end by themselves, and that give the time to look in between."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from resnet_cli.exits import CliError, Exit
@@ -14,14 +15,49 @@ from resnet_cli.paths import path
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Listed:
+    """All objects of a kind, with their kind, at a version."""
+
+    kind: str
+    bodies: list[Body]
+    version: str
+
+
+def seen(
+    cluster: Cluster,
+    first: Listed,
+    listed: Callable[[str], Listed],
+    *,
+    namespace: str | None,
+    name: str,
+    goes_on: Callable[[], bool],
+    rest: Callable[[], None],
+) -> Iterator[Listed | tuple[str, Body]]:
+    """Yield what changes after `first`, and a new list whenever the API server ends the watch.
+
+    A server that ends a watch at once is not asked again at once.
+    """
+    known = first
+    while goes_on():
+        told = False
+        for event in changes(cluster, first.kind, namespace, name, known.version):
+            told = True
+            yield event
+        if not told:
+            rest()
+        known = listed(first.kind)
+        yield known
+
+
 def changes(
-    cluster: Cluster, namespace: str | None, name: str, version: str
+    cluster: Cluster, kind: str, namespace: str | None, name: str, version: str
 ) -> Iterator[tuple[str, Body]]:
     """Yield what the API server tells, until it ends the watch, as it does every few minutes."""
     query = {"watch": "true", "resourceVersion": version}
     if name:
         query["fieldSelector"] = f"metadata.name={name}"
-    for line in cluster.follow(path("ResNetService", namespace), query):
+    for line in cluster.follow(path(kind, namespace), query):
         if not line.strip():
             continue
         event = read_json(line)
@@ -36,11 +72,11 @@ def changes(
 EXPIRED = 410
 
 
-def with_ticks(source: Iterator[T], seconds: float) -> Iterator[T | None]:
-    """Yield what the source yields, and None whenever it has been silent for so long."""
+def with_ticks(sources: Sequence[Iterator[T]], seconds: float) -> Iterator[T | None]:
+    """Yield what the sources yield, and None whenever all have been silent for so long."""
     found: queue.SimpleQueue[tuple[bool, T | BaseException | None]] = queue.SimpleQueue()
 
-    def read() -> None:
+    def read(source: Iterator[T]) -> None:
         try:
             for one in source:
                 found.put((True, one))
@@ -49,8 +85,10 @@ def with_ticks(source: Iterator[T], seconds: float) -> Iterator[T | None]:
         else:
             found.put((False, None))
 
-    threading.Thread(target=read, daemon=True).start()
-    while True:
+    for source in sources:
+        threading.Thread(target=read, args=(source,), daemon=True).start()
+    left = len(sources)
+    while left:
         try:
             goes_on, one = found.get(timeout=seconds)
         except queue.Empty:
@@ -58,6 +96,7 @@ def with_ticks(source: Iterator[T], seconds: float) -> Iterator[T | None]:
             continue
         if isinstance(one, BaseException):
             raise one
-        if not goes_on:
-            return
-        yield one
+        if goes_on:
+            yield one
+        else:
+            left -= 1

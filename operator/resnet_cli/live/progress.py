@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from resnet_cli.parts import Body, name_of
 
-Key = tuple[str, str]
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Going:
 
 
 def key_of(body: Body) -> Key:
-    return body["metadata"].get("namespace", ""), name_of(body)
+    """Return kind, namespace and name."""
+    return body["kind"], body["metadata"].get("namespace", ""), name_of(body)
 
 
 def progress_of(found: Iterable[Body]) -> dict[Key, Going]:

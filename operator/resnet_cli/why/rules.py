@@ -55,14 +55,14 @@ def namespace(facts: Facts, _: re.Match[str] | None) -> Ref:
 
 
 def itself(part: str = "") -> Find:
-    """The ResNetService, and the field of it that is wrong."""
-    return lambda facts, _: Ref("ResNetService", facts.name, part)
+    """The object, and the field of it that is wrong."""
+    return lambda facts, _: Ref(facts.kind, facts.name, part)
 
 
 def field_named(facts: Facts, match: re.Match[str] | None) -> Ref:
-    """The ResNetService, and the field that the message names."""
+    """The object, and the field that the message names."""
     found = match["name"] if match else ""
-    return Ref("ResNetService", facts.name, found.removeprefix("spec."))
+    return Ref(facts.kind, facts.name, found.removeprefix("spec."))
 
 
 def container(facts: Facts, _: re.Match[str] | None) -> Ref | None:
@@ -71,6 +71,10 @@ def container(facts: Facts, _: re.Match[str] | None) -> Ref | None:
         pod, one = found
         return Ref("Pod", name_of(pod), f"container {one.name}")
     return pod_not_ready(facts, None)
+
+
+def container_of_batch(facts: Facts, match: re.Match[str] | None) -> Ref | None:
+    return container(facts, match) if facts.is_batch else None
 
 
 def pod_not_ready(facts: Facts, _: re.Match[str] | None) -> Ref | None:
@@ -219,6 +223,7 @@ RULES: tuple[Rule, ...] = (
     _rule("convert", failed_container_of("convert"), R.CHIP_MISMATCH, words=r"\bthe OM was made"),
     _rule("load", container, R.MODEL_LOAD_FAILED, R.CHIP_MISMATCH, R.PROBE_FAILING),
     _rule("run", container, R.OUT_OF_MEMORY, R.CRASH_LOOPING),
+    _rule("batch", container_of_batch, R.EVALUATION_FAILED),
     _rule("gate", itself("validation"), R.VALIDATION_FAILED, R.EVALUATION_FAILED),
     _rule("rollout", itself("rollout"), R.ROLLED_BACK, R.PROGRESS_DEADLINE_EXCEEDED),
     _rule("rollout", itself("rollout.analysis"), R.COUNTERS_UNREADABLE),
@@ -232,18 +237,19 @@ RULES: tuple[Rule, ...] = (
         "spec", field_named, R.INVALID_SPEC, words=r"(?P<name>\b(?:spec\.)?[a-z]\w*(?:\.[a-z]\w*)+)"
     ),
     _rule("spec", itself(), R.INVALID_SPEC),
+    _rule("spec", itself("suspend"), R.SUSPENDED),
     _rule("operator", lambda _, __: Ref("Operator", ""), R.INTERNAL_ERROR, R.TWO_OPERATORS),
     _rule("", container),
 )
 
 
 def fault_of(facts: Facts) -> tuple[Ref, str]:
-    """Return the object at fault and the step; without any other it is the ResNetService."""
+    """Return the object at fault and the step; without any other it is the object itself."""
     for rule in RULES:
         fits, match = rule.match(facts)
         if fits and (found := rule.find(facts, match)):
             return found, rule.step or stage_of(facts)
-    return Ref("ResNetService", facts.name), stage_of(facts)
+    return Ref(facts.kind, facts.name), stage_of(facts)
 
 
 def stage_of(facts: Facts) -> str:
@@ -260,4 +266,6 @@ STAGES = {
     "Deploying": "load",
     "Ready": "serve",
     "Degraded": "serve",
+    "Running": "batch",
+    "Succeeded": "batch",
 }

@@ -20,6 +20,7 @@ from resnet_cli.parts import (
     since,
 )
 from resnet_cli.picture import Node, Tone
+from resnet_cli.why.around import around
 from resnet_contract.progress import describe, last_moved
 from resnet_operator import names
 from resnet_operator.record.artifact import ARTIFACT_KEY, FAILURE_KEY
@@ -34,14 +35,12 @@ def tree_of(facts: Facts) -> Node:
     """Return the whole picture, the object at the root."""
     children = [
         *_conditions(facts),
-        *_record(facts),
+        *([] if facts.is_batch else _record(facts)),
         *(_job(facts, job) for job in facts.jobs if _is_worth(facts, job)),
         *_revisions(facts),
         *_deployment(facts),
-        *_limits(facts),
-        *_claims(facts),
-        *_chips(facts),
-        *_events(facts, {facts.name}, "ResNetService"),
+        *around(facts),
+        *_events(facts, {facts.name}, facts.kind),
     ]
     phase = facts.status.get("phase") or "unknown"
     age = since(facts.status.get("phaseStartTime") or "", facts.now)
@@ -50,10 +49,22 @@ def tree_of(facts: Facts) -> Node:
         tone = Tone.BAD
     done = (facts.status.get("progress") or {}).get("percent")
     parts = [
-        f"ResNetService {facts.namespace}/{facts.name}: {phase}" + (f" for {age}" if age else ""),
+        f"{facts.kind} {facts.namespace}/{facts.name}: {phase}" + (f" for {age}" if age else ""),
         *([f"{done} % of the conversion"] if done is not None else []),
+        *_pictures(facts.status),
     ]
     return Node(", ".join(parts), tone, tuple(children))
+
+
+def _pictures(status: Body) -> list[str]:
+    """Return how far a batch is."""
+    found, rate = status.get("pictures") or {}, status.get("picturesPerSecond")
+    if not found:
+        return []
+    of = f" of {found['total']}" if "total" in found else ""
+    failed = f", {found['failed']} of them without an answer" if found.get("failed") else ""
+    speed = f", {rate} a second" if rate else ""
+    return [f"{found.get('done', 0)}{of} pictures{failed}{speed}"]
 
 
 def _conditions(facts: Facts) -> list[Node]:
@@ -222,53 +233,6 @@ def _last_message(facts: Facts, pod: Body, one: ContainerFact) -> list[Node]:
     shown = SHOWN_EVENTS if one.state == "failed" else 1
     tail = [line for line in text.splitlines() if line.strip()][-shown:]
     return found + [Node(f"log: {line.strip()[:SHOWN_CHARS]}", Tone.PLAIN) for line in tail]
-
-
-def _limits(facts: Facts) -> list[Node]:
-    nodes = []
-    for one in facts.limits:
-        status, kind = one.get("status") or {}, one.get("kind", "")
-        hard, used = status.get("hard") or {}, status.get("used") or {}
-        shown = [f"{name} {used.get(name, '?')} of {hard[name]}" for name in sorted(hard)]
-        nodes.append(Node(f"{kind} {name_of(one)}: {', '.join(shown) or 'limits'}", Tone.PLAIN))
-    return nodes
-
-
-def _claims(facts: Facts) -> list[Node]:
-    used = {
-        (volume.get("persistentVolumeClaim") or {}).get("claimName")
-        for pod in facts.pods
-        for volume in (pod.get("spec") or {}).get("volumes") or ()
-    }
-    wanted = used | {names.STORE_NAME}
-    nodes = []
-    for one in facts.claims:
-        if name_of(one) in wanted:
-            phase = (one.get("status") or {}).get("phase") or "Pending"
-            tone = Tone.GOOD if phase == "Bound" else Tone.BAD
-            nodes.append(Node(f"PersistentVolumeClaim {name_of(one)}: {phase}", tone))
-    return nodes
-
-
-def _chips(facts: Facts) -> list[Node]:
-    if facts.holders is None:
-        return []
-    taken = sum(one.count for one in facts.holders)
-    total = sum(facts.capacity.values()) if facts.capacity is not None else None
-    of = f" of {total}" if total is not None else ""
-    children = [
-        Node(
-            f"{one.count} held by {one.namespace}/{one.pod}"
-            + (f" of ResNetService {one.service}" if one.service else "")
-            + f" on Node {one.node}",
-            Tone.PLAIN,
-        )
-        for one in facts.holders
-    ]
-    text = f"chips: {taken}{of} {facts.resource} held"
-    if facts.lacks_devices:
-        return [Node(f"chips: no node offers {facts.resource}", Tone.BAD, tuple(children))]
-    return [Node(text, Tone.WAITS, tuple(children))]
 
 
 def _events(

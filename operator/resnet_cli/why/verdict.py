@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from resnet_cli.facts import Facts
 from resnet_cli.parts import Ref, moment, name_of, span
+from resnet_cli.why.advice import fix_of_batch, own_words, service_named
 from resnet_cli.why.rules import fault_of, stage_of
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
-from resnet_operator.plan.status.imperatives import IMPERATIVES
 from resnet_operator.plan.trouble.log_summary import log_summary
 from resnet_operator.record.artifact import Failure
 
@@ -25,10 +24,9 @@ UNDER_WAY = {
     "RollingOut": "Deployment",
     "Analyzing": "Deployment",
     "Loading": "Deployment",
+    # Of a batch.
+    "Running": "Job",
 }
-# How a clause begins that says what to do.
-VERBS = IMPERATIVES | {"change", "enlarge", "grant", "load", "look", "read", "repair", "uninstall"}
-PRONOUN = re.compile(r"\b(it|them)\b")
 # An operator that looks at a namespace writes a status at once.
 UNSEEN_SECONDS = 15
 DEFAULT_RETRIES = 2
@@ -93,11 +91,11 @@ def judge(facts: Facts) -> Verdict:
 
 
 def _fault(facts: Facts, *, well: bool, under_way: bool) -> tuple[Ref, str]:
-    itself = Ref("ResNetService", facts.name)
+    itself = Ref(facts.kind, facts.name)
     if _is_unseen(facts):
         return Ref("Operator", _installation(facts)), "operator"
     if well:
-        return itself, "serve"
+        return itself, stage_of(facts) if facts.is_batch else "serve"
     if under_way:
         return _awaited(facts, itself), stage_of(facts)
     return fault_of(facts)
@@ -105,6 +103,11 @@ def _fault(facts: Facts, *, well: bool, under_way: bool) -> tuple[Ref, str]:
 
 def _awaited(facts: Facts, itself: Ref) -> Ref:
     reason = facts.ready.get("reason") or ""
+    if facts.is_batch:
+        awaited = facts.jobs[0] if facts.jobs else None
+        return (
+            Ref("Job", name_of(awaited)) if awaited else Ref("ResNetService", service_named(facts))
+        )
     component = names.VALIDATION if reason == "Validating" else names.CONVERSION
     if UNDER_WAY[reason] == "Job":
         job = facts.current_job(component)
@@ -157,21 +160,15 @@ def _fix(facts: Facts, reason: str, cause: str, tries: Tries | None) -> str:
         return NO_OPERATOR.format(namespace=facts.namespace)
     if facts.lacks_devices:
         return _no_device(facts)
-    own = _own_words(cause) or _own_words(facts.words.partition("\n")[0])
+    own = (
+        fix_of_batch(facts, reason, cause)
+        if facts.is_batch
+        else own_words(cause) or own_words(facts.words.partition("\n")[0])
+    )
     known = next((one.remedy for one in Reason if one.value == reason), "")
-    fix = own or known or "Look at the conditions: kubectl describe resnetservice " + facts.name
+    look = f"Look at the conditions: kubectl describe {facts.kind.lower()} {facts.name}"
+    fix = own or known or look
     return f"{fix}{_holders(facts)}{_next(tries)}"
-
-
-def _own_words(message: str) -> str:
-    clauses = [part.strip() for part in message.split("; ")]
-    for clause in (clauses[-1], clauses[0]):
-        head = clause.rpartition(": ")[2] if ": " in clause else clause
-        for text in (clause, head):
-            if text.split(" ", 1)[0].lower() in VERBS:
-                # By itself it would not say what "it" is.
-                return message if PRONOUN.search(text) else text
-    return ""
 
 
 def _no_device(facts: Facts) -> str:

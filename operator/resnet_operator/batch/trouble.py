@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
+from resnet_operator.batch import AGAIN
 from resnet_operator.batch.seen import BatchSeen
 from resnet_operator.batch.status import Said
 from resnet_operator.plan.actions import Problem
@@ -22,7 +23,6 @@ from resnet_operator.render.batch import BATCH
 from resnet_operator.render.pods.beside import TRITON
 from resnet_operator.seen.workload import Container, JobObject, Pod
 
-AGAIN = "delete the ResNetBatch and create it again; it goes on with the parts that are missing"
 DEVICES = ("huawei.com/", "nvidia.com/")
 
 

@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
 NAMESPACE, NAME, UID, KEY = "vision", "digits", "uid-digits", "0123456789abcdef"
 RECORD, JOB, REVISION = f"rns-{KEY}", f"rns-{KEY}-1", f"{NAME}-fe12dc34ba"
 POD, JOB_POD, REPLICA_SET = f"{REVISION}-5d8fc-x7k2p", f"{JOB}-q9w8e", f"{NAME}-5d8fc7b9c4"
+BATCH, BATCH_POD = "archive", "rnb-archive-0-m4k2w"
 DEVICE = "huawei.com/Ascend310P"
 GENERATION = 2
 KIND_OF = {(base, plural): kind for kind, (base, plural) in KINDS.items()}
@@ -175,6 +176,60 @@ def service(
             "chip": "Ascend310P3",
             "conditions": conditions,
             **(status or {}),
+        },
+    }
+
+
+def batch(reason: str, message: str, *, phase: str, ready: str = "False", **status: Any) -> Body:
+    """A ResNetBatch of the service, as the operator says it."""
+    return {
+        "kind": "ResNetBatch",
+        "metadata": meta(BATCH, generation=1),
+        "spec": {"service": {"name": NAME}},
+        "status": {
+            "observedGeneration": 1,
+            "phase": phase,
+            "conditions": [condition("Ready", ready, reason, message)],
+            **status,
+        },
+    }
+
+
+def batch_job(*conditions: Body) -> Body:
+    owners = [{"kind": "ResNetBatch", "name": BATCH, "uid": f"uid-{BATCH}", "controller": True}]
+    labels = names.labels(names.BATCH_COMPONENT, **{names.BATCH: BATCH})
+    about = meta(f"rnb-{BATCH}", labels=labels, ownerReferences=owners)
+    return {
+        "kind": "Job",
+        "metadata": about,
+        "spec": {},
+        "status": {"conditions": list(conditions)},
+    }
+
+
+def batch_pod(*statuses: Body, node: str | None = "npu-1", **status: Any) -> Body:
+    """A pod of it: fetch, then the server beside what asks it."""
+    job = f"rnb-{BATCH}"
+    owners = [{"kind": "Job", "name": job, "uid": f"uid-{job}", "controller": True}]
+    labels = names.labels(names.BATCH_COMPONENT, **{names.BATCH: BATCH})
+    limits = {"limits": {DEVICE: "1"}}
+    return {
+        "kind": "Pod",
+        "metadata": meta(BATCH_POD, labels=labels, ownerReferences=owners, age=8),
+        "spec": {
+            **({"nodeName": node} if node else {}),
+            "initContainers": [{"name": "fetch", "image": "example/fetch:1"}],
+            "containers": [
+                {"name": "triton", "image": "example/serving:1", "resources": limits},
+                {"name": "batch", "image": "example/fetch:1"},
+            ],
+        },
+        "status": {
+            "phase": "Running",
+            "conditions": [condition("PodScheduled", "True", "")],
+            "initContainerStatuses": [one for one in statuses if one["name"] == "fetch"],
+            "containerStatuses": [one for one in statuses if one["name"] != "fetch"],
+            **status,
         },
     }
 

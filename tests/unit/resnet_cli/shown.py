@@ -17,7 +17,7 @@ from resnet_cli.commands import bench, predict, rollout, top
 from resnet_cli.commands.bundle import bundle
 from resnet_cli.commands.check import check
 from resnet_cli.commands.convert import convert
-from resnet_cli.commands.get import get_services
+from resnet_cli.commands.get import get_objects
 from resnet_cli.commands.logs import logs
 from resnet_cli.commands.render import render, render_diff
 from resnet_cli.commands.report import report
@@ -79,7 +79,18 @@ def several() -> Recorded:
         ("digits", "resnet50-imagenet-int8", "flowers", "broken"), found, strict=True
     ):
         body["metadata"]["name"] = name
-    return Recorded(found)
+    return Recorded([*found, batch()])
+
+
+def batch() -> Body:
+    return c.batch(
+        "Running",
+        "pictures are being classified",
+        phase="Running",
+        pictures={"done": 31_000, "total": 120_000, "failed": 0},
+        picturesPerSecond=212.4,
+        estimatedCompletionTime=c.at(minutes=-7),
+    )
 
 
 def fetching() -> Recorded:
@@ -97,7 +108,7 @@ def fetching() -> Recorded:
 
 
 def get_of(namespace: str | None) -> Command:
-    return lambda screen: get_services(
+    return lambda screen: get_objects(
         several(),
         screen,
         namespace=namespace,

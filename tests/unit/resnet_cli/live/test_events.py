@@ -21,20 +21,20 @@ def told(kind: str, body: Body) -> str:
 def test_objects_are_told_until_the_server_ends_it() -> None:
     body = c.service("Ready", "serving")
     it = Recorded([], watched=[told("ADDED", body), "", told("DELETED", body)])
-    found = list(changes(it, NAMESPACE, "digits", "9"))
+    found = list(changes(it, "ResNetService", NAMESPACE, "digits", "9"))
     assert found == [("ADDED", body), ("DELETED", body)]
     assert "fieldSelector=metadata.name=digits" in it.asked[0]
 
 
 def test_a_version_that_is_too_old_just_ends_it() -> None:
     it = Recorded([], watched=[told("ERROR", {"code": 410, "message": "too old"})])
-    assert list(changes(it, None, "", "1")) == []
+    assert list(changes(it, "ResNetService", None, "", "1")) == []
 
 
 def test_another_error_is_an_error() -> None:
     it = Recorded([], watched=[told("ERROR", {"code": 500, "message": "etcd is gone"})])
     with pytest.raises(CliError, match="etcd is gone") as caught:
-        list(changes(it, None, "", "1"))
+        list(changes(it, "ResNetService", None, "", "1"))
     assert caught.value.exit_code is Exit.UNREACHABLE
 
 
@@ -48,7 +48,7 @@ def test_silence_is_a_tick() -> None:
         yield "second"
 
     found: list[str | None] = []
-    for one in with_ticks(slow(), 0.01):
+    for one in with_ticks([slow()], 0.01):
         if one is None:
             ticked.release()
         if one is not None or found[-1] is not None:
@@ -56,12 +56,29 @@ def test_silence_is_a_tick() -> None:
     assert found == ["first", None, "second"]
 
 
+def test_sources_are_read_together_until_all_have_ended() -> None:
+    there = threading.Event()
+
+    def first() -> Iterator[str]:
+        there.wait()
+        yield "late"
+
+    def second() -> Iterator[str]:
+        yield "early"
+
+    found = []
+    for one in with_ticks([first(), second()], 60):
+        found.append(one)
+        there.set()
+    assert found == ["early", "late"]
+
+
 def test_an_error_of_the_source_reaches_who_waits() -> None:
     def broken() -> Iterator[int]:
         yield 1
         raise CliError("no", Exit.FORBIDDEN)
 
-    found = with_ticks(broken(), 60)
+    found = with_ticks([broken()], 60)
     assert next(found) == 1
     with pytest.raises(CliError, match="no"):
         next(found)

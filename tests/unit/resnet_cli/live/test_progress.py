@@ -8,11 +8,11 @@ import pytest
 from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.recorded import NAMESPACE, NOW, Body
 
-from resnet_cli.live.progress import Going, progress_of
+from resnet_cli.live.progress import Going, Key, progress_of
 from resnet_cli.live.table import chips_text, done_text, news_of, row_of, stage_text
 from resnet_contract.progress import MIB
 
-KEY = (NAMESPACE, c.NAME)
+KEY = ("ResNetService", NAMESPACE, c.NAME)
 BEGAN = c.at(seconds=75)
 HALF = {"percent": 12, "bytes": 120 * MIB, "totalBytes": 243 * MIB}
 
@@ -22,7 +22,7 @@ def service(**progress: object) -> Body:
     return c.service("Fetching", "the model is being fetched", phase="Fetching", status=said)
 
 
-READ: list[tuple[str, Body, dict[tuple[str, str], Going]]] = [
+READ: list[tuple[str, Body, dict[Key, Going]]] = [
     (
         "a download",
         service(**HALF),
