@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 # A worker that has not come back for this long is stuck; the liveness probe then says so.
 STUCK_SECONDS = 300.0
 PAUSE_SECONDS = 2.0
+# So many new things more than ended ones have Python look for what only holds itself.
+GARBAGE_THRESHOLD = 10_000
 # So often the pods that hold chips are counted.
 CHIP_TIME_SECONDS = 5.0
 
@@ -122,9 +124,11 @@ class App:
         self._tasks.append(asyncio.create_task(self._resync(), name="resync"))
         self._tasks += self.watches.start(self._connection)
         self._tasks.append(asyncio.create_task(self._leadership.run(), name="lease"))
-        # What is loaded now stays for ever; do not walk through it again and again.
+        # What is loaded now stays for ever; do not walk through it again and again. Nor through
+        # each few hundred things that JSON is made of: what is read of it ends without this.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
         log.info("started", extra={"namespaces": list(self.settings.namespaces) or "all"})
 
     def _make_leadership(self, connection: Connection) -> Leadership:
@@ -153,6 +157,7 @@ class App:
             ledger=self._ledger,
             metrics=self.pod_metrics,
             others_wait=self.queue.is_pressed,
+            has_no_news=self.queue.is_patient,
             may_decide=self._may_decide,
         )
         self._workers = [

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
+
+import orjson
 
 GROUP = "serving.resnet-operator.io"
 MANAGER = "resnet-operator"
@@ -55,15 +58,29 @@ HOLDER_NAME = "resnet-operator"
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no blanks."""
-    return _CANONICAL.encode(value)
+    return _canonical(value).decode()
 
 
+def _canonical(value: Any) -> bytes:
+    """Return the text as bytes: by the quick encoder where both write the same."""
+    try:
+        text = b":" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _CANONICAL.encode(value).encode()
+    if any(fraction.search(text) for fraction in _FRACTIONS):
+        return _CANONICAL.encode(value).encode()
+    return text[1:]
+
+
+# Digests of 0.1.0 are of what this one writes. The two differ in fractions alone, as 1e-05.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+# Where a number can begin; each by itself, for one that begins with one certain sign is quick.
+_FRACTIONS = tuple(re.compile(sign + rb"-?[0-9]+[.e]") for sign in (rb":", rb",", rb"\["))
 
 
 def digest(value: Any, length: int = 64) -> str:
     """Return the hexadecimal SHA-256 of the canonical JSON, cut to `length` digits."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+    return hashlib.sha256(_canonical(value)).hexdigest()[:length]
 
 
 def record_name(key: str) -> str:

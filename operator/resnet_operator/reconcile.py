@@ -57,6 +57,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     # Whether other objects wait or are worked on.
     others_wait: Callable[[], bool] = lambda: False
+    # Whether an object that waited for others comes for that alone.
+    has_no_news: Callable[[Key], bool] = lambda _: False
     # Whether what is known is of one history of the cluster.
     may_decide: Callable[[], bool] = lambda: True
     # Which namespaces another installation looks after; None: there is no other one.
@@ -69,6 +71,8 @@ class Reconciler:
     _unsettled: dict[Key, int] = field(default_factory=dict)
     # By what an object was found to be as it should be: the same again needs no second plan.
     _settled: dict[Key, Observed] = field(default_factory=dict)
+    # What is left of the plans of those that wait for others, and what is seen of each.
+    _paused: dict[Key, tuple[Observed, Plan]] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
@@ -89,9 +93,10 @@ class Reconciler:
             observed = await self._observe(service, now)
             if self._settled.get(key) == observed:
                 return None
-            plan = self._plan(observed, now)
+            plan = self._continued(key, observed) or self._plan(observed, now)
             problem = await self._execute(executor, plan.actions[: plan.urgent], observed)
             if problem is None and plan.urgent and self.others_wait():
+                await self._pause(key, service, plan)
                 return WHEN_QUIET  # many at once: everybody's pods before anybody's status
             if problem is None:
                 problem = await self._rest(executor, observed, plan)
@@ -105,6 +110,18 @@ class Reconciler:
                 continue
             return await self._finish(key, observed, plan, acted=acted, problem=problem)
         return 1.0
+
+    async def _pause(self, key: Key, service: ServiceObject, plan: Plan) -> None:
+        """Keep what is left to do, for when it is this object's turn and nothing has happened."""
+        left = plan.actions[plan.urgent :]
+        if left and plan.requeue_after is None and self._service(key) is service:
+            seen = await self._observe(service, self.clock())
+            self._paused[key] = seen, replace(plan, actions=left, urgent=0)
+
+    def _continued(self, key: Key, observed: Observed) -> Plan | None:
+        """Return what was left to do, if all is as it was then."""
+        seen, left = self._paused.pop(key, (None, None))
+        return left if seen == observed and self.has_no_news(key) else None
 
     async def _execute(
         self, executor: Executor, actions: tuple[Action, ...], observed: Observed
@@ -154,6 +171,7 @@ class Reconciler:
             return service
         self._unsettled.pop(key, None)
         self._settled.pop(key, None)
+        self._paused.pop(key, None)
         return None
 
     async def _observe(self, service: ServiceObject, now: datetime) -> Observed:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from resnet_operator.api.rules import VALIDATIONS, Rule, Rules, check, matches
 
@@ -31,10 +32,20 @@ class ApiModel(BaseModel):
         json_schema_extra=_with_rules,
     )
 
-    @model_validator(mode="after")
-    def _keeps_its_rules(self) -> Self:
-        check(self.RULES, self)
-        return self
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /
+    ) -> CoreSchema:
+        """Check a part against its rules; one without any is read without a call of ours."""
+        schema = handler(source)
+        if not cls.RULES:
+            return schema
+        return core_schema.no_info_after_validator_function(_checked, schema)
+
+
+def _checked(value: Any) -> Any:
+    check(value.RULES, value)
+    return value
 
 
 def rule(expression: str, message: str, **extra: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from resnet_operator.cluster.login import Login, read_login
 from resnet_operator.errors import Conflict, Gone, KubeError, LoginFailed, Rejected, Transient
@@ -77,7 +78,7 @@ class Connection:
             login = self._login
             try:
                 response = await self._session.request(
-                    *(method, login.host + target),
+                    *(method, URL(login.host + target, encoded=True)),
                     data=data,
                     headers=headers | login.headers,
                     timeout=timeout,
@@ -151,7 +152,9 @@ def _session(login: Login) -> aiohttp.ClientSession:
     # No limit: workers and watches are as many as they are. `trust_env`: looking up netrc and
     # proxies for each request costs twice the request itself.
     connector = aiohttp.TCPConnector(ssl=login.tls or True, limit=0)
-    return aiohttp.ClientSession(connector=connector, trust_env=False)
+    # Nor has the API server cookies.
+    jar = aiohttp.DummyCookieJar()
+    return aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=jar)
 
 
 def _error_of_network(error: Exception) -> KubeError:

@@ -80,6 +80,8 @@ def with_believed(observed: Observed, settings: Settings) -> Observed:
         for name, view in observed.revisions.items()
         if _is_vouched(view, vouched, observed.deployment, settings)
     }
+    if len(good) == len(observed.revisions):
+        return observed
     strange = {name: view for name, view in observed.revisions.items() if name not in good}
     return replace(observed, revisions=good, strange_revisions=strange)
 

@@ -32,6 +32,7 @@ KINDS = {
     "ScaledObject": "keda.sh/v1alpha1",
 }
 HTTP_PORT = 8000
+PLAIN_SERVICE = ServiceOptions()
 SAME_NAMESPACE: list[dict[str, Any]] = [{"podSelector": {}}]
 EVERY_POD: list[dict[str, Any]] = [{"namespaceSelector": {}}]
 
@@ -41,7 +42,7 @@ def network_service(*, service: Meta, resolved: Resolved, only: str = "") -> dic
 
     `only` is the revision whose pods it selects while another one is on trial by the route.
     """
-    options = resolved.spec.serving.service or ServiceOptions()
+    options = resolved.spec.serving.service or PLAIN_SERVICE
     annotations = dict(options.annotations or {})
     given = options.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"annotations", "type"}

@@ -46,6 +46,8 @@ class PlainFormatter(logging.Formatter):
 
 def configure(settings: Settings) -> None:
     """Send all logs to stderr in the chosen format."""
+    # No line says them, and finding them out costs more than the rest of it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else PlainFormatter())
     root = logging.getLogger()

@@ -94,6 +94,10 @@ class WorkQueue:
         """Tell a worker whether other keys than its own are waiting or worked on."""
         return bool(self._waiting) or self._pressing() > 1
 
+    def is_patient(self, key: Key) -> bool:
+        """Tell the worker of a key whether nobody has added it since it was said to wait."""
+        return key in self._running_patient
+
     def is_idle(self) -> bool:
         return not self._waiting and not self._patient and not self._running
 

@@ -73,7 +73,7 @@ def test_each_child_is_rendered_once_until_the_object_is_ready(work: Work) -> No
     """Though each plan states all of them, and there are several plans."""
     asyncio.run(to_ready(work))
     plans, rendered = work["plan"], {name: n for name, n in work.items() if ".j2" in name}
-    assert plans > 2
+    assert plans > 1
     assert rendered == {
         "serving-pod.yaml.j2": 1,
         "config.pbtxt.j2": 1,

@@ -51,7 +51,8 @@ def with_network(
     for kind, live in observed.network.items():
         if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
             actions.append(Delete.of(KINDS[kind], kind, live.meta))
-    serving = replace(serving, actions=(*serving.actions, *actions))
+    if actions:
+        serving = replace(serving, actions=(*serving.actions, *actions))
     problem = _lack(observed, wanted) if serving.complete else None
     return replace(serving, problem=problem, complete=False) if problem else serving
 

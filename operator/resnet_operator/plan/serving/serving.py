@@ -111,7 +111,7 @@ def plan_serving(
         problem, loading = choice.problem, None
     problem = problem or watch.problem
     return ServingPlan(
-        actions=(*pods, *(() if first else reached), *store),
+        actions=(*pods, *store, *(() if first else reached)),
         desired=name,
         target=target.name,
         complete=complete,
@@ -122,7 +122,8 @@ def plan_serving(
         requeue_after=watch.requeue_after
         if complete
         else _soonest(observed, way, choice, loading, watch, now),
-        urgent=len(pods),
+        # New pods ask the store at once.
+        urgent=len(pods) + len(store),
         revisions=said_revisions(observed, memory, name),
         digests=digests_said(observed, **_digests(desired, target)),
         rollout=way.said() | ({"analysis": watch.said} if watch.said else {}),
