@@ -105,13 +105,16 @@ def plan_serving(
     # Whom the Service selects is decided before pods come or go: it must not miss those.
     first = bool(reached) and (bool(watch.traffic.only) or _selects_one(observed))
     pods = (*(reached if first else ()), *made, *applied, *watch.actions)
+    if live is None:
+        # The first pods ask the store at once; where some serve, a store that is refused waits.
+        pods, store = (*pods, *store), ()
     complete = _is_done(live, choice, gate, wanted)
     over = live is not None and live.progressing == DEADLINE and not complete
     if choice.problem is not None:
         problem, loading = choice.problem, None
     problem = problem or watch.problem
     return ServingPlan(
-        actions=(*pods, *store, *(() if first else reached)),
+        actions=(*pods, *(() if first else reached), *store),
         desired=name,
         target=target.name,
         complete=complete,
@@ -122,8 +125,7 @@ def plan_serving(
         requeue_after=watch.requeue_after
         if complete
         else _soonest(observed, way, choice, loading, watch, now),
-        # New pods ask the store at once.
-        urgent=len(pods) + len(store),
+        urgent=len(pods),
         revisions=said_revisions(observed, memory, name),
         digests=digests_said(observed, **_digests(desired, target)),
         rollout=way.said() | ({"analysis": watch.said} if watch.said else {}),
