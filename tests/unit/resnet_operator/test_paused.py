@@ -26,11 +26,14 @@ def child(name: str) -> Action:
     return Create(body={"kind": "ConfigMap", "metadata": metadata(name)})
 
 
+PLAN = Plan(actions=(child("pods"), child("service")), urgent=1, status={})
+
+
 @dataclass(kw_only=True)
 class Bench:
     """A reconciler whose look and plan are what a test says, and what it has written."""
 
-    plan: Plan = Plan(actions=(child("pods"), child("service")), urgent=1, status={})
+    plan: Plan = PLAN
     facts: dict[str, Any] = field(default_factory=dict)
     has_no_news: bool = True
     waits: bool = True
@@ -134,8 +137,8 @@ def test_the_spec_changes_while_its_pods_are_written(bench: Bench) -> None:
 
 
 PLANS: tuple[tuple[Plan, str], ...] = (
-    (replace(Bench.plan, requeue_after=30.0), "it has a time of its own, which goes on"),
-    (replace(Bench.plan, actions=(child("pods"),)), "nothing is left: it is looked at as it is"),
+    (replace(PLAN, requeue_after=30.0), "it has a time of its own, which goes on"),
+    (replace(PLAN, actions=(child("pods"),)), "nothing is left: it is looked at as it is"),
 )
 
 
