@@ -47,7 +47,7 @@ def test_the_text_is_that_of_the_standard_library(value: Any) -> None:
 
 # JSON has no infinity, and what we read is JSON.
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(codec="utf-8"))
 LEAVES = st.none() | st.booleans() | st.integers() | FINITE | TEXT
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=12

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.resnet_operator.fake_api import NAME, Life
-from tests.unit.resnet_operator.test_counted_work import known_artifact
+from tests.support.builders import NAME
+from tests.unit.resnet_operator.fake_api import Life
+from tests.unit.resnet_operator.test_reconcile import known_artifact
 
 from resnet_operator import names
 
