@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import itertools
 import logging
 import socket
@@ -39,6 +38,7 @@ from resnet_operator.telemetry.metrics import CONTESTED, SERVICES, UNHEALTHY_CHI
 from resnet_operator.watch.stream import LIMITS, Limits
 from resnet_operator.watch.views import Views
 from resnet_operator.watch.watch import Watches
+from resnet_operator.work import garbage
 from resnet_operator.work.queue import WorkQueue
 from resnet_operator.work.rounds import Rounds
 
@@ -47,8 +47,6 @@ log = logging.getLogger(__name__)
 # A worker that has not come back for this long is stuck; the liveness probe then says so.
 STUCK_SECONDS = 300.0
 PAUSE_SECONDS = 2.0
-# So many new things more than ended ones have Python look for what only holds itself.
-GARBAGE_THRESHOLD = 10_000
 # So often the pods that hold chips are counted.
 CHIP_TIME_SECONDS = 5.0
 
@@ -124,11 +122,7 @@ class App:
         self._tasks.append(asyncio.create_task(self._resync(), name="resync"))
         self._tasks += self.watches.start(self._connection)
         self._tasks.append(asyncio.create_task(self._leadership.run(), name="lease"))
-        # What is loaded now stays for ever; do not walk through it again and again. Nor through
-        # each few hundred things that JSON is made of: what is read of it ends without this.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE_THRESHOLD)
+        garbage.is_loaded()
         log.info("started", extra={"namespaces": list(self.settings.namespaces) or "all"})
 
     def _make_leadership(self, connection: Connection) -> Leadership:
