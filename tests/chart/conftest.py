@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from devkit.cluster.cluster import build
+from tests.support import yamls
 from tests.support.apiserver import ROOT, ApiServer
 
 HERE = Path(__file__).parent
 CHART = ROOT / "charts" / "resnet-operator"
 Manifest = dict[str, Any]
+# What helm has made of values and a namespace: it asks no server.
+TEMPLATES: dict[str, str] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,20 +35,19 @@ class Chart:
 
     def values(self, values: Manifest) -> str:
         path = self.scratch / "values.yaml"
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        path.write_text(json.dumps(values), encoding="utf-8")  # YAML, too
         return str(path)
 
     def template(self, values: Manifest | None = None, *, namespace: str = "default") -> str:
-        return self.server.helm(*self._template(values or {}, namespace))
+        key = json.dumps([values or {}, namespace])
+        if key not in TEMPLATES:
+            TEMPLATES[key] = self.server.helm(*self._template(values or {}, namespace))
+        return TEMPLATES[key]
 
     def render(
         self, values: Manifest | None = None, *, namespace: str = "default"
     ) -> list[Manifest]:
-        return [
-            document
-            for document in yaml.safe_load_all(self.template(values, namespace=namespace))
-            if document
-        ]
+        return yamls.read_all(self.template(values, namespace=namespace))
 
     def refusal(self, values: Manifest) -> str:
         """Return what helm says of values that it must refuse."""

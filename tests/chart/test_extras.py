@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from tests.chart.conftest import CHART, Chart, Manifest, crd_of, only
+from tests.support import yamls
 from tests.support.apiserver import ROOT, ApiServer
 
 if TYPE_CHECKING:
@@ -257,11 +257,11 @@ def test_test_fails_when_the_version_is_not_served(
 
 
 def test_metadata_is_complete_and_true(chart: Chart) -> None:
-    about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    about = yamls.read((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert {"name", "description", "type", "version", "appVersion", "kubeVersion"} <= about.keys()
     assert about["keywords"] == sorted(about["keywords"])
     documents = chart.render()
-    entries = yaml.safe_load(about["annotations"]["artifacthub.io/crds"])
+    entries = yamls.read(about["annotations"]["artifacthub.io/crds"])
     assert [entry["kind"] for entry in entries] == ["ResNetService", "ResNetBatch"]
     for listed in entries:
         crd = crd_of(documents, listed["kind"])
@@ -270,8 +270,8 @@ def test_metadata_is_complete_and_true(chart: Chart) -> None:
 
 
 def test_example_of_the_metadata_is_accepted(chart: Chart, namespace: str) -> None:
-    about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    for example in yaml.safe_load(about["annotations"]["artifacthub.io/crdsExamples"]):
+    about = yamls.read((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    for example in yamls.read(about["annotations"]["artifacthub.io/crdsExamples"]):
         answer = chart.server.create(namespace, example, dry_run=True)
         assert answer.status == 201, answer.message
 

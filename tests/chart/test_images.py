@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 from devkit.release.chart import images_in
 from tests.chart.conftest import CHART, Chart, Manifest, only
 from tests.chart.image_cases import MIRROR, MIRRORED, D
+from tests.support import yamls
 
 from resnet_operator import __version__
 
@@ -50,7 +50,7 @@ def test_nothing_else_in_the_rendered_chart_names_a_registry(rendered: Chart) ->
         for d in rendered.render({"images": NAMED | {"mirror": MIRROR}})
         if "Custom" not in d["kind"]
     ]
-    assert not re.search(r"(docker|quay|nvcr|ghcr|gcr)\.io/", yaml.safe_dump_all(documents))
+    assert not re.search(r"(docker|quay|nvcr|ghcr|gcr)\.io/", yamls.write_all(documents))
 
 
 COMPLETED = [
@@ -174,7 +174,7 @@ def test_maps_by_the_command_line(rendered: Chart) -> None:
     """`--set` writes lists as {a,b}."""
     arguments = ["--set", "images.replace={converter,serving}", "--set", "images.mirror=m.example"]
     text = rendered.server.helm("template", "x", str(CHART), *arguments)
-    found = environment([d for d in yaml.safe_load_all(text) if d])
+    found = environment(yamls.read_all(text))
     assert found["RESNET_CONVERTER_IMAGES"] == found["RESNET_SERVING_IMAGES"] == "{}"
 
 

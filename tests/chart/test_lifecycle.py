@@ -6,8 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from tests.chart.conftest import CHART, Chart
+from tests.support import yamls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +37,14 @@ def newer_chart(directory: Path) -> Path:
     copy = directory / "resnet-operator"
     shutil.copytree(CHART, copy)
     path = copy / "files/crds/resnetservices.yaml"
-    crd = yaml.safe_load(path.read_text(encoding="utf-8"))
+    crd = yamls.read(path.read_text(encoding="utf-8"))
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema["properties"]["spec"]["properties"]["novelty"] = {
         "type": "string",
         "maxLength": 8,
         "description": "New in the next version.",
     }
-    path.write_text(yaml.safe_dump(crd), encoding="utf-8")
+    path.write_text(yamls.write_all([crd]), encoding="utf-8")
     return copy
 
 

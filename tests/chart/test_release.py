@@ -6,10 +6,10 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from devkit.release.chart import NAMESPACE, images_in, package
 from devkit.release.chart import Chart as Packaged
 from tests.chart.conftest import CHART, Chart
+from tests.support import yamls
 from tests.support.servers import PASSWORD, USER, htpasswd, make_certificate, registry_server
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_the_version_is_that_of_the_images(packaged: Packaged) -> None:
 
 def test_the_manifest_of_a_registry(packaged: Packaged) -> None:
     text = packaged.manifest(["images.registry=registry.example.com/resnet"])
-    documents = [document for document in yaml.safe_load_all(text) if document]
+    documents = yamls.read_all(text)
     own = [i for i in images_in(documents) if "resnet-" in i]
     assert own
     assert {i for i in own if not i.startswith("registry.example.com/resnet/")} == set()
@@ -63,11 +63,9 @@ def test_the_manifest_is_accepted_by_the_api_server(
 ) -> None:
     """As a dry run, and so in a namespace that is there already."""
     text = packaged.manifest().replace(NAMESPACE, namespace)
-    documents = [d for d in yaml.safe_load_all(text) if d and d["kind"] != "Namespace"]
+    documents = [d for d in yamls.read_all(text) if d["kind"] != "Namespace"]
     options = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
-    applied = chart.server.kubectl(
-        "apply", *options, "-f", "-", input=yaml.safe_dump_all(documents)
-    )
+    applied = chart.server.kubectl("apply", *options, "-f", "-", input=yamls.write_all(documents))
     assert "deployment.apps/resnet-operator serverside-applied" in applied
 
 

@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from tests.chart.conftest import CHART, Chart, Manifest, crd_of, only
+from tests.support import yamls
 from tests.support.apiserver import BATCH_CRD_FILE, CRD_FILE, fresh_namespace, wait_established
 
 from resnet_operator import __version__
@@ -118,7 +118,7 @@ def accepted_by_the_server(chart: Chart, documents: list[Manifest]) -> None:
         "--validate=strict",
         "-f",
         "-",
-        input=yaml.safe_dump_all(documents),
+        input=yamls.write_all(documents),
     )
 
 
@@ -134,7 +134,7 @@ def test_namespaced_is_accepted_by_the_api_server(chart: Chart, namespace: str) 
 
 def test_everything_on_is_accepted_by_the_api_server(chart: Chart, namespace: str) -> None:
     if chart.server.embedded:  # prometheus-operator's real CRDs are large; these take any object
-        chart.server.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(MONITOR_CRDS))
+        chart.server.kubectl("apply", "-f", "-", input=yamls.write_all(MONITOR_CRDS))
         for crd in MONITOR_CRDS:
             name = crd["metadata"]["name"]  # type: ignore[index]
             wait_established(chart.server.kubectl, str(name))
@@ -275,9 +275,9 @@ def test_converter_images(chart: Chart, chip: str, part: str | None, reason: str
 
 
 def test_chart_and_code_agree() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    values = yamls.read((CHART / "values.yaml").read_text(encoding="utf-8"))
     assert DeviceSettings(**values["devices"]) == DeviceSettings()
-    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == __version__
+    assert yamls.read((CHART / "Chart.yaml").read_text())["appVersion"] == __version__
 
 
 def test_crd_is_rendered_as_it_is_in_the_repository(chart: Chart) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from tests.chart.conftest import Chart, Manifest, only
+from tests.support import yamls
 from tests.support.apiserver import ApiServer, eventually, fresh_namespace
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def may(server: ApiServer, user: str, verb: str, what: str, namespace: str) -> b
 def applied_rights(chart: Chart, namespace: str) -> Iterator[str]:
     """The clusterwide release's rights, really there; the namespace holds the account."""
     documents = [d for d in chart.render(namespace=namespace) if d["kind"] in RBAC_KINDS]
-    text = yaml.safe_dump_all(documents)
+    text = yamls.write_all(documents)
     chart.server.kubectl("apply", "-f", "-", input=text)
     yield namespace
     chart.server.kubectl("delete", "--wait=false", "-f", "-", input=text)
@@ -176,7 +176,7 @@ def test_namespaced_rights_end_at_the_namespace(chart: Chart, namespace: str) ->
     with fresh_namespace(server) as other:
         documents = chart.render({"watchNamespaces": [namespace]}, namespace=namespace)
         rights = [d for d in documents if d["kind"] in RBAC_KINDS]
-        server.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rights))
+        server.kubectl("apply", "-f", "-", input=yamls.write_all(rights))
         user = f"system:serviceaccount:{namespace}:resnet-operator"
         eventually(lambda: may(server, user, "list", "/pods", namespace), what="the role")
         assert not may(server, user, "list", "/pods", other)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from tests.cluster.batch_rule_cases import BATCH_RULES
 from tests.cluster.bounds import ONLY_REFUSED, Bound, bounds, nodes
 from tests.cluster.conversion_rule_cases import CONVERSION_RULES, FORMAT_RULES
@@ -20,6 +19,7 @@ from tests.cluster.rule_cases import RULES as GENERAL_RULES
 from tests.cluster.runtime_rule_cases import RUNTIME_RULES
 from tests.cluster.torch_aie_rule_cases import TORCH_AIE_RULES
 from tests.cluster.tuning_rule_cases import TUNING_RULES
+from tests.support import yamls
 from tests.support.apiserver import ROOT
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_quantity(
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_sample_is_accepted(installed_crd: ApiServer, shared_namespace: str, path: Any) -> None:
-    for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+    for manifest in yamls.read_all(path.read_text(encoding="utf-8")):
         if manifest["kind"] == "ResNetService":
             answer = installed_crd.create(shared_namespace, manifest, dry_run=True)
             assert answer.status == 201, answer.message

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from tests.golden.rendering import CASES, NAMESPACES
+from tests.support import yamls
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def manifests(folder: Path) -> list[Path]:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.parent.name)
 def test_children(installed_crd: ApiServer, shared_namespace: str, folder: Path) -> None:
     """Fields that the server does not know are refused, and not dropped in silence."""
-    bodies = [yaml.safe_load(path.read_text()) for path in manifests(folder)]
+    bodies = [yamls.read(path.read_text()) for path in manifests(folder)]
     for body in bodies:
         body["metadata"]["namespace"] = shared_namespace
     installed_crd.kubectl(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
+from tests.support import yamls
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -34,7 +34,7 @@ class Access:
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Access:
         """Read the current context; other ways to log in than these two are not for tests."""
-        config = yaml.safe_load(path.read_text())
+        config = yamls.read(path.read_text())
         context = _named(config, "context", config["current-context"])
         cluster = _named(config, "cluster", context["cluster"])
         user = _named(config, "user", context["user"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import yaml
 from devkit.ecosystem.gateway_api import NEW
 from tests.component.conftest import rights
 from tests.component.world import until
+from tests.support import yamls
 from tests.support.needs import need_gateway_api
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def gateway_rights(server: ApiServer) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def route_kind(world: World, version: str = NEW) -> AsyncIterator[None]:
     """Install the Gateway API's own kind, with all its rules; remove it with all its objects."""
-    crd = yaml.safe_load(need_gateway_api(version).read_text(encoding="utf-8"))
+    crd = yamls.read(need_gateway_api(version).read_text(encoding="utf-8"))
     await world.api.request("POST", CRDS, crd)
     try:
         yield

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from tests.component.client import Access, Api
 from tests.component.gate import VALIDATION, gate_jobs
 from tests.component.objects import batch, key_of, path, service
 from tests.component.proxy import Call, Proxy
 from tests.component.world import World, ended, open_world, until
+from tests.support import yamls
 from tests.support.apiserver import ROOT, fresh_namespace
 
 from resnet_operator import names, observe_warnings
@@ -135,10 +135,10 @@ def render(server: ApiServer, mode: Mode, namespace: str) -> Rendered:
     flags = [flag for setting in settings for flag in ("--set", setting)]
     place = ("template", mode.release, chart, "-n", mode.release)
     roles = server.helm(*place, "-s", "templates/rbac.yaml", *flags)
-    deployment = yaml.safe_load(server.helm(*place, "-s", "templates/deployment.yaml", *flags))
+    deployment = yamls.read(server.helm(*place, "-s", "templates/deployment.yaml", *flags))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     environment = {e["name"]: e.get("value") for e in container["env"]}
-    bodies = [body for body in yaml.safe_load_all(roles) if body]
+    bodies = yamls.read_all(roles)
     (role,) = [body for body in bodies if "rules" in body]
     (binding,) = [body for body in bodies if "subjects" in body]
     (subject,) = binding["subjects"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from tests.component.objects import service
 from tests.component.world import World, condition_of, until
+from tests.support import yamls
 from tests.support.apiserver import ROOT
 
 from resnet_operator import names
@@ -35,11 +35,11 @@ def places(installed_crd: ApiServer) -> tuple[str, str]:
     )
     found = (RELEASE, f"{RELEASE}-2")
     for namespace in found:
-        bodies = list(yaml.safe_load_all(text))
+        bodies = yamls.read_all(text)
         for body in bodies:
             body["metadata"]["namespace"] = namespace
         bodies.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        installed_crd.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump_all(bodies))
+        installed_crd.kubectl("apply", "--server-side", "-f", "-", input=yamls.write_all(bodies))
     return found
 
 

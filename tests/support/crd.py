@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from tests.support import yamls
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 def read_crd(path: Path) -> dict[str, Any]:
     """Return a CRD that the caller may change."""
-    read: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    read: dict[str, Any] = yamls.read(path.read_text(encoding="utf-8"))
     return read

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from monitoring.__main__ import stale_files
 from monitoring.alerts import ALERTS
 from monitoring.expressions import OF_CONVERSIONS
 from monitoring.rules import plain_rules, runbooks
 from prometheus_client import Counter, Gauge, Histogram
+from tests.support import yamls
 from tests.support.apiserver import ROOT
 from tests.support.needs import need_program
 
@@ -540,7 +540,7 @@ ASKED = (
 
 @functools.cache
 def groups_of_rules() -> Any:
-    return yaml.safe_load(plain_rules())["groups"]
+    return yamls.read(plain_rules())["groups"]
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.of)
@@ -597,4 +597,4 @@ def test_alerts_ask_for_what_is_exported() -> None:
 
 def test_the_chart_has_the_rules() -> None:
     text = (ROOT / "charts/resnet-operator/files/alerts.yaml").read_text(encoding="utf-8")
-    assert yaml.safe_load(text)["groups"]
+    assert yamls.read(text)["groups"]
