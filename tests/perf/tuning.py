@@ -16,7 +16,6 @@ import itertools
 import json
 import random
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,9 +43,9 @@ from resnet_jobs.evaluation.tuning.tune import Tuner
 
 DECLARED = TritonSettings(max_batch=8, preferred=(4, 8), delay_microseconds=2000, instances=1)
 SIZES = [1, 2, 4, 8]
-LOAD_SECONDS = 0.15
+LOAD_SECONDS = 0.4
 MOST_IN_FLIGHT = 64
-FINALS, LONG = 5, 10  # rounds, and so many times as long
+FINALS, LONG = 3, 4  # rounds, and so many times as long
 GOAL_MILLISECONDS = 20
 
 
@@ -93,7 +92,7 @@ class Book:
 
 
 @contextlib.contextmanager
-def bench(folder: Path) -> Iterator[TritonBench]:
+def bench(folder: Path, seconds: float = LOAD_SECONDS) -> Iterator[TritonBench]:
     """The digits network under Triton, and the pictures that are sent to it."""
     shared = folder / "eval"
     shared.mkdir(parents=True)
@@ -119,7 +118,7 @@ def bench(folder: Path) -> Iterator[TritonBench]:
             load=StatedLoad(None, None, 1),
             sample_bytes=tensors[0].nbytes,
             chips=1,
-            seconds=LOAD_SECONDS,
+            seconds=seconds,
             load_seconds=60.0,
             clock=SYSTEM_CLOCK,
             ended=lambda: False,
@@ -175,12 +174,12 @@ def grid(asked: Asked, server: TritonBench, book: Book, *, until: float) -> bool
             seconds=time.monotonic() - began,
             settings=settings.to_json(),
             loads=len(runs),
+            runs=[run.as_json() for run in runs],
             concurrency=best.concurrency if best else None,
             imagesPerSecond=best.images_per_second if best else 0.0,
             p99=best.p99 if best else None,
             meets=best is not None and asked.goal.meets(best),
         )
-        print(f"{len(book.of('setting'))} of {len(every)} settings", file=sys.stderr)
     return True
 
 
@@ -193,7 +192,7 @@ def finals(asked: Asked, server: TritonBench, book: Book) -> None:
     chosen += [(f"grid, place {place + 1}", entry) for place, entry in enumerate(best[:3])]
     chosen.append(("declared", {"settings": DECLARED.to_json(), "concurrency": None}))
     for number in range(len(book.of("final")) // len(chosen), FINALS):
-        for name, entry in chosen:
+        for name, entry in chosen if number % 2 else reversed(chosen):
             server.use(settings_of(entry["settings"]))
             run = most_within(asked, server, entry["concurrency"])
             book.add("final", name=name, round=number, settings=entry["settings"],
@@ -240,24 +239,33 @@ def of_search(name: str, entry: dict[str, Any], whole: float) -> str:
 
 
 def of_finals(finals: list[dict[str, Any]]) -> list[str]:
-    """The median of the rounds of each, against that of the best of the grid."""
-    of: dict[str, list[dict[str, Any]]] = {}
+    """Of each its rounds, and its share of the best of the grid in the same round."""
+    of: dict[str, dict[int, dict[str, Any]]] = {}
     for entry in finals:
-        of.setdefault(entry["name"], []).append(entry)
+        of.setdefault(entry["name"], {})[entry["round"]] = entry
 
-    def speeds(name: str) -> list[float]:
-        return [entry["imagesPerSecond"] for entry in of[name]]
+    def speeds(name: str) -> dict[int, float]:
+        return {number: entry["imagesPerSecond"] for number, entry in of[name].items()}
 
-    grid_names = [name for name in of if name.startswith("grid")]
-    most = max((statistics.median(speeds(name)) for name in grid_names), default=None)
+    most = max(
+        (name for name in of if name.startswith("grid")),
+        key=lambda name: statistics.median(speeds(name).values()),
+        default=None,
+    )
     lines = []
-    for name, entries in of.items():
-        speed, p99 = statistics.median(speeds(name)), statistics.median(e["p99"] for e in entries)
-        apart = max(speeds(name)) / min(speeds(name)) - 1
-        share = f", {speed / most:.1%} of the grid's best" if most else ""
+    for name, rounds in of.items():
+        found = speeds(name)
+        speed = statistics.median(found.values())
+        p99 = statistics.median(entry["p99"] for entry in rounds.values())
+        apart = max(found.values()) / min(found.values()) - 1
+        share = ""
+        if most:
+            shares = [found[number] / speeds(most)[number] for number in found]
+            share = f", {statistics.median(shares):.1%} of the grid's best"
+        settings = json.dumps(next(iter(rounds.values()))["settings"])
         lines.append(
             f"{name}: {speed:.0f}/s with p99 {p99:.1f} ms, rounds apart by {apart:.0%}{share}: "
-            f"{json.dumps(entries[0]['settings'])}"
+            f"{settings}"
         )
     return lines
 
@@ -269,6 +277,7 @@ def main() -> None:
     parser.add_argument("--p99", type=int, default=GOAL_MILLISECONDS)
     parser.add_argument("--instances", type=int, default=4)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--seconds", type=float, default=LOAD_SECONDS, help="of a short load")
     parser.add_argument("--most", type=int, default=MOST_IN_FLIGHT, help="requests in flight")
     options = parser.parse_args()
     book = Book(options.folder)
@@ -276,7 +285,7 @@ def main() -> None:
         options.p99, instances=options.instances, sizes=options.sizes, most=options.most
     )
     until = time.monotonic() + 60 * options.minutes
-    with bench(options.folder / f"run-{time.time_ns()}") as server:
+    with bench(options.folder / f"run-{time.time_ns()}", options.seconds) as server:
         if not book.of("search"):
             search(asked, server, book)
         if grid(asked, server, book, until=until):

@@ -114,14 +114,14 @@ class Triton:
 
     def infer(self, batch: Any) -> Any:
         """The scores [n, classes] of a batch."""
-        return self._send(self._request(batch), rows=len(batch))
+        return self._send(self.request(batch), rows=len(batch))
 
     def sender(self, batches: Sequence[Any]) -> Callable[[], bool]:
         """A function that sends the next of the batches, for one thread; false when it failed.
 
         `EvaluationFailed` once Triton has ended: nothing that follows would be a measurement.
         """
-        prepared = itertools.cycle([(self._request(batch), len(batch)) for batch in batches])
+        prepared = itertools.cycle([(self.request(batch), len(batch)) for batch in batches])
 
         def send() -> bool:
             inputs, rows = next(prepared)
@@ -135,9 +135,28 @@ class Triton:
 
         return send
 
+    @property
+    def output(self) -> DeclaredTensor:
+        return self._output
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended()
+
+    def hang_up(self) -> None:
+        """Close this thread's connection: a server that is to end waits for those it has."""
+        if hasattr(self._local, "client"):
+            self._local.client.close()
+            _HERE.clients.remove(self._local.client)
+            del self._local.client
+
     def saturate(self, pool: ThreadPoolExecutor, batches: Sequence[Any], *, seconds: float) -> Load:
         """Send the batches again and again, as many at a time as there are."""
-        prepared = [self._request(batch) for batch in batches]
+        prepared = [self.request(batch) for batch in batches]
         size = len(batches[0])
         started = self._clock.monotonic()
 
@@ -156,18 +175,20 @@ class Triton:
             batch=size,
         )
 
-    def _request(self, batch: Any) -> list[Any]:
+    def request(self, batch: Any) -> list[Any]:
         from tritonclient.http import InferInput
 
         value = InferInput(self._tensor.name, list(batch.shape), self._tensor.data_type)
         value.set_data_from_numpy(batch)
         return [value]
 
-    def _send(self, inputs: Sequence[Any], *, rows: int) -> Any:
+    def wanted(self) -> Any:
         from tritonclient.http import InferRequestedOutput
 
-        name = self._output.name
-        wanted = InferRequestedOutput(name, binary_data=True)
+        return InferRequestedOutput(self._output.name, binary_data=True)
+
+    def _send(self, inputs: Sequence[Any], *, rows: int) -> Any:
+        name, wanted = self._output.name, self.wanted()
         scores = self._ask("infer", self._model.name, inputs, outputs=[wanted]).as_numpy(name)
         if scores is None or scores.shape != (rows, *self._output.dims):
             shape = None if scores is None else list(scores.shape)

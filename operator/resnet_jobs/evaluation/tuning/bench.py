@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.types import StatedLoad
 from resnet_jobs.base.errors import clip
-from resnet_jobs.evaluation.latency import clients_of, run_load, senders_of, summary
+from resnet_jobs.evaluation.latency import LEAST_REQUESTS, VARIETY, clients_of
 from resnet_jobs.evaluation.triton_client import BYTES_IN_FLIGHT, failed
+from resnet_jobs.evaluation.tuning.load.requests import Answered, as_bytes
+from resnet_jobs.evaluation.tuning.load.windows import summary
+from resnet_jobs.evaluation.tuning.load.wire import Wire
 from resnet_jobs.evaluation.tuning.score import PERCENTILES, Run
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ TAKEN_SECONDS = 90.0  # Triton's own time to end, and more
 ANSWER_BYTES = 1 << 16
 SHOWN = ("requests", "failedRequests", *PERCENTILES)
 MOST_TIMES = 4  # of a slow model: so many times as long, for the sake of enough requests
+WARM_UPS = 2  # of each client, before a load
+MOST_WARMING = 64
 
 
 @dataclass
@@ -50,6 +55,7 @@ class TritonBench:
     clock: Clock
     ended: Callable[[], bool]
     number: int = 0
+    prepared: list[bytes] = field(default_factory=list)
 
     @property
     def most_concurrency(self) -> int:
@@ -69,7 +75,11 @@ class TritonBench:
         if not answer:
             raise failed("the serving container has not taken the settings in time")
         self._wait(lambda: self._problem() != "" or self.triton.is_ready(), self.load_seconds)
-        return self._problem() or ("" if self.triton.is_ready() else "it was not ready in time")
+        problem = self._problem() or ("" if self.triton.is_ready() else "it was not ready in time")
+        self.triton.hang_up()
+        if not problem:
+            self._warm_up(settings)
+        return problem
 
     def run(self, concurrency: int, effort: int) -> Run:
         """The stated load, if there is one; else so many requests in flight."""
@@ -86,13 +96,16 @@ class TritonBench:
         return self._loaded(rate, clients, effort)
 
     def _loaded(self, rate: float | None, clients: int, effort: int) -> Run:
-        rows = self.load.batch
-        senders = senders_of(self.triton, self.full_batch, rows=rows, clients=clients)
-        seconds = self.seconds * effort
-        waited = run_load(
-            senders, rate=rate, seconds=seconds, clock=self.clock, most_seconds=MOST_TIMES * seconds
-        )
-        found = summary(waited)
+        rows, seconds = self.load.batch, self.seconds * effort
+        wire = self._wire(clients)
+        try:
+            wire.closed(lambda requests, _: requests >= WARM_UPS * clients)
+            if rate is None:
+                found = summary(wire.closed(enough(seconds)))
+            else:
+                found = summary(wire.open(rate, max(LEAST_REQUESTS, math.ceil(rate * seconds))))
+        finally:
+            wire.close()
         p99 = found["p99Milliseconds"]
         return Run(
             concurrency=clients,
@@ -100,6 +113,34 @@ class TritonBench:
             p99=float("inf") if p99 is None else p99,
             numbers={name: found[name] for name in SHOWN},
         )
+
+    def _wire(self, clients: int) -> Wire:
+        return Wire(
+            self.triton.address,
+            self._requests(),
+            clients=clients,
+            is_right=Answered(self.triton, self.load.batch),
+            clock=self.clock,
+            ended=lambda: self.ended() or self.triton.has_ended,
+        )
+
+    def _requests(self) -> list[bytes]:
+        if not self.prepared:
+            rows = self.load.batch
+            self.prepared = as_bytes(
+                self.triton, [self.full_batch(number, rows) for number in range(VARIETY)]
+            )
+        return self.prepared
+
+    def _warm_up(self, settings: TritonSettings) -> None:
+        """What a new server does the first time, it does before anything is measured."""
+        least = settings.max_batch * self.chips * settings.instances
+        clients = max(1, min(self.most_concurrency, -(-2 * least // self.load.batch)))
+        wire = self._wire(min(clients, MOST_WARMING))
+        try:
+            wire.closed(enough(self.seconds / 2, most_seconds=self.seconds, least=LEAST_REQUESTS))
+        finally:
+            wire.close()
 
     def _wait(self, is_so: Callable[[], bool], seconds: float) -> bool:
         until = self.clock.monotonic() + seconds
@@ -126,3 +167,15 @@ class TritonBench:
             return said if said["number"] == self.number else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def enough(
+    seconds: float, *, most_seconds: float | None = None, least: int = LEAST_REQUESTS
+) -> Callable[[int, float], bool]:
+    """A closed load is over when time and requests are enough, or the time is by far."""
+    most = MOST_TIMES * seconds if most_seconds is None else most_seconds
+
+    def is_over(requests: int, elapsed: float) -> bool:
+        return elapsed >= most or (elapsed >= seconds and requests >= least)
+
+    return is_over

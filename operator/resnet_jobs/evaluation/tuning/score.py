@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Trial:
 
 
 def together(runs: Sequence[Run]) -> Run:
-    """The mean of repeated runs; of each percentile the median, which one slow run cannot move."""
+    """The medians of repeated runs, which one slow run cannot move."""
     numbers = {
         name: round(statistics.median(values), 3)
         for name in PERCENTILES
@@ -99,7 +99,7 @@ def together(runs: Sequence[Run]) -> Run:
     }
     return Run(
         concurrency=runs[-1].concurrency,
-        images_per_second=statistics.fmean(run.images_per_second for run in runs),
+        images_per_second=statistics.median(run.images_per_second for run in runs),
         p99=statistics.median(run.p99 for run in runs),
         numbers=numbers,
     )
@@ -111,3 +111,10 @@ def spread(runs: Sequence[Run], goal: Goal) -> float | None:
     if len(values) < 2 or float("inf") in values or not sum(values):
         return None
     return (max(values) - min(values)) / statistics.fmean(values)
+
+
+def gains(runs: Sequence[Run], over: Sequence[Run], goal: Goal) -> list[float]:
+    """By which share one was better than the other, round by round, whatever the limit says."""
+    free = replace(goal, p99_milliseconds=None)
+    found = [free.gain(one, other) for one, other in zip(runs, over, strict=False)]
+    return [gain for gain in found if abs(gain) < float("inf")]

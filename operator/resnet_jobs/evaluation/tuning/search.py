@@ -1,97 +1,128 @@
-"""Finds good settings with few trials: a sample, steps from the best of it, then halving. Pure.
+"""Finds good settings with few trials: a sample, then where most is to be hoped. Pure.
 
-The sample spreads over the whole space, so that a flat piece of it does not hide the rest; from the
-best places steps go along each axis and, where these end, along two at a time, first far and then
-near. Short loads decide where to go; the finalists are measured longer, and half of them stay,
-until two are left. `measure` is the caller's; it raises OutOfTimeError when the time is over.
+The sample spreads over the whole space; after it a model of all that was seen says which setting is
+worth a trial (`surrogate`), until little is to be hoped of any. `measure` is the caller's; it
+raises OutOfTimeError when the time is over.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from resnet_jobs.evaluation.tuning.surrogate import Surrogate
 
-    from resnet_jobs.evaluation.tuning.score import Goal, Trial
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from resnet_contract.types import TritonSettings
+    from resnet_jobs.evaluation.tuning.score import Goal, Run, Trial
     from resnet_jobs.evaluation.tuning.space import Point, Space
 
-SAMPLE = 10
-STARTS = 3  # of the sample, from which steps are taken
-FINALISTS = 4
-LEFT = 2  # of them; whether a limit is met for good shows when all is measured
-LEAST_TRIALS = 10
-SHARE = 4  # of the space at most; each takes a few of the loads that there could be
-STEP_GAIN = 0.01  # less is noise and no reason to go on
+SAMPLE = 6
+LEAST_TRIALS = 8
+LITTLE_HOPE = 0.002  # an improvement that is not worth another server
+FAR_OFF = 1.0  # at most so far below what keeps the limit, on the scale of logarithms
 
 
 class OutOfTimeError(Exception):
-    """The budget is used up; what was measured so far is the answer."""
+    """The time is used up; what was measured so far is the answer."""
 
 
 class Search:
     """`trials` has every setting that was tried, in the order of trying."""
 
-    def __init__(self, space: Space, goal: Goal, measure: Callable[[Point], Trial]) -> None:
-        self.trials: dict[Point, Trial] = {}
+    def __init__(
+        self, space: Space, goal: Goal, measure: Callable[[TritonSettings], Trial]
+    ) -> None:
+        self.trials: dict[TritonSettings, Trial] = {}
         self._space = space
         self._goal = goal
         self._measure = measure
-        self._most = min(space.size, max(LEAST_TRIALS, space.size // SHARE))
+        self._points = distinct(space)
+        self._settings = list(self._points)
+        self._surrogate = Surrogate.of(self._settings, list(self._points.values()))
 
-    def run(self, start: Point) -> bool:
+    @property
+    def size(self) -> int:
+        return len(self._settings)
+
+    def run(self, start: TritonSettings) -> bool:
         """Look around; true when the search ended by itself and not by the time."""
         try:
             self._try(start)
             for point in sample(self._space.axes, SAMPLE):
-                self._try(point)
-            for point in self.ranking()[:STARTS]:
-                self._climb(point)
+                self._try(self._space.at(point))
+            while (settings := self._next()) is not None:
+                self._try(settings)
         except OutOfTimeError:
             return False
         return True
 
-    def ranking(self) -> list[Point]:
-        """All that was tried, the best first."""
-        return sorted(
-            self.trials, key=lambda point: self._goal.key(self.trials[point].best), reverse=True
-        )
+    def ranking(self) -> list[Trial]:
+        """All that could be served, the best first; what their surroundings say counts as well."""
+        tried = self._tried()
+        if not tried:
+            return []
+        means, _ = self._surrogate.expected(tried, self._heights(tried))
+        order = sorted(tried, key=lambda place: -means[place])
+        trials = [self.trials[self._settings[place]] for place in order]
+        served = [trial for trial in trials if trial.best is not None]
+        return sorted(served, key=lambda trial: not (trial.best and self._goal.meets(trial.best)))
 
-    def _try(self, point: Point) -> Trial | None:
-        """Measure what is not known yet; None when enough has been tried."""
-        if point not in self.trials:
-            if len(self.trials) >= self._most:
-                return None
-            self.trials[point] = self._measure(point)
-        return self.trials[point]
+    def best(self) -> Run | None:
+        runs = [trial.best for trial in self.trials.values() if trial.best is not None]
+        return max(runs, key=self._goal.key, default=None)
 
-    def _climb(self, point: Point) -> None:
-        stride = max(1, max(self._space.axes) // 4)
-        while True:
-            better = self._step(point, stride)
-            if better is not None:
-                point = better
-            elif stride == 1:
-                return
-            else:
-                stride //= 2
+    def _try(self, settings: TritonSettings) -> None:
+        if settings not in self.trials:
+            self.trials[settings] = self._measure(settings)
 
-    def _step(self, point: Point, stride: int) -> Point | None:
-        """The first neighbour that is better, and as far that way as it goes on getting better."""
-        for way in ways(len(point), both=stride == 1):
-            reached = point
-            while (further := moved(reached, way, stride, self._space.axes)) is not None:
-                trial = self._try(further)
-                if trial is None or not self._is_better(trial, self.trials[reached]):
-                    break
-                reached = further
-            if reached != point:
-                return reached
-        return None
+    def _next(self) -> TritonSettings | None:
+        tried = self._tried()
+        place, hope = self._surrogate.next(tried, self._heights(tried))
+        if place < 0 or (hope < LITTLE_HOPE and len(tried) >= LEAST_TRIALS):
+            return None
+        return self._settings[place]
 
-    def _is_better(self, trial: Trial, other: Trial) -> bool:
-        return self._goal.gain(trial.best, other.best) > STEP_GAIN
+    def _tried(self) -> list[int]:
+        return [at for at, settings in enumerate(self._settings) if settings in self.trials]
+
+    def _heights(self, tried: list[int]) -> list[float]:
+        runs = [self.trials[self._settings[place]].best for place in tried]
+        return heights(self._goal, runs)
+
+
+def heights(goal: Goal, runs: list[Run | None]) -> list[float]:
+    """How good each is, as a logarithm: a share is worth the same everywhere.
+
+    What misses the limit lies below everything that keeps it, the farther the more it misses it.
+    """
+    kept = [worth(goal, run) for run in runs if run is not None and goal.meets(run)]
+    floor = min(kept, default=0.0)
+
+    def height(run: Run | None) -> float:
+        if run is None or run.p99 == float("inf"):
+            return floor - FAR_OFF
+        if goal.meets(run):
+            return worth(goal, run)
+        return floor - min(FAR_OFF, math.log(run.p99 / (goal.p99_milliseconds or run.p99)))
+
+    return [height(run) for run in runs]
+
+
+def worth(goal: Goal, run: Run) -> float:
+    value = run.images_per_second if goal.wants_throughput else 1 / max(run.p99, 1e-6)
+    return math.log(max(value, 1e-6))
+
+
+def distinct(space: Space) -> dict[TritonSettings, Point]:
+    """Each setting once: where nobody waits for anybody, delays are all the same."""
+    found: dict[TritonSettings, Point] = {}
+    for point in itertools.product(*map(range, space.axes)):
+        found.setdefault(space.at(point), point)
+    return found
 
 
 def sample(axes: Point, count: int) -> list[Point]:
@@ -104,41 +135,3 @@ def sample(axes: Point, count: int) -> list[Point]:
         )
         for number in range(count)
     ]
-
-
-def ways(axes: int, *, both: bool) -> Iterator[Point]:
-    """Along one axis, up and down; with `both` along two at a time after that."""
-    for axis, step in itertools.product(range(axes), (1, -1)):
-        yield tuple(step if at == axis else 0 for at in range(axes))
-    if both:
-        for one, other in itertools.combinations(range(axes), 2):
-            for step, second in itertools.product((1, -1), repeat=2):
-                yield tuple(
-                    step if at == one else second if at == other else 0 for at in range(axes)
-                )
-
-
-def moved(point: Point, way: Point, stride: int, axes: Point) -> Point | None:
-    """The next place that way; None at the edge."""
-    found = tuple(
-        min(max(at + stride * step, 0), size - 1)
-        for at, step, size in zip(point, way, axes, strict=True)
-    )
-    changed = [one != other for one, other in zip(found, point, strict=True)]
-    return found if changed == [bool(step) for step in way] else None
-
-
-def halve(
-    finalists: list[Point],
-    again: Callable[[Point, int], None],
-    rank: Callable[[Point], tuple[int, float]],
-) -> list[Point]:
-    """Measure all, twice as long each time, and keep the better half, until two are left."""
-    effort = 1
-    while len(finalists) > LEFT:
-        effort *= 2
-        for point in finalists:
-            again(point, effort)
-        ranked = sorted(finalists, key=rank, reverse=True)
-        finalists = ranked[: max(LEFT, len(ranked) // 2)]
-    return finalists

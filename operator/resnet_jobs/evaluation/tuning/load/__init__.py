@@ -1,0 +1,1 @@
+"""Many requests to one server, and what the time that they took says."""
