@@ -17,6 +17,7 @@ from resnet_cli.paths import BATCH, SERVICE, path
 
 Body = dict[str, Any]
 ANSWER_SECONDS = 30
+MOST_OF_ANSWER, MOST_OF_ERROR = 256 * 2**20, 2**20
 DEFAULT_NAMESPACE = "default"
 IN_CLUSTER_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
@@ -133,7 +134,7 @@ class LiveCluster:
 
     def read(self, where: str, query: Mapping[str, str]) -> str:
         answer = self._ask("GET", where, query)
-        return str(answer.data.decode("utf-8", "replace"))
+        return _whole(answer).decode("utf-8", "replace")
 
     def follow(self, where: str, query: Mapping[str, str]) -> Iterator[str]:
         """Yield lines as they come."""
@@ -149,7 +150,7 @@ class LiveCluster:
 
     def write(self, method: str, where: str, body: object, *, content_type: str) -> Body:
         answer = self._ask(method, where, {}, body=body, content_type=content_type)
-        return read_json(answer.data)
+        return read_json(_whole(answer))
 
     def dial(self, namespace: str, pod: str, port: int) -> socket.socket:
         """Open one connection to a port of a pod; needs get and create on pods/portforward."""
@@ -206,8 +207,21 @@ class LiveCluster:
                 Exit.UNREACHABLE,
             ) from error
         if answer.status >= 300:
-            raise refusal(answer.status, answer.data, where)
+            raise refusal(answer.status, answer.read(MOST_OF_ERROR), where)
         return answer
+
+
+def _whole(answer: Any) -> bytes:
+    """Return the body, within a bound: of a log or a list that a machine would not hold."""
+    data: bytes = answer.read(MOST_OF_ANSWER + 1)
+    if len(data) > MOST_OF_ANSWER:
+        answer.close()
+        raise CliError(
+            f"the answer has more than {MOST_OF_ANSWER >> 20} MiB; ask for less: of one namespace, "
+            "one object, or a log with --tail or --follow",
+            Exit.UNREACHABLE,
+        )
+    return data
 
 
 def _first_line(error: Exception) -> str:

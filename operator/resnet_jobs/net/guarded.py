@@ -24,6 +24,7 @@ from resnet_jobs.net.transfer import (
     explained,
 )
 from resnet_jobs.net.trust import trusting
+from resnet_jobs.net.whole import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -158,10 +159,8 @@ class GuardedPool(urllib3.PoolManager):
         self, method: str, url: str, redirect: bool = True, **options: Any
     ) -> urllib3.BaseHTTPResponse:
         response = self._web.send(method, url, options["headers"], body=options.get("body"))
-        if options.get("preload_content", True):
-            with explained():
-                _ = response.data
-        return response
+        with explained():
+            return settled(response, streamed=not options.get("preload_content", True))
 
 
 def _split(url: str) -> SplitResult:

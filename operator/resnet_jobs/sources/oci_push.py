@@ -5,6 +5,7 @@ Specification: opencontainers/distribution-spec 1.1, "Push".
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from resnet_jobs.base.files import CHUNK_BYTES, Digest
 from resnet_jobs.net.guarded import origin
 from resnet_jobs.net.transfer import HttpStatusError, explained
+from resnet_jobs.net.whole import read_whole
 from resnet_jobs.sources.oci import EMPTY_TYPE
 from resnet_jobs.sources.oci_registry import (
     MANIFEST_TYPES,
@@ -24,6 +26,8 @@ from resnet_jobs.sources.oci_registry import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import urllib3
 
 MANIFEST_TYPE = MANIFEST_TYPES[0]
 CONFIG = b"{}"
@@ -47,7 +51,8 @@ class Pusher(Registry):
 
     def blob(self, digest: str) -> bytes:
         """A small blob, compared with its digest."""
-        data = b"".join(self._chunks(digest))
+        with self._blob(digest) as response:
+            data = read_whole(response)
         if _digest(data) != digest:
             raise strange(self._host, "a blob of another digest")
         return data
@@ -55,16 +60,18 @@ class Pusher(Registry):
     def checksum(self, digest: str) -> Digest:
         """What a blob really holds."""
         sha256, size = hashlib.sha256(), 0
-        for chunk in self._chunks(digest):
-            sha256.update(chunk)
-            size += len(chunk)
+        with self._blob(digest) as response:
+            for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                sha256.update(chunk)
+                size += len(chunk)
         return Digest(sha256=sha256.hexdigest(), size=size)
 
-    def _chunks(self, digest: str) -> Iterator[bytes]:
+    @contextlib.contextmanager
+    def _blob(self, digest: str) -> Iterator[urllib3.BaseHTTPResponse]:
         with explained(), self.open(f"blobs/{digest}", {}) as response:
             if response.status != 200:
                 raise HttpStatusError(response.status, response.headers)
-            yield from response.stream(CHUNK_BYTES, decode_content=False)
+            yield response
 
     def put_blob(self, data: bytes, *, media_type: str = BYTES) -> Descriptor:
         """Uploads what is not there yet; the answer names it in a manifest."""

@@ -20,6 +20,7 @@ from resnet_jobs.base.errors import JobError
 from resnet_jobs.base.files import CHUNK_BYTES, Digest
 from resnet_jobs.base.progress import Progress, say
 from resnet_jobs.net.transfer import UnreachableError, explained
+from resnet_jobs.net.whole import BoundedPool, TooLargeError
 from resnet_jobs.store.base import Store
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class HttpStore(Store):
         while True:
             try:
                 return attempt()
+            except TooLargeError as error:
+                raise self.unreachable(str(error)) from error
             except UnreachableError as error:
                 what = str(error)
             delay = next(delays, None)
@@ -179,7 +182,7 @@ def _digest(response: Response, file: IO[bytes] | None = None) -> Digest:
 def new_pool(*, size: int = 1, ca: ssl.SSLContext | None = None) -> urllib3.PoolManager:
     """Connections for a store; never through a proxy, as it is mostly in the cluster."""
     timeout = urllib3.Timeout(connect=10.0, read=120.0)
-    return urllib3.PoolManager(maxsize=size, retries=False, timeout=timeout, ssl_context=ca)
+    return BoundedPool(maxsize=size, retries=False, timeout=timeout, ssl_context=ca)
 
 
 class Counted(io.FileIO):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import CHUNK_BYTES, FULL, digest_file
+from resnet_jobs.base.left_files import MOST_BYTES, read_bounded
 from resnet_jobs.base.progress import size_text
 from resnet_jobs.store.base import UPLOADS, Entry, Store
 
@@ -35,9 +36,13 @@ class SharedClaimStore(Store):
     def read(self, place: str) -> bytes | None:
         with self._explained():
             try:
-                return (self._root / place).read_bytes()
+                return read_bounded(self._root / place, most=MOST_BYTES)
             except FileNotFoundError:
                 return None
+            except ValueError as error:
+                raise JobError(
+                    Reason.STORE_UNAVAILABLE, f"{self._what}: {error}; remove it"
+                ) from error
 
     def size(self, place: str) -> int | None:
         with self._explained():

@@ -20,6 +20,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from resnet_operator.cluster.content import MOST_OF_ERROR, first
 from resnet_operator.cluster.login import Login, read_login
 from resnet_operator.errors import Conflict, Gone, KubeError, LoginFailed, Rejected, Transient
 from resnet_operator.telemetry.metrics import LOGIN_ERRORS
@@ -88,7 +89,11 @@ class Connection:
                     self._is_known()
                     return response
                 async with response:
-                    error = error_of(response.status, await response.read(), response.headers)
+                    error = error_of(
+                        response.status,
+                        await first(response.content, MOST_OF_ERROR),
+                        response.headers,
+                    )
             except (TimeoutError, aiohttp.ClientError, OSError) as caught:
                 error = _error_of_network(caught)
             if not isinstance(error, LoginFailed):

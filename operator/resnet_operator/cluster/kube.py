@@ -16,6 +16,7 @@ from prometheus_client import Counter
 
 from resnet_operator import names
 from resnet_operator.cluster.connection import Connection
+from resnet_operator.cluster.content import MOST_OF_ANSWER, first, whole
 from resnet_operator.errors import Held, NotLeading, Transient
 from resnet_operator.telemetry.metrics import API_REQUESTS
 
@@ -123,7 +124,7 @@ class Kube:
                 "GET", path, query, accept="*/*", timeout=LOG_TIMEOUT
             )
             async with response:
-                return await _first(response.content, limit_bytes)
+                return (await first(response.content, limit_bytes)).decode(errors="replace")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Transient(0, f"the log broke off: {error}") from error
 
@@ -145,7 +146,7 @@ class Kube:
         )
         try:
             async with response:
-                value = orjson.loads(await response.read())
+                value = orjson.loads(await whole(response, MOST_OF_ANSWER))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise Transient(0, f"the API server's answer broke off: {error}") from error
         if not isinstance(value, dict):
@@ -157,13 +158,6 @@ class Kube:
 def _counter(method: str, resource: str) -> Counter:
     """Return the counter of one kind of request; to look it up costs ten times the counting."""
     return API_REQUESTS.labels(method=method, resource=resource)
-
-
-async def _first(content: aiohttp.StreamReader, most: int) -> str:
-    found = b""
-    while len(found) < most and (chunk := await content.read(most - len(found))):
-        found += chunk
-    return found.decode(errors="replace")
 
 
 def _path(body: Mapping[str, Any], *, namespace: str | None = None) -> str:

@@ -19,6 +19,7 @@ import aiohttp
 import orjson
 
 from resnet_operator.cluster.connection import Connection
+from resnet_operator.cluster.content import MOST_OF_ANSWER, whole
 from resnet_operator.errors import Conflict, Gone, KubeError, Transient
 from resnet_operator.telemetry.metrics import API_REQUESTS, LEADING
 
@@ -188,7 +189,7 @@ class Leadership:
         response = await self.connection.open(method, path, body=body, content_type=kind)
         try:
             async with response:
-                answer = orjson.loads(await response.read())
+                answer = orjson.loads(await whole(response, MOST_OF_ANSWER))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Transient(0, f"the API server's answer broke off: {error}") from error
         return _lease(answer)

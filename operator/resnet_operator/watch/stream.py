@@ -18,6 +18,7 @@ import aiohttp
 import orjson
 
 from resnet_operator.cluster.connection import JSON, TIMEOUT, Connection
+from resnet_operator.cluster.content import MOST_OF_PAGE, TooLongError, whole
 from resnet_operator.errors import KubeError, Transient
 from resnet_operator.seen.meta import Body
 from resnet_operator.telemetry.metrics import UNREADABLE
@@ -148,9 +149,11 @@ class Stream:
         )
         try:
             async with response:
-                content = await response.read()
+                content = await whole(response, MOST_OF_PAGE)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Broken("cut", f"the list was cut: {error}") from error
+        except TooLongError as error:
+            raise Broken("garbage", f"a page of the list has {error}") from error
         try:
             found = orjson.loads(content)
             meta = found["metadata"]

@@ -165,6 +165,9 @@ class _Answer:
         return json.dumps(self.server.page(self.asked)).encode()
 
     async def iter_any(self) -> AsyncIterator[bytes]:
+        if "watch" not in self.asked:
+            yield await self.read()
+            return
         if self.instead == SILENCE:
             await asyncio.sleep(self.timeout.sock_read or 1e9)
             raise TimeoutError

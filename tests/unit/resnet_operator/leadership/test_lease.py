@@ -77,7 +77,7 @@ class Line:
 
 class Answer:
     def __init__(self, content: Any) -> None:
-        self.content = orjson.dumps(content)
+        self.text, self.content = orjson.dumps(content), self
 
     async def __aenter__(self) -> Answer:
         return self
@@ -85,8 +85,8 @@ class Answer:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def read(self) -> bytes:
-        return self.content
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        yield self.text
 
 
 class Operator:
