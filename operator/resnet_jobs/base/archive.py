@@ -16,6 +16,7 @@ import gzip
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -44,8 +45,34 @@ DAMAGE = (
     zlib.error,
     EOFError,
     NotImplementedError,
-    UnicodeDecodeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+    RuntimeError,
+    struct.error,
 )
+# How other files begin, for those that cannot be opened: (start, kind).
+FITTING = {True: rb"PK\x03\x04|PK\x05\x06", False: rb"\x1f\x8b|.{257}ustar"}  # a zip, a tar
+OTHER_KINDS: tuple[tuple[bytes, str], ...] = (
+    (rb"\Z", "empty"),
+    (rb"PK\x03\x04|PK\x05\x06", "a ZIP archive by its content"),
+    (rb"\x1f\x8b", "a gzip archive by its content"),
+    (rb".{257}ustar", "a tar archive by its content"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (rb"Rar!\x1a", "a RAR archive"),
+    (rb"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (rb"version https://git-lfs", "a Git LFS pointer and not the file; `git lfs pull` fetches it"),
+    (rb"(\xef\xbb\xbf)?\s*<", "a web page or an XML document"),
+)
+# Errors of the archive: None is bzip2's and xz's own, EINVAL that of a place before the file.
+DAMAGED = "is damaged or not what its name says: pack it again"
+ODD_ERRORS = {
+    None: DAMAGED,
+    errno.EINVAL: DAMAGED,
+    errno.ENAMETOOLONG: "has a name that is too long for the disk: shorten it",
+    errno.EILSEQ: "has a name that the disk does not take: pack it again with names in UTF-8",
+}
 MACOS = ("__MACOSX", ".DS_Store")  # what the Finder adds, besides files that begin with "._"
 
 
@@ -75,15 +102,18 @@ def unpack(path: Path, folder: Path, *, name: str, monotonic: Callable[[], float
                     raise _refused(name, f"holds more than {MAX_FILES} files")
                 _write(member, folder, name=name, progress=progress)
     except DAMAGE as error:
+        if kind := _other_kind(path, name):
+            raise _refused(name, f"is {kind}: pack it as {', '.join(SUFFIXES)}") from error
+        first = str(error).partition(":\n")[0]
         raise _refused(
-            name, f"is damaged or not what its name says ({error}): pack it again"
+            name, f"is damaged or not what its name says ({first}): pack it again"
         ) from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise _refused(name, "has a file and a folder of one name: pack it again") from error
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno not in ODD_ERRORS:
             raise
-        raise _refused(name, "has a name that is too long for the disk: shorten it") from error
+        raise _refused(name, ODD_ERRORS[error.errno]) from error
     if not count:
         raise _refused(name, "holds no files")
     progress.finish()
@@ -104,6 +134,8 @@ def _write(member: _Member, folder: Path, *, name: str, progress: Progress) -> N
     require_space(folder, member.size)
     target = folder / member.path
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file():
+        raise _refused(name, f'holds "{member.path}" twice: pack it again')
     left = member.size
     with member.open() as reader, target.open("wb") as writer:
         while chunk := reader.read(CHUNK_BYTES):
@@ -132,8 +164,12 @@ def _tar_entries(path: Path, name: str) -> Generator[_Member]:
             if not member.isreg():
                 raise _refused(name, f'holds "{member.name}", which is no file: leave it out')
             yield _Member(inside, member.size, partial(_opened, archive, member))
-        while archive.fileobj and archive.fileobj.read(CHUNK_BYTES):
-            pass  # the checksum of a .gz stands at its very end, and is checked there
+        # The checksum of a .gz stands at its very end, and is checked there.
+        while archive.fileobj and (rest := archive.fileobj.read(CHUNK_BYTES)):
+            if rest.strip(b"\0"):
+                raise _refused(
+                    name, "goes on behind its end, as two that were put together do: pack it again"
+                )
 
 
 def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -152,6 +188,8 @@ def _zip_entries(path: Path, name: str) -> Generator[_Member]:
                     name, f'holds the link "{member.filename}": pack the file itself, without -y'
                 )
             inside = _inside(member.filename, name)
+            if not member.filename:
+                raise _refused(name, "holds a file without a name: pack it again")
             if member.is_dir() or member.filename.endswith("\\") or inside is None:
                 continue
             if member.flag_bits & 1:
@@ -171,6 +209,18 @@ def _inside(text: str, name: str) -> PurePosixPath | None:
     if any(part in MACOS or part.startswith("._") for part in path.parts):
         return None
     return path
+
+
+def _other_kind(path: Path, name: str) -> str | None:
+    """What a file is that its name does not say."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if re.match(FITTING[name.lower().endswith(".zip")], head, re.DOTALL):
+        return None
+    found = (
+        kind for start, kind in OTHER_KINDS if re.match(start, head, re.DOTALL | re.IGNORECASE)
+    )
+    return next(found, None)
 
 
 def _refused(name: str, what: str) -> JobError:

@@ -24,6 +24,7 @@ from resnet_jobs.model.inspect import (
     tidy_dimensions,
     tidy_domains,
 )
+from resnet_jobs.model.limits import check_outputs, check_size
 from resnet_jobs.model.names import compiler_names, rename_inputs
 from resnet_jobs.model.opset import OLDEST, ConversionError, convert, opset_of
 from resnet_jobs.publisher.defaults import input_shapes
@@ -72,10 +73,13 @@ def inspect(spec: JobSpec, workspace: Workspace) -> Inspected:
     notes += [f"merged the weights of {', '.join(merged)} into the model"] if merged else []
     notes += tidy_domains(model, for_chip=not spec.is_cpu)
     notes += tidy_dimensions(model)
+    check_outputs(model, cpu=spec.is_cpu)
     if spec.is_cpu:
         notes += serve_as_floats(model)
     closed, said = input_shapes(model, facts, spec.input_shapes)
     read = partial(read_inputs, shapes={**closed, **spec.input_shapes}, cpu=spec.is_cpu)
+    for entry in read(model):
+        check_size(entry.tensor)
     if spec.quantized:
         opset, inputs = check_opset(model, chip=spec.chip, quantized=True), read(model)
         quantized_model.check_batch(spec, inputs)

@@ -20,6 +20,37 @@ if TYPE_CHECKING:
 PYTORCH_HINT = "write spec.model.format: PyTorch or TorchScript, or export it as ONNX"
 
 NO_MODEL = "check spec.model.uri"
+FILE_ITSELF = "write the address of the file itself"
+MINDSPORE_HINT = 'export it from MindSpore, mindspore.export(…, file_format="ONNX")'
+MARK = rb"(\xef\xbb\xbf)?"  # Windows puts it before texts
+# How protobuf writes the length of a part.
+LENGTH = rb"[\x80-\xff]{0,4}[\0-\x7f]"
+# What ONNX files never begin with: their first field is a number, not a text.
+PROTOBUF_STARTS: tuple[tuple[bytes, str, str], ...] = (
+    (
+        rb"\n" + LENGTH + rb"\n[\x01-\x7f][\w./-]+\x12[\x01-\x40][A-Z][A-Za-z0-9]+",
+        "a frozen graph of TensorFlow",
+        "convert it to ONNX with tf2onnx",
+    ),
+    (
+        rb"\x08\x01\x12[\x80-\xff]{1,4}[\0-\x7f]\n",
+        "a SavedModel of TensorFlow",
+        "convert it to ONNX with tf2onnx",
+    ),
+    (rb"\n[\x01-\x40]\d[\d.]*\x12\tMindSpore", "a MindIR of MindSpore", MINDSPORE_HINT),
+    (rb"....MSL\d", "a MindSpore Lite model", MINDSPORE_HINT),
+    (
+        rb"\n" + LENGTH + rb"\n[\x01-\x7f][\w./-]+\x12",
+        "a checkpoint of MindSpore",
+        MINDSPORE_HINT,
+    ),
+    (
+        rb"\n" + LENGTH + rb"\x08\0\x10\xff{9}\x01",
+        "a PaddlePaddle model",
+        "convert it to ONNX with paddle2onnx",
+    ),
+    (rb"\n[\x01-\x7f][ -~]+\xa2\x06", "a Caffe model", "convert it to ONNX"),
+)
 SAFETENSORS_START = re.compile(rb"[^\0]......\0[{] *\"", re.DOTALL)
 
 # (how the file begins, what that is, what to do)
@@ -38,6 +69,35 @@ KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
     (rb"GGUF", "a GGUF file, which holds a language model", NO_MODEL),
     (SAFETENSORS_START.pattern, "a safetensors file, which holds weights alone", PYTORCH_HINT),
     (rb"PK\x05\x06", "an empty ZIP archive", NO_MODEL),
+    (rb"PK\x03\x04.{26}[^\0]*?\.npy", "NumPy arrays, as np.savez writes them", NO_MODEL),
+    (
+        rb"PK\x03\x04.{26}(config|metadata)\.json|PK\x03\x04.{26}model\.weights\.h5",
+        "a Keras model",
+        "convert it to ONNX with tf2onnx",
+    ),
+    (
+        rb"PK\x03\x04.{26}[^\0]*?\.onnx(?!/)",
+        "a ZIP archive with an ONNX model in it",
+        "unpack it first",
+    ),
+    (rb"\x04\x22\x4d\x18", "an LZ4 archive", "unpack it first"),
+    (rb"\x1f\x9d", "an archive of compress", "unpack it first"),
+    (rb"....ftyp", "a picture or film in an MP4 container", NO_MODEL),
+    (rb"SQLite format 3", "a database of SQLite", NO_MODEL),
+    (rb"ARROW1", "an Arrow table", NO_MODEL),
+    (
+        rb"RKNN|....RKNN",
+        "an RKNN model, for other chips",
+        "use the ONNX file that it was built from",
+    ),
+    (rb"\0{512}", "nothing but zeros", "put the file there again, whole"),
+    *PROTOBUF_STARTS,
+    (
+        rb"(name|input|layers?)\s*[:{]",
+        "a Caffe network as text",
+        "convert the trained model to ONNX",
+    ),
+    (rb"ir_version\s*:", "an ONNX model as text", "save it with onnx.save"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
     (rb"Rar!\x1a", "a RAR archive", "unpack it first"),
     (rb"BZh[1-9]", "a bzip2 archive", "unpack it first"),
@@ -48,15 +108,17 @@ KNOWN_STARTS: tuple[tuple[bytes, str, str], ...] = (
     (rb"ftrt|ptrt", "a TensorRT engine", "use the ONNX file that it was built from"),
     (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull` first"),
     (rb"\s*<\?xml[^>]*>\s*<net\s", "an OpenVINO network", "use the original ONNX file"),
-    (rb"\s*<(!doctype html|html)", "a web page", "write the address of the file itself"),
-    (rb"\s*<\?xml|\s*<error", "an XML document", "write the address of the file itself"),
+    (MARK + rb"\s*<(!doctype html|html|!--)", "a web page", FILE_ITSELF),
+    (MARK + rb"\s*<\?xml|\s*<error", "an XML document", FILE_ITSELF),
+    (rb"\xff\xfe[\t-~]\0|\xfe\xff\0[\t-~]", "a text in UTF-16", FILE_ITSELF),
     (rb"PK\x03\x04", "a ZIP archive, as PyTorch saves weights", PYTORCH_HINT),
     (rb"\x80[\x02-\x05]", "a Python pickle, as PyTorch saves weights", PYTORCH_HINT),
     (rb"\x1f\x8b", "a gzip archive", "unpack it first"),
     (rb"\x89HDF", "an HDF5 file, as Keras saves models", "convert it to ONNX with tf2onnx"),
     (rb"IMOD", "an Ascend OM", "write spec.model.format: OM"),
     (rb"....TFL3", "a TensorFlow Lite model", "convert it to ONNX with tf2onnx"),
-    (rb"\s*[{\[]", "a JSON document", "write the address of the model itself"),
+    (MARK + rb"\s*[{\[]", "a JSON document", "write the address of the model itself"),
+    (MARK + rb"[\t-\r -~]+\Z", "a text", FILE_ITSELF),
 )
 
 

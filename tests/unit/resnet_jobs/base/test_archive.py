@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import stat
 import struct
 import tarfile
@@ -61,6 +63,13 @@ def unpacked(tmp_path: Path, name: str, build: Build) -> tuple[Unpacked, dict[st
     return found, {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
+def parted(path: Path) -> None:
+    """A .tgz of two gzip members, with the zeros behind that tapes leave."""
+    plain(FILES, "w")(path)
+    data = path.read_bytes()
+    path.write_bytes(gzip.compress(data[:700]) + gzip.compress(data[700:]) + bytes(1024))
+
+
 GOOD: list[tuple[str, str, Build]] = [
     ("tar", "set.tar", plain(FILES, "w")),
     ("tar.gz", "set.tar.gz", plain(FILES, "w:gz")),
@@ -68,6 +77,11 @@ GOOD: list[tuple[str, str, Build]] = [
     ("zip", "set.zip", zipped(FILES)),
     ("zip, made on Windows", "set.zip", zipped(WINDOWS)),
     ("the name says gz, and it is not", "set.tar.gz", plain(FILES, "w")),
+    (
+        "gzip in two parts",
+        "set.tgz",
+        parted,
+    ),
     (
         "as tar writes the folder it stands in",
         "set.tar",
@@ -140,6 +154,77 @@ def noise(path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 10)
 
 
+def method(number: int) -> Build:
+    """A zip by a method of compression that Python lacks, as newer programs choose it."""
+
+    def build(path: Path) -> None:
+        zipped({"a": b"x" * 100})(path)
+        data = bytearray(path.read_bytes())
+        for signature, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+            at = data.find(signature) + place
+            data[at : at + 2] = struct.pack("<H", number)
+        path.write_bytes(bytes(data))
+
+    return build
+
+
+def elsewhere(path: Path) -> None:
+    """A zip whose directory says that a file lies before the archive begins."""
+    zipped({"a": b"x", "b": b"y"})(path)
+    data = bytearray(path.read_bytes())
+    end = data.rfind(b"PK\x05\x06")
+    data[end + 16 : end + 20] = struct.pack("<I", len(data))
+    path.write_bytes(bytes(data))
+
+
+def unnamed(path: Path) -> None:
+    zipped({"a": b"x"})(path)
+    data = bytearray(path.read_bytes())
+    at = data.find(b"PK\x01\x02")
+    data[at + 28 : at + 30], data[at + 46 : at + 47] = struct.pack("<H", 0), b""
+    end = data.rfind(b"PK\x05\x06")
+    data[end + 12 : end + 16] = struct.pack("<I", end - at)
+    path.write_bytes(bytes(data))
+
+
+def packed(compress: Callable[[bytes], bytes], kind: int) -> Build:
+    """Damage in the middle of a compression, which each library tells in its own way."""
+
+    def build(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a", bytes(range(256)) * 40, kind)
+        data = path.read_bytes()
+        at = data.find(compress(b"")[:2]) + 12 if kind == zipfile.ZIP_BZIP2 else 60
+        path.write_bytes(data[:at] + b"\xff" * 8 + data[at + 8 :])
+
+    return build
+
+
+def twice(path: Path) -> None:
+    """`cat one.tar two.tar`: readers end where the first does."""
+    plain({"a": b"x"}, "w")(path)
+    one = path.read_bytes()
+    plain({"b": b"y"}, "w")(path)
+    path.write_bytes(one + path.read_bytes())
+
+
+def pax(**headers: str) -> Build:
+    def build(path: Path) -> None:
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+            member = tarfile.TarInfo("a")
+            member.pax_headers = {key.replace("_", "."): value for key, value in headers.items()}
+            archive.addfile(member)
+
+    return build
+
+
+def of(head: bytes) -> Build:
+    def build(path: Path) -> None:
+        path.write_bytes(head.ljust(3000, b"\1") if head else b"")
+
+    return build
+
+
 REG = tarfile.REGTYPE
 REFUSED: list[tuple[str, str, Build, str]] = [
     ("out of it", "s.tar", tar([("../x", b"x", REG)]), "leads out of it"),
@@ -184,6 +269,29 @@ REFUSED: list[tuple[str, str, Build, str]] = [
         tar([("a/b", b"x", REG), ("a", b"x", REG)]),
         "a file and a folder of one name",
     ),
+    ("one name twice", "s.tar", tar([("a", b"1", REG), ("a", b"2", REG)]), 'holds "a" twice'),
+    ("twice, by two signs", "s.zip", zipped({"d/a": b"1", "d\\a": b"2"}), 'holds "d/a" twice'),
+    ("two archives put together", "s.tar", twice, "goes on behind its end"),
+    ("a file without a name", "s.zip", unnamed, "without a name"),
+    ("a place before the file", "s.zip", elsewhere, "is damaged"),
+    ("a method of newer programs", "s.zip", method(93), "is damaged"),
+    ("AES, which hides its method", "s.zip", method(99), "is damaged"),
+    ("a scratch in bzip2", "s.zip", packed(bz2.compress, zipfile.ZIP_BZIP2), "is damaged"),
+    ("a scratch in LZMA", "s.zip", packed(lzma.compress, zipfile.ZIP_LZMA), "is damaged"),
+    ("a sparse file of no size", "s.tar", pax(GNU_sparse_size="x"), "is damaged"),
+    ("out of it by an extended header", "s.tar", pax(path="../x"), "leads out of it"),
+    ("longer by an extended header", "s.tar", pax(size="999999"), "is damaged"),
+    ("folders without an end", "s.tar", tar([("a/" * 2000 + "b", b"x", REG)]), "is damaged"),
+    ("a 7-Zip archive", "s.zip", of(b"7z\xbc\xaf\x27\x1c"), "is a 7-Zip archive: pack it as .tar"),
+    ("a RAR archive", "s.zip", of(b"Rar!\x1a\7\0"), "is a RAR archive"),
+    ("Zstandard", "s.tar", of(b"\x28\xb5\x2f\xfd"), "is a Zstandard archive"),
+    ("a page for a login", "s.tgz", of(b"<html>"), "is a web page"),
+    ("a page with a mark", "s.zip", of(b"\xef\xbb\xbf\n<!doctype html>"), "is a web page"),
+    ("Git LFS's pointer", "s.zip", of(b"version https://git-lfs"), "is a Git LFS pointer"),
+    ("a zip that is called tar", "s.tar.gz", zipped(FILES), "is a ZIP archive by its content"),
+    ("a tar that is called zip", "s.zip", plain(FILES, "w"), "is a tar archive by its content"),
+    ("a tar.gz that is called zip", "s.zip", plain(FILES, "w:gz"), "is a gzip archive by its"),
+    ("empty", "s.tar.gz", of(b""), "is empty"),
     ("a name that no disk takes", "s.tar", tar([("a" * 300, b"x", REG)]), "a name that is too"),
 ]
 

@@ -36,7 +36,7 @@ HEADS = [
     ("a phone's model", b"\x1c\0\0\0TFL3\0\0", "TensorFlow Lite"),
     ("an API's answer", b'{"error": "not found"}', "a JSON document"),
     ("noise", b"\xff\xfe\xfd\xfc" * 30, "ff fe fd fc and is not an ONNX model"),
-    ("prose", b"hello there, this is a text file", "is not an ONNX model"),
+    ("prose", b"hello there, this is a text file", "a text, not an ONNX model"),
 ]
 
 

@@ -546,7 +546,56 @@ HEADS = [
     ("GGUF", b"GGUF\x03\0\0\0", "a language model"),
     ("OpenVINO", b'<?xml version="1.0"?>\n<net name="resnet50" version="11">', "OpenVINO"),
     ("an OM", b"IMOD\0\0\1\0", "an Ascend OM"),
+    ("MindIR", b"\n\x050.1.0\x12\tMindSpore\x1a\x052.3.0", "a MindIR of MindSpore"),
+    ("MindSpore Lite", b"\x20\0\0\0MSL2\0\0", "a MindSpore Lite model"),
+    (
+        "MindSpore's ckpt",
+        b"\n\xb7\x80\x04\n\x0cconv1.weight\x12\xa6\x80\x04\x08\x40\x08\3",
+        "of MindSpore",
+    ),
+    (
+        "the same, small",
+        b"\n\x1d\n\x07bn1.eps\x12\x12\n\1\1\x12\7Float32",
+        "a checkpoint of MindSpore",
+    ),
+    ("PaddlePaddle", b"\n\xb2\1\x08\0\x10" + b"\xff" * 9 + b"\1\x1a", "a PaddlePaddle model"),
+    ("TensorFlow, frozen", b"\n\x1a\n\5input\x12\x0bPlaceholder*", "a frozen graph of TensorFlow"),
+    (
+        "TensorFlow, saved",
+        b"\x08\1\x12\xc9\x97\x07\n\x9f\2\x12\5serve",
+        "a SavedModel of TensorFlow",
+    ),
+    ("Caffe", b"\n\x0aResNet-50-\xa2\6\x95\1\n\4data", "a Caffe model"),
+    ("Caffe, as text", b'name: "ResNet-50"\nlayer {\n  name: "data"\n', "a Caffe network as text"),
+    ("Caffe, as text, without a name", b"layer {\n  type: Input", "a Caffe network as text"),
+    ("ONNX as text", b'ir_version: 8\nproducer_name: "pytorch"\ngraph {', "an ONNX model as text"),
+    ("Keras 3", b"PK\3\4" + b"\0" * 26 + b"metadata.json{", "a Keras model"),
+    ("npz", b"PK\3\4" + b"\0" * 26 + b"arr_0.npy\x93NUMPY", "NumPy arrays"),
+    (
+        "a packed model",
+        b"PK\3\4" + b"\0" * 26 + b"resnet50/model.onnx\x08\7",
+        "with an ONNX model in it",
+    ),
+    (
+        "TorchScript of an export",
+        b"PK\3\4" + b"\0" * 26 + b"model.onnx/data.pkl",
+        "as PyTorch saves",
+    ),
+    ("LZ4", b"\x04\x22\x4d\x18\x60\x40", "an LZ4 archive"),
+    ("HEIC, of a telephone", b"\0\0\0\x1cftypheic", "in an MP4 container"),
+    ("an RKNN model", b"RKNN\0\0\0\0", "an RKNN model"),
+    ("a sparse file that was never filled", b"", "nothing but zeros"),
+    ("a page with a mark", b"\xef\xbb\xbf<!DOCTYPE html>", "a web page"),
+    ("a page that begins with a comment", b"<!-- saved from -->\n<html>", "a web page"),
+    ("UTF-16", "<html>".encode("utf-16"), "a text in UTF-16"),
 ]
+
+
+def test_a_short_answer_of_a_server_is_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"404: Not Found\r\n")
+    with pytest.raises(JobError, match="a text, not an ONNX model; write the address of the file"):
+        load_model(path)
 
 
 @pytest.mark.parametrize(("reason", "head", "want"), HEADS, ids=[row[0] for row in HEADS])
@@ -560,7 +609,20 @@ def test_known_files_are_named(reason: str, head: bytes, want: str, tmp_path: Pa
 
 def test_a_model_is_not_taken_for_another_kind(tmp_path: Path) -> None:
     """ONNX files begin with the version of their format and the producer's name."""
-    for number, producer in enumerate(("", "pytorch", '{"', "PK", "BM", "MZ" * 20)):
+    long = "\n\x05input\x12\x0bPlaceholder"
+    producers = (
+        "",
+        "pytorch",
+        '{"',
+        "PK",
+        "BM",
+        "MZ" * 20,
+        "MindSpore",
+        long,
+        long * 20,
+        "name: x",
+    )
+    for number, producer in enumerate(producers):
         model = models.classifier()
         model.producer_name = producer
         path = tmp_path / f"{number}.onnx"
@@ -779,6 +841,55 @@ def test_damaged_weights_are_not_served(
     workspace.model.write_bytes(model.SerializeToString())
     with pytest.raises(JobError, match=r'output "y" is no number \(NaN\).*bring another file'):
         prepare(order(chip=chip), workspace)
+
+
+SIZES = [
+    ("a width that no picture has", ["N", 3, 2**31, 8], {}),
+    ("a product beyond 64 bits", ["N", 3, 2**62, 2**62], {}),
+    ("an open size that the object fills", ["N", 3, "H", "W"], {"x": [3, 100_000, 100_000]}),
+    ("a volume", [1, 512, 1024, 1024], {}),
+]
+
+
+@pytest.mark.parametrize(("reason", "dims", "shapes"), SIZES, ids=[row[0] for row in SIZES])
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+def test_a_picture_that_fits_nowhere_is_refused_by_its_shape(
+    reason: str,
+    dims: list[Any],
+    shapes: dict[str, list[int]],
+    chip: str,
+    order: Order,
+    workspace: Workspace,
+) -> None:
+    """And not by the container's memory."""
+    model = models.chain([helper.make_node("GlobalAveragePool", ["x"], ["y"])], dims=dims)
+    workspace.model.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError, match=r'one picture of input "x" has the shape') as caught:
+        prepare(order(chip=chip, inputShapes=shapes), workspace)
+    assert caught.value.reason == Reason.UNSUPPORTED_MODEL, reason
+
+
+@pytest.mark.parametrize("chip", ["CPU", "Ascend310P3"])
+def test_each_output_has_a_name(chip: str, order: Order, workspace: Workspace) -> None:
+    model = models.chain([helper.make_node("Relu", ["x"], ["y"])])
+    model.graph.output.append(model.graph.output[0])
+    workspace.model.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError, match='two outputs "y": export it with a name for each'):
+        prepare(order(chip=chip), workspace)
+
+
+def test_names_of_classes_inside_the_model(order: Order, workspace: Workspace) -> None:
+    """A CPU serves them; a chip computes no text."""
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["names", "best"], ["y"]),
+    ]
+    names = {"names": np.array(["cat", "dog", "cow"], dtype=object)}
+    model = models.chain(nodes, weights=names, out_kind=TensorProto.STRING)
+    workspace.model.write_bytes(model.SerializeToString())
+    assert prepare(order(chip="CPU"), workspace)["outputs"][0]["dataType"] == "STRING"
+    with pytest.raises(JobError, match=r'output "y" is text.*spec\.model\.classLabels'):
+        prepare(order(), workspace)
 
 
 def test_a_model_without_an_operator_set_is_still_a_model(tmp_path: Path) -> None:
