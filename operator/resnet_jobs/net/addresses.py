@@ -12,7 +12,9 @@ Used by `web`. The artifact store is the operator's own choice and is not checke
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -47,6 +49,8 @@ REFUSED_NAMES = (
     "metadata.platformequinix.com",
     "metadata.packet.net",
     "metadata.udhcpc.com",
+    "metadata.azure.internal",
+    "api.metadata.cloud.ibm.com",
     "instance-data",
     "instance-data.ec2.internal",
     "kubernetes.docker.internal",
@@ -54,12 +58,19 @@ REFUSED_NAMES = (
     "gateway.docker.internal",
     "host.containers.internal",
     "host.minikube.internal",
+    "host.k3d.internal",
+    "host.lima.internal",
+    "host.orb.internal",
+    "host.rancher-desktop.internal",
+    "gateway.containers.internal",
 )
 REFUSED_SUFFIXES = (".localhost", ".metadata.google.internal", ".instance-data.ec2.internal")
 # What the standard library's properties do not cover, each with the document that names it.
 REFUSED: dict[str, str] = {
     "fd00:ec2::/32": "AWS, EC2 user guide: instance metadata, DNS and time by IPv6",
     "100.100.100.200/32": "Alibaba Cloud, ECS user guide: instance metadata",
+    "100.96.0.96/32": "Volcano Engine, ECS user guide: instance metadata",
+    "100.80.80.80/32": "UCloud, UHost user guide: instance metadata",
     "192.0.0.192/32": "Oracle Cloud (classic), instance metadata; RFC 6890 keeps 192.0.0.0/24",
     "168.63.129.16/32": "Azure, what is IP address 168.63.129.16: the node's WireServer",
     "fd20:ce::254/128": "Google Cloud, metadata server by IPv6",
@@ -70,6 +81,10 @@ REFUSED: dict[str, str] = {
     "::ffff:0:0:0/96": "RFC 2765: IPv4 translated, which no route leads to",
 }
 REFUSED_NETWORKS: tuple[IPNetwork, ...] = tuple(ipaddress.ip_network(text) for text in REFUSED)
+# Names that spell an address, as nip.io and its like resolve them.
+SPELLED = re.compile(
+    r"(?<![0-9a-z])([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9]{1,3}(?:-[0-9]{1,3}){3})(?![0-9])"
+)
 # RFC 6052 and, for a network's own translator, RFC 8215.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
@@ -100,12 +115,15 @@ class AddressGuard:
 
     def check_name(self, host: str) -> None:
         """What can be told without resolving: for requests that a proxy resolves and sends."""
-        name = host.strip("[]").rstrip(".").lower()
+        name = unicodedata.normalize("NFKC", host).replace("\u3002", ".")
+        name = name.strip("[]").rstrip(".").lower()
         if name in REFUSED_NAMES or name.endswith(REFUSED_SUFFIXES):
             raise self._refused(host, "a name of the machine itself or of its metadata service")
         address = _literal(name)
-        if address is not None:
-            self._check(host, str(address))
+        spelled = [text.replace("-", ".") for text in SPELLED.findall(name)]
+        for found in [address, *map(_literal, spelled)]:
+            if found is not None:
+                self._check(host, str(found))
 
     def _check(self, host: str, text: str) -> None:
         address = ipaddress.ip_address(text)

@@ -20,6 +20,11 @@ NAMES = {"gzip": AUTO, "x-gzip": AUTO, "deflate": AUTO}
 ARCHIVE_TYPES = (
     "application/gzip", "application/x-gzip", "application/x-compressed", "application/x-tgz",
 )  # fmt: skip
+# What clients of object stores write there though it is no encoding: the file is as it is.
+NO_ENCODING = (
+    "aws-chunked", "utf-8", "utf8", "us-ascii", "ascii", "none", "null", "binary", "raw", "7bit",
+    "8bit",
+)  # fmt: skip
 ARCHIVE_NAMES = (".gz", ".tgz")
 
 
@@ -33,8 +38,10 @@ class EncodingError(Exception):
 
 def encoding_of(headers: Mapping[str, str], path: str) -> str:
     """The encoding that must be undone, empty for none; raises EncodingError for a strange one."""
-    found = [part.strip().lower() for part in headers.get("Content-Encoding", "").split(",")]
-    found = [part for part in found if part not in ("", "identity", "aws-chunked")]
+    found = [part for part in _codings(headers, "Content-Encoding") if part not in NO_ENCODING]
+    of_transfer = [part for part in _codings(headers, "Transfer-Encoding") if part != "chunked"]
+    if of_transfer:
+        found += of_transfer
     if not found:
         return ""
     if len(found) > 1 or found[0] not in NAMES:
@@ -43,12 +50,19 @@ def encoding_of(headers: Mapping[str, str], path: str) -> str:
             "not asked for; store it without an encoding, or with gzip",
             may_pass=False,
         )
+    if of_transfer:
+        return found[0]
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if found[0] != "deflate" and (
         kind in ARCHIVE_TYPES or path.partition("?")[0].lower().endswith(ARCHIVE_NAMES)
     ):
         return ""
     return found[0]
+
+
+def _codings(headers: Mapping[str, str], name: str) -> list[str]:
+    found = [part.strip().lower() for part in headers.get(name, "").split(",")]
+    return [part for part in found if part not in ("", "identity")]
 
 
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

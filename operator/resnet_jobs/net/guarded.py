@@ -85,7 +85,7 @@ class Web:
                     response.headers.discard("WWW-Authenticate")
                 break
             response.close()
-            url = urljoin(url, location)
+            url = _joined(url, location)
         else:
             raise UnreachableError(
                 f"the server redirects more than {MAX_REDIRECTS} times", may_pass=False
@@ -161,6 +161,15 @@ class GuardedPool(urllib3.PoolManager):
         response = self._web.send(method, url, options["headers"], body=options.get("body"))
         with explained():
             return settled(response, streamed=not options.get("preload_content", True))
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise UnreachableError(
+            f"it redirects to no http(s) address ({error})", may_pass=False
+        ) from error
 
 
 def _split(url: str) -> SplitResult:

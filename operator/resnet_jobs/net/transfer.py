@@ -20,6 +20,7 @@ from resnet_contract.progress import MIB
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.base.files import Digest, no_space_explained, require_space
 from resnet_jobs.base.progress import Progress, say
+from resnet_jobs.net.answers import Version, length_of, part_of, pause_of, version_of
 from resnet_jobs.net.content_encoding import EncodingError, decoded, encoding_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Opener = Callable[[Mapping[str, str]], AbstractContextManager[urllib3.BaseHTTPResponse]]
 
 T = TypeVar("T")
+NOTHING_KNOWN = Version()
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 MAX_REDIRECTS = 5
 PIECE_BYTES = 64 * 1024  # small enough that a slow link is seen to move, and its time to be up
@@ -83,9 +85,10 @@ class _Part:
     file: IO[bytes]
     progress: Progress
     checksum: hashlib._Hash = field(default_factory=hashlib.sha256)
-    validator: str | None = None
+    version: Version = NOTHING_KNOWN
 
-    def restart(self, total: int | None) -> None:
+    def restart(self, version: Version, total: int | None) -> None:
+        self.version = version
         self.file.seek(0)
         self.file.truncate()
         self.checksum = hashlib.sha256()
@@ -132,15 +135,22 @@ def download_by(opener: Opener, target: Path, *, policy: RetryPolicy) -> Digest:
 def with_retries(call: Callable[[], T], policy: RetryPolicy) -> T:
     """Repeats a short request while its failure may pass."""
     deadline = policy.clock.monotonic() + policy.total_seconds
-    for delay in policy.delays:
+    for planned in policy.delays:
         try:
             return call()
         except TransferError as error:
+            delay = _delay(planned, error)
             if not error.may_pass or policy.clock.monotonic() + delay > deadline:
                 raise
             say(f"{error}; trying again in {delay:.0f} s")
             policy.clock.sleep(delay)
     return call()
+
+
+def _delay(planned: float, error: TransferError) -> float:
+    """The pause before another attempt: the server's wish, where it is the longer one."""
+    asked = pause_of(error.headers) if isinstance(error, HttpStatusError) else 0.0
+    return max(planned, asked)
 
 
 def _until_done(opener: Opener, part: _Part, *, target: Path, policy: RetryPolicy) -> None:
@@ -158,8 +168,9 @@ def _until_done(opener: Opener, part: _Part, *, target: Path, policy: RetryPolic
                 raise
             if part.progress.done - credited >= MIB:
                 delays, credited = iter(policy.delays), part.progress.done
-            delay = next(delays, None)
-            if delay is None or clock.monotonic() + delay > deadline:
+            planned = next(delays, None)
+            delay = 0.0 if planned is None else _delay(planned, error)
+            if planned is None or clock.monotonic() + delay > deadline:
                 raise
             say(f"{error}; trying again in {delay:.0f} s")
             clock.sleep(delay)
@@ -169,28 +180,53 @@ def _until_done(opener: Opener, part: _Part, *, target: Path, policy: RetryPolic
 
 def _attempt(opener: Opener, part: _Part, *, target: Path, deadline: float, clock: Clock) -> None:
     """One request, for the whole file or for the rest of it."""
-    offset = part.progress.done if part.validator else 0
-    headers: dict[str, str] = {}
-    if offset and part.validator:
-        headers = {"Range": f"bytes={offset}-", "If-Range": part.validator}
+    done = part.progress.done if part.version.validator else 0
+    headers = {"Range": f"bytes={done}-", "If-Range": part.version.validator} if done else {}
     with explained(), opener(headers) as response:
-        resumed = response.status == 206 and _goes_on(response, offset, part.validator)
-        if response.status in (206, 412, 416) and not resumed:
-            part.validator = None  # the next attempt asks for the whole file
-            raise UnreachableError("the server cannot go on where the download broke off")
-        if response.status != 200 and not resumed:
+        encoding = encoding_of(response.headers, response.url or "")
+        length = length_of(response.headers)
+        size = None if encoding else length
+        if response.status in (206, 412, 416):
+            size = _joined(response, part, done, encoding)
+        elif response.status != 200:
             raise HttpStatusError(response.status, response.headers)
-        length, encoding = _length(response), encoding_of(response.headers, response.url or "")
-        if not resumed:
-            part.restart(None if encoding else length)
-            part.validator = None if encoding else _validator(response)
+        if response.status == 200 or not done:
+            part.restart(version_of({} if encoding else response.headers, size), size)
         require_space(target.parent, length or 0)
-        for chunk in decoded(response.stream(PIECE_BYTES, decode_content=False), encoding):
+        for chunk in decoded(_pieces(response), encoding):
             part.file.write(chunk)
             part.checksum.update(chunk)
             part.progress.advance(len(chunk))
             if clock.monotonic() > deadline:
                 raise UnreachableError("the download did not end within the time limit")
+    if size is not None and part.progress.done != size:
+        if part.progress.done > size:
+            part.version = NOTHING_KNOWN
+        raise UnreachableError(
+            f"the server sent {part.progress.done:,} of the file's {size:,} bytes and said no more"
+        )
+
+
+def _joined(
+    response: urllib3.BaseHTTPResponse, part: _Part, done: int, encoding: str
+) -> int | None:
+    """The size of the file whose rest this is: some servers honour Range and do not know If-Range.
+
+    Also of a part from the file's beginning that nobody asked for, as some caches send it.
+    """
+    found = part_of(response.headers) if response.status == 206 and not encoding else None
+    version = version_of(response.headers, found.size if found else None)
+    if found is None or found.first != done or not part.version.may_be(version):
+        part.version = NOTHING_KNOWN  # the next attempt asks for the whole file
+        raise UnreachableError("the server cannot go on where the download broke off")
+    return found.size or (part.version.size if done else None)
+
+
+def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from response.stream(PIECE_BYTES, decode_content=False)
+    except ValueError as error:  # a chunk of less than nothing
+        raise UnreachableError(f"the answer cannot be read ({error})") from error
 
 
 def _plain_opener(pool: urllib3.PoolManager, url: str) -> Opener:
@@ -203,29 +239,6 @@ def _plain_opener(pool: urllib3.PoolManager, url: str) -> Opener:
             response.close()
 
     return opened
-
-
-def _goes_on(response: urllib3.BaseHTTPResponse, offset: int, validator: str | None) -> bool:
-    """The rest of the same file: some servers honour Range and do not know If-Range."""
-    if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-        return False
-    tag = response.headers.get("ETag")
-    return tag is None or validator is None or not validator.startswith('"') or tag == validator
-
-
-def _length(response: urllib3.BaseHTTPResponse) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
-
-
-def _validator(response: urllib3.BaseHTTPResponse) -> str | None:
-    """What If-Range may name: a strong ETag or a date. Without one the rest could be of a newer
-    file, so such a download starts again.
-    """
-    tag = response.headers.get("ETag", "")
-    if tag.startswith('"'):
-        return tag
-    return response.headers.get("Last-Modified")
 
 
 # The first kind that fits, what it means, and whether asking again can help.

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.support.loopback.webserver import Answer, piece, serving, whole
+from tests.support.loopback.webserver import Answer, Handler, piece, serving, whole
 
 from resnet_jobs.base.clock import Clock
 from resnet_jobs.base.files import digest_file
@@ -27,6 +27,17 @@ def fetch(address: str, target: Path) -> None:
     assert digest == digest_file(target), "the digest is that of the file, not of its transport"
 
 
+def chunked(data: bytes, encoding: str) -> Answer:
+    def send(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", encoding)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
+
+    return send
+
+
 CASES: list[tuple[str, str, Answer, bytes]] = [
     ("gzip", "/m.onnx", whole(PACKED, Content_Encoding="gzip"), FILE),
     ("an old name of it", "/m.onnx", whole(PACKED, Content_Encoding="x-gzip"), FILE),
@@ -37,6 +48,21 @@ CASES: list[tuple[str, str, Answer, bytes]] = [
     ("deflate without a header", "/m.onnx", whole(DEFLATED, Content_Encoding="deflate"), FILE),
     ("said to be as it is", "/m.onnx", whole(FILE, Content_Encoding="identity"), FILE),
     ("an S3 client's chunks", "/m.onnx", whole(FILE, Content_Encoding="aws-chunked"), FILE),
+    (
+        "what a client of S3 took for a character set",
+        "/m.onnx",
+        whole(FILE, Content_Encoding="utf-8"),
+        FILE,
+    ),
+    ("none is none", "/m.onnx", whole(FILE, Content_Encoding="none"), FILE),
+    ("a kind of transport in mails", "/m.onnx", whole(FILE, Content_Encoding="binary"), FILE),
+    ("a transfer's encoding", "/m.onnx", chunked(PACKED, "gzip, chunked"), FILE),
+    (
+        "also of what is an archive then",
+        "/a.gz",
+        chunked(gzip.compress(PACKED), "gzip, chunked"),
+        PACKED,
+    ),
     ("an archive, by its name", "/set.tar.gz", whole(PACKED, Content_Encoding="gzip"), PACKED),
     (
         "an archive, by its type",
@@ -55,9 +81,22 @@ def test_what_arrives(reason: str, path: str, answer: Answer, want: bytes, tmp_p
     assert seen[0][1]["Accept-Encoding"] == "identity", "nobody asked for it"
 
 
+def chunked_twice() -> Answer:
+    def send(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Transfer-Encoding", "deflate")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+
+    return send
+
+
 REFUSED: list[tuple[str, Answer, str]] = [
     ("brotli", whole(b"x", Content_Encoding="br"), "Content-Encoding br"),
     ("packed twice", whole(b"x", Content_Encoding="gzip, gzip"), "Content-Encoding gzip, gzip"),
+    ("Zstandard", whole(b"x", Content_Encoding="zstd"), "Content-Encoding zstd"),
+    ("packed for the transfer, too", chunked_twice(), "Content-Encoding gzip, deflate"),
     ("cut off", whole(PACKED[:-20], Content_Encoding="gzip"), "gzip encoding is cut off"),
     ("nothing in it", whole(b"", Content_Encoding="gzip"), "gzip encoding is cut off"),
     ("no gzip at all", whole(b"hello world", Content_Encoding="gzip"), "is damaged"),
