@@ -25,7 +25,7 @@ MARK = "\ue000"
 # A mark as it stands in JSON.
 MARKED = re.compile(f'"{MARK}([0-9]+)"'.encode())
 # So many of the last renderings are kept: those of the objects that are being looked at.
-MOST_RENDERED = 128
+MOST_RENDERED = 64
 
 
 def _pb_string(value: str) -> str:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from sys import intern
 from typing import Any
 
 import orjson
@@ -32,16 +33,18 @@ class Meta:
     @classmethod
     def from_body(cls, body: Body) -> Meta:
         meta = body["metadata"]
-        owners = meta.get("ownerReferences") or ()
+        # The children of an object have much in common: each text of that is held once.
+        found = meta.get("ownerReferences") or ()
+        owners = [(intern(one["uid"]), one.get("controller")) for one in found]
         return cls(
-            namespace=meta.get("namespace", ""),
-            name=meta["name"],
+            namespace=intern(meta.get("namespace", "")),
+            name=intern(meta["name"]),
             uid=meta["uid"],
             version=meta["resourceVersion"],
-            created=meta.get("creationTimestamp") or "",
-            controller=next((o["uid"] for o in owners if o.get("controller")), None),
-            owners=tuple(o["uid"] for o in owners),
-            labels=dict(meta.get("labels") or {}),
+            created=intern(meta.get("creationTimestamp") or ""),
+            controller=next((uid for uid, controls in owners if controls), None),
+            owners=tuple(uid for uid, _ in owners),
+            labels={key: intern(value) for key, value in (meta.get("labels") or {}).items()},
             deleting=bool(meta.get("deletionTimestamp")),
         )
 

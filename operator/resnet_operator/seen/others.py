@@ -81,7 +81,7 @@ def unpacked(packed: bytes) -> dict[str, str]:
     return dict(_unpacked(packed))
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=48)
 def _unpacked(packed: bytes) -> dict[str, str]:
     """Return data: a plan asks several times for that of the same few ConfigMaps."""
     value: dict[str, str] = orjson.loads(zlib.decompress(packed))

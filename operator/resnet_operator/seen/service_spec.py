@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -45,7 +46,14 @@ def status_seen(body: Body, model: type[BaseModel] = ResNetServiceStatus) -> dic
         model.model_validate(found, strict=True)
     except ValidationError:
         return {}
+    if conditions := found.get("conditions"):
+        return {**found, "conditions": [_shared(one) for one in conditions]}
     return found
+
+
+def _shared(condition: dict[str, Any]) -> dict[str, Any]:
+    """Return a condition made of texts that are held once: most objects say the same ones."""
+    return {key: intern(v) if type(v) is str else v for key, v in condition.items()}
 
 
 def plain(value: Any) -> Any:

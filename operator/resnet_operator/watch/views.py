@@ -7,6 +7,7 @@ second look in that gap would write again, or believe that nothing was made.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -68,6 +69,8 @@ class Views:
         }
         # Where the store's Secret was made or found since this process began: it cannot be seen.
         self.namespaces_with_secret: set[str] = set()
+        # Held by who makes the runtime's files somewhere: no two at once.
+        self.making_runtime = asyncio.Lock()
         # What running Jobs say of bytes, by pod, container and its begin; filled by `progress`.
         self.moved: dict[tuple[str, str, str], Moved] = {}
         # Of ReplicaSets, by UID: the UID of the Deployment that controls each.

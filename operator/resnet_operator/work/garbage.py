@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 # New things more than ended ones: each object that is read is some hundreds, and ends by itself.
-THRESHOLD = 10_000
+THRESHOLD = 5_000
 
 
 def is_loaded() -> None:

@@ -75,7 +75,8 @@ def _sources(volume: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield source["configMap"]
 
 
-@functools.lru_cache(maxsize=256)
+# Each entry holds its text: those that all pods have, and some of one pod.
+@functools.lru_cache(maxsize=64)
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,0 +1,80 @@
+"""The runtime's files are 200 KB: many objects of a namespace that all want them send them once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from resnet_operator.cluster.kube import Kube
+from resnet_operator.execute import Executor
+from resnet_operator.plan.actions import Create
+from resnet_operator.render.serving import runtime_config_map
+from resnet_operator.watch.views import Views
+
+WORKERS = 16
+
+
+class SlowKube(Kube):
+    """Answers after everybody else had a turn, and notes how many wait for it at once."""
+
+    def __init__(self) -> None:
+        self.sent = self.under_way = self.most = 0
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.sent += 1
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        for _ in range(WORKERS):
+            await asyncio.sleep(0)
+        self.under_way -= 1
+        return seen(body, version=self.sent)
+
+
+def seen(body: dict[str, Any], *, version: int) -> dict[str, Any]:
+    given = {"uid": f"uid-{version}", "resourceVersion": str(version)}
+    return body | {"metadata": body["metadata"] | given}
+
+
+def views() -> Views:
+    def fail(_: Any) -> Any:
+        raise AssertionError
+
+    return Views(fail)
+
+
+def make(known: Views, namespaces: tuple[str, ...]) -> SlowKube:
+    kube = SlowKube()
+
+    async def all_at_once() -> None:
+        executor = Executor(kube=kube, views=known)
+        bodies = [runtime_config_map(name) for name in namespaces]
+        found = await asyncio.gather(*(executor.execute((Create(body=one),)) for one in bodies))
+        assert found == [None] * len(namespaces)
+
+    asyncio.run(all_at_once())
+    return kube
+
+
+# namespaces of the objects, how often it is sent, why
+WANTED = (
+    (("a",) * WORKERS, 1, "all objects of a namespace need the same one"),
+    (("a", "b") * (WORKERS // 2), 2, "each namespace has its own"),
+)
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "sent"), [row[:2] for row in WANTED], ids=[r[2] for r in WANTED]
+)
+def test_it_is_sent_once(namespaces: tuple[str, ...], sent: int) -> None:
+    kube = make(views(), namespaces)
+    assert (kube.sent, kube.most) == (sent, 1)
+
+
+def test_a_forged_one_does_not_count() -> None:
+    """It was just deleted, and the watch has not told of that yet."""
+    known = views()
+    forged = runtime_config_map("a") | {"data": {"launch.py": "forged"}}
+    known.config_maps.put(seen(forged, version=1))
+    assert make(known, ("a",)).sent == 1
