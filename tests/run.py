@@ -1,11 +1,12 @@
-"""`make test`: the parts one after the other, all of them whatever fails, and one sum at the end.
+"""`make test`: the parts, all of them whatever fails, and one sum at the end.
 
     python -m tests.run            every part but those on demand
     python -m tests.run unit       those named
 
 RECORD_SUPPORT=1 in the environment writes what passed into the support matrix.
 Each part is a run of pytest of its own, with as many workers as it stands. It says which one of
-how many it is and how long it took here before; the last line is pytest's, over all parts.
+how many it is and how long it took here before; the last line is pytest's, over all parts. They
+run one after the other, but one that only computes runs beside those that also wait.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+# Less than the stories' share, but enough that nothing in it comes to a stop.
+POLITELY = ("nice", "-n", "5")
 # A folder for each of thousands of tests: to name the next one pytest reads the names of all.
 FEW_FOLDERS = ("-o", "tmp_path_retention_policy=failed")
 NOTHING_CHOSEN = 5  # pytest's status when the marks leave nothing of a share
@@ -50,6 +54,8 @@ class Part:
     shared_out: bool = False
     command: tuple[str, ...] = ()
     on_demand: bool = False
+    # Takes what the parts after it leave of the processors, and says all when it is done.
+    beside: bool = False
 
     def argv(self, report: Path, files: Sequence[str] = ()) -> list[str]:
         if self.command:
@@ -59,6 +65,7 @@ class Part:
         if os.environ.get("RECORD_SUPPORT"):
             quiet.append("--record-support")
         return [
+            *(POLITELY if self.beside else ()),
             sys.executable,
             "-m",
             "pytest",
@@ -77,6 +84,7 @@ PARTS: dict[str, Part] = {
         max(2, CORES),
         FEW_FOLDERS,
         shared_out=True,
+        beside=True,
     ),
     "quick": Part(
         "the quick ones of the unit and golden tests",
@@ -199,7 +207,7 @@ def last_line(counts: Mapping[str, int], seconds: float) -> str:
     return text.center(80, "=")
 
 
-def summary(results: Mapping[str, Result]) -> list[str]:
+def summary(results: Mapping[str, Result], seconds: float) -> list[str]:
     lines = [f"{'part':10}{'passed':>8}{'failed':>8}{'skipped':>9}  took"]
     for name, result in results.items():
         counts = result.counts
@@ -208,7 +216,7 @@ def summary(results: Mapping[str, Result]) -> list[str]:
         lines.append(f"{name:10}{counts['passed']:8}{bad:8}{counts['skipped']:9}  {took}")
     lines += [f"FAILED {name}" for result in results.values() for name in result.failed]
     total: Counter[str] = sum((result.counts for result in results.values()), Counter())
-    return [*lines, last_line(total, sum(result.seconds for result in results.values()))]
+    return [*lines, last_line(total, seconds)]
 
 
 def main(names: Sequence[str]) -> int:
@@ -218,15 +226,23 @@ def main(names: Sequence[str]) -> int:
     usual = [name for name, part in PARTS.items() if not part.on_demand]
     chosen = {name: PARTS[name] for name in names or usual}
     durations = Durations(cache_root() / "durations")
-    results: dict[str, Result] = {}
-    with tempfile.TemporaryDirectory(prefix="resnet-run-") as folder:
+    begun = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="resnet-run-") as folder,
+        ThreadPoolExecutor(len(chosen)) as beside,
+    ):
+        running: dict[str, Future[Result]] = {}
         for number, (name, part) in enumerate(chosen.items(), start=1):
             before = durations.get(f"test-{name}")
             print(announcement(number, len(chosen), part.text, before), flush=True)
-            results[name] = run(name, part, Path(folder))
-            if not results[name].status:
-                durations.put(f"test-{name}", results[name].seconds)
-    print("\n".join(summary(results)))
+            running[name] = beside.submit(run, name, part, Path(folder))
+            if not part.beside:
+                wait([running[name]])
+        results = {name: one.result() for name, one in running.items()}
+    for name, result in results.items():
+        if not result.status:
+            durations.put(f"test-{name}", result.seconds)
+    print("\n".join(summary(results, time.monotonic() - begun)))
     return int(any(result.status for result in results.values()))
 
 

@@ -78,8 +78,8 @@ class Story:
         return self.server.kubectl("-n", self.namespace, *arguments, input=input)
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
+        for manifest in objects:
+            self.server.apply(self.namespace, manifest)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         if path := self._path(kind):
@@ -110,7 +110,22 @@ class Story:
         return items
 
     def patch(self, kind: str, name: str, value: dict[str, Any]) -> None:
-        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(value))
+        path = self._path(kind)
+        if path is None:
+            self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(value))
+            return
+        answer = self.server.request(
+            "PATCH", f"{path}/{name}", value, content_type="application/merge-patch+json"
+        )
+        assert answer.status == 200, f"{kind} {name}: {answer.message}"
+
+    def delete(self, kind: str, name: str = "") -> None:
+        """Delete an object, or all of a kind, at once and without waiting."""
+        path = self._path(kind)
+        assert path is not None, f"where the API has a {kind} is not in GROUPS"
+        now = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+        answer = self.server.request("DELETE", f"{path}/{name}" if name else path, now)
+        assert answer.status in {200, 202}, f"{kind} {name}: {answer.message}"
 
     # -- the ResNetService -----------------------------------------------------------------
 
@@ -159,7 +174,7 @@ class Story:
         self.kubectl(
             "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=5m"
         )
-        self.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+        self.delete("pod", "loader")
 
     def ready_condition(self, name: str = "digits") -> dict[str, Any]:
         status = self.get("resnetservice", name).get("status", {})
@@ -321,15 +336,12 @@ class Story:
 
 @contextmanager
 def new_story(server: ApiServer, cluster: Cluster | None, operator: Operator) -> Iterator[Story]:
-    with fresh_namespace(server) as namespace:
-        server.kubectl(
-            "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"
-        )
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    with fresh_namespace(server, **restricted) as namespace:
         story = Story(server=server, cluster=cluster, operator=operator, namespace=namespace)
         try:
             yield story
         finally:
             # Chips are few: do not wait for the pods to drain.
-            story.kubectl("delete", "resnetservices", "--all", "--wait=false")
-            story.kubectl("delete", "deployments,jobs", "--all", "--wait=false")
-            story.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
+            for kind in ("resnetservices", "deployments", "jobs", "pods"):
+                story.delete(kind)

@@ -39,7 +39,7 @@ def put_in_claim(story: Story, files: FileServer, network: Path, name: str) -> N
     story.put_sample()
     story.apply(claim, pod)
     story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=90s")
-    story.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+    story.delete("pod", "loader")
 
 
 def ask(story: Story, batch: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ def put_om(story: Story, om: Path) -> None:
     loader["spec"]["volumes"][1]["configMap"]["name"] = "digits-om"
     story.apply({**config, "binaryData": {"digits.om": content}}, claim, loader)
     story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=5m")
-    story.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+    story.delete("pod", "loader")
 
 
 def test_an_om_is_served_as_it_is(story: Story, om: Path) -> None:

@@ -60,7 +60,7 @@ def put_folder(story: Story) -> None:
         loader,
     )
     story.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/loader", "--timeout=5m")
-    story.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+    story.delete("pod", "loader")
 
 
 def archive() -> bytes:

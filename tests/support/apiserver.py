@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
 import re
 import subprocess
 import time
+import urllib.parse
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,11 +114,51 @@ class ApiServer:
             "POST", PATHS[manifest["kind"]].format(namespace=namespace) + query, body=manifest
         )
 
+    def apply(self, namespace: str, manifest: dict[str, Any]) -> None:
+        """Apply one object of a namespace as `kubectl apply --server-side` does.
+
+        A kubectl costs a tenth of a second of a processor, and asks for the server's whole schema.
+        """
+        query = urllib.parse.urlencode({"fieldManager": "kubectl", "fieldValidation": "Strict"})
+        name = manifest["metadata"]["name"]
+        answer = self.request(
+            "PATCH",
+            f"{self.collection(namespace, manifest)}/{name}?{query}",
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+        )
+        assert answer.status in {200, 201}, f"{manifest['kind']} {name}: {answer.message}"
+
+    def collection(self, namespace: str, manifest: dict[str, Any]) -> str:
+        """Return the path of the objects of a manifest's kind."""
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        kinds = self.kinds(version)
+        if kind not in kinds:
+            self.kinds.cache_clear()
+            kinds = self.kinds(version)
+        assert kind in kinds, f"the server has no {kind} of {version}"
+        plural, namespaced = kinds[kind]
+        inside = manifest["metadata"].get("namespace", namespace)
+        return f"{base(version)}/{f'namespaces/{inside}/' if namespaced else ''}{plural}"
+
+    @functools.cache  # noqa: B019 # a process talks to few servers
+    def kinds(self, version: str) -> dict[str, tuple[str, bool]]:
+        """Return the plural of each kind of an API's version, and whether namespaces have it."""
+        return {
+            found["kind"]: (found["name"], found["namespaced"])
+            for found in self.request("GET", base(version)).body.get("resources", ())
+            if "/" not in found["name"]
+        }
+
     def install_crd(self) -> None:
         """Install the committed CRDs and wait until they are served."""
         for path in (CRD_FILE, BATCH_CRD_FILE):
             self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
             wait_established(self.kubectl, f"{path.stem}.serving.resnet-operator.io")
+
+
+def base(version: str) -> str:
+    return f"/{'apis' if '/' in version else 'api'}/{version}"
 
 
 @contextmanager
@@ -143,10 +185,10 @@ def proxied(*, kubeconfig: Path, bin_dir: Path, embedded: bool) -> Iterator[ApiS
 
 
 @contextmanager
-def fresh_namespace(server: ApiServer) -> Iterator[str]:
+def fresh_namespace(server: ApiServer, **labels: str) -> Iterator[str]:
     """Make a namespace of a name that nobody has; delete it at the end, without waiting."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    body = {"metadata": {"name": name}}
+    body = {"metadata": {"name": name, "labels": labels}}
     assert server.request("POST", "/api/v1/namespaces", body=body).status == 201
     try:
         yield name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +64,23 @@ def test_all_parts_run_and_the_last_line_is_their_sum(
     ends = [line.rsplit("::")[-1] for line in failed[-4:-1]]
     assert ends == ["test_bad", "test_error", "test_unreadable"]
     assert failed[-1] == "FAILED a command: ended with status 3"
+
+
+def test_what_is_beside_is_not_waited_for(
+    parts: dict[str, Part], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It ends only when the part after it has begun, and counts as the others do."""
+    parts.clear()
+    sign = str(tmp_path / "sign")
+    opened = f"with open({sign!r}) as sign: sign.read()"
+    parts["waits"] = replace(command(opened), beside=True)
+    parts["releases"] = command(f"open({sign!r}, 'w').close()")
+    os.mkfifo(sign)  # to open it takes somebody at either end
+    assert run.main([]) == 0
+    parts["waits"] = replace(command("raise SystemExit(4)"), text="a bad one", beside=True)
+    parts["releases"] = command("")
+    assert run.main([]) == 1
+    assert "FAILED a bad one: ended with status 4" in capfd.readouterr().out
 
 
 def test_what_went_well_is_announced_with_its_duration_next_time(
