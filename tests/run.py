@@ -104,7 +104,7 @@ PARTS: dict[str, Part] = {
     "e2e": Part(
         "stories on a whole cluster",
         ("tests/e2e",),
-        3,
+        4,
         (*BY_STORY, "-m", "not own_cluster and not minutes"),
     ),
     "minutes": Part(

@@ -6,7 +6,8 @@ import functools
 import os
 import shutil
 import subprocess
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,12 @@ from tests.support import record, shared
 from tests.support.apiserver import ROOT, ApiServer, proxied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
 VALUES = {"retrySeconds": [2, 3600], "log": {"format": "plain"}}
 MAIN = record.files_of("stories")
+ONLY_ONE = {"RESNET_TEST_KUBECONFIG", "RESNET_TEST_CLUSTER"}
 LONGEST = {"test_upgrade", "test_your_cluster", "test_closed_network", "test_rollouts"}
 # Enough for stories side by side. What a story about scarce chips counts is a kind of its own.
 DEVICES = (
@@ -39,7 +41,7 @@ DEVICES = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark and group the stories; first the longest, last those that nobody else may watch."""
+    """Mark and group the stories; first the longest row of them, which nobody else may watch."""
     ours = [item for item in items if item.path.is_relative_to(HERE)]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
@@ -50,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif shares_a_fixture(item.path):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if ours:
-        items.sort(key=place)
+        items.sort(key=turn)
 
 
 @functools.cache
@@ -59,34 +61,59 @@ def shares_a_fixture(path: Path) -> bool:
     return 'scope="module"' in path.read_text() or 'scope="session"' in path.read_text()
 
 
-def place(item: pytest.Item) -> int:
-    """Return where a story goes: a long one that begins last is waited for."""
+def turn(item: pytest.Item) -> int:
+    """Return when a story is told: a long one that begins last is waited for."""
     if is_alone(item):
-        return 2
-    return 0 if item.path.stem in LONGEST else 1
+        return 0
+    return 1 if item.path.stem in LONGEST else 2
 
 
 def is_alone(item: pytest.Item) -> bool:
     return item.get_closest_marker("alone") is not None
 
 
-@pytest.fixture(autouse=True)
-def turn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Stories run side by side, those marked `alone` when no other one does."""
-    with shared.lock("stories", exclusive=is_alone(request.node)):
-        yield
+@dataclass(frozen=True)
+class Place:
+    """A cluster with nodes and images, and the operator installed in it."""
+
+    name: str
+    server: ApiServer
+    cluster: Cluster | None
+
+    @functools.cached_property
+    def operator(self) -> deploy.Operator:
+        """The operator, installed with helm from the chart into a restricted namespace."""
+        base = deploy.merge(deploy.EMBEDDED, VALUES)
+        installed = deploy.Operator(run=self.server.run, base=base, values=base)
+
+        def install() -> None:
+            installed.install(values={})
+            if os.environ.get("RESNET_TEST_CLUSTER"):
+                installed.kill()  # the image of the same name may be a new one
+                installed.restart()
+
+        shared.once(f"operator-{self.name}", install)
+        return installed
+
+    def load(self, image: str) -> None:
+        """Build an image and load it, if nobody has."""
+        if self.cluster is not None:
+            cluster = self.cluster
+            shared.once(
+                f"image-{image}-{self.name}", lambda: cluster.load(*deploy.build_images([image]))
+            )
 
 
-@pytest.fixture(scope="session")
-def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
-    """A cluster with nodes and images: the embedded one, or the one of RESNET_TEST_KUBECONFIG.
+@contextmanager
+def opened(name: str) -> Iterator[Place]:
+    """Open the embedded cluster of a name, or the one of RESNET_TEST_KUBECONFIG.
 
     RESNET_TEST_CLUSTER names a running embedded cluster, which saves half a minute while one
     writes a test; boot it with the chips of DEVICES (`cluster.py up --device`).
     """
     if foreign := os.environ.get("RESNET_TEST_KUBECONFIG"):
         with proxied(kubeconfig=Path(foreign), bin_dir=build(), embedded=False) as server:
-            yield server, None
+            yield Place(name, server, None)
         return
     if os.geteuid() != 0:
         pytest.skip("the embedded cluster needs root; or set RESNET_TEST_KUBECONFIG")
@@ -94,15 +121,41 @@ def full_cluster() -> Iterator[tuple[ApiServer, Cluster | None]]:
         cluster = Cluster.attach(running)
         shared.once("loaded", lambda: cluster.load(*deploy.build_images()))
     else:
-        cluster = shared.cluster("e2e", boot)
+        cluster = shared.cluster(name, boot)
     with proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server:
-        yield server, cluster
+        yield Place(name, server, cluster)
 
 
 def boot(owner: int) -> Cluster:
     subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
     images = deploy.build_images()
     return Cluster.start(mode="full", images=images, devices=DEVICES, owner=owner)
+
+
+@pytest.fixture(scope="session")
+def places() -> Iterator[Callable[[str], Place]]:
+    """What opens a place, once for this process."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda name: stack.enter_context(opened(name)))
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, places: Callable[[str], Place]) -> Iterator[Place]:
+    """Where a story is told: side by side with others, but those marked `alone` by themselves.
+
+    They have a cluster of their own, or where there is only one wait for the others.
+    """
+    alone = is_alone(request.node)
+    if not ONLY_ONE & os.environ.keys():
+        yield places("alone" if alone else "e2e")
+        return
+    with shared.lock("stories", exclusive=alone):
+        yield places("e2e")
+
+
+@pytest.fixture
+def full_cluster(place: Place) -> tuple[ApiServer, Cluster | None]:
+    return place.server, place.cluster
 
 
 @pytest.fixture(autouse=True)
@@ -112,32 +165,15 @@ def needed_images(request: pytest.FixtureRequest) -> None:
     Those of the demo are in the cluster from the start.
     """
     asked = {str(name) for mark in request.node.iter_markers("images") for name in mark.args}
-    if not (new := asked - set(DEMO)):
-        return
-    _, cluster = request.getfixturevalue("full_cluster")
-    for name in sorted(new) if cluster is not None else ():
-        shared.once(f"image-{name}", functools.partial(load_image, cluster, name))
+    if new := asked - set(DEMO):
+        place = request.getfixturevalue("place")
+        for name in sorted(new):
+            place.load(name)
 
 
-def load_image(cluster: Cluster, name: str) -> None:
-    cluster.load(*deploy.build_images([name]))
-
-
-@pytest.fixture(scope="session")
-def operator(full_cluster: tuple[ApiServer, Cluster | None]) -> deploy.Operator:
-    """The operator, installed with helm from the chart into a restricted namespace."""
-    server, _ = full_cluster
-    base = deploy.merge(deploy.EMBEDDED, VALUES)
-    installed = deploy.Operator(run=server.run, base=base, values=base)
-
-    def install() -> None:
-        installed.install(values={})
-        if os.environ.get("RESNET_TEST_CLUSTER"):
-            installed.kill()  # the image of the same name may be a new one
-            installed.restart()
-
-    shared.once("operator", install)
-    return installed
+@pytest.fixture
+def operator(place: Place) -> deploy.Operator:
+    return place.operator
 
 
 @pytest.fixture
