@@ -62,7 +62,7 @@ def assert_asked(story: Story, folder: Path) -> None:
         found = said("predict", "digits", *pictures, *way)
         assert [one["labels"][0]["label"] for one in found] == [p.stem for p in PICTURES[:2]], way
     drawn = folder / "bench.svg"
-    load = ("--concurrency", "1:2", "--requests", "20", "--svg", str(drawn))
+    load = ("--concurrency", "1:2", "--requests", "20", "--seconds", "120", "--svg", str(drawn))
     points = said("bench", "digits", *load)["points"]
     assert [(one["requests"], one["failed"]) for one in points] == [(20, 0)] * 2
     assert all(one["server"]["requests"] == 20 for one in points)
