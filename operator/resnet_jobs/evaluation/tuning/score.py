@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from resnet_contract.types import TritonSettings
 
 NOTHING = (-1, float("-inf"))
+NEARLY = 1.5
 PERCENTILES = ("p50Milliseconds", "p90Milliseconds", "p99Milliseconds")
 
 
@@ -50,6 +51,11 @@ class Goal:
         if run.p99 == float("inf"):
             return False
         return self.p99_milliseconds is None or run.p99 <= self.p99_milliseconds
+
+    def nearly_meets(self, run: Run) -> bool:
+        """Whether another load could meet it."""
+        limit = self.p99_milliseconds
+        return limit is not None and limit < run.p99 <= NEARLY * limit
 
     def key(self, run: Run | None) -> tuple[int, float]:
         """Greater is better. Where nothing meets the limit, what comes nearest to it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OF_BUDGET = 0.8  # from its beginning; what is shown is measured after that
 OF_EVERYTHING = 0.25
-CARE = 0.88  # of that share: a server, or a load that misses the limit, may take more
+CARE = 0.82  # of that share: a server, or a load that misses the limit, may take more
 
 
 @dataclass

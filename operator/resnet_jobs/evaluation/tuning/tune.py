@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resnet_jobs.evaluation.tuning.score import Run
     from resnet_jobs.evaluation.tuning.space import Space
 
-LEAST_GAIN = 0.03  # less is not worth other settings
+LEAST_GAIN = 0.03  # less, or less in one of the rounds, is not worth other settings
 OPEN_SHARE = 0.9
 
 
@@ -90,7 +90,7 @@ class Tuner:
         gain = self._goal.gain(chosen.best, declared.best)
         if chosen.best is None or not self._goal.meets(chosen.best):
             result, message = "GoalNotMet", self._unmet(chosen)
-        elif chosen is declared or gain <= max(LEAST_GAIN, self._doubt(declared, chosen)):
+        elif chosen is declared or min(gain, *self._gains(declared, chosen)) <= LEAST_GAIN:
             result, message = "AsDeclared", "nothing that was tried is better than what is declared"
             chosen = declared
         else:
@@ -110,10 +110,11 @@ class Tuner:
             ended_by="Search" if whole else "Budget",
         )
 
-    def _doubt(self, declared: Trial, chosen: Trial) -> float:
-        """How far the gains of the rounds lie apart: what both did in the same minutes."""
-        found = gains(chosen.repeats, declared.repeats, self._goal)
-        return max(found) - min(found) if found else 0.0
+    def _gains(self, declared: Trial, chosen: Trial) -> list[float]:
+        """Round by round, where that can be said: noise is not better each time."""
+        if not (declared.best and self._goal.meets(declared.best)):
+            return [float("inf")]
+        return gains(chosen.repeats, declared.repeats, self._goal) or [float("inf")]
 
     def _unmet(self, chosen: Trial) -> str:
         nearest = f"{chosen.best.p99:.3f}" if chosen.best else "none"
