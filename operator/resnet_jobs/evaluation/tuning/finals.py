@@ -95,7 +95,7 @@ class Finals:
         first, *rest = self._levels_of(one.trial, one.trial.best)
         one.levels = [first, *(level for level in rest if level <= APART * first)]
         self._load(one, first)
-        if self._is_near(one.repeats[first][0]):
+        if len(one.levels) > 1 and self._is_near(one.repeats[first][0]):
             self._load(one, one.levels[1])
         elif self._goal.wants_throughput and self._ahead > first / APART:
             self._load(one, self._ahead)  # else who is shown at a higher load would be better

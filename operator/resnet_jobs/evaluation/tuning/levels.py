@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LEVELS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 FIRST = 8
-FEW, MANY = 2, 4  # halvings of what lies between two levels
+FEW, MANY = 2, 3  # halvings of what lies between two levels
 AS_LONG = 0.95  # of a wait: what is above it is no shorter one
 GROWS = 1.3  # with twice as many in flight: the server is not busy, it waits
 LITTLE = 0.02  # a gain that is not worth more requests in flight
