@@ -27,6 +27,7 @@ from resnet_operator.measured.counting import Ledger
 from resnet_operator.observe import observe
 from resnet_operator.plan.actions import Action, Plan, Problem
 from resnet_operator.plan.make import make_plan
+from resnet_operator.plan.paused import Paused
 from resnet_operator.plan.status.conditions import CONDITIONS, is_ready
 from resnet_operator.plan.status.failed import failed_plan
 from resnet_operator.seen.observed import Observed
@@ -71,8 +72,7 @@ class Reconciler:
     _unsettled: dict[Key, int] = field(default_factory=dict)
     # By what an object was found to be as it should be: the same again needs no second plan.
     _settled: dict[Key, Observed] = field(default_factory=dict)
-    # What is left of the plans of those that wait for others, and what is seen of each.
-    _paused: dict[Key, tuple[Observed, Plan]] = field(default_factory=dict)
+    paused: Paused = field(default_factory=Paused)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one object forward; returns seconds after which to look again."""
@@ -116,12 +116,12 @@ class Reconciler:
         left = plan.actions[plan.urgent :]
         if left and plan.requeue_after is None and self._service(key) is service:
             seen = await self._observe(service, self.clock())
-            self._paused[key] = seen, replace(plan, actions=left, urgent=0)
+            self.paused.keep(key, seen, replace(plan, actions=left, urgent=0))
 
     def _continued(self, key: Key, observed: Observed) -> Plan | None:
         """Return what was left to do, if all is as it was then."""
-        seen, left = self._paused.pop(key, (None, None))
-        return left if seen == observed and self.has_no_news(key) else None
+        left = self.paused.take(key, observed)
+        return left if self.has_no_news(key) else None
 
     async def _execute(
         self, executor: Executor, actions: tuple[Action, ...], observed: Observed
@@ -171,7 +171,7 @@ class Reconciler:
             return service
         self._unsettled.pop(key, None)
         self._settled.pop(key, None)
-        self._paused.pop(key, None)
+        self.paused.forget(key)
         return None
 
     async def _observe(self, service: ServiceObject, now: datetime) -> Observed:

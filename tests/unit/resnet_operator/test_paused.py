@@ -13,6 +13,7 @@ from tests.support.builders import NAMESPACE, a_settings, a_spec, metadata
 
 from resnet_operator import reconcile as module
 from resnet_operator.plan.actions import Action, Create, Plan
+from resnet_operator.plan.paused import Paused
 from resnet_operator.reconcile import Reconciler
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.service import ServiceObject
@@ -154,7 +155,17 @@ def test_an_object_that_is_gone_leaves_nothing(bench: Bench) -> None:
     bench.look()
     bench.views.services.remove({"metadata": metadata("a", version=3)})
     assert bench.look() is None
-    assert not bench.reconciler._paused
+    assert not len(bench.reconciler.paused)
+
+
+def test_no_more_than_so_many_are_kept(bench: Bench) -> None:
+    service = bench.views.services.one(*KEY)
+    assert service is not None
+    seen, paused = Observed(service=service), Paused(most=2)
+    keys = [(NAMESPACE, name) for name in "aabc"]
+    for key in keys:
+        paused.keep(key, seen, PLAN)
+    assert [paused.take(key, seen) for key in keys] == [PLAN, None, PLAN, None]
 
 
 # what happens while a key is worked on that then waits for others, whether there is no news
