@@ -55,6 +55,13 @@ def _end_of(tensor: Any, entries: Mapping[str, str], name: str) -> int:
 
 
 def _check_file(path: Path, name: str, size: int) -> None:
+    if not name.isprintable():
+        raise _broken(
+            f"keeps weights in a file whose name has control characters ({ascii(name)[:80]}): "
+            "save it with another name"
+        )
+    if path.is_symlink():
+        raise _broken(f'keeps weights in "{name}", which is a link: upload the file itself')
     try:
         there = path.stat().st_size
         with path.open("rb") as file:

@@ -85,12 +85,17 @@ def mounted_path(source: SourceSpec, mount: Path) -> Path:
     path = mount / source.path
     try:
         inside = path.resolve().is_relative_to(mount.resolve())
-        if inside and path.exists():
+        if inside and (path.is_file() or path.is_dir()):
             return path
     except PermissionError as error:
         raise unreadable(source) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
         raise JobError(Reason.MODEL_NOT_FOUND, f"{source.label} cannot be read: {error}") from error
+    if inside and path.exists():
+        raise JobError(
+            Reason.INVALID_SPEC,
+            f"{source.label} is neither a file nor a folder: put the file itself there",
+        )
     if not inside:
         raise JobError(
             Reason.INVALID_SPEC,

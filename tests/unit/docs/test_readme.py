@@ -48,6 +48,7 @@ def test_fields_of_the_table_exist() -> None:
     for path in fields:
         node = schema
         for part in path.split("."):
+            node = next((one for one in node.get("anyOf", ()) if "properties" in one), node)
             reference = re.search(r'"\$ref": "#/\$defs/(\w+)"', str(node).replace("'", '"'))
             if "properties" not in node:
                 assert reference, f"{path} is no field"

@@ -13,6 +13,7 @@ from resnet_operator.plan.artifact.stages import NO_STEP, Step
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.status.chips import chips_condition
 from resnet_operator.plan.status.imperatives import IMPERATIVES
+from resnet_operator.plan.status.plain import plain
 from resnet_operator.plan.times import to_text
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.seen.observed import Observed
@@ -141,7 +142,8 @@ def shorten(text: str, limit: int) -> str:
     Messages are "what is wrong; what to do": the last clause stays whole and the rest is cut. Where
     it is longer than a line, both are cut.
     """
-    line = " ".join(text.split()) if limit == SHORT else text
+    line = plain(text)
+    line = " ".join(line.split()) if limit == SHORT else line
     if len(line) <= limit:
         return line
     if limit != SHORT:
@@ -282,7 +284,7 @@ def _condition(
         "type": kind,
         "status": status,
         "reason": reason.value,
-        "message": message,
+        "message": plain(message),
         "observedGeneration": generation,
         "lastTransitionTime": since or to_text(now),
     }

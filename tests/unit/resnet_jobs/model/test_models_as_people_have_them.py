@@ -527,6 +527,40 @@ def test_odd_places_of_weights(value: str, tmp_path: Path) -> None:
     assert "weights.bin" in caught.value.message
 
 
+PLACES = [
+    ("a NUL in it", "w\0.bin", "control characters"),
+    ("a line feed in it", "w\n.bin", "control characters"),
+    ("a link", "link.bin", 'in "link.bin", which is a link: upload the file itself'),
+    ("a folder", "folder", 'in "folder", which is not beside it'),
+    ("an address", "https://models.test/w.bin", "which is not beside it"),
+    ("of Windows", "..\\weights.bin", "which is not beside it"),
+    ("the model itself", "model.onnx", "which is cut off"),
+    ("nothing", "", "outside its folder"),
+    ("the folder", ".", "outside its folder"),
+    ("a device", "/dev/zero", "outside its folder"),
+    ("another way to the same", "a/../weights.bin", "outside its folder"),
+]
+
+
+@pytest.mark.parametrize(("reason", "name", "want"), PLACES, ids=[row[0] for row in PLACES])
+def test_odd_names_of_weights(reason: str, name: str, want: str, tmp_path: Path) -> None:
+    path = external(tmp_path, b"\0" * 4000)
+    (tmp_path / "link.bin").symlink_to("/etc/hostname")
+    (tmp_path / "folder").mkdir()
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = name
+            elif entry.key == "offset" and name == "model.onnx":
+                entry.value = "100000"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(JobError) as caught:
+        load_model(path)
+    assert want in caught.value.message, reason
+    assert "is not an ONNX model" not in caught.value.message
+
+
 HEADS = [
     ("PNG", b"\x89PNG\r\n\x1a\n", "a PNG picture"),
     ("JPEG", b"\xff\xd8\xff\xe0\0\x10JFIF", "a JPEG picture"),

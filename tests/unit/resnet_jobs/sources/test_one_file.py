@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,16 @@ def test_a_file_that_is_not_there(
     error = failing(order(uri=f"pvc://models/{path}"), workspace, fake_time)
     assert (error.reason, error.exit_code) == (reason, 66), why
     assert want in error.message
+
+
+def test_a_pipe_on_the_claim_is_not_waited_for(
+    order: Order, workspace: Workspace, fake_time: FakeTime
+) -> None:
+    """Nobody writes into it: reading would last until the Job's deadline."""
+    os.mkfifo(workspace.source / "m.onnx")
+    error = failing(order(uri="pvc://models/m.onnx"), workspace, fake_time)
+    assert error.reason == Reason.INVALID_SPEC
+    assert "neither a file nor a folder: put the file itself there" in error.message
 
 
 def test_a_link_out_of_the_claim_is_refused(

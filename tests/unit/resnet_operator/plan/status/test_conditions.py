@@ -530,3 +530,29 @@ def test_the_long_form_is_bounded() -> None:
     assert len(long_message(problem)) == LONG
     assert long_message(problem).startswith("m\nddd")
     assert long_message(Problem(reason=Reason.REJECTED, message="m")) == "m"
+
+
+OBEYED = [
+    ("clears the screen", "\x1b[2Jgone"),
+    ("renames the window", "\x1b]0;root\x07"),
+    ("the same without an escape", "\x9b2J"),
+    ("goes back on the line", "failed\rREADY"),
+    ("deletes what was said", "failed\b\b\b\b\b\bready"),
+    ("turns the line around", "\u202eydaer"),
+    ("hides between isolates", "\u2067ready\u2069"),
+    ("a NUL", "failed\0"),
+    ("another line's end", "a\u2028b\x85c"),
+]
+
+
+@pytest.mark.parametrize(("reason", "said"), OBEYED, ids=[row[0] for row in OBEYED])
+def test_no_terminal_obeys_what_a_container_left(reason: str, said: str) -> None:
+    """The images of a conversion and of serving are a user's; admins read the status."""
+    world = World()
+    world.reconcile()
+    message = {"reason": "ConversionFailed", "message": f"{said}; try again", "detail": said}
+    world.job_fails("convert", 69, message)
+    world.reconcile()
+    words = " ".join(item["message"] for item in status_of(world)["conditions"])
+    assert "try again" in words, reason
+    assert not set(words) & set("\x1b\x07\x9b\r\b\u202e\u2067\u2069\0\u2028\x85")
