@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import onnx
 import pytest
 from onnx import helper
-from tests.e2e.story import FP16_TOLERANCE, MODEL, PICTURES, Story, digits_batch, expected_logits
+from tests.e2e.load import load
+from tests.e2e.story import MODEL, Story
 from tests.support.clients import Load
 
 if TYPE_CHECKING:
@@ -54,18 +55,9 @@ def serve(story: Story, **services: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def asked(story: Story, name: str) -> Iterator[Load]:
     """Ask a service until it is over."""
-    batch, address = digits_batch(PICTURES[:1]), story.address(name)
-    load = Load(
-        http=f"{address}:8000",
-        grpc=f"{address}:8001",
-        model=name,
-        batch=batch,
-        expected=expected_logits(batch),
-        tolerance=FP16_TOLERANCE,
-    )
-    with load:
-        load.goes_on()
-        yield load
+    with load(story, name) as clients:
+        clients.goes_on()
+        yield clients
 
 
 def status_of(story: Story, name: str) -> dict[str, Any]:
@@ -133,5 +125,5 @@ def test_a_slow_revision_is_withdrawn_and_a_good_one_goes_through(story: Story) 
     assert passed["result"] == "Passed"
     slow.check("while a slow revision is watched")
     good.check("while a good revision is watched")
-    for name, words, load in (("slow", said, slow), ("good", passed, good)):
-        print(f"{name}: {words['message']}; clients: 0 failed of {sum(load.answered.values())}")
+    for name, words, asking in (("slow", said, slow), ("good", passed, good)):
+        print(f"{name}: {words['message']}; clients: 0 failed of {sum(asking.answered.values())}")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from devkit.deploy import loader_pod
+from tests.e2e.load import load
 from tests.e2e.story import API, FOUR_CHIPS, Story, expected_logits
 from tests.e2e.test_gate import HELD_OUT, pinned_model, serving_pods
 from tests.e2e.test_quantized import PREPROCESSING
-from tests.support.clients import Load
 
 from resnet_client import PRESETS, preprocess
 
@@ -99,19 +99,6 @@ def somebody_with_two_chips(story: Story) -> dict[str, Any]:
     return pod
 
 
-def load(story: Story, picture: np.ndarray) -> Load:
-    address = story.address()
-    return Load(
-        http=f"{address}:8000",
-        grpc=f"{address}:8001",
-        model="digits",
-        batch=picture,
-        expected=expected_logits(preprocess(picture, PRESETS["digits"])),
-        tolerance=TOLERANCE,
-        pause_seconds=0.2,
-    )
-
-
 def wait(story: Story, what: str, claim: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Wait until the batch's status satisfies a claim; return what was seen."""
     seen: dict[str, Any] = {}
@@ -150,7 +137,8 @@ def test_a_batch_gives_its_chip_to_a_service_and_goes_on_afterwards(story: Story
     running = "--for=jsonpath={.status.phase}=Running"
     story.kubectl("wait", running, "pod/somebody", "--timeout=2m")
 
-    with load(story, found[:1]) as clients:
+    sent = found[:1], expected_logits(preprocess(found[:1], PRESETS["digits"]))
+    with load(story, sent=sent, tolerance=TOLERANCE, pause_seconds=0.2) as clients:
         story.apply(batch())
         begun = wait(story, "at work", lambda s: "estimatedCompletionTime" in s)
         assert 0 < begun["pictures"]["done"] < begun["pictures"]["total"] == PICTURES

@@ -7,15 +7,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.e2e.load import load
 from tests.e2e.story import (
     FOUR_CHIPS,
-    FP16_TOLERANCE,
-    PICTURES,
     Story,
-    digits_batch,
-    expected_logits,
 )
-from tests.support.clients import Load
 
 from resnet_operator import names
 
@@ -26,19 +22,6 @@ SERVING = "app.kubernetes.io/component=serving"
 OLD_PODS_SECONDS = 90.0
 CPU_IMAGE = "localhost/resnet-serving-cpu:dev"
 SAME_IMAGE = "localhost/resnet-serving-cpu:same"
-
-
-def load(story: Story) -> Load:
-    batch = digits_batch(PICTURES[:1])
-    address = story.address()
-    return Load(
-        http=f"{address}:8000",
-        grpc=f"{address}:8001",
-        model="digits",
-        batch=batch,
-        expected=expected_logits(batch),
-        tolerance=FP16_TOLERANCE,
-    )
 
 
 def pods(story: Story) -> set[str]:

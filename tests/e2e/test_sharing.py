@@ -7,16 +7,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.story import (
-    FP16_TOLERANCE,
-    MODEL,
-    PICTURES,
-    SHARED_CHIPS,
-    Story,
-    digits_batch,
-    expected_logits,
-)
-from tests.support.clients import Load
+from tests.e2e.load import load
+from tests.e2e.story import MODEL, SHARED_CHIPS, Story
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,19 +31,6 @@ def sharer(story: Story, name: str, memory: str = "256Mi", **serving: Any) -> di
         model={"sha256": hashlib.sha256(MODEL.read_bytes()).hexdigest(), "name": "digits"},
         accelerator={"resourceName": SHARED_CHIPS, "share": {"memory": memory}},
         serving={"warmup": "Disabled", **serving},
-    )
-
-
-def load(story: Story, name: str) -> Load:
-    batch, address = digits_batch(PICTURES[:1]), story.address(name)
-    return Load(
-        http=f"{address}:8000",
-        grpc=f"{address}:8001",
-        model="digits",
-        batch=batch,
-        expected=expected_logits(batch),
-        tolerance=FP16_TOLERANCE,
-        pause_seconds=0.3,
     )
 
 
@@ -92,7 +71,10 @@ def test_six_services_on_two_chips(story: Story) -> None:
     assert len(set(placed.values())) <= 2, f"more than the two chips: {placed}"
 
     with ExitStack() as stack:
-        loads = {name: stack.enter_context(load(story, name)) for name in OTHERS}
+        loads = {
+            name: stack.enter_context(load(story, name, model="digits", pause_seconds=0.3))
+            for name in OTHERS
+        }
         kill(story, FIRST)
         story.eventually(lambda: restarts(story, FIRST) > 0, lambda: "it did not crash")
         story.wait_ready(FIRST, seconds=120)

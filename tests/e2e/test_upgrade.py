@@ -20,18 +20,20 @@ from devkit import deploy
 from devkit.cluster.cluster import Cluster
 from devkit.images.targets import DEMO
 from tests.e2e import earlier
+from tests.e2e.load import load
 from tests.e2e.snapshot import Snapshot, differences
-from tests.e2e.story import FP16_TOLERANCE, PICTURES, Story, digits_batch, expected_logits
+from tests.e2e.story import Story
 from tests.e2e.test_gate import PASSES, gate, pinned_model, put_all, recipe
 from tests.e2e.test_om import compile_om
 from tests.e2e.test_oneflow import archive, oneflow
 from tests.support import needs
 from tests.support.apiserver import ROOT, ApiServer, proxied
-from tests.support.clients import Load
 from tests.support.pages import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.clients import Load
 
 VERSION, COMMIT = "0.1.0", "71996aa"
 # CANN and AMCT are of that time too, as nobody upgrades them by the way: what the newer simulator
@@ -174,19 +176,6 @@ def going(story: Story) -> list[str]:
         for pod in story.items("pods")
         if "deletionTimestamp" in pod["metadata"]
     ]
-
-
-def load(story: Story, name: str) -> Load:
-    batch = digits_batch(PICTURES[:1])
-    address = story.address(name)
-    return Load(
-        http=f"{address}:8000",
-        grpc=f"{address}:8001",
-        model=name,
-        batch=batch,
-        expected=expected_logits(batch),
-        tolerance=FP16_TOLERANCE,
-    )
 
 
 def looks_at_everything(story: Story, *, times: int = 3) -> None:
