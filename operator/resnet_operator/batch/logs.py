@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from resnet_contract.batch.progress import Classified, read_classified
+from resnet_operator.batch.seen import is_working
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.errors import KubeError
 from resnet_operator.render.batch import BATCH
@@ -31,9 +32,7 @@ class BatchLogs:
 
     async def of(self, pods: Iterable[Pod]) -> dict[str, Classified]:
         """Return what the running pods among these say of themselves."""
-        running = [
-            pod for pod in pods if any(c.name == BATCH and c.running for c in pod.containers)
-        ]
+        running = [pod for pod in pods if is_working(pod)]
         for pod in running:
             if self._due.get(pod.meta.uid, 0.0) <= self.monotonic():
                 await self._read(pod)
@@ -63,7 +62,3 @@ class BatchLogs:
         lines = (read_classified(line) for line in reversed(text.splitlines()))
         if said := next((line for line in lines if line is not None), None):
             self._said[meta.uid] = said
-
-
-def _is_working(pod: Pod) -> bool:
-    return any(one.name == BATCH and one.running for one in pod.containers)

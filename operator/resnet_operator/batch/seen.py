@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from resnet_contract.batch.progress import Classified
+from resnet_operator.render.batch import BATCH
 from resnet_operator.seen.batch import BatchObject
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.workload import JobObject, Pod
@@ -22,3 +23,8 @@ class BatchSeen:
     warnings: tuple[str, ...] = ()
     # What running pods say in their logs, by uid.
     lines: Mapping[str, Classified] = field(default_factory=dict)
+
+
+def is_working(pod: Pod) -> bool:
+    """Tell whether pictures are being classified in it."""
+    return any(one.name == BATCH and one.running for one in pod.containers)

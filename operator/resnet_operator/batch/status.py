@@ -9,6 +9,7 @@ from typing import Any
 
 from resnet_operator.batch.progress import merged, preempted, speed, told_by_pods
 from resnet_operator.batch.seen import BatchSeen
+from resnet_operator.plan.status.condition import condition
 from resnet_operator.plan.times import to_text
 
 READY, STALLED = "Ready", "Stalled"
@@ -61,19 +62,15 @@ def _conditions(seen: BatchSeen, said: Said, *, now: datetime) -> list[dict[str,
         READY: (said.phase == "Succeeded", said.reason, said.message),
         STALLED: (said.stalled, said.reason, said.message if said.stalled else ""),
     }
-    found = []
-    for kind, (is_true, reason, message) in states.items():
-        value = "True" if is_true else "False"
-        old = before.get(kind) or {}
-        since = old.get("lastTransitionTime") if old.get("status") == value else None
-        found.append(
-            {
-                "type": kind,
-                "status": value,
-                "reason": reason,
-                "message": message,
-                "observedGeneration": seen.batch.generation,
-                "lastTransitionTime": since or to_text(now),
-            }
+    return [
+        condition(
+            kind,
+            "True" if is_true else "False",
+            reason,
+            message,
+            generation=seen.batch.generation,
+            old=before.get(kind),
+            now=now,
         )
-    return found
+        for kind, (is_true, reason, message) in states.items()
+    ]

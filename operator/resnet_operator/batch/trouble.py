@@ -6,7 +6,7 @@ from datetime import datetime
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.batch import AGAIN
-from resnet_operator.batch.seen import BatchSeen
+from resnet_operator.batch.seen import BatchSeen, is_working
 from resnet_operator.batch.status import Said
 from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.times import left_of
@@ -19,7 +19,6 @@ from resnet_operator.plan.trouble.pod import (
 )
 from resnet_operator.plan.trouble.refusal import creation_failure
 from resnet_operator.plan.trouble.scheduling import INSUFFICIENT
-from resnet_operator.render.batch import BATCH
 from resnet_operator.render.pods.beside import TRITON
 from resnet_operator.seen.workload import Container, JobObject, Pod
 
@@ -33,7 +32,7 @@ def waiting_of(seen: BatchSeen, job: JobObject, *, now: datetime) -> Said:
         if seen.warnings and not left_of(EXPECTED_SECONDS, job.meta.created, now):
             return _as_said(creation_failure(seen.warnings[-1]))
         return Said("Pending", Reason.PENDING.value, "the pod is starting")
-    working = [pod for pod in alive if _is_working(pod)]
+    working = [pod for pod in alive if is_working(pod)]
     if working:
         return Said("Running", "Running", "pictures are being classified")
     for pod in alive:
@@ -88,10 +87,6 @@ def _newest(pods: tuple[Pod, ...]) -> list[Pod]:
 
 def _is_alive(pod: Pod) -> bool:
     return pod.phase in {"Pending", "Running"} and not pod.meta.deleting
-
-
-def _is_working(pod: Pod) -> bool:
-    return any(one.name == BATCH and one.running for one in pod.containers)
 
 
 def _is_chip(resource: str) -> bool:

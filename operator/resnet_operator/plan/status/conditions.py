@@ -12,9 +12,9 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.artifact.stages import NO_STEP, Step
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.status.chips import chips_condition
+from resnet_operator.plan.status.condition import condition
 from resnet_operator.plan.status.imperatives import IMPERATIVES
 from resnet_operator.plan.status.plain import plain
-from resnet_operator.plan.times import to_text
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.seen.observed import Observed
 
@@ -125,8 +125,16 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
     service = situation.observed.service
     old = {c["type"]: c for c in service.status.get("conditions") or ()}
     return [
-        _condition(kind, *said[kind], generation=service.generation, old=old.get(kind), now=now)
-        for kind in sorted(said)
+        condition(
+            kind,
+            status,
+            reason.value,
+            message,
+            generation=service.generation,
+            old=old.get(kind),
+            now=now,
+        )
+        for kind, (status, reason, message) in sorted(said.items())
     ]
 
 
@@ -266,25 +274,3 @@ def long_message(problem: Problem) -> str:
     if not problem.detail:
         return problem.message
     return f"{problem.message}\n{problem.detail}"[:LONG]
-
-
-def _condition(
-    kind: str,
-    status: str,
-    reason: Reason,
-    message: str,
-    *,
-    generation: int,
-    old: dict[str, Any] | None,
-    now: datetime,
-) -> dict[str, Any]:
-    unchanged = old is not None and old.get("status") == status
-    since = old.get("lastTransitionTime") if old is not None and unchanged else None
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason.value,
-        "message": plain(message),
-        "observedGeneration": generation,
-        "lastTransitionTime": since or to_text(now),
-    }

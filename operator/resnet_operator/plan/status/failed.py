@@ -11,10 +11,10 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Event, Plan
-from resnet_operator.plan.times import to_text
+from resnet_operator.plan.status.condition import condition
 from resnet_operator.seen.service import ServiceObject
 
-SAID = ("Ready", "Stalled")
+SAID = {"Ready": "False", "Stalled": "True"}
 
 
 def failed_plan(service: ServiceObject, message: str, *, now: datetime) -> Plan:
@@ -32,27 +32,20 @@ def failed_status(
     """Return the old status with Ready and Stalled that say what failed."""
     before = {c["type"]: c for c in old.get("conditions") or ()}
     said = [
-        _condition(kind, before.get(kind) or {}, message, generation=generation, now=now)
-        for kind in SAID
+        condition(
+            kind,
+            value,
+            Reason.INTERNAL_ERROR.value,
+            message,
+            generation=generation,
+            old=before.get(kind),
+            now=now,
+        )
+        for kind, value in SAID.items()
     ]
     others = [c for kind, c in before.items() if kind not in {*SAID, "Reconciling"}]
     return {
         **old,
         "observedGeneration": generation,
         "conditions": sorted([*others, *said], key=lambda condition: str(condition["type"])),
-    }
-
-
-def _condition(
-    kind: str, old: Mapping[str, Any], message: str, *, generation: int, now: datetime
-) -> dict[str, Any]:
-    status = "True" if kind == "Stalled" else "False"
-    same = old.get("status") == status and old.get("lastTransitionTime")
-    return {
-        "type": kind,
-        "status": status,
-        "reason": Reason.INTERNAL_ERROR.value,
-        "message": message,
-        "observedGeneration": generation,
-        "lastTransitionTime": old["lastTransitionTime"] if same else to_text(now),
     }
