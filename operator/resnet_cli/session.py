@@ -42,20 +42,41 @@ def connect(*, kubeconfig: str | None, context: str | None, namespace: str | Non
     return LiveCluster(kubeconfig=kubeconfig, context=context, namespace=namespace)
 
 
-def on_cluster(command: Callable[..., None]) -> Callable[..., None]:
+def on_cluster(command: Callable[..., Exit]) -> Callable[..., None]:
     """Give a command line kubectl's options; it takes them as one argument, `where`."""
-    signature = inspect.signature(command, eval_str=True)
-    own = [one for one in signature.parameters.values() if one.name != WHERE]
-    shared = inspect.signature(_shared, eval_str=True).parameters.values()
+    own = [one for one in _parameters(command) if one.name != WHERE]
+    shared = _parameters(_shared)
 
-    def run(**options: Any) -> None:
+    def run(**options: Any) -> Exit:
         connection = Connection(**{one.name: options.pop(one.name) for one in shared})
-        command(**options, where=connection)
+        return command(**options, where=connection)
 
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *shared)]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    return run
+    return _ending(run, command, [*own, *shared])
+
+
+def off_cluster(command: Callable[..., Exit]) -> Callable[..., None]:
+    """Make a command line of what asks no cluster."""
+    return _ending(command, command, _parameters(command))
+
+
+def _parameters(command: Callable[..., object]) -> list[inspect.Parameter]:
+    return list(inspect.signature(command, eval_str=True).parameters.values())
+
+
+def _ending(
+    run: Callable[..., Exit], command: Callable[..., Exit], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Return what ends with the code that a command returns; 0 just returns."""
+
+    def line(**options: Any) -> None:
+        code = run(**options)
+        if code is not Exit.DONE:
+            raise typer.Exit(code)
+
+    keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    line.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    line.__name__, line.__doc__ = command.__name__, command.__doc__
+    return line
 
 
 def _shared(
@@ -74,9 +95,3 @@ def _shared(
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def ended(code: Exit) -> None:
-    """End with a code; 0 just returns."""
-    if code is not Exit.DONE:
-        raise typer.Exit(code)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli import session
+from resnet_cli.exits import Exit
 from resnet_cli.session import AllNamespaces, Connection, Format, Name, on_cluster
 from resnet_cli.show import Output, Screen
 
@@ -36,26 +36,23 @@ def predict(
     *,
     grpc: Grpc = False,
     tls: ByTls = False,
-) -> None:
+) -> Exit:
     """Ask what is on pictures: labels, scores and times."""
     from resnet_cli.commands.predict import predict as run
 
-    cluster = where.open()
-    session.ended(
-        run(
-            cluster,
-            Screen(),
-            name=name,
-            pictures=pictures,
-            top=top,
-            grpc=grpc,
-            tls=tls,
-            ca=ca,
-            url=url,
-            model=model,
-            preset=preset,
-            output=output,
-        )
+    return run(
+        where.open(),
+        Screen(),
+        name=name,
+        pictures=pictures,
+        top=top,
+        grpc=grpc,
+        tls=tls,
+        ca=ca,
+        url=url,
+        model=model,
+        preset=preset,
+        output=output,
     )
 
 
@@ -89,27 +86,24 @@ def bench(
     *,
     grpc: Grpc = False,
     tls: ByTls = False,
-) -> None:
+) -> Exit:
     """Measure latency and throughput of the live service, by batch and concurrency."""
     from resnet_cli.bench.load import Bounds
     from resnet_cli.commands.bench import Options
     from resnet_cli.commands.bench import bench as run
 
-    cluster = where.open()
-    session.ended(
-        run(
-            cluster,
-            Screen(),
-            name=name,
-            options=Options(concurrency, batch, Bounds(seconds, requests), limit),
-            grpc=grpc,
-            tls=tls,
-            ca=ca,
-            url=url,
-            model=model,
-            svg_file=svg,
-            output=output,
-        )
+    return run(
+        where.open(),
+        Screen(),
+        name=name,
+        options=Options(concurrency, batch, Bounds(seconds, requests), limit),
+        grpc=grpc,
+        tls=tls,
+        ca=ca,
+        url=url,
+        model=model,
+        svg_file=svg,
+        output=output,
     )
 
 
@@ -122,19 +116,17 @@ def top(
     ] = 2,
     *,
     all_namespaces: AllNamespaces = False,
-) -> None:
+) -> Exit:
     """Show services by requests, errors, latency and chips, and chips by namespace."""
     from resnet_cli.commands.top import top as run
 
     cluster = where.open()
-    session.ended(
-        run(
-            cluster,
-            Screen(),
-            namespace=None if all_namespaces else cluster.namespace,
-            interval=interval,
-            output=output,
-        )
+    return run(
+        cluster,
+        Screen(),
+        namespace=None if all_namespaces else cluster.namespace,
+        interval=interval,
+        output=output,
     )
 
 
@@ -151,18 +143,16 @@ def report(
         typer.Option("--pictures", help="The data set's folder: shows the worst pictures."),
     ] = None,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Write what the gate has measured as one HTML file."""
     from resnet_cli.commands.report import report as run
 
-    session.ended(
-        run(
-            where.open(),
-            Screen(),
-            name=name,
-            file=file,
-            result=result,
-            pictures=pictures,
-            output=output,
-        )
+    return run(
+        where.open(),
+        Screen(),
+        name=name,
+        file=file,
+        result=result,
+        pictures=pictures,
+        output=output,
     )

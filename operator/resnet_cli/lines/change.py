@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
+from resnet_cli.exits import Exit
 from resnet_cli.session import Connection, Format, Name, on_cluster
 from resnet_cli.show import Output, Screen
 
@@ -21,12 +22,11 @@ def status(
     output: Format = Output.TEXT,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is Ready or has failed.")] = False,
-) -> None:
+) -> Exit:
     """Say how far the current spec is; the code is 0 when it is Ready."""
     from resnet_cli.commands.rollout import rollout_status
 
-    cluster = where.open()
-    session.ended(rollout_status(cluster, Screen(), name=name, wait=wait, output=output))
+    return rollout_status(where.open(), Screen(), name=name, wait=wait, output=output)
 
 
 @rollout.command("history")
@@ -35,12 +35,11 @@ def history(
     where: Connection,
     name: Name,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Show the revisions that are kept: which one serves, is wanted, has failed."""
     from resnet_cli.commands.rollout import rollout_history
 
-    cluster = where.open()
-    session.ended(rollout_history(cluster, Screen(), name=name, now=session.now(), output=output))
+    return rollout_history(where.open(), Screen(), name=name, now=session.now(), output=output)
 
 
 @rollout.command("undo")
@@ -49,12 +48,11 @@ def undo(
     where: Connection,
     name: Name,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Pin the revision that served before this one."""
     from resnet_cli.commands.rollout import rollout_undo
 
-    cluster = where.open()
-    session.ended(rollout_undo(cluster, Screen(), name=name, output=output))
+    return rollout_undo(where.open(), Screen(), name=name, output=output)
 
 
 @rollout.command("pin")
@@ -66,14 +64,13 @@ def pin(
     output: Format = Output.TEXT,
     *,
     off: Annotated[bool, typer.Option("--off", help="Follow the spec again.")] = False,
-) -> None:
+) -> Exit:
     """Serve a revision whatever the spec says, or follow the spec again."""
     from resnet_cli.commands.rollout import rollout_pin
 
     if off == bool(revision):
         raise typer.BadParameter("write a revision, or --off")
-    cluster = where.open()
-    session.ended(rollout_pin(cluster, Screen(), name=name, revision=revision, output=output))
+    return rollout_pin(where.open(), Screen(), name=name, revision=revision, output=output)
 
 
 @rollout.command("retry")
@@ -82,12 +79,11 @@ def retry(
     where: Connection,
     name: Name,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Try again what has failed: a conversion, a measurement or a revision."""
     from resnet_cli.commands.rollout import rollout_retry
 
-    cluster = where.open()
-    session.ended(rollout_retry(cluster, Screen(), name=name, now=session.now(), output=output))
+    return rollout_retry(where.open(), Screen(), name=name, now=session.now(), output=output)
 
 
 @on_cluster
@@ -95,12 +91,11 @@ def suspend(
     where: Connection,
     name: Name,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """End the pods and free the chips; the artifact is kept."""
     from resnet_cli.commands.rollout import set_suspended
 
-    cluster = where.open()
-    session.ended(set_suspended(cluster, Screen(), name=name, suspended=True, output=output))
+    return set_suspended(where.open(), Screen(), name=name, suspended=True, output=output)
 
 
 @on_cluster
@@ -108,9 +103,8 @@ def resume(
     where: Connection,
     name: Name,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Serve again what was suspended."""
     from resnet_cli.commands.rollout import set_suspended
 
-    cluster = where.open()
-    session.ended(set_suspended(cluster, Screen(), name=name, suspended=False, output=output))
+    return set_suspended(where.open(), Screen(), name=name, suspended=False, output=output)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli import session
+from resnet_cli.exits import Exit
 from resnet_cli.session import AllNamespaces, Connection, Format, Target, on_cluster
 from resnet_cli.show import Output, Screen
 
@@ -20,23 +21,21 @@ def get(
     *,
     all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on as they change.")] = False,
-) -> None:
+) -> Exit:
     """Show a line for each ResNetService and ResNetBatch: phase, and how far it is."""
     from resnet_cli.commands.get import get_objects
 
     if name and all_namespaces:
         raise typer.BadParameter("a name and --all-namespaces exclude each other")
     cluster = where.open()
-    session.ended(
-        get_objects(
-            cluster,
-            Screen(),
-            namespace=None if all_namespaces else cluster.namespace,
-            name=name,
-            clock=session.now,
-            output=output,
-            watch=watch,
-        )
+    return get_objects(
+        cluster,
+        Screen(),
+        namespace=None if all_namespaces else cluster.namespace,
+        name=name,
+        clock=session.now,
+        output=output,
+        watch=watch,
     )
 
 
@@ -45,20 +44,18 @@ def why(
     where: Connection,
     name: Target,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Say what an object is doing, and why not: what is at fault, and what to do."""
     from resnet_cli.commands.why import why as run
 
     cluster = where.open()
-    session.ended(
-        run(
-            cluster,
-            Screen(),
-            namespace=cluster.namespace,
-            name=name,
-            now=session.now(),
-            output=output,
-        )
+    return run(
+        cluster,
+        Screen(),
+        namespace=cluster.namespace,
+        name=name,
+        now=session.now(),
+        output=output,
     )
 
 
@@ -79,7 +76,7 @@ def logs(
     previous: Annotated[
         bool, typer.Option("--previous", "-p", help="Of the container before the last restart.")
     ] = False,
-) -> None:
+) -> Exit:
     """Print the log of a stage, by default of the one that matters now."""
     from resnet_cli.commands.logs import Stage
     from resnet_cli.commands.logs import logs as run
@@ -89,19 +86,17 @@ def logs(
     if follow and output is not Output.TEXT:
         raise typer.BadParameter("--follow prints lines as they come: leave --output out")
     cluster = where.open()
-    session.ended(
-        run(
-            cluster,
-            Screen(),
-            namespace=cluster.namespace,
-            name=name,
-            stage=Stage(stage) if stage else None,
-            follow=follow,
-            previous=previous,
-            tail=tail,
-            now=session.now(),
-            output=output,
-        )
+    return run(
+        cluster,
+        Screen(),
+        namespace=cluster.namespace,
+        name=name,
+        stage=Stage(stage) if stage else None,
+        follow=follow,
+        previous=previous,
+        tail=tail,
+        now=session.now(),
+        output=output,
     )
 
 
@@ -113,9 +108,8 @@ def bundle(
         "resnet-bundle.tar.gz"
     ),
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Write an archive for support: objects, events, logs, versions; without secrets."""
     from resnet_cli.commands.bundle import bundle as run
 
-    cluster = where.open()
-    session.ended(run(cluster, Screen(), name=name, file=file, now=session.now(), output=output))
+    return run(where.open(), Screen(), name=name, file=file, now=session.now(), output=output)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from resnet_cli import session
-from resnet_cli.session import Connection, Format, on_cluster
+from resnet_cli.exits import Exit
+from resnet_cli.session import Connection, Format, off_cluster, on_cluster
 from resnet_cli.show import Output, Screen
 
 File = Annotated[str, typer.Option("--filename", "-f", help="A file, or - for standard input.")]
@@ -31,24 +31,21 @@ def render(
     output: Format = Output.TEXT,
     *,
     diff: Annotated[bool, typer.Option("--diff", help="Only how the cluster differs.")] = False,
-) -> None:
+) -> Exit:
     """Print all children and config.pbtxt as the operator would make them, without a cluster."""
     from resnet_cli.commands import render as command
 
     if diff:
         cluster = where.open()
-        session.ended(command.render_diff(cluster, Screen(), file=file, settings=settings))
-        return
-    session.ended(
-        command.render(
-            Screen(),
-            file=file,
-            model=model,
-            labels=labels,
-            settings=settings,
-            namespace=where.namespace or "default",
-            output=output,
-        )
+        return command.render_diff(cluster, Screen(), file=file, settings=settings)
+    return command.render(
+        Screen(),
+        file=file,
+        model=model,
+        labels=labels,
+        settings=settings,
+        namespace=where.namespace or "default",
+        output=output,
     )
 
 
@@ -63,26 +60,23 @@ def check(
     server: Annotated[
         bool, typer.Option("--server", help="Ask the API server too, by a dry run.")
     ] = False,
-) -> None:
+) -> Exit:
     """Say what admission, the operator and the inspection of the model would say."""
     from resnet_cli.commands.check import check as command
 
-    cluster = None
-    if server:
-        cluster = where.open()
-    session.ended(
-        command(
-            Screen(),
-            file=file,
-            model=model,
-            settings=settings,
-            namespace=cluster.namespace if cluster else where.namespace or "default",
-            server=cluster,
-            output=output,
-        )
+    cluster = where.open() if server else None
+    return command(
+        Screen(),
+        file=file,
+        model=model,
+        settings=settings,
+        namespace=cluster.namespace if cluster else where.namespace or "default",
+        server=cluster,
+        output=output,
     )
 
 
+@off_cluster
 def convert(
     file: File,
     model: Annotated[str, typer.Option("--model", help="The ONNX file, on this machine.")],
@@ -96,19 +90,17 @@ def convert(
         typer.Option("--calibration", help="Pictures for AMCT: a folder, an archive or a file."),
     ] = None,
     output: Format = Output.TEXT,
-) -> None:
+) -> Exit:
     """Convert by a container engine of this machine, or print the exact commands."""
     from resnet_cli.commands.convert import convert as command
 
-    session.ended(
-        command(
-            Screen(),
-            file=file,
-            model=model,
-            out=out,
-            image=image,
-            settings=settings,
-            calibration=calibration,
-            output=output,
-        )
+    return command(
+        Screen(),
+        file=file,
+        model=model,
+        out=out,
+        image=image,
+        settings=settings,
+        calibration=calibration,
+        output=output,
     )
