@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ def test_make_targets_exist() -> None:
         ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
     ).stdout
     assert named <= set(re.findall(r"make ([a-z-]+)", listed))
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.findall(r"^Version ([0-9.]+[0-9])", README, re.MULTILINE) == [package]
 
 
 def test_the_smallest_object_is_valid() -> None:

@@ -222,6 +222,18 @@ def test_a_job_that_fails_without_a_word_says_what_to_do() -> None:
     assert "goes on with the parts that are missing" in ready["message"]
 
 
+def test_a_message_moves_no_terminal() -> None:
+    """A container writes it, and whoever looks at the batch prints it."""
+    said = {"ok": False, "reason": "InvalidSpec", "message": "no\x1b[2J picture\u202e; add one"}
+    pod = a_pod(containers=[ended("batch", 64, said=said)], phase="Failed")
+    status = plan(
+        BatchSeen(batch=a_batch(), job=a_job(Failed="PodFailurePolicy"), pods=(pod,))
+    ).status
+    ready = next(c for c in status["conditions"] if c["type"] == "Ready")
+    assert "picture" in ready["message"]
+    assert ready["message"].isprintable()
+
+
 @pytest.mark.parametrize(
     ("wanted", "there", "changed"),
     [(True, False, True), (False, True, False), (True, True, None), (False, False, None)],
