@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,17 +30,24 @@ RIGHT = Preprocessing(
 
 
 class Digits:
-    """The sample network and its held-out pictures; counts what is asked."""
+    """The sample network and its held-out pictures; counts what is asked.
+
+    Most candidates are the same for each wrong declaration: a batch is computed once.
+    """
 
     def __init__(self) -> None:
         self.session = onnxruntime.InferenceSession(DIGITS / "digits-resnet.onnx")
         with np.load(DIGITS / "heldout.npz") as file:
             self.pictures, self.labels = list(file["pictures"]), file["labels"].tolist()
         self.asked = 0
+        self.answers: dict[bytes, Any] = {}
 
     def ask(self, batch: Any) -> Any:
         self.asked += len(batch)
-        return self.session.run(None, {"input": batch})[0]
+        key = hashlib.sha256(batch.tobytes()).digest()
+        if key not in self.answers:
+            self.answers[key] = self.session.run(None, {"input": batch})[0]
+        return self.answers[key]
 
     def better(self, declared: Preprocessing, *, is_over: Any = lambda: False) -> Finding | None:
         part = slice(0, preprocessing.ALL)
