@@ -73,6 +73,12 @@ class Facts:
         return found
 
     @property
+    def artifact(self) -> Body:
+        """What the status says of the artifact; a batch names only the digest of it."""
+        found: Body | str = self.status.get("artifact") or {}
+        return found if isinstance(found, dict) else {}
+
+    @property
     def spec(self) -> Body:
         found: Body = self.service.get("spec") or {}
         return found
@@ -114,7 +120,7 @@ class Facts:
     def current_job(self, component: str = names.CONVERSION) -> Body | None:
         """Return the newest Job of a kind; the operator names it in the status."""
         ours = [job for job in self.jobs if label_of(job, names.COMPONENT) == component]
-        named = (self.status.get("artifact") or {}).get("job")
+        named = self.artifact.get("job")
         if component == names.CONVERSION:
             ours = [job for job in ours if name_of(job) == named] or ours
         return max(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 import yaml
-from tests.component.objects import artifact_of, service
+from tests.component.objects import artifact_of, batch, service
 from tests.component.proxy import Call, Proxy
 from tests.component.world import World
 from tests.support.apiserver import ROOT
@@ -86,6 +86,27 @@ async def test_what_serves_is_well(world: World, cli: Cli) -> None:
     assert artifact_of(manifest).origin in text
     (revision,) = json.loads(cli("rollout", "history", NAME, "-o", "json"))
     assert revision["is"] == "serving, desired"
+
+
+async def test_a_batch_is_listed_and_explained(world: World, cli: Cli) -> None:
+    """Its words are the operator's: that of a service that is missing, then of one that waits."""
+    await world.start()
+    await world.create(batch("archive", service=NAME))
+    await world.becomes("ResNetBatch", "archive", lambda b: b["status"]["phase"], what="a look")
+    found = json.loads(cli("why", "batch/archive", "-o", "json", code=Exit.NOT_WELL))
+    assert (found["kind"], found["fault"]["kind"]) == ("ResNetBatch", "ResNetService")
+    assert "create it" in found["do"]
+    assert found["denied"] == []
+    await world.known_artifact(service(NAME))
+    await world.create(service(NAME))
+    await world.has("Job", "rnb-archive")
+    rows = json.loads(cli("get", "-o", "json"))
+    assert [(row["kind"], row["name"]) for row in rows] == [
+        ("ResNetService", NAME),
+        ("ResNetBatch", "archive"),
+    ]
+    assert "Job rnb-archive" in cli("why", "archive", code=Exit.NOT_WELL)
+    cli("logs", "batch/archive", code=Exit.NOT_FOUND)
 
 
 def sample(folder: Path) -> str:

@@ -91,7 +91,7 @@ def _record(facts: Facts) -> list[Node]:
     if facts.record is None:
         return [] if facts.jobs else [Node("record: none yet", Tone.PLAIN)]
     data = facts.record.get("data") or {}
-    made = facts.status.get("artifact") or {}
+    made = facts.artifact
     name = name_of(facts.record)
     if ARTIFACT_KEY in data:
         parts = [made.get("origin"), made.get("compiler") and f"by {made['compiler']}"]

@@ -195,7 +195,7 @@ def _next(tries: Tries | None) -> str:
 
 def tries_of(facts: Facts) -> Tries | None:
     """Return what the record and the status say of attempts at the artifact."""
-    artifact = facts.status.get("artifact") or {}
+    artifact = facts.artifact
     failure = _failure(facts)
     if failure is None:
         return None

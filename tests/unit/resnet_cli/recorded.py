@@ -190,6 +190,10 @@ def batch(reason: str, message: str, *, phase: str, ready: str = "False", **stat
             "observedGeneration": 1,
             "phase": phase,
             "conditions": [condition("Ready", ready, reason, message)],
+            # All of them strings, where a service has objects.
+            "revision": REVISION,
+            "artifact": "ab" * 32,
+            "job": f"rnb-{BATCH}",
             **status,
         },
     }
