@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ class Rude:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            with caller:
+            with caller, contextlib.suppress(OSError):  # who hangs up first does not matter
                 caller.recv(1 << 16)
                 caller.sendall(self._says)
 
