@@ -12,7 +12,7 @@ from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.resolve.rollout import RolloutOptions
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
     """Everything that was decided; `spec` stays at hand for what is passed through."""
 

@@ -18,7 +18,7 @@ STEPS = (10, 50, 100)
 ALL_AT_ONCE = (100,)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AnalysisOptions:
     """`steps` are per cent below 100, but with `mirrors`; what is None is not judged."""
 
@@ -32,7 +32,7 @@ class AnalysisOptions:
     mirrors: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutOptions:
     strategy: Strategy
     surge_wait_seconds: int

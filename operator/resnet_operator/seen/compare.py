@@ -56,7 +56,8 @@ class Compared:
         return known
 
 
-COMPARED = Compared(20_000)
+# An object that is settled is compared no more: see `reconcile`.
+COMPARED = Compared(4_000)
 
 
 def is_subset(desired: Any, live: Any, field: str = "") -> bool:

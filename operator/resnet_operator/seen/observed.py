@@ -19,7 +19,7 @@ from resnet_operator.seen.service import ServiceObject
 from resnet_operator.seen.workload import DeploymentObject, JobObject, Pod
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
     """All that one reconcile of one ResNetService looks at; taken at one moment."""
 
@@ -73,7 +73,7 @@ class Observed:
     rival: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GateObserved:
     """What is there of the validation that the object asks for."""
 
@@ -86,7 +86,7 @@ class GateObserved:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoreObserved:
     """What the children of the namespace's artifact store state; None is not there."""
 

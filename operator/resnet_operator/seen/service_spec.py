@@ -14,6 +14,8 @@ from resnet_operator.errors import InvalidSpec
 from resnet_operator.reading.weight import LEAVES, SPEC_BYTES, STATUS_BYTES, heaviest, weight
 
 Body = Mapping[str, Any]
+# Of a SHA-256, which no other object says.
+DIGEST_CHARS = 64
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -46,14 +48,20 @@ def status_seen(body: Body, model: type[BaseModel] = ResNetServiceStatus) -> dic
         model.model_validate(found, strict=True)
     except ValidationError:
         return {}
-    if conditions := found.get("conditions"):
-        return {**found, "conditions": [_shared(one) for one in conditions]}
-    return found
+    shared: dict[str, Any] = _shared(found)
+    return shared
 
 
-def _shared(condition: dict[str, Any]) -> dict[str, Any]:
-    """Return a condition made of texts that are held once: most objects say the same ones."""
-    return {key: intern(v) if type(v) is str else v for key, v in condition.items()}
+def _shared(value: Any) -> Any:
+    """Return a status made of texts that are held once: most objects say the same ones."""
+    kind = type(value)
+    if kind is str:
+        return intern(value) if len(value) != DIGEST_CHARS else value
+    if kind is dict:
+        return {key: _shared(item) for key, item in value.items()}
+    if kind is list:
+        return [_shared(item) for item in value]
+    return value
 
 
 def plain(value: Any) -> Any:
