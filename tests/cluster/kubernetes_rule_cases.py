@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.cluster.rule_cases import RuleCase, case, one
 
-from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, VARIABLES
+from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, BEGINNINGS, VARIABLES
 
 RESERVED_VARIABLE = "remove the variables that the operator, the container runtime or the loader"
 RESERVED_ANNOTATION = "remove the annotations that choose devices"
@@ -19,7 +19,14 @@ BLOCK = {"ipBlock": {"cidr": "10.0.0.0/8"}}
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 SPREAD = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
 # Neighbours of the reserved names that are nobody's.
-FREE = ("ASCEND_GLOBAL_LOG_LEVEL", "NVIDIA_TF32_OVERRIDE", "LDFLAGS", "MY_PATH", "PYTHONHASHSEED")
+FREE = (
+    "ASCEND_GLOBAL_LOG_LEVEL",
+    "NVIDIA_TF32_OVERRIDE",
+    "LDFLAGS",
+    "MY_PATH",
+    "MY_NPU_ID",
+    "PYTHONHASHSEED",
+)
 
 
 def variable(name: str) -> list[dict[str, Any]]:
@@ -50,6 +57,15 @@ def _reserved_annotations() -> list[RuleCase]:
         )
         for name, reason in ANNOTATIONS.items()
         for prefix in ("", "sub.")
+    ] + [
+        one(
+            f"{name}… is reserved: {reason}",
+            "serving.podAnnotations",
+            {f"{name}Devices": "/dev/davinci0"},
+            RESERVED_ANNOTATION,
+            {f"my.{name}a": "b", name.rstrip("."): "b"},
+        )
+        for name, reason in BEGINNINGS.items()
     ]
 
 

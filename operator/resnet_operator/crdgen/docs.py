@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.batch import BATCH_KIND
-from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, VARIABLES
+from resnet_operator.api.kubernetes.reserved import ANNOTATIONS, BEGINNINGS, VARIABLES
 from resnet_operator.crdgen.reason_help import HELP, Stage
 
 if TYPE_CHECKING:
@@ -122,9 +122,11 @@ def reason_reference() -> str:
 def reserved_reference() -> str:
     """Return docs/reserved-names.md: what a spec may not set, and why."""
     parts = [NOTICE, RESERVED_HEAD]
+    slashed = {f"{name}/": reason for name, reason in ANNOTATIONS.items()}
+    annotations = {f"{name}*": reason for name, reason in (slashed | BEGINNINGS).items()}
     for title, rows in (
         ("Variables of `serving.env`", VARIABLES),
-        ("Annotations of `serving.podAnnotations`", {f"{k}/*": v for k, v in ANNOTATIONS.items()}),
+        ("Annotations of `serving.podAnnotations`", annotations),
     ):
         parts.append(f"\n## {title}\n\n| Name | Why |\n| --- | --- |\n")
         parts += [f"| `{name}` | {reason} |\n" for name, reason in rows.items()]

@@ -7,11 +7,14 @@ other code in the server than its image holds.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from resnet_operator.api.rules import Rule, matches
 
 DEVICES = "the container runtime gives the container the devices that it names"
 LOADER = "the loader or the interpreter runs code from where it points"
+SHARE = "it says how much of a shared chip the container may take"
+CONFINEMENT = "it takes the container's confinement away"
 OURS = "the operator sets it"
 
 # Exact names, and prefixes that end in "*".
@@ -30,9 +33,16 @@ VARIABLES = {
     "NVIDIA_DISABLE_REQUIRE": DEVICES,
     "NVIDIA_REQUIRE_*": DEVICES,
     "CUDA_VISIBLE_DEVICES": DEVICES,
+    "ROCR_VISIBLE_DEVICES": DEVICES,
+    "HIP_VISIBLE_DEVICES": DEVICES,
+    "CUDA_DEVICE_*": SHARE,
+    "CUDA_MPS_*": SHARE,
+    "NPU_*": SHARE,
     "LD_*": LOADER,
     "GCONV_PATH": LOADER,
     "GLIBC_TUNABLES": LOADER,
+    "BASH_ENV": LOADER,
+    "OPENSSL_CONF": LOADER,
     "PATH": LOADER,
     "PYTHONPATH": LOADER,
     "PYTHONHOME": LOADER,
@@ -55,8 +65,15 @@ ANNOTATIONS = {
     "huawei.com": DEVICES,
     "hami.io": DEVICES,
     "nvidia.com": DEVICES,
-    "container.apparmor.security.beta.kubernetes.io": "it takes the container's confinement away",
-    "container.seccomp.security.alpha.kubernetes.io": "it takes the container's confinement away",
+    "nri.io": DEVICES,
+    "4pd.io": DEVICES,
+    "container.apparmor.security.beta.kubernetes.io": CONFINEMENT,
+    "container.seccomp.security.alpha.kubernetes.io": CONFINEMENT,
+}
+# Annotations that have no slash, by their beginnings.
+BEGINNINGS = {
+    "io.kubernetes.cri-o.": "CRI-O gives the container the devices and rights that it names",
+    "io.katacontainers.": CONFINEMENT,
 }
 # Names of objects that are the operator's own, in each namespace.
 RESERVED_NAME = "^(resnet-store|resnet-operator|rns-.*)$"
@@ -83,7 +100,13 @@ def _pattern(names: dict[str, str]) -> str:
 
 
 VARIABLE = _pattern(VARIABLES)
-ANNOTATION = f"^([^/]*[.])?({'|'.join(name.replace('.', '[.]') for name in ANNOTATIONS)})/"
+
+
+def _alternatives(names: Iterable[str]) -> str:
+    return "|".join(name.replace(".", "[.]") for name in names)
+
+
+ANNOTATION = f"^(([^/]*[.])?({_alternatives(ANNOTATIONS)})/|{_alternatives(BEGINNINGS)})"
 
 VARIABLES_RULE = Rule(
     f"self.all(item, !item.name.matches(r'{VARIABLE}'))",
@@ -96,5 +119,5 @@ ANNOTATIONS_RULE = Rule(
     f"self.all(key, !key.matches(r'{ANNOTATION}'))",
     lambda annotations: any(matches(ANNOTATION, key) for key in annotations),
     "remove the annotations that choose devices, take confinement away or are the operator's: "
-    f"{', '.join(f'{name}/…' for name in ANNOTATIONS)}",
+    f"{', '.join([*(f'{name}/…' for name in ANNOTATIONS), *(f'{name}…' for name in BEGINNINGS)])}",
 )
