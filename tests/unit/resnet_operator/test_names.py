@@ -54,6 +54,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @given(VALUES)
 def test_of_any_value(value: Any) -> None:
     assert names.canonical_json(value) == slow(value)

@@ -47,6 +47,7 @@ def test_the_network_fits_a_config_map() -> None:
     assert (DIGITS / "digits-resnet.onnx").stat().st_size < 1 << 20
 
 
+@pytest.mark.thorough
 def test_the_light_network_takes_any_batch() -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

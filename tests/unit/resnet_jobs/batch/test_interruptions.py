@@ -70,6 +70,7 @@ def test_the_program_tells_what_it_did_and_lets_triton_go(tmp_path: Path) -> Non
     assert (bench.root / "eval" / "done").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [1, 2])
 def test_ten_thousand_pictures_survive_three_preemptions(tmp_path: Path, seed: int) -> None:
     bench = Bench(tmp_path)

@@ -460,6 +460,7 @@ def test_a_table_has_types_and_nulls() -> None:
     assert [schema.field(name).nullable for name in schema.names[:3]] == [False, False, True]
 
 
+@pytest.mark.thorough
 def test_the_formats_say_the_same() -> None:
     answers = [Answer(((index % 5, float(np.float32(0.1 * index))),)) for index in range(50)]
     names = [f"{index}.png" for index in range(50)]

@@ -365,6 +365,7 @@ def test_the_end_is_explained(
     assert words in caught.value.payload["message"]
 
 
+@pytest.mark.thorough
 def test_an_image_without_torch(container: Container, tmp_path: Path) -> None:
     """This interpreter has none."""
     container.workspace.fetched.write_bytes(b"x")

@@ -60,6 +60,7 @@ def test_the_shapes_are_torchvisions(name: str) -> None:
     assert hashlib.sha256(lines.encode()).hexdigest()[:16] == TORCHVISION[name][0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["resnet18.pth", "training.pth"])
 def test_shapes_are_read_without_torch(files: Files, name: str) -> None:
     loaded = open_checkpoint(str(files[0] / name)).root

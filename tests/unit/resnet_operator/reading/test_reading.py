@@ -75,6 +75,7 @@ def test_odd_text_is_a_misfit_with_a_sentence(reason: str, text: str) -> None:
     str(found.value).encode()
 
 
+@pytest.mark.thorough
 @deterministic
 @given(any_text)
 def test_reading_is_total(text: str) -> None:

@@ -236,6 +236,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.thorough
 @deterministic
 @given(steps)
 def test_a_store_is_whole_whatever_fails(found: list[tuple[str, str, list[Any], str]]) -> None:

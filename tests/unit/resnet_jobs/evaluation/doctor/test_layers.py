@@ -134,6 +134,7 @@ def test_the_planted_layer_is_named(pictures: Any) -> None:
     assert guilty(found, predict.QUANTIZED)[0].name == RUINED
 
 
+@pytest.mark.thorough
 def test_without_the_planted_layer_the_network_is_itself_again(pictures: Any) -> None:
     """And a network without one loses hardly anything in eight bits."""
     feed = {"input": pictures}

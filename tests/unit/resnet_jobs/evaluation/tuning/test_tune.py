@@ -188,6 +188,7 @@ def test_latency_is_looked_for_at_the_stated_load() -> None:
     assert found.at_intervals is None, "the load is stated: no other is of use"
 
 
+@pytest.mark.thorough
 def test_what_was_found_once_is_not_replaced_the_next_time() -> None:
     """Else a suggestion that was taken would lead to another one, for ever."""
     for seed in range(5):

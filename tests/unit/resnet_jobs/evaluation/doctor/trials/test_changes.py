@@ -114,6 +114,7 @@ def digits() -> tuple[Any, list[int]]:
         return preprocess(file["pictures"], PRESETS["digits"])[:200], list(file["labels"][:200])
 
 
+@pytest.mark.thorough
 def test_a_ruined_layer_is_skipped_and_what_it_costs_is_said(
     digits: tuple[Any, list[int]],
 ) -> None:
