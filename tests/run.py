@@ -87,7 +87,7 @@ PARTS: dict[str, Part] = {
         beside=True,
     ),
     "quick": Part(
-        "the quick ones of the unit and golden tests",
+        "quick unit and golden tests; make test has the thorough, Triton and clusters, too",
         ("tests/unit", "tests/golden"),
         max(2, CORES),
         (*FEW_FOLDERS, "-m", "not thorough"),
