@@ -15,7 +15,9 @@ pytestmark = pytest.mark.thorough  # runs pytest within pytest
 CONFTEST = """
 import contextlib, os, pathlib, pytest
 from tests.support import shared
-from tests.e2e.conftest import pytest_collection_modifyitems, turn
+from tests.e2e.conftest import ONLY_ONE, place, pytest_collection_modifyitems
+
+os.environ[sorted(ONLY_ONE)[0]] = "one cluster for all"
 
 LOG = pathlib.Path(os.environ["SAMPLE_LOG"])
 
@@ -39,8 +41,12 @@ def boot(owner):
 def cluster():
     return shared.cluster("e2e", boot)
 
+@pytest.fixture(scope="session")
+def places(cluster):
+    return lambda name: name
+
 @pytest.fixture
-def story(cluster, request):
+def story(place, request):
     name = request.node.name.partition("@")[0]
     say(f"begin {name}")
     yield
