@@ -216,9 +216,9 @@ class Pod:
         found: dict[str, Any] = json.loads(self._termination.read_text() or "{}")
         return found
 
-    def call(self, path: str, *, method: str = "GET") -> int:
-        """The status of an HTTP call; 0 when nobody listens."""
-        request = urllib.request.Request(f"http://{self.http}{path}", method=method)
+    def call(self, path: str, *, method: str = "GET", of: str = "") -> int:
+        """The status of an HTTP call, by default of inference; 0 when nobody listens."""
+        request = urllib.request.Request(f"http://{of or self.http}{path}", method=method)
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 return int(answer.status)
@@ -228,8 +228,9 @@ class Pod:
             return 0
 
     def wait_ready(self) -> Pod:
+        """Wait until it answers; Triton opens the port of its counters after that of inference."""
         deadline = time.monotonic() + READY_SECONDS
-        while self.call("/v2/health/ready") != 200:
+        while not (self.call("/v2/health/ready") == 200 == self.call("/metrics", of=self.metrics)):
             assert self.process.poll() is None, self.log[-4000:]
             assert time.monotonic() < deadline, self.log[-4000:]
             time.sleep(0.05)
