@@ -112,10 +112,13 @@ def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> None:
 
 
 def go(*arguments: str | Path, cwd: Path = HERE, **environment: str) -> None:
-    """GOTOOLCHAIN=local: a build never fetches another Go behind the user's back."""
+    """GOTOOLCHAIN=local: a build never fetches another Go behind the user's back.
+
+    GOGC: a compiler ends before its garbage matters; collecting it takes a quarter of its time.
+    """
     if not shutil.which("go"):
         raise BuildError("Go 1.26 or later is needed to build Kubernetes; put it on the PATH")
-    environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"} | environment
+    environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOGC": "400"} | environment
     run("nice", "go", *arguments, cwd=cwd, **environment)
 
 
