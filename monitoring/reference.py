@@ -47,7 +47,7 @@ scrape_configs:
 ```
 
 Beside them our runtimes count `resnet_failed_requests` (what failed while the model ran; Triton 2.51 counts an error that a Python model answers as a
-success), and on trial `resnet_compared_answers` and `resnet_agreed_answers` ([analysis](analysis.md)), by `model` and `instance`.
+success), and on trial `resnet_agreed_answers` and `resnet_differing_answers` ([analysis](analysis.md)), by `model` and `instance`.
 
 What failed is said alike by alerts, dashboards, `kubectl resnet top` and the analysis: of each model in each pod Triton's failures by `REJECTED` and
 `CANCELED` (the analysis leaves out the latter), and of its others and `resnet_failed_requests` the larger number, for both may have counted a request.

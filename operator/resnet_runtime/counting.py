@@ -12,8 +12,9 @@ import triton_python_backend_utils as pb_utils
 
 # Name and description of each.
 FAILED = ("resnet_failed_requests", "Requests that failed while the model ran")
-COMPARED = ("resnet_compared_answers", "Answers that were compared with those of the old revision")
-AGREED = ("resnet_agreed_answers", "Compared answers that have the same first class")
+# An answer counts in one of them: of two that both grow a reader could see the first alone.
+AGREED = ("resnet_agreed_answers", "Answers with the first class of the old revision's")
+DIFFERED = ("resnet_differing_answers", "Answers with another first class than the old revision's")
 
 
 def can_count() -> bool:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from resnet_runtime.batching import Admitted
-from resnet_runtime.counting import AGREED, COMPARED, Counter, can_count
+from resnet_runtime.counting import AGREED, DIFFERED, Counter, can_count
 from resnet_runtime.processes import log
 from resnet_runtime.settings import Settings, TensorSpec
 
@@ -52,8 +52,8 @@ class Sampler:
     def __init__(self, url: str, settings: Settings, labels: Dict[str, str]) -> None:
         self._url = urlsplit(url)
         self._settings = settings
-        self._compared = Counter(COMPARED, labels)
         self._agreed = Counter(AGREED, labels)
+        self._differing = Counter(DIFFERED, labels)
         self._waiting: "queue.Queue[Sample]" = queue.Queue(maxsize=1)
         self._next = 0.0
         self._failed = False
@@ -75,16 +75,12 @@ class Sampler:
             rows, here = self._waiting.get()
             try:
                 there = self._ask(rows, self._settings.outputs[0])
-                self._count(agrees(here, there))
+                (self._agreed if agrees(here, there) else self._differing).add(1)
                 self._failed = False
             except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
                 if not self._failed:
                     log("the old revision cannot be asked: {}".format(error))
                 self._failed = True
-
-    def _count(self, agreed: bool) -> None:
-        self._compared.add(1)
-        self._agreed.add(int(agreed))
 
     def _ask(self, rows: Sequence[Any], output: TensorSpec) -> Any:
         """The first output of the other server; raises ValueError for what is none."""

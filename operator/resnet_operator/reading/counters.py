@@ -18,12 +18,12 @@ from resnet_operator.reading.failed import FAILED, FAILURE, SUCCESS, OfModel, as
 
 SUMMARY = "nv_inference_request_summary_us"
 # Of our runtimes, as FAILED.
-COMPARED = "resnet_compared_answers"
 AGREED = "resnet_agreed_answers"
+DIFFERED = "resnet_differing_answers"
 QUANTILE = "0.99"
-READ = (SUCCESS, FAILURE, SUMMARY, FAILED, COMPARED, AGREED)
+READ = (SUCCESS, FAILURE, SUMMARY, FAILED, AGREED, DIFFERED)
 MOST_LINES = 10_000
-SUMS = {SUCCESS, FAILURE, FAILED, COMPARED, AGREED}
+SUMS = {SUCCESS, FAILURE, FAILED, AGREED, DIFFERED}
 MOST = 1e15
 
 
@@ -66,14 +66,15 @@ def counters_of(text: str, network: str) -> Counters | None:
         if sample.name in SUMS:
             model, reason = sample.labels.get("model", ""), sample.labels.get("reason", "")
             models[model].add(sample.name, reason, int(sample.value))
+    agreed = _sum(samples, AGREED, network)
     asked, pipeline = asked_of(models, network), step_name(network, ENSEMBLE)
     return Counters(
         answered=asked.answered,
         # Whoever asked and went away is no failure of the model.
         failed=asked.failed - asked.canceled,
         p99_microseconds=_p99(samples, pipeline if models[pipeline].success else network),
-        compared=_sum(samples, COMPARED, network),
-        agreed=_sum(samples, AGREED, network),
+        compared=agreed + _sum(samples, DIFFERED, network),
+        agreed=agreed,
     )
 
 

@@ -63,7 +63,7 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 def test_names() -> None:
     assert counting.FAILED[0] == failed.FAILED
-    assert (counting.COMPARED[0], counting.AGREED[0]) == (counters.COMPARED, counters.AGREED)
+    assert (counting.AGREED[0], counting.DIFFERED[0]) == (counters.AGREED, counters.DIFFERED)
 
 
 def test_what_fails_in_the_model_is_counted_by_request(

@@ -61,8 +61,8 @@ def test_the_percentile_is_that_of_what_is_asked(reason: str, pictures: int, p99
 
 
 def test_what_is_compared_is_of_the_network() -> None:
-    ours = 'resnet_compared_answers{instance="0",model="digits"} 6\n'
-    ours += 'resnet_agreed_answers{instance="0",model="digits"} 4\n'
+    ours = 'resnet_agreed_answers{instance="0",model="digits"} 4\n'
+    ours += 'resnet_differing_answers{instance="0",model="digits"} 2\n'
     found = counters_of(REAL + ours + ours.replace("digits", "other"), "digits")
     assert found is not None
     assert (found.compared, found.agreed) == (6, 4)
