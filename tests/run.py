@@ -98,7 +98,7 @@ PARTS: dict[str, Part] = {
     "cluster": Part(
         "chart, cluster and component tests on real API servers",
         ("tests/chart", "tests/cluster", "tests/component"),
-        3,
+        2,
         BY_FILE,
     ),
     "e2e": Part(
