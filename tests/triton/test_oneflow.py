@@ -48,7 +48,7 @@ class OneFlowPod(Pod):
         self, folder: Path, *more: str, changes: dict[str, Any], gpus: str, config: str
     ) -> None:
         self.folder = folder
-        self._http, self._grpc, metrics = free_ports(3)
+        self._http, self._grpc, self._metrics = free_ports(3)
         self._termination = folder / "termination-log"
         self._termination.touch()
         spec = {
@@ -89,7 +89,7 @@ class OneFlowPod(Pod):
             "--exit-timeout-secs": "2",
             "--http-port": self._http,
             "--grpc-port": self._grpc,
-            "--metrics-port": metrics,
+            "--metrics-port": self._metrics,
         }
         (container,) = template["spec"]["containers"]
         assert container["workingDir"] == "/tmp", "OneFlow makes a folder where it runs"
