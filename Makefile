@@ -65,17 +65,17 @@ check: venv docs ## format, lint, types, layers, generated files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	cd operator && PYTHONPATH=. $(VENV)/bin/lint-imports --config ../pyproject.toml --no-cache
-	$(PY) -m resnet_operator.crdgen --check
+	$(PY) -m devkit.crdgen --check
 	$(PY) -m monitoring --check
 	$(PY) -m devkit.support --check
 
 generate: venv ## write the CRD, the chart's copy and the references in docs/
-	$(PY) -m resnet_operator.crdgen
+	$(PY) -m devkit.crdgen
 	$(PY) -m monitoring
 	$(PY) -m devkit.support
 
 verify: venv ## say whether the generated files are up to date
-	$(PY) -m resnet_operator.crdgen --check
+	$(PY) -m devkit.crdgen --check
 	$(PY) -m monitoring --check
 	$(PY) -m devkit.support --check
 

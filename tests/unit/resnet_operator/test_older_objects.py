@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from devkit.crdgen.batch import batch_schema
 from tests.cluster.batch_rule_cases import BATCH_RULES
 from tests.cluster.bounds import nodes
 from tests.cluster.manifests import batch, root_schema, service
@@ -21,7 +22,6 @@ from tests.support.rules import batch_rows, rows
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.api.rules import Rule
-from resnet_operator.crdgen.batch import batch_schema
 from resnet_operator.errors import InvalidSpec
 from resnet_operator.seen.batch import BatchObject
 from resnet_operator.seen.service import ServiceObject

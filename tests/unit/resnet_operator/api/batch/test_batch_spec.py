@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from devkit.crdgen.batch import batch_definition
 from tests.cluster.batch_rule_cases import BATCH_RULES
 from tests.support.apiserver import ROOT
 from tests.support.builders import metadata
 
 from resnet_contract.batch.order import parse_batch
 from resnet_contract.fields import Fields
-from resnet_operator.crdgen.batch import batch_definition
 from resnet_operator.seen.batch import BatchObject
 
 SPEC: dict[str, Any] = {

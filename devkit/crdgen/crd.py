@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from devkit.crdgen.schema import Schema, structural_schema
+
 from resnet_operator.api import GROUP, KIND, PLURAL, VERSION
 from resnet_operator.api.kubernetes.reserved import NAME_RULES
 from resnet_operator.api.rules import VALIDATIONS, Rule
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.status import ResNetServiceStatus
-from resnet_operator.crdgen.schema import Schema, structural_schema
 
 
 def root_schema() -> Schema:

@@ -1,4 +1,4 @@
-"""`python -m resnet_operator.crdgen [--check]`: what `make generate` and `make verify` run.
+"""`python -m devkit.crdgen [--check]`: what `make generate` and `make verify` run.
 
 Writes the files, or with --check tells which are not what the models say and exits with 1.
 """
@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from resnet_operator.crdgen.batch import batch_definition, batch_schema
-from resnet_operator.crdgen.crd import custom_resource_definition, root_schema
-from resnet_operator.crdgen.docs import (
+from devkit.crdgen.batch import batch_definition, batch_schema
+from devkit.crdgen.crd import custom_resource_definition, root_schema
+from devkit.crdgen.docs import (
     api_reference,
     batch_reference,
     reason_reference,
@@ -64,7 +63,7 @@ def stale_files(root: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None, *, root: Path | None = None) -> int:
     """Return the exit status: 1 when --check found a stale file."""
-    parser = argparse.ArgumentParser(prog="python -m resnet_operator.crdgen", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m devkit.crdgen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
     check = parser.parse_args(arguments).check
     root = root or Path.cwd()
@@ -73,12 +72,12 @@ def main(arguments: list[str] | None = None, *, root: Path | None = None) -> int
     stale = stale_files(root)
     if check:
         for path in stale:
-            print(f"{path} is out of date; run: make generate", file=sys.stderr)  # noqa: T201
+            print(f"{path} is out of date; run: make generate", file=sys.stderr)
         return 1 if stale else 0
     for path in stale:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(generated_files()[path], encoding="utf-8")
-        print(f"wrote {path}")  # noqa: T201
+        print(f"wrote {path}")
     return 0
 
 

@@ -7,13 +7,13 @@ import re
 import shlex
 
 import yaml
+from devkit.crdgen.reason_help import HELP, Stage
 from tests.cluster.manifests import root_schema
 from tests.support.apiserver import ROOT
 
 from resnet_cli.commands.logs import Stage as LogStage
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.crdgen.reason_help import HELP, Stage
 
 COMMANDS = [(reason, text) for reason, known in HELP.items() for text in (known.shows, known.helps)]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from devkit.crdgen.crd import column, condition, definition, object_schema
+from devkit.crdgen.schema import Schema, structural_schema
+
 from resnet_operator.api import VERSION
 from resnet_operator.api.batch import BATCH_KIND, BATCH_PLURAL
 from resnet_operator.api.batch.spec import ResNetBatchSpec
 from resnet_operator.api.batch.status import ResNetBatchStatus
 from resnet_operator.api.kubernetes.reserved import NAME_RULE
-from resnet_operator.crdgen.crd import column, condition, definition, object_schema
-from resnet_operator.crdgen.schema import Schema, structural_schema
 
 
 def batch_schema() -> Schema:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from devkit.crdgen.__main__ import generated_files, main, stale_files
+from devkit.crdgen.crd import custom_resource_definition, root_schema
+from devkit.crdgen.docs import api_reference, reason_reference, split_default
+from devkit.crdgen.schema import structural_schema
 from pydantic import BaseModel, Field
 from tests.cluster.bounds import nodes
 from tests.support.apiserver import ROOT
 
 from resnet_operator.api import Reason
-from resnet_operator.crdgen.__main__ import generated_files, main, stale_files
-from resnet_operator.crdgen.crd import custom_resource_definition, root_schema
-from resnet_operator.crdgen.docs import api_reference, reason_reference, split_default
-from resnet_operator.crdgen.schema import structural_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
