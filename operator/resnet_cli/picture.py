@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from resnet_contract.harmless import harmless
+from resnet_contract.foreign.harmless import harmless
 
 
 class Tone(Enum):

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from resnet_cli.picture import GAP, Node, Table, Tone, fitting
-from resnet_contract.harmless import CONTROLS, harmless
+from resnet_contract.foreign.harmless import CONTROLS, harmless
 
 # A line in a pipe is not broken: whoever reads it looks for words.
 PIPE_WIDTH = 10_000

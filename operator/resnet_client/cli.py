@@ -11,7 +11,7 @@ from resnet_client.client import PROTOCOLS, Client
 from resnet_client.contract import ClientError
 from resnet_client.pictures import PRESETS
 from resnet_client.tls import Tls
-from resnet_contract.harmless import harmless
+from resnet_contract.foreign.harmless import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from resnet_contract.foreign.kinds import HEAD_BYTES, MARK, kind_of
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import CHUNK_BYTES, no_space_explained, require_space
 from resnet_jobs.base.progress import Progress
@@ -52,19 +53,16 @@ DAMAGE = (
     RuntimeError,
     struct.error,
 )
-# How other files begin, for those that cannot be opened: (start, kind).
-FITTING = {True: rb"PK\x03\x04|PK\x05\x06", False: rb"\x1f\x8b|.{257}ustar"}  # a zip, a tar
-OTHER_KINDS: tuple[tuple[bytes, str], ...] = (
-    (rb"\Z", "empty"),
-    (rb"PK\x03\x04|PK\x05\x06", "a ZIP archive by its content"),
-    (rb"\x1f\x8b", "a gzip archive by its content"),
-    (rb".{257}ustar", "a tar archive by its content"),
-    (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (rb"Rar!\x1a", "a RAR archive"),
-    (rb"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (rb"version https://git-lfs", "a Git LFS pointer and not the file; `git lfs pull` fetches it"),
-    (rb"(\xef\xbb\xbf)?\s*<", "a web page or an XML document"),
-)
+ZIPS = ("a ZIP archive", "an empty ZIP archive")
+TARS = ("a gzip archive", "a tar archive")
+# What a file is by its content whose name says something else.
+OTHER_KINDS = {
+    **dict.fromkeys(ZIPS, "a ZIP archive by its content"),
+    **{kind: f"{kind} by its content" for kind in TARS},
+    **{kind: kind for kind in ("a 7-Zip archive", "a RAR archive", "a Zstandard archive")},
+    "a Git LFS pointer": "a Git LFS pointer and not the file; `git lfs pull` fetches it",
+}
+MARKUP = MARK + rb"\s*<"
 # Errors of the archive: None is bzip2's and xz's own, EINVAL that of a place before the file.
 DAMAGED = "is damaged or not what its name says: pack it again"
 ODD_ERRORS = {
@@ -214,13 +212,15 @@ def _inside(text: str, name: str) -> PurePosixPath | None:
 def _other_kind(path: Path, name: str) -> str | None:
     """What a file is that its name does not say."""
     with path.open("rb") as file:
-        head = file.read(512)
-    if re.match(FITTING[name.lower().endswith(".zip")], head, re.DOTALL):
+        head = file.read(HEAD_BYTES)
+    if not head:
+        return "empty"
+    kind = kind_of(head, OTHER_KINDS)
+    if kind in (ZIPS if name.lower().endswith(".zip") else TARS):
         return None
-    found = (
-        kind for start, kind in OTHER_KINDS if re.match(start, head, re.DOTALL | re.IGNORECASE)
-    )
-    return next(found, None)
+    if kind is None and re.match(MARKUP, head):
+        return "a web page or an XML document"
+    return kind and OTHER_KINDS[kind]
 
 
 def _refused(name: str, what: str) -> JobError:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resnet_contract.foreign.kinds import HEAD_BYTES, SAFETENSORS, kind_of
 from resnet_jobs.driver.checkpoint import MisfitError
 from resnet_jobs.driver.saved.names import Tensor
 from resnet_jobs.driver.saved.torch_file import open_checkpoint
-from resnet_jobs.formats.onnx_file import SAFETENSORS_START, refuse_other_kinds
+from resnet_jobs.formats.onnx_file import refuse_other_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-PYTORCH_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+PYTORCH_KINDS = ("a ZIP archive", "a Python pickle")
 MOST_HEADER = 32 << 20
 MOST_INDEX = 4 << 20
 MOST_TENSORS = 20_000
@@ -58,7 +59,7 @@ def open_weights(path: Path) -> WeightsFile:
     if is_safetensors(path):
         return _open_safetensors(path)
     with path.open("rb") as file:
-        is_pytorch = file.read(4).startswith(PYTORCH_STARTS)
+        is_pytorch = kind_of(file.read(4), PYTORCH_KINDS) is not None
     if not is_pytorch:
         _refuse_parts(path)
         refuse_other_kinds(path, wanted="PyTorch weights")
@@ -75,8 +76,8 @@ def open_weights(path: Path) -> WeightsFile:
 def _refuse_parts(path: Path) -> None:
     """Safetensors without their end, and the index of weights in several files."""
     with path.open("rb") as file:
-        head = file.read(512)
-    if SAFETENSORS_START.match(head):
+        head = file.read(HEAD_BYTES)
+    if kind_of(head, [SAFETENSORS]):
         size = path.stat().st_size
         raise MisfitError(f"the safetensors file is cut off at {size:,} bytes: put it there again")
     if head.lstrip()[:1] == b"{" and (b'"weight_map"' in _start_of(path)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from resnet_contract.foreign.kinds import HEAD_BYTES, SAFETENSORS, kind_of
 from resnet_contract.report.messages import Prepared
 from resnet_contract.words import DEFAULT_CLASSES
 from resnet_jobs.base.errors import JobError, Reason, invalid
@@ -20,7 +21,6 @@ from resnet_jobs.driver.export_inputs import PICTURE
 from resnet_jobs.driver.saved.names import Tensor as Saved
 from resnet_jobs.driver.saved.torch_file import TORCH_SCRIPT, open_checkpoint, read_kind
 from resnet_jobs.formats.network_shapes import network_shapes
-from resnet_jobs.formats.onnx_file import SAFETENSORS_START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ def _check_file(spec: JobSpec, path: Path) -> None:
 
 def _refuse_safetensors(path: Path) -> None:
     with path.open("rb") as file:
-        if SAFETENSORS_START.match(file.read(512)):
+        if kind_of(file.read(HEAD_BYTES), [SAFETENSORS]):
             raise JobError(
                 Reason.UNSUPPORTED_MODEL,
                 "the file is safetensors, and serving.runtime TorchAIE loads what torch.save "

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from resnet_contract.foreign.kinds import HEAD_BYTES, kind_of
 from resnet_operator.record.label_files import Source
 
 # No digit follows a sign: "0.5 mg" and "0-10 km" are names.
@@ -29,29 +30,27 @@ STARTS: tuple[tuple[str, str, str], ...] = (
     (r"<{7} ", "has the marks of a merge conflict", "resolve it"),
     (r"item\s*\{", "is a label map in protobuf's text form", "write one label a line"),
 )
-BINARY: tuple[tuple[bytes, str], ...] = (
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"PK\x03\x04", "a ZIP archive or a spreadsheet"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x80\x02", "a Python pickle"),
-    (b"\x80\x03", "a Python pickle"),
-    (b"\x80\x04", "a Python pickle"),
-    (b"\x80\x05", "a Python pickle"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"\xd0\xcf\x11\xe0", "a spreadsheet of old Office"),
-    (b"%PDF", "a PDF document"),
+BINARY = (
+    "a gzip archive",
+    "a ZIP archive",
+    "a NumPy array",
+    "a Python pickle",
+    "a bzip2 archive",
+    "an xz archive",
+    "a Zstandard archive",
+    "a PNG picture",
+    "a JPEG picture",
+    "a spreadsheet of old Office",
+    "a PDF document",
 )
 
 
 def refuse_binary(raw: bytes, source: Source) -> None:
     """Raise LabelsError for a file that is certainly no text."""
-    for start, kind in BINARY:
-        if raw.startswith(start):
-            raise source.error(f"is {kind}; put plain text there, one label a line")
+    kind = kind_of(raw[:HEAD_BYTES], BINARY)
+    if kind:
+        table = " or a spreadsheet" if kind == "a ZIP archive" else ""
+        raise source.error(f"is {kind}{table}; put plain text there, one label a line")
 
 
 def refuse_other_texts(text: str, source: Source) -> None:
