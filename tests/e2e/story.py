@@ -226,6 +226,21 @@ class Story:
         )
         return seen
 
+    def wait_event(self, reason: str, name: str = "digits", *, saying: str) -> None:
+        """Wait until the operator has told a reason: an Event stays when the trouble has passed."""
+        told: list[str] = []
+
+        def is_told() -> bool:
+            nonlocal told
+            told = [
+                event["message"]
+                for event in self.items("events")
+                if event["reason"] == reason and event["involvedObject"]["name"] == name
+            ]
+            return any(saying in message for message in told)
+
+        self.eventually(is_told, lambda: f"no Event {reason} of {name} says {saying!r}: {told}")
+
     def store_login(self) -> dict[str, str]:
         """Return the header that the namespace's store wants, as who may read its Secret knows."""
         secret = self.get("secret", "resnet-store")["data"]

@@ -49,10 +49,11 @@ class Case:
 CASES = (
     Case(
         name="cpu",
-        options={"target": "CPU", "value": 60},
+        # Low, because on a busy machine pods get less than their share however much is asked.
+        options={"target": "CPU", "value": 25},
         kind="resource",
         number="averageUtilization",
-        target=60,
+        target=25,
         reason="on a CPU the processor is what there is too little of",
     ),
     Case(
@@ -128,6 +129,41 @@ def measured(story: Story, case: Case) -> float | None:
     return None
 
 
+def at_rest(story: Story, case: Case) -> float:
+    """Wait until the autoscaler sees that nobody asks: a pod that starts is busy for a moment."""
+    seen: list[float | None] = []
+
+    def is_idle() -> bool:
+        seen.append(measured(story, case))
+        return seen[-1] is not None and seen[-1] < case.target and replicas(story) == 1
+
+    story.eventually(
+        is_idle,
+        lambda: f"{case.reason}, but of idle pods it saw {seen}: {story.get('hpa', 'digits')}",
+        seconds=90,
+    )
+    assert seen[-1] is not None
+    return seen[-1]
+
+
+def settled(story: Story, metrics: Registered) -> None:
+    """Wait until the autoscaler has asked twice more and nobody has written meanwhile."""
+    seen, asked = generations(story), metrics.asked
+
+    def nobody_writes() -> bool:
+        nonlocal seen, asked
+        now = generations(story)
+        if now != seen:
+            seen, asked = now, metrics.asked
+        return metrics.asked >= asked + 2
+
+    story.eventually(
+        nobody_writes,
+        lambda: f"asked {metrics.asked - asked} times since {seen} was written",
+        seconds=120,
+    )
+
+
 def measured_over_target(story: Story, case: Case) -> float:
     """Wait for what the autoscaler wrote down: it does so after it has scaled."""
     seen: list[float] = []
@@ -178,15 +214,7 @@ def test_an_autoscaler_follows_the_load(story: Story, metrics: Registered, case:
     serving = SERVING | {"autoscaling": scaling}
     story.apply(story.service(accelerator={"chip": "CPU"}, serving=serving))
     story.wait_ready()
-    story.eventually(
-        lambda: measured(story, case) is not None,
-        lambda: f"{case.reason}, but nothing is measured: {story.get('hpa', 'digits')}",
-        seconds=90,
-    )
-    idle = measured(story, case)
-    assert idle is not None
-    assert idle < case.target, "nobody asks yet"
-    assert replicas(story) == 1
+    idle = at_rest(story, case)
 
     with load(story):
         scaled_to(story, 2)
@@ -194,12 +222,7 @@ def test_an_autoscaler_follows_the_load(story: Story, metrics: Registered, case:
         assert story.wait_ready()["ready"] == "2/2"
         assert story.get("deployment", "digits")["spec"]["replicas"] == 2
 
-        # The autoscaler goes on asking, and nobody writes any more.
-        settled, asked = generations(story), metrics.asked
-        story.eventually(
-            lambda: metrics.asked >= asked + 2, lambda: "the autoscaler asks no more", seconds=90
-        )
-        assert generations(story) == settled
+        settled(story, metrics)
         assert replicas(story) == 2
         assert writers_of_spec(story) <= {"kubectl", "kube-controller-manager"}
     print(f"{case.name}: {idle:g} without load, {busy:g} with it, target {case.target}")

@@ -205,8 +205,8 @@ def test_killed_stub_is_named_and_replaced(story: Story) -> None:
         "        os.kill(int(path.parent.name), signal.SIGKILL)\n"
     )
     story.kubectl("exec", "deploy/digits", "-c", "triton", "--", "python3", "-c", kill)
-    condition = story.wait_reason("CrashLooping")
-    assert "signal 9" in condition["message"]
+    # On a quick machine it serves again within a second or two.
+    story.wait_event("CrashLooping", saying="signal 9")
     story.wait_ready()
     pod = story.items("pods", "app.kubernetes.io/component=serving")[0]
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 1
