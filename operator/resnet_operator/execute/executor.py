@@ -71,8 +71,8 @@ class Executor:
         if labels.get(names.COMPONENT) != names.RUNTIME_COMPONENT:
             return await self._made(body)
         # The same for all objects of a namespace, and 200 KB on the way there and back.
-        async with self.views.making_runtime:
-            meta = body["metadata"]
+        meta = body["metadata"]
+        async with self.views.making_runtime(meta["namespace"]):
             there = self.views.config_maps.one(meta["namespace"], meta["name"])
             if there is not None and there.digest == labels[names.RUNTIME]:
                 return None

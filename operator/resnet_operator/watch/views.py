@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 from resnet_contract.progress import Moved
 from resnet_operator import names
@@ -25,6 +26,8 @@ from resnet_operator.watch.store import IndexKey, Name, Store
 
 # ConfigMaps of users, by their metadata.
 REFERENCED = "ReferencedConfigMap"
+# Namespaces whose runtime's files are made at the same time: a megabyte each, with the answer.
+RUNTIMES_AT_ONCE = 4
 # What lies between clients and pods, beside the Service.
 NETWORK_KINDS = (
     "PodDisruptionBudget",
@@ -69,8 +72,8 @@ class Views:
         }
         # Where the store's Secret was made or found since this process began: it cannot be seen.
         self.namespaces_with_secret: set[str] = set()
-        # Held by who makes the runtime's files somewhere: no two at once.
-        self.making_runtime = asyncio.Lock()
+        self._making_runtime: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._few = asyncio.Semaphore(RUNTIMES_AT_ONCE)
         # What running Jobs say of bytes, by pod, container and its begin; filled by `progress`.
         self.moved: dict[tuple[str, str, str], Moved] = {}
         # Of ReplicaSets, by UID: the UID of the Deployment that controls each.
@@ -78,6 +81,15 @@ class Views:
         # Kinds that the cluster does not have, as the last try to list them has shown.
         self.absent_kinds: frozenset[str] = frozenset()
         self._held: dict[tuple[str, Name], list[Callable[[], None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def making_runtime(self, namespace: str) -> AsyncIterator[None]:
+        """Hold off others who would make the runtime's files in the namespace.
+
+        Few namespaces at once, for memory; more than one, as an answer may be long in coming.
+        """
+        async with self._making_runtime.setdefault(namespace, asyncio.Lock()), self._few:
+            yield
 
     @contextlib.contextmanager
     def writing(self, body: Body) -> Iterator[None]:

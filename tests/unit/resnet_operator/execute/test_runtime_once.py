@@ -11,7 +11,7 @@ from resnet_operator.cluster.kube import Kube
 from resnet_operator.execute import Executor
 from resnet_operator.plan.actions import Create
 from resnet_operator.render.serving import runtime_config_map
-from resnet_operator.watch.views import Views
+from resnet_operator.watch.views import RUNTIMES_AT_ONCE, Views
 
 WORKERS = 16
 
@@ -57,19 +57,43 @@ def make(known: Views, namespaces: tuple[str, ...]) -> SlowKube:
     return kube
 
 
-# namespaces of the objects, how often it is sent, why
+# namespaces of the objects, how often it is sent, how many at once, why
 WANTED = (
-    (("a",) * WORKERS, 1, "all objects of a namespace need the same one"),
-    (("a", "b") * (WORKERS // 2), 2, "each namespace has its own"),
+    (("a",) * WORKERS, 1, 1, "all objects of a namespace need the same one"),
+    (("a", "b") * (WORKERS // 2), 2, 2, "each namespace has its own"),
+    (tuple("abcdefghijkl"), 12, RUNTIMES_AT_ONCE, "all at once would cost memory"),
 )
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "sent"), [row[:2] for row in WANTED], ids=[r[2] for r in WANTED]
+    ("namespaces", "sent", "most"), [row[:3] for row in WANTED], ids=[r[3] for r in WANTED]
 )
-def test_it_is_sent_once(namespaces: tuple[str, ...], sent: int) -> None:
+def test_it_is_sent_once(namespaces: tuple[str, ...], sent: int, most: int) -> None:
     kube = make(views(), namespaces)
-    assert (kube.sent, kube.most) == (sent, 1)
+    assert (kube.sent, kube.most) == (sent, most)
+
+
+class StuckKube(SlowKube):
+    """Never answers for one namespace, as behind a webhook that is gone."""
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body["metadata"]["namespace"] == "stuck":
+            await asyncio.Event().wait()
+        return await super().create(body)
+
+
+def test_one_namespace_does_not_hold_up_the_others() -> None:
+    async def run() -> None:
+        executor = Executor(kube=StuckKube(), views=views())
+        stuck, *others = [
+            asyncio.ensure_future(executor.execute((Create(body=runtime_config_map(name)),)))
+            for name in ("stuck", "a", "b")
+        ]
+        assert await asyncio.gather(*others) == [None, None]
+        assert not stuck.done()
+        stuck.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), timeout=60))
 
 
 def test_a_forged_one_does_not_count() -> None:
