@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from resnet_contract.fields import OrderError
+from resnet_contract.fields import invalid
 
 # What to write, by scheme: the order is that of the sentence for an unknown scheme.
 FORMS = {
@@ -103,12 +103,12 @@ def shortened(address: str) -> str:
 def parse_source(uri: object, *, field: str = MODEL_FIELD) -> SourceSpec:
     """`InvalidSpec` for an unknown scheme, a user name or password, or a way out of a volume."""
     if not isinstance(uri, str) or not uri:
-        raise _invalid(f"{field} is missing; write for example pvc://models/resnet50.onnx")
+        raise invalid(f"{field} is missing; write for example pvc://models/resnet50.onnx")
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme not in FORMS:
-        raise _invalid(f'{field} "{shortened(uri)}" has no supported scheme; write {SHOWN}')
+        raise invalid(f'{field} "{shortened(uri)}" has no supported scheme; write {SHOWN}')
     if "\0" in uri or "\n" in uri or "\r" in uri:
-        raise _invalid(f"{field} must be one line of text")
+        raise invalid(f"{field} must be one line of text")
     if scheme in WEB_SCHEMES:
         return _web_source(uri, scheme, field)
     if scheme in HUB_REVISIONS:
@@ -122,9 +122,9 @@ def _volume_source(uri: str, scheme: str, field: str) -> SourceSpec:
     """A claim, a ConfigMap or a bucket, and a path in it. A bucket's key is taken as it is."""
     host, _, path = uri.partition("://")[2].partition("/")
     if "@" in host:
-        raise _invalid(f"{field} must not hold a user name or password: {scheme}://…")
+        raise invalid(f"{field} must not hold a user name or password: {scheme}://…")
     if not host or not path.strip("/."):
-        raise _invalid(f'{field} "{shortened(uri)}" must have the form {FORMS[scheme]}')
+        raise invalid(f'{field} "{shortened(uri)}" must have the form {FORMS[scheme]}')
     if scheme in BUCKET_SCHEMES:
         return SourceSpec(scheme=scheme, uri=uri, host=host, path=path)
     return SourceSpec(scheme=scheme, uri=uri, host=host, path=_inside(path, uri, field))
@@ -134,7 +134,7 @@ def _inside(path: str, uri: str, field: str) -> str:
     """The path without empty segments; ".." is refused."""
     segments = [segment for segment in path.split("/") if segment not in ("", ".")]
     if ".." in segments:
-        raise _invalid(
+        raise invalid(
             f'{field} "{shortened(uri)}" must not contain "..": write the path from the top'
         )
     return "/".join(segments)
@@ -145,11 +145,11 @@ def _web_source(uri: str, scheme: str, field: str) -> SourceSpec:
         parts = urlsplit(uri)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise _invalid(f"{field} is not a valid address: {error}") from error
+        raise invalid(f"{field} is not a valid address: {error}") from error
     if parts.username is not None or parts.password is not None:
-        raise _invalid(f"{field} must not hold a user name or password: {scheme}://{host}/…")
+        raise invalid(f"{field} must not hold a user name or password: {scheme}://{host}/…")
     if not host:
-        raise _invalid(f'{field} "{shortened(uri)}" names no host; write {FORMS[scheme]}')
+        raise invalid(f'{field} "{shortened(uri)}" names no host; write {FORMS[scheme]}')
     return SourceSpec(scheme=scheme, uri=uri, host=host, path=parts.path)
 
 
@@ -160,12 +160,12 @@ def _hub_source(uri: str, scheme: str, field: str, *, may_be_whole: bool) -> Sou
     """
     segments = _inside(uri.partition("://")[2], uri, field).split("/")
     if "@" in segments[0]:
-        raise _invalid(f"{field} must not hold a user name or password: {scheme}://…")
+        raise invalid(f"{field} must not hold a user name or password: {scheme}://…")
     size = 3 if scheme == "hf" and segments[0] in HF_REPOSITORY_KINDS else 2
     may_be_whole = may_be_whole and size == 2
     form = FORMS[scheme].replace("/<path>", "[/<path>]") if may_be_whole else FORMS[scheme]
     if len(segments) < size + (not may_be_whole):
-        raise _invalid(f'{field} "{shortened(uri)}" must have the form {form}')
+        raise invalid(f'{field} "{shortened(uri)}" must have the form {form}')
     repository, _, revision = "/".join(segments[:size]).partition("@")
     path = "/".join(segments[size:])
     if revision:
@@ -173,7 +173,7 @@ def _hub_source(uri: str, scheme: str, field: str, *, may_be_whole: bool) -> Sou
     elif "@" in path:
         path, _, revision = path.rpartition("@")
     if not re.fullmatch(r"[\w./-]+", repository) or not (path or may_be_whole):
-        raise _invalid(f'{field} "{shortened(uri)}" must have the form {form}')
+        raise invalid(f'{field} "{shortened(uri)}" must have the form {form}')
     return SourceSpec(
         scheme=scheme,
         uri=uri,
@@ -193,7 +193,7 @@ def _oci_source(uri: str, field: str) -> SourceSpec:
     rest, _, title = uri.partition("://")[2].partition("#")
     registry, _, image = rest.partition("/")
     if "@" in registry:
-        raise _invalid(f"{field} must not hold a user name or password: oci://…")
+        raise invalid(f"{field} must not hold a user name or password: oci://…")
     repository, separator, revision = image.partition("@")
     if separator:
         repository = re.sub(r":[^/:]*$", "", repository)  # repo:tag@digest: the digest counts
@@ -203,7 +203,7 @@ def _oci_source(uri: str, field: str) -> SourceSpec:
         valid = OCI_TAG.fullmatch(revision) if separator else None
     named = OCI_REGISTRY.fullmatch(registry) and OCI_REPOSITORY.fullmatch(repository)
     if not valid or not named:
-        raise _invalid(
+        raise invalid(
             f'{field} "{shortened(uri)}" must have the form {FORMS["oci"]}, in lower case'
         )
     return SourceSpec(
@@ -214,7 +214,3 @@ def _oci_source(uri: str, field: str) -> SourceSpec:
         revision=revision,
         title=title or None,
     )
-
-
-def _invalid(message: str) -> OrderError:
-    return OrderError(message)

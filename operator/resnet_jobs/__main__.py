@@ -21,7 +21,7 @@ from resnet_contract.order import JobSpec, parse_job
 from resnet_contract.store import StoreSpec, parse_store
 from resnet_contract.words import FILE_NAMES
 from resnet_jobs.base.clock import SYSTEM_CLOCK
-from resnet_jobs.base.errors import EXIT_UNEXPECTED, JobError, Reason
+from resnet_jobs.base.errors import EXIT_UNEXPECTED, JobError, Reason, invalid
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.report import termination_log
 from resnet_jobs.base.workspace import Workspace
@@ -69,7 +69,7 @@ def _outcome(
     except JobError as error:
         failure = error
     except OrderError as error:
-        failure = JobError(Reason.INVALID_SPEC, str(error))
+        failure = invalid(str(error))
     except MemoryError:
         failure = JobError(Reason.OUT_OF_MEMORY, _no_memory(options.command))
     except Exception as error:

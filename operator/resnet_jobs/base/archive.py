@@ -26,7 +26,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from resnet_contract.foreign.kinds import HEAD_BYTES, MARK, kind_of
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, invalid
 from resnet_jobs.base.files import CHUNK_BYTES, no_space_explained, require_space
 from resnet_jobs.base.progress import Progress
 
@@ -224,4 +224,4 @@ def _other_kind(path: Path, name: str) -> str | None:
 
 
 def _refused(name: str, what: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, f"the archive {name} {what}")
+    return invalid(f"the archive {name} {what}")

@@ -15,6 +15,7 @@ __all__ = [
     "Reason",
     "clip",
     "invalid",
+    "unsupported",
 ]
 
 MESSAGE_LIMIT = 300
@@ -57,3 +58,7 @@ def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 def invalid(message: str) -> JobError:
     return JobError(Reason.INVALID_SPEC, message)
+
+
+def unsupported(message: str) -> JobError:
+    return JobError(Reason.UNSUPPORTED_MODEL, message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import unsupported
 from resnet_jobs.driver.message import fit_message, write_message
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def check_fits(payload: dict[str, Any]) -> None:
         fit_message(payload)
     except ValueError as error:
         count = len(payload.get("inputs", [])) + len(payload.get("outputs", []))
-        raise JobError(
-            Reason.UNSUPPORTED_MODEL,
+        raise unsupported(
             f"the model has {count} inputs and outputs, more than a Job can report: "
-            "export it with fewer, or with shorter names",
+            "export it with fewer, or with shorter names"
         ) from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.batch.order import OUTPUT
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import invalid
 from resnet_jobs.base.files import Digest
 
 if TYPE_CHECKING:
@@ -75,19 +75,17 @@ class Output:
     def claim(self, about: Mapping[str, Any]) -> None:
         """Makes the place this batch's own; `InvalidSpec` where another one has been."""
         if self.store.read(OWNER) is None and self.store.read(MANIFEST) is not None:
-            raise JobError(
-                Reason.INVALID_SPEC,
+            raise invalid(
                 f"{OUTPUT}.uri holds something else already, which {MANIFEST} of this batch would "
-                "replace; name an empty folder, or a tag that is not there yet",
+                "replace; name an empty folder, or a tag that is not there yet"
             )
         said = json.dumps({"key": self.key, **about}, indent=1).encode()
         if self.store.write(OWNER, said, overwrite=False):
             return
         if _read(self.store.read(OWNER)).get("key") != self.key:
-            raise JobError(
-                Reason.INVALID_SPEC,
+            raise invalid(
                 f"{OUTPUT}.uri holds the parts of another batch, or of other pictures or another "
-                "model under the same names; name an empty folder",
+                "model under the same names; name an empty folder"
             )
 
     def find(self, part: Part) -> Written | None:

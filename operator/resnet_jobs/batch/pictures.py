@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resnet_contract.batch.order import INPUT, InputFormat
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, invalid
 from resnet_jobs.datasets.arrays import open_unlabelled
 from resnet_jobs.datasets.base import FIELD, Dataset, Kind, Layout, of_files, pictures_in
 
@@ -25,7 +25,7 @@ def open_pictures(folder: Path, kind: str) -> Dataset:
         layout = Layout(folder=folder, labels=None, classes=1, sample_bytes=0)
         found = of_files(Kind.ENCODED, files, [0] * len(files), layout=layout)
     if not len(found):
-        raise JobError(Reason.INVALID_SPEC, f"{INPUT}: there is no picture of format {kind} in it")
+        raise invalid(f"{INPUT}: there is no picture of format {kind} in it")
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.batch.order import OutputFormat
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, invalid
 from resnet_jobs.batch.pictures import of_input, open_pictures
 from resnet_jobs.batch.rows import columns, part_text
 from resnet_jobs.datasets.base import digest_of
@@ -84,9 +84,7 @@ class Setup:
 def set_up(spec: JobSpec, workspace: Workspace) -> Setup:
     """Everything opened and checked; `JobError` says what is wrong with it."""
     if spec.served is None or spec.batch is None:
-        raise JobError(
-            Reason.INVALID_SPEC, "RESNET_JOB of batch needs model and batch: the operator sets them"
-        )
+        raise invalid("RESNET_JOB of batch needs model and batch: the operator sets them")
     tensor, scores = _contract(spec.served)
     if not workspace.dataset.is_dir():
         raise lost("set of pictures")
@@ -110,10 +108,9 @@ def _contract(served: ServedModel) -> tuple[DeclaredTensor, DeclaredTensor]:
     try:
         return picture_input(served), logits_output(served)
     except JobError as error:
-        raise JobError(
-            Reason.INVALID_SPEC,
+        raise invalid(
             "a batch needs a classifier: one picture as input and an output [N, classes]; name "
-            "another service in spec.service",
+            "another service in spec.service"
         ) from error
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resnet_jobs.base.errors import EXIT_NOT_FINITE, JobError, Reason
+from resnet_jobs.base.errors import EXIT_NOT_FINITE, unsupported
 from resnet_jobs.base.progress import INTERVAL_SECONDS, say
 from resnet_jobs.evaluation.details import Details
 from resnet_jobs.evaluation.doctor.compare import Compiled
@@ -183,10 +183,9 @@ def check_finite(plan: Plan, batch: Batch, scores: Any, *, of_source: bool) -> N
         return
     name = plan.dataset.names[batch.start + row]
     if of_source:
-        raise JobError(
-            Reason.UNSUPPORTED_MODEL,
+        raise unsupported(
             f"the source model itself answers {name} with NaN or infinity in ONNX Runtime: export "
-            "it again",
+            "it again"
         )
     raise failed(
         f"the served model answers {name} with NaN or infinity: in half precision numbers end at "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_contract.batch.order import INPUT
 from resnet_contract.report.messages import Fetched
 from resnet_jobs.base.archive import SUFFIXES
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.workspace import install_driver
 from resnet_jobs.formats.external_data import combined_digest, external_files
@@ -146,18 +146,16 @@ class _Fetch:
     def _beside(self, order: Order, names: tuple[str, ...], *, name: str, model: Digest) -> Digest:
         """Brings the files with the weights; the digest is then that of the list of all files."""
         if order.source.scheme in SINGLE_FILE_SCHEMES:
-            raise JobError(
-                Reason.UNSUPPORTED_MODEL,
+            raise unsupported(
                 f"the model keeps its weights in other files ({', '.join(names[:3])}): put all of "
                 "them on a claim, or save the model as one file, "
-                "onnx.save(onnx.load(path), new_path)",
+                "onnx.save(onnx.load(path), new_path)"
             )
         if self.workspace.model.name in names:
-            raise JobError(
-                Reason.UNSUPPORTED_MODEL,
+            raise unsupported(
                 f'the model keeps weights in a file called "{self.workspace.model.name}", as the '
                 "model itself is called here: save it as one file, "
-                "onnx.save(onnx.load(path), new_path)",
+                "onnx.save(onnx.load(path), new_path)"
             )
         digests, model_source = {PurePosixPath(name).name: model}, order.source
         if model_source.scheme == "oci":

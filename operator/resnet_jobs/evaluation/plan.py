@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet_contract.types import Preprocessing
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.datasets.open import open_dataset
 from resnet_jobs.evaluation.feed import Feed, logits_output, picture_input
 from resnet_jobs.evaluation.reference import Reference
@@ -69,9 +69,8 @@ class Plan:
 def make_plan(spec: JobSpec, workspace: Workspace) -> Plan:
     """Everything opened and checked; `JobError` says what is wrong with it."""
     if spec.served is None or spec.dataset is None or spec.validation_key is None:
-        raise JobError(
-            Reason.INVALID_SPEC,
-            "RESNET_JOB of evaluate needs model, dataset and validationKey: the operator sets them",
+        raise invalid(
+            "RESNET_JOB of evaluate needs model, dataset and validationKey: the operator sets them"
         )
     tensor, output = picture_input(spec.served), logits_output(spec.served)
     reference = open_reference(spec, workspace, output=output.name)
@@ -143,18 +142,16 @@ def as_fields(
 def check_load(load: StatedLoad, *, served: ServedModel, sample_bytes: int) -> None:
     """What this container could never send, whatever the model's speed."""
     if load.batch > served.max_batch_size:
-        raise JobError(
-            Reason.INVALID_SPEC,
+        raise invalid(
             f"spec.validation.benchmark.load.batchSize {load.batch} is above the largest batch "
-            f"that is served, {served.max_batch_size}: lower it",
+            f"that is served, {served.max_batch_size}: lower it"
         )
     request = load.batch * sample_bytes
     if request > REQUEST_BYTES or request * (load.concurrency or 1) > BYTES_IN_FLIGHT:
-        raise JobError(
-            Reason.INVALID_SPEC,
+        raise invalid(
             f"spec.validation.benchmark.load: {load.concurrency or 1} requests of {request} bytes "
             f"are more than the evaluator can send, {REQUEST_BYTES} bytes in one request and "
-            f"{BYTES_IN_FLIGHT} in all: lower concurrency or batchSize",
+            f"{BYTES_IN_FLIGHT} in all: lower concurrency or batchSize"
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, unsupported
 from resnet_jobs.formats.external_data import external_files
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _check_file(path: Path, name: str, size: int) -> None:
 
 
 def _broken(what: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, f"the model {what}")
+    return unsupported(f"the model {what}")
 
 
 def tensors(graph: Any) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import mmap
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import unsupported
 from resnet_jobs.base.files import Digest
 from resnet_jobs.formats.onnx_wire import WireError, external_locations
 
@@ -43,10 +43,9 @@ def external_files(path: Path) -> tuple[str, ...]:
     for name in names:
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-            raise JobError(
-                Reason.UNSUPPORTED_MODEL,
+            raise unsupported(
                 f'the model keeps weights in "{name}", outside its folder: save it as one file, '
-                "onnx.save(onnx.load(path), new_path)",
+                "onnx.save(onnx.load(path), new_path)"
             )
     return tuple(sorted(names))
 

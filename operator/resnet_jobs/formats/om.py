@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.report.messages import Prepared
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.workspace import write_json
 from resnet_jobs.formats.onnx_file import refuse_other_kinds
@@ -52,9 +52,9 @@ def _check(path: Path) -> None:
     refuse_other_kinds(path, wanted="an Ascend OM")
     size = path.stat().st_size
     if size < HEADER_BYTES:
-        raise _unsupported(f"the file has {size} bytes and is no OM: put the model there again")
+        raise unsupported(f"the file has {size} bytes and is no OM: put the model there again")
     if _is_onnx(path):
-        raise _unsupported(
+        raise unsupported(
             "the file is an ONNX model, not an Ascend OM; remove spec.model.format, and name the "
             "file .onnx, or write format: ONNX"
         )
@@ -75,7 +75,3 @@ def _is_onnx(path: Path) -> bool:
 
 def _as_json(tensor: DeclaredTensor) -> dict[str, Any]:
     return {"name": tensor.name, "dataType": tensor.data_type, "dims": list(tensor.dims)}
-
-
-def _unsupported(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)

@@ -10,7 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.report.messages import Prepared
-from resnet_jobs.base.errors import JobError, Reason, invalid
+from resnet_jobs.base.errors import JobError, Reason, invalid, unsupported
 from resnet_jobs.base.files import digest_file, no_space_explained, require_space
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.report import check_fits
@@ -97,16 +97,12 @@ def _model_folder(folder: Path) -> tuple[Path, list[str]]:
     if (folder / "config.pbtxt").is_file():
         versions = [path for path in folder.glob("*/model") if path.parent.name.isdigit()]
         if len(versions) != 1 or not any(versions[0].iterdir()):
-            raise _unsupported(
+            raise unsupported(
                 f"the source is a model of Triton's repository with {len(versions)} folders "
                 f"<version>/model; {WANTED}"
             )
         place = versions[0].relative_to(top)
         return versions[0], [f"took {place}; config.pbtxt and labels are not used"]
     if len(entries) == 1:  # a saved graph has its weights beside it, one file or folder each
-        raise _unsupported(f"the source is the one file {entries[0].name}; {WANTED}")
+        raise unsupported(f"the source is the one file {entries[0].name}; {WANTED}")
     return folder, []
-
-
-def _unsupported(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)

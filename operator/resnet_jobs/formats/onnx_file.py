@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from resnet_contract.foreign.kinds import HEAD_BYTES, KINDS, SAFETENSORS, kind_of
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.formats.external_check import check_external_files
 from resnet_jobs.formats.external_data import external_files
@@ -82,7 +82,7 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
     if not model.graph.node:
         raise _not_onnx(path, ValueError("no operators in it"))
     if not model.opset_import:
-        raise _unsupported("the model names no ONNX operator set: export it again with opset 13")
+        raise unsupported("the model names no ONNX operator set: export it again with opset 13")
     check(model)
     return model, merged
 
@@ -92,13 +92,13 @@ def refuse_other_kinds(path: Path, *, wanted: str = "an ONNX model") -> None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise _unsupported("the file is empty: put the model there again")
+        raise unsupported("the file is empty: put the model there again")
     kind = kind_of(head, KINDS.keys() - {wanted})
     if kind:
         advice = ADVICE.get(kind, CHECK_URI)
         if kind in ("a ZIP archive", "a Python pickle"):
             kind = f"{kind}, as PyTorch saves weights"
-        raise _unsupported(f"the file starts with {_shown(head)}: {kind}, not {wanted}; {advice}")
+        raise unsupported(f"the file starts with {_shown(head)}: {kind}, not {wanted}; {advice}")
 
 
 def check(model: Any) -> None:
@@ -147,7 +147,3 @@ def _shown(head: bytes) -> str:
     if line and all(32 <= byte < 127 for byte in line):
         return line.decode("ascii")
     return " ".join(f"{byte:02x}" for byte in head[:4])
-
-
-def _unsupported(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)

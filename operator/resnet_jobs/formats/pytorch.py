@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_contract.foreign.kinds import HEAD_BYTES, SAFETENSORS, kind_of
 from resnet_contract.report.messages import Prepared
 from resnet_contract.words import DEFAULT_CLASSES
-from resnet_jobs.base.errors import JobError, Reason, invalid
+from resnet_jobs.base.errors import JobError, Reason, invalid, unsupported
 from resnet_jobs.base.files import digest_file
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.report import check_fits as check_message
@@ -80,11 +80,10 @@ def _check_file(spec: JobSpec, path: Path) -> None:
 def _refuse_safetensors(path: Path) -> None:
     with path.open("rb") as file:
         if kind_of(file.read(HEAD_BYTES), [SAFETENSORS]):
-            raise JobError(
-                Reason.UNSUPPORTED_MODEL,
+            raise unsupported(
                 "the file is safetensors, and serving.runtime TorchAIE loads what torch.save "
                 "wrote: remove serving.runtime to have it converted with ATC, or write it by "
-                "torch.save(safetensors.torch.load_file(path), new_path)",
+                "torch.save(safetensors.torch.load_file(path), new_path)"
             )
 
 

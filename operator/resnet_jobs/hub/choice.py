@@ -10,7 +10,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid, unsupported
 
 if TYPE_CHECKING:
     from resnet_contract.address import SourceSpec
@@ -75,10 +75,9 @@ def _has(name: str, suffix: str) -> bool:
 
 
 def _unclear(source: SourceSpec, names: list[str]) -> JobError:
-    return JobError(
-        Reason.INVALID_SPEC,
+    return invalid(
         f"{source.host} has {len(names)} files that could be the model ({_listed(names)}): write "
-        f"the one that is meant, {source.scheme}://{source.host}/{names[0]}",
+        f"the one that is meant, {source.scheme}://{source.host}/{names[0]}"
     )
 
 
@@ -87,25 +86,22 @@ def _nothing(
 ) -> JobError:
     parts = [n for n in snapshot.files if SHARD.search(n) and n.lower().endswith(suffixes)]
     if parts:
-        return JobError(
-            Reason.UNSUPPORTED_MODEL,
+        return unsupported(
             f"{source.host} keeps its weights in {len(parts)} parts ({_listed(parts[:2])}): save "
-            'them as one file, model.save_pretrained(…, max_shard_size="50GB"), and name it',
+            'them as one file, model.save_pretrained(…, max_shard_size="50GB"), and name it'
         )
     others = [kind for kind in SUFFIXES if kind != wanted and _holds(snapshot, kind)]
     if others:
         named = next(n for n in snapshot.files if n.lower().endswith(SUFFIXES[others[0]]))
-        return JobError(
-            Reason.INVALID_SPEC,
+        return invalid(
             f"{source.host} has no file of format {wanted}, but {named}: write "
-            f"spec.model.format: {others[0]}",
+            f"spec.model.format: {others[0]}"
         )
     foreign = next((k for s, k in OTHER_WEIGHTS.items() if _any(snapshot, s)), None)
     if foreign is not None:
-        return JobError(
-            Reason.UNSUPPORTED_MODEL,
+        return unsupported(
             f"{source.host} holds weights of {foreign} only ({snapshot.shown()}): export the "
-            "model to ONNX where its library is, and bring the ONNX file",
+            "model to ONNX where its library is, and bring the ONNX file"
         )
     return JobError(
         Reason.MODEL_NOT_FOUND,

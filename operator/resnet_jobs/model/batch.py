@@ -12,7 +12,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.model.baked_batch import OPEN_NAME, closing_node, open_operators
 from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, graph_inputs
 from resnet_jobs.model.running import HINT, NotRowsError, Running, pictures
@@ -81,7 +81,7 @@ def fixed_batch(inputs: Sequence[ModelInput]) -> int | None:
     """The one number in dimension 0 of the inputs, None where all leave it open."""
     numbers = sorted({entry.batch for entry in inputs if entry.batch is not None})
     if len(numbers) > 1:
-        raise _unsupported(
+        raise unsupported(
             f"the inputs have different first dimensions ({', '.join(map(str, numbers))}): "
             "the first dimension of each must be the batch; export it so"
         )
@@ -153,7 +153,7 @@ def _at_its_node(error: NotRowsError, model: Any) -> JobError:
     if found is None:
         return error
     operator, name = found
-    return _unsupported(f'the batch is lost at node "{name}" ({operator}): {error.message}')
+    return unsupported(f'the batch is lost at node "{name}" ({operator}): {error.message}')
 
 
 def answers(model: Any, inputs: Sequence[ModelInput]) -> Values:
@@ -204,11 +204,7 @@ def _compare(company: Values, alone: Values) -> None:
         else:
             same = bool(np.array_equal(got, want))
         if not same:
-            raise _unsupported(
+            raise unsupported(
                 f'output "{name}" of a picture changes with the other pictures in its batch: '
                 f"{TRAINING_HINT}; {HINT}"
             )
-
-
-def _unsupported(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)

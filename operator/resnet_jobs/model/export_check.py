@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.base.workspace import read_json
@@ -94,10 +94,9 @@ def _compare(name: str, want: Array, got: Array) -> float:
             f"{list(truth.shape)} in PyTorch"
         )
     if not np.isfinite(truth).all():
-        raise JobError(
-            Reason.UNSUPPORTED_MODEL,
+        raise unsupported(
             f'PyTorch itself answers noise with infinite numbers in output "{name}": the weights '
-            "are damaged, or of a training that diverged; bring another checkpoint",
+            "are damaged, or of a training that diverged; bring another checkpoint"
         )
     loose = TOLERANCE if got.dtype.itemsize > 2 else 2e-2
     product = float(np.linalg.norm(answer) * np.linalg.norm(truth))
@@ -113,8 +112,7 @@ def _compare(name: str, want: Array, got: Array) -> float:
 
 
 def _differs(message: str) -> JobError:
-    return JobError(
-        Reason.UNSUPPORTED_MODEL,
+    return unsupported(
         f"{message}: PyTorch exported another network; use another export image, or export the "
-        "model yourself and bring the ONNX file",
+        "model yourself and bring the ONNX file"
     )

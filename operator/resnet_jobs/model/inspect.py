@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, invalid, unsupported
 from resnet_jobs.model.opset import opset_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def tidy_domains(model: Any, *, for_chip: bool) -> list[str]:
     foreign = sorted({_domain(node.domain) for node in strangers})
     if for_chip and operators:
         first = next(node for node in strangers if node.op_type in operators)
-        raise _unsupported(
+        raise unsupported(
             f'the model uses operators outside ONNX (node "{first.name or first.output[0]}"), '
             f"{', '.join(operators[:3])} of {', '.join(foreign)}: ATC has no parser for them; "
             "export it with standard operators"
@@ -130,11 +130,11 @@ def check_opset(model: Any, *, chip: str, quantized: bool = False, tried: str = 
     """
     opset = opset_of(model)
     if not opset:
-        raise _unsupported("the model names no ONNX operator set: export it again with opset 13")
+        raise unsupported("the model names no ONNX operator set: export it again with opset 13")
     if not reads_opset(opset, chip=chip, quantized=quantized):
         readable, reader = _readable(quantized=quantized)
         why = f", and cannot be converted ({tried})" if tried else ""
-        raise _unsupported(
+        raise unsupported(
             f"the model has opset {opset}, but {reader} reads {readable.start} to "
             f"{readable.stop - 1}{why}: export it again with opset 13"
         )
@@ -160,10 +160,10 @@ def read_inputs(
     values = graph_inputs(model)
     names = [value.name for value in values]
     if not names:
-        raise _unsupported("the model has no inputs: export it with the picture as its input")
+        raise unsupported("the model has no inputs: export it with the picture as its input")
     for name in shapes:
         if name not in names:
-            raise _invalid(
+            raise invalid(
                 f'spec.conversion.inputShapes names "{name}"; the model\'s inputs are: '
                 f"{', '.join(names)}; write one of these"
             )
@@ -175,7 +175,7 @@ def _read_input(value: Any, wanted: Sequence[int] | None, *, cpu: bool) -> Model
     if data_type not in (CPU_INPUTS if cpu else CHIP_INPUTS):
         where, types = ("a CPU", "numbers") if cpu else ("a chip", "FP32 and FP16")
         other = "" if cpu or data_type not in CPU_INPUTS else ", or write accelerator.chip: CPU"
-        raise _unsupported(
+        raise unsupported(
             f'input "{name}" has type {data_type}, but on {where} only {types} can be served: '
             f"export the model with floating-point inputs{other}"
         )
@@ -185,13 +185,13 @@ def _read_input(value: Any, wanted: Sequence[int] | None, *, cpu: bool) -> Model
         return ModelInput(Tensor(name, data_type, tuple(wanted)), batch=None)
     dims = [_number(dim) for dim in value.type.tensor_type.shape.dim]
     if not dims:
-        raise _unsupported(
+        raise unsupported(
             f'input "{name}" is a single number: its first dimension must be N; export the model '
             "with pictures as its input"
         )
     if is_single_picture(value):
         shown = ", ".join("?" if dim is None else str(dim) for dim in dims)
-        raise _unsupported(
+        raise unsupported(
             f'input "{name}" has the shape [{shown}] of one picture and no batch dimension: export '
             f"the model with one in front, torch.onnx.export(model, torch.zeros(1, {shown}), …)"
         )
@@ -226,7 +226,7 @@ def _fill(name: str, dims: list[int | None], wanted: Sequence[int] | None) -> tu
     )
     if not fits:
         shown = ", ".join("?" if dim is None else str(dim) for dim in own)
-        raise _invalid(
+        raise invalid(
             f'spec.conversion.inputShapes "{name}": {list(wanted)} does not fit the model, which '
             f"has [{shown}] after the batch; write it without the batch dimension"
         )
@@ -235,7 +235,7 @@ def _fill(name: str, dims: list[int | None], wanted: Sequence[int] | None) -> tu
 
 def _open(name: str, what: str, dims: list[int | None]) -> JobError:
     example = [dim or (3 if index == 0 else 224) for index, dim in enumerate(dims[1:])]
-    return _invalid(
+    return invalid(
         f'input "{name}" leaves {what} open: write the size, for example '
         f"spec.conversion.inputShapes: {{{name}: {example}}}"
     )
@@ -244,10 +244,10 @@ def _open(name: str, what: str, dims: list[int | None]) -> JobError:
 def element_type(value: Any) -> str:
     """Triton's name of a tensor's type, without TYPE_."""
     if not value.type.HasField("tensor_type"):
-        raise _unsupported(f'"{value.name}" is not a tensor: export the model with tensors only')
+        raise unsupported(f'"{value.name}" is not a tensor: export the model with tensors only')
     number = int(value.type.tensor_type.elem_type)
     if number not in TRITON_TYPES:
-        raise _unsupported(
+        raise unsupported(
             f'"{value.name}" has a type (number {number}) that Triton lacks: export '
             "the model with floating-point inputs and outputs"
         )
@@ -261,11 +261,3 @@ def _number(dim: Any) -> int | None:
 
 def _domain(name: str) -> str:
     return "" if name == "ai.onnx" else name
-
-
-def _unsupported(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)
-
-
-def _invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import unsupported
 
 if TYPE_CHECKING:
     from resnet_jobs.model.inspect import Tensor
@@ -17,7 +17,7 @@ TEXT = 8  # ONNX's number of a tensor of strings
 def check_size(tensor: Tensor) -> None:
     """A picture of the model fits into a request."""
     if math.prod(tensor.dims) > MOST_NUMBERS:
-        raise _refused(
+        raise unsupported(
             f'one picture of input "{tensor.name}" has the shape {list(tensor.dims)}, more than '
             f"{MOST_NUMBERS:,} numbers: correct spec.conversion.inputShapes, or export the model "
             "with smaller pictures"
@@ -29,16 +29,12 @@ def check_outputs(model: Any, *, cpu: bool) -> None:
     seen: set[str] = set()
     for value in model.graph.output:
         if value.name in seen:
-            raise _refused(
+            raise unsupported(
                 f'the model has two outputs "{value.name}": export it with a name for each'
             )
         seen.add(value.name)
         if not cpu and value.type.tensor_type.elem_type == TEXT:
-            raise _refused(
+            raise unsupported(
                 f'output "{value.name}" is text, which no chip computes: export the model with '
                 "the scores as its output, and name the classes in spec.model.classLabels"
             )
-
-
-def _refused(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)

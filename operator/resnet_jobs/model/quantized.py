@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason, invalid
+from resnet_jobs.base.errors import invalid, unsupported
 from resnet_jobs.model.batch import fixed_batch
 from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, nodes
 
@@ -31,10 +31,9 @@ def check_claim(spec: JobSpec, found: Sequence[str]) -> None:
     """spec.model.quantized and the file must say the same."""
     if found and not spec.quantized:
         remove = " and remove spec.conversion.quantization" if spec.quantization else ""
-        raise JobError(
-            Reason.UNSUPPORTED_MODEL,
+        raise unsupported(
             f"the model has {found[0]} operators: AMCT has quantized it already; set "
-            f"spec.model.quantized: true{remove}",
+            f"spec.model.quantized: true{remove}"
         )
     if spec.quantized and not found:
         raise invalid(

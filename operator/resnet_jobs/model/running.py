@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.runtime_error import RuntimeFailure, read_failure
 from resnet_jobs.model.inspect import ModelInput
 
@@ -80,10 +80,7 @@ class Running:
             ) from error
         for name, answer in zip(names, answers, strict=True):
             if not isinstance(answer, np.ndarray):
-                raise JobError(
-                    Reason.UNSUPPORTED_MODEL,
-                    f'output "{name}" is not a tensor: export the model with tensors',
-                )
+                raise unsupported(f'output "{name}" is not a tensor: export the model with tensors')
             if answer.shape[:1] != (batch,):
                 raise NotRowsError(
                     f'output "{name}" has shape {list(answer.shape)} for {shown}: its '
@@ -91,10 +88,9 @@ class Running:
                     batch=batch,
                 )
             if answer.size and answer.dtype.kind == "f" and np.isnan(answer).all():
-                raise JobError(
-                    Reason.UNSUPPORTED_MODEL,
+                raise unsupported(
                     f'output "{name}" is no number (NaN) for {shown} of noise: the weights are '
-                    "damaged, or of a training that diverged; bring another file",
+                    "damaged, or of a training that diverged; bring another file"
                 )
         return dict(zip(names, answers, strict=True))
 

@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, invalid
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -132,9 +132,8 @@ class AddressGuard:
             raise self._refused(host, f"{address}, {kind}" if text != host else kind)
 
     def _refused(self, host: str, what: str) -> JobError:
-        return JobError(
-            Reason.INVALID_SPEC,
-            f"{host} is {what}: {self.nothing}; name a server that other machines can reach",
+        return invalid(
+            f"{host} is {what}: {self.nothing}; name a server that other machines can reach"
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,9 +73,8 @@ def _address(name: str, text: str) -> str | None:
     address = text if "://" in text else f"http://{text}"
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise JobError(
-            Reason.INVALID_SPEC,
+        raise invalid(
             f"{name} of the operator's setting sourceEnvironment must be the address of an http "
-            "proxy; write http://<host>:<port>",
+            "proxy; write http://<host>:<port>"
         )
     return address

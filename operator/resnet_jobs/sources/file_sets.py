@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from resnet_jobs.base.archive import SUFFIXES, is_archive, unpack
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import Digest, copy_quietly, digest_file, require_space
 from resnet_jobs.base.progress import Progress, say
 from resnet_jobs.formats.external_data import combined_digest
@@ -122,10 +122,9 @@ def _files(source: Path, order: Order) -> list[PurePosixPath]:
             if entry.name.startswith(".") or entry.name == "lost+found":
                 continue
             if entry.is_symlink() and not entry.resolve().is_relative_to(top):
-                raise JobError(
-                    Reason.INVALID_SPEC,
+                raise invalid(
                     f"{order.source.label} holds {entry.relative_to(source)}, a link that leads "
-                    "out of the volume: put the file itself there",
+                    "out of the volume: put the file itself there"
                 )
             if entry.is_dir():
                 pending.append(entry)

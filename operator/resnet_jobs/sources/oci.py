@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.files import Digest
 from resnet_jobs.net.transfer import (
     HttpStatusError,
@@ -115,10 +115,9 @@ def _layers(registry: Registry, source: SourceSpec) -> list[Layer]:
         raise strange(source.host, "a manifest that no specification knows") from error
     for layer in layers:
         if not layer.digest.startswith("sha256:"):
-            raise JobError(
-                Reason.UNSUPPORTED_MODEL,
+            raise unsupported(
                 f"{source.label} has a layer with digest {layer.digest[:20]}: push it again with "
-                "sha256, as `oras push` does",
+                "sha256, as `oras push` does"
             )
     return layers
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from resnet_contract.address import BUCKET_SCHEMES, HUB_REVISIONS
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.files import Digest, copy_file
 from resnet_jobs.net.transfer import RetryPolicy
 
@@ -92,14 +92,10 @@ def mounted_path(source: SourceSpec, mount: Path) -> Path:
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
         raise JobError(Reason.MODEL_NOT_FOUND, f"{source.label} cannot be read: {error}") from error
     if inside and path.exists():
-        raise JobError(
-            Reason.INVALID_SPEC,
-            f"{source.label} is neither a file nor a folder: put the file itself there",
-        )
+        raise invalid(f"{source.label} is neither a file nor a folder: put the file itself there")
     if not inside:
-        raise JobError(
-            Reason.INVALID_SPEC,
-            f"{source.label} is a link that leads out of the volume: put the file itself there",
+        raise invalid(
+            f"{source.label} is a link that leads out of the volume: put the file itself there"
         )
     raise JobError(Reason.MODEL_NOT_FOUND, f"{source.label} {_what_is_there(path, mount)}")
 

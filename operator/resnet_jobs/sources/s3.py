@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import JobError, Reason, invalid
 from resnet_jobs.base.progress import say
 from resnet_jobs.net.guarded import GuardedPool
 from resnet_jobs.net.transfer import HttpStatusError, RetryPolicy, UnreachableError, download_by
@@ -99,7 +99,7 @@ def fetch_s3(source: SourceSpec, target: Path, *, access: Access, policy: RetryP
             detail=str(error),
         ) from error
     except ValueError as error:  # what the client refuses by itself: the bucket's name, the host
-        raise JobError(Reason.INVALID_SPEC, f"{source.label} cannot be read: {error}") from error
+        raise invalid(f"{source.label} cannot be read: {error}") from error
 
 
 def _download(
@@ -163,19 +163,17 @@ def endpoint_of(source: SourceSpec, access: Access, *, secret: str = IN_SECRET) 
         if not url and region:
             url = f"https://obs.{region}.myhuaweicloud.com"
         if not url:
-            raise JobError(
-                Reason.INVALID_SPEC,
+            raise invalid(
                 f"{source.label}: which OBS? Put AWS_ENDPOINT_URL (https://obs.<region>."
-                f"myhuaweicloud.com) or AWS_REGION {secret}",
+                f"myhuaweicloud.com) or AWS_REGION {secret}"
             )
     else:
         url = url or access.settings.get("AWS_ENDPOINT_URL") or f"https://{AWS_HOST}"
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-        raise JobError(
-            Reason.INVALID_SPEC,
+        raise invalid(
             f"the S3 endpoint must be http(s)://<host>[:<port>] without a path; correct "
-            f"AWS_ENDPOINT_URL or OBS_ENDPOINT {secret}, or in the operator's settings",
+            f"AWS_ENDPOINT_URL or OBS_ENDPOINT {secret}, or in the operator's settings"
         )
     named = OBS_HOST.fullmatch(parts.hostname)
     region = region or (named.group(1) if named else None)

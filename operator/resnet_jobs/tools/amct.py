@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import invalid, unsupported
 from resnet_jobs.base.progress import say
 from resnet_jobs.base.workspace import write_json
 from resnet_jobs.model.inspect import nodes
@@ -52,15 +52,15 @@ def check_order(spec: JobSpec) -> None:
     if spec.quantization is None:
         return
     if spec.is_cpu:
-        raise _invalid(
+        raise invalid(
             f"{FIELD} is for Ascend chips: ONNX Runtime on a CPU cannot run what AMCT writes; "
             "leave it out"
         )
     if spec.quantized or spec.format == "OM":
         which = "spec.model.quantized says so" if spec.quantized else "an OM is compiled"
-        raise _invalid(f"the model is quantized or compiled already ({which}): leave {FIELD} out")
+        raise invalid(f"the model is quantized or compiled already ({which}): leave {FIELD} out")
     if len(spec.batch_sizes) > 1:
-        raise _invalid(
+        raise invalid(
             f"spec.conversion.batchSizes {list(spec.batch_sizes)} and {FIELD}: ATC compiles a "
             "quantized model for one batch size only; write one, for example [8]"
         )
@@ -149,17 +149,17 @@ def check_model(model: Any, *, opset: int) -> None:
     kinds = {node.op_type for node in nodes(model.graph)}
     quantized = sorted(k for k in kinds if k in QUANTIZED_TYPES or k.startswith("Ascend"))
     if quantized:
-        raise _unsupported(
+        raise unsupported(
             f"the model is quantized already ({', '.join(quantized[:3])}): leave {FIELD} out, and "
             "set spec.model.quantized for one that AMCT wrote"
         )
     if opset not in OPSETS:
-        raise _unsupported(
+        raise unsupported(
             f"the model has opset {opset}, but AMCT reads {OPSETS.start} to {OPSETS.stop - 1}: "
             "export it again with opset 13"
         )
     if not kinds & set(LAYER_TYPES):
-        raise _unsupported(
+        raise unsupported(
             f"the model has nothing that AMCT quantizes ({', '.join(LAYER_TYPES[:4])}): leave "
             f"{FIELD} out"
         )
@@ -173,13 +173,13 @@ def check_skipped(model: Any, skipped: Sequence[str]) -> None:
         if name in candidates:
             continue
         if name in layers:
-            raise _invalid(
+            raise invalid(
                 f'{FIELD}.skipLayers "{_short(name)}" is a {layers[name]}, which AMCT never '
                 f"quantizes ({', '.join(LAYER_TYPES)}): take it out"
             )
         close = difflib.get_close_matches(name, candidates, n=3, cutoff=0.4) or candidates[:3]
         have = ", ".join(map(_short, close)) or "none, its layers have no names: export it again"
-        raise _invalid(
+        raise invalid(
             f'{FIELD}.skipLayers "{_short(name)}" is no layer of the model; it has for example: '
             f"{have}"
         )
@@ -189,13 +189,13 @@ def _check_raw(raw: str, *, batches: int) -> None:
     odd = next((character for character in raw if ord(character) > 126), None)
     if odd is not None:
         line = raw[: raw.index(odd)].count("\n") + 1
-        raise _invalid(
+        raise invalid(
             f"{FIELD}.rawConfig has the character {odd!r} in line {line}, which AMCT cannot read: "
             "write plain ASCII, for example : instead of the full-width colon"
         )
     for number in _BATCH_NUM.findall(raw):
         if number != str(batches):
-            raise _invalid(
+            raise invalid(
                 f"{FIELD}.rawConfig says batch_num {number[:20]}, calibration.batches says "
                 f"{batches}: write the same number, or take batch_num out"
             )
@@ -216,11 +216,3 @@ def _quoted(name: str) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= 60 else f"{name[:28]}…{name[-28:]}"
-
-
-def _unsupported(message: str) -> JobError:
-    return JobError(Reason.UNSUPPORTED_MODEL, message)
-
-
-def _invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, message)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resnet_jobs import pictures
+from resnet_jobs.base.errors import invalid
 from resnet_jobs.base.files import copy_file, digest_file, no_space_explained, require_space
 from resnet_jobs.base.progress import say
 from resnet_jobs.tools.calibration_files import (
     FIELD,
-    invalid,
     load_array,
     picture_files,
     raw_batches,

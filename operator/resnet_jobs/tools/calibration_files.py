@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from resnet_jobs import pictures
-from resnet_jobs.base.errors import JobError, Reason
+from resnet_jobs.base.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,10 +83,6 @@ def shown(path: Path, folder: Path) -> str:
     """The path inside the set, for people."""
     text = path.relative_to(folder).as_posix()
     return text if len(text) <= 80 else f"…{text[-79:]}"
-
-
-def invalid(message: str) -> JobError:
-    return JobError(Reason.INVALID_SPEC, message)
 
 
 def _files(folder: Path, suffixes: Iterable[str]) -> list[Path]:

@@ -22,7 +22,7 @@ PLACES = ("checkpoints", "driver/saved", "formats", "hub", "model")
 FILES = sorted([*(p for place in PLACES for p in (ROOT / place).glob("*.py")),
                 ROOT / "driver/checkpoint.py"])  # fmt: skip
 # What makes a refusal, and which argument is its sentence.
-MAKERS = {"JobError": 1, "MisfitError": 0, "NotRowsError": 0, "invalid": 0}
+MAKERS = {"JobError": 1, "MisfitError": 0, "NotRowsError": 0, "invalid": 0, "unsupported": 0}
 DOES = re.compile(
     r"\b(again|attempt|bring|check|choose|convert|correct|export|fetch|free|leave|remove|run|save|"
     r"set|split|try|unpack|upload|use|write)\b"
