@@ -19,12 +19,12 @@ from resnet_operator.record.measurement import Measurement, validation_key
 from resnet_operator.render.canary import Traffic, canary, revision_service
 from resnet_operator.render.conversion import job, record_owner
 from resnet_operator.render.network import network_children, network_service
+from resnet_operator.render.objects import owner_reference
 from resnet_operator.render.serving import (
     CONFIG_KEY,
     LABELS_KEY,
     TEMPLATE_KEY,
     deployment,
-    owner_reference,
     revision_config_map,
     runtime_config_map,
 )

@@ -12,11 +12,11 @@ from resnet_operator.plan.artifact.contract import settle
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.conversion import job, record_owner
 from resnet_operator.render.network import network_children, network_service
+from resnet_operator.render.objects import owner_reference
 from resnet_operator.render.serving import (
     CONFIG_KEY,
     TEMPLATE_KEY,
     deployment,
-    owner_reference,
     revision_config_map,
 )
 from resnet_operator.resolve.declared import declared_digest

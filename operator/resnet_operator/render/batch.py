@@ -14,7 +14,7 @@ from resnet_contract.batch.order import DEFAULT_PART, DEFAULT_TOP, InputFormat, 
 from resnet_operator import names
 from resnet_operator.api.batch.spec import BatchInput, ResNetBatchSpec
 from resnet_operator.record.artifact import Artifact
-from resnet_operator.render.conversion import job_spec
+from resnet_operator.render.conversion import classifying_order
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.beside import beside_triton, ending
 from resnet_operator.render.pods.fetching import fetching
@@ -27,8 +27,6 @@ from resnet_operator.render.pods.sources import (
     access_to,
     source_reference,
 )
-from resnet_operator.render.triton.config import output_types
-from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings
@@ -110,37 +108,27 @@ def batch_order(
     settings: Settings,
 ) -> dict[str, Any]:
     """Return what the containers are told: the service's order, the pictures, the contract."""
-    order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
-    order.pop("quantization", None)
-    pictures = pictures_of_gate(resolved, artifact)
-    if "preprocessing" in pictures:
-        pictures["preprocessing"] |= order["preprocessing"]
     read, written = spec.input, spec.output
     found = MOST_ROWS.search(config)
-    asked = {"uri": read.uri, "format": read.format or InputFormat.IMAGES}
-    return (
-        order
-        | pictures
-        | {
-            "model": {
-                "name": resolved.model_name,
-                "inputs": [tensor.to_json() for tensor in artifact.inputs],
-                "outputs": [tensor.to_json() for tensor in output_types(artifact)],
-                "maxBatchSize": max(int(found[1]) if found else resolved.max_batch_size, 1),
-                "artifact": artifact.sha256,
-            },
-            "batch": {
-                "input": asked | ({"sha256": read.sha256} if read.sha256 else {}),
-                "output": {
-                    "place": place,
-                    "topK": written.top_k or DEFAULT_TOP,
-                    "picturesPerPart": written.pictures_per_part or DEFAULT_PART,
-                    "format": written.format or OutputFormat.CSV,
-                },
-                "parallelism": spec.parallelism or 1,
-            },
-        }
+    order = classifying_order(
+        namespace=namespace,
+        resolved=resolved,
+        artifact=artifact,
+        max_batch_size=max(int(found[1]) if found else resolved.max_batch_size, 1),
+        settings=settings,
     )
+    asked = {"uri": read.uri, "format": read.format or InputFormat.IMAGES}
+    order["batch"] = {
+        "input": asked | ({"sha256": read.sha256} if read.sha256 else {}),
+        "output": {
+            "place": place,
+            "topK": written.top_k or DEFAULT_TOP,
+            "picturesPerPart": written.pictures_per_part or DEFAULT_PART,
+            "format": written.format or OutputFormat.CSV,
+        },
+        "parallelism": spec.parallelism or 1,
+    }
+    return order
 
 
 def _access(read: BatchInput, output_claim: str, settings: Settings) -> Access:

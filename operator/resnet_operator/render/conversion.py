@@ -7,8 +7,10 @@ from typing import Any
 
 from resnet_contract.words import ModelFormat
 from resnet_operator import names
+from resnet_operator.record.artifact import Artifact
 from resnet_operator.record.in_use import Named, keep_list
 from resnet_operator.render.engine import render_one
+from resnet_operator.render.objects import config_map, record_reference
 from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
@@ -18,6 +20,8 @@ from resnet_operator.render.store import (
     store_access,
     store_order,
 )
+from resnet_operator.render.triton.config import output_types
+from resnet_operator.render.triton.picture_defaults import pictures_of_gate
 from resnet_operator.resolve.order import conversion_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.images import pull_secrets
@@ -44,22 +48,43 @@ def record_owner(*, key: str, service: Meta, owner: dict[str, Any] | None) -> di
 def record_content(
     *, key: str, namespace: str, data: dict[str, str], immutable: bool
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": names.record_name(key),
-            "namespace": namespace,
-            "labels": names.labels(names.RECORD, **{names.ARTIFACT: key}),
-        },
-        "data": data,
-    }
-    return content | ({"immutable": True} if immutable else {})
+    """Return what a record says of the artifact."""
+    return config_map(
+        name=names.record_name(key),
+        namespace=namespace,
+        labels=names.labels(names.RECORD, **{names.ARTIFACT: key}),
+        data=data,
+        immutable=immutable,
+    )
 
 
 def job_spec(*, namespace: str, resolved: Resolved, settings: Settings) -> dict[str, Any]:
     """Return what the Job's containers are told, as `resnet_contract.order` reads it."""
     return conversion_order(resolved) | {"store": store_order(namespace, settings)}
+
+
+def classifying_order(
+    *,
+    namespace: str,
+    resolved: Resolved,
+    artifact: Artifact,
+    max_batch_size: int,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return what containers beside Triton are told: the conversion's order and the contract."""
+    order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
+    order.pop("quantization", None)
+    pictures = pictures_of_gate(resolved, artifact)
+    if "preprocessing" in pictures:
+        pictures["preprocessing"] |= order["preprocessing"]
+    model = {
+        "name": resolved.model_name,
+        "inputs": [tensor.to_json() for tensor in artifact.inputs],
+        "outputs": [tensor.to_json() for tensor in output_types(artifact)],
+        "maxBatchSize": max_batch_size,
+        "artifact": artifact.sha256,
+    }
+    return order | pictures | {"model": model}
 
 
 def job(
@@ -91,15 +116,7 @@ def job(
         namespace=service.namespace,
         labels=labels,
         job_labels=labels | ({names.MEANS: means} if means else {}),
-        owners=[
-            {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "name": record.name,
-                "uid": record.uid,
-                "controller": True,
-            }
-        ],
+        owners=[record_reference(record)],
         deadline_seconds=resolved.timeout_seconds + DEADLINE_MARGIN_SECONDS,
         passed_through=_passed_through(resolved, settings),
         spec_json=names.canonical_json(

@@ -17,7 +17,7 @@ from resnet_operator.api.serving.network import (
 from resnet_operator.render.autoscaler import autoscaler
 from resnet_operator.render.canary import PLAIN, Traffic
 from resnet_operator.render.engine import render_one
-from resnet_operator.render.serving import owner_reference, selector
+from resnet_operator.render.objects import owner_reference, selector
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.operator import Settings

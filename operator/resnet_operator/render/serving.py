@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from resnet_operator import names
-from resnet_operator.api import API_VERSION, KIND
 from resnet_operator.api.rollout import Strategy
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
+from resnet_operator.render.objects import config_map, owner_reference, selector
 from resnet_operator.render.pods.devices import DeviceParts, device_parts
 from resnet_operator.render.pods.held_files import hold
 from resnet_operator.render.pods.local_disk import TMP_SIZE, serving_bytes
@@ -47,25 +47,6 @@ RUNTIME_PACKAGE = "resnet_runtime"
 LAUNCHER = "launch.py"
 
 
-def owner_reference(owner: Meta, *, controller: bool) -> dict[str, Any]:
-    """Return the reference to a ResNetService; without blockOwnerDeletion, which needs rights."""
-    reference: dict[str, Any] = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": owner.name,
-        "uid": owner.uid,
-    }
-    return reference | ({"controller": True} if controller else {})
-
-
-def selector(service: Meta) -> dict[str, str]:
-    return {
-        names.MANAGED_BY: names.MANAGER,
-        names.COMPONENT: names.SERVING,
-        names.INSTANCE: service.name,
-    }
-
-
 @functools.cache
 def runtime_data() -> dict[str, str]:
     """Return the files that every serving pod mounts, the same for all objects."""
@@ -78,17 +59,13 @@ def runtime_digest() -> str:
 
 
 def runtime_config_map(namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": names.runtime_name(runtime_digest()),
-            "namespace": namespace,
-            "labels": names.labels(names.RUNTIME_COMPONENT, **{names.RUNTIME: runtime_digest()}),
-        },
-        "immutable": True,
-        "data": runtime_data(),
-    }
+    return config_map(
+        name=names.runtime_name(runtime_digest()),
+        namespace=namespace,
+        labels=names.labels(names.RUNTIME_COMPONENT, **{names.RUNTIME: runtime_digest()}),
+        data=runtime_data(),
+        immutable=True,
+    )
 
 
 def revision_config_map(
@@ -120,21 +97,15 @@ def revision_config_map(
         data[LABELS_KEY] = classes.text or ""
     held = hold(template, {revision: data, names.runtime_name(runtime_digest()): runtime_data()})
     data[TEMPLATE_KEY] = names.canonical_json(held)
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": revision,
-            "namespace": service.namespace,
-            "labels": names.labels(
-                names.REVISION_COMPONENT,
-                **{names.INSTANCE: service.name, names.RUNTIME: runtime_digest()},
-            ),
-            "ownerReferences": [owner_reference(service, controller=True)],
-        },
-        "immutable": True,
-        "data": data,
-    }
+    of_it = {names.INSTANCE: service.name, names.RUNTIME: runtime_digest()}
+    return config_map(
+        name=revision,
+        namespace=service.namespace,
+        labels=names.labels(names.REVISION_COMPONENT, **of_it),
+        data=data,
+        owners=[owner_reference(service, controller=True)],
+        immutable=True,
+    )
 
 
 def deployment(

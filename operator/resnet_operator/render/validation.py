@@ -16,16 +16,16 @@ from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.validation import Validation
 from resnet_operator.record.artifact import Artifact, found_uri
 from resnet_operator.record.measurement import VALIDATION_KEY, loops_of
-from resnet_operator.render.conversion import job_spec
+from resnet_operator.render.conversion import classifying_order
 from resnet_operator.render.engine import render_one
+from resnet_operator.render.objects import config_map, record_reference
 from resnet_operator.render.pods.beside import TRITON, beside_triton, ending
 from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.sources import source_access
 from resnet_operator.render.store import store_access
-from resnet_operator.render.triton.config import output_types, shared_memory_bytes
-from resnet_operator.render.triton.picture_defaults import pictures_of_gate
+from resnet_operator.render.triton.config import shared_memory_bytes
 from resnet_operator.resolve.order import gate_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.runtimes.rows import ROWS
@@ -50,18 +50,14 @@ def result_content(
     immutable: bool,
 ) -> dict[str, Any]:
     """Return what was measured or why nothing was; it lives as long as the artifact's record."""
-    content: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": name,
-            "namespace": record.namespace,
-            "labels": _labels(key, validation),
-            "ownerReferences": [_owner(record)],
-        },
-        "data": data | {VALIDATION_KEY: validation},
-    }
-    return content | ({"immutable": True} if immutable else {})
+    return config_map(
+        name=name,
+        namespace=record.namespace,
+        labels=_labels(key, validation),
+        data=data | {VALIDATION_KEY: validation},
+        owners=[record_reference(record)],
+        immutable=immutable,
+    )
 
 
 def validation_job(
@@ -91,7 +87,7 @@ def validation_job(
         name=names.validation_job_name(key, validation, attempt),
         namespace=record.namespace,
         labels=_labels(key, validation),
-        owners=[_owner(record)],
+        owners=[record_reference(record)],
         deadline_seconds=DEADLINE_SECONDS,
         never_ready=NEVER_READY,
         export_image=resolved.export_image,
@@ -148,28 +144,19 @@ def evaluation_spec(
     The source's digest is that of the artifact: another file would be no reference for it. Of a
     hub it is the file and the commit that the artifact was made of, whatever was pushed since.
     """
-    order = job_spec(namespace=namespace, resolved=resolved, settings=settings)
-    order.pop("quantization", None)
-    pictures = pictures_of_gate(resolved, artifact)
-    if "preprocessing" in pictures:
-        pictures["preprocessing"] |= order["preprocessing"]
-    return (
-        order
-        | pictures
-        | gate_order(asked, resolved)
-        | {
-            "uri": found_uri(order["uri"], artifact),
-            "sha256": artifact.model_sha256,
-            "validationKey": validation,
-            "model": {
-                "name": resolved.model_name,
-                "inputs": [tensor.to_json() for tensor in artifact.inputs],
-                "outputs": [tensor.to_json() for tensor in output_types(artifact)],
-                "maxBatchSize": resolved.max_batch_size,
-                "artifact": artifact.sha256,
-            },
-        }
+    order = classifying_order(
+        namespace=namespace,
+        resolved=resolved,
+        artifact=artifact,
+        max_batch_size=resolved.max_batch_size,
+        settings=settings,
     )
+    reference = {
+        "uri": found_uri(order["uri"], artifact),
+        "sha256": artifact.model_sha256,
+        "validationKey": validation,
+    }
+    return order | gate_order(asked, resolved) | reference
 
 
 def most_memory(resolved: Resolved, artifact: Artifact) -> int:
@@ -210,13 +197,3 @@ def _benchmark(asked: Validation, resolved: Resolved) -> tuple[str, ...]:
 
 def _labels(key: str, validation: str) -> dict[str, str]:
     return names.labels(names.VALIDATION, **{names.ARTIFACT: key, names.VALIDATED: validation[:8]})
-
-
-def _owner(record: Meta) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "name": record.name,
-        "uid": record.uid,
-        "controller": True,
-    }

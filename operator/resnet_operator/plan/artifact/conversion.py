@@ -29,7 +29,7 @@ from resnet_operator.plan.trouble.retry import after
 from resnet_operator.plan.trouble.sidecars import left_behind
 from resnet_operator.record.artifact import Artifact, Failure
 from resnet_operator.render.conversion import record_owner
-from resnet_operator.render.serving import owner_reference
+from resnet_operator.render.objects import owner_reference
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.source_key import attempt_inputs_key
 from resnet_operator.seen.observed import Observed

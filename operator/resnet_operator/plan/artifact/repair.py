@@ -23,7 +23,7 @@ from resnet_operator.plan.trouble.pod import left_by
 from resnet_operator.reading.json_text import decode, read_object
 from resnet_operator.record.artifact import Artifact, Small, Time
 from resnet_operator.render.conversion import record_content, record_owner
-from resnet_operator.render.serving import owner_reference
+from resnet_operator.render.objects import owner_reference
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
 from resnet_operator.seen.others import ConfigMapObject

@@ -21,7 +21,7 @@ from resnet_operator.plan.times import seconds_since, to_text
 from resnet_operator.plan.trust import digest_of_record
 from resnet_operator.reading.json_text import read_object
 from resnet_operator.record.artifact import Artifact
-from resnet_operator.render.serving import selector
+from resnet_operator.render.objects import selector
 from resnet_operator.render.triton.contract import CONTRACT_KEY, model_contract
 from resnet_operator.resolve.resolved import Resolved
 
@@ -56,7 +56,7 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
     # A beginning in the future is of a clock that was put back since.
     same_phase = began and old.get("phase") == phase and seconds_since(began, now) > -SKEW_SECONDS
     ready = live.ready if live else 0
-    wanted = situation.wanted if resolved or not live else live.wanted
+    wanted = situation.serving.wanted if resolved or not live else live.wanted
     status: dict[str, Any] = {
         "observedGeneration": service.generation,
         "phase": phase,
@@ -68,9 +68,9 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         "conditions": conditions_of(situation, now=now),
         **results_said(old, situation.results),
     }
-    if situation.retry_handled or old.get("lastHandledRetry"):
+    if situation.conversion.retry_handled or old.get("lastHandledRetry"):
         status["lastHandledRetry"] = (
-            service.retry if situation.retry_handled else old["lastHandledRetry"]
+            service.retry if situation.conversion.retry_handled else old["lastHandledRetry"]
         )
     if resolved is not None:
         status |= {"chip": resolved.chip, "runtime": resolved.runtime}
@@ -87,7 +87,7 @@ def status_of(situation: Situation, *, now: datetime) -> dict[str, Any]:
         status["progress"] = progress
     if situation.gate:
         status |= _gate_status(resolved, situation.gate)
-    if situation.target:
+    if situation.serving.target:
         status |= _serving_status(situation)
     elif live:
         status |= {key: old[key] for key in SERVING_KEYS if key in old}
@@ -100,12 +100,12 @@ def phase_of(situation: Situation) -> str:
     available = situation.available
     if resolved is not None and resolved.suspended and situation.problem is None:
         return "Suspended"
-    if situation.complete:
+    if situation.serving.complete:
         return "Ready"
     if situation.stalled:
         return "Degraded" if available else "Failed"
     if situation.artifact is None:
-        return situation.stage if not (situation.problem and available) else "Degraded"
+        return situation.conversion.stage if not (situation.problem and available) else "Degraded"
     problem = situation.problem
     if situation.held and not (problem and available and problem.reason not in WAITS):
         return "Validating"
@@ -175,8 +175,8 @@ def _artifact_status(situation: Situation, artifact: Artifact) -> dict[str, Any]
 
 def _served_model(situation: Situation) -> dict[str, Any] | None:
     """Return the contract of a revision that runs though the spec asks for another one."""
-    observed, target = situation.observed, situation.target
-    if target is None or target == situation.desired:
+    observed, target = situation.observed, situation.serving.target
+    if target is None or target == situation.serving.desired:
         return None
     kept = observed.revisions.get(target)
     if kept is None:
@@ -233,9 +233,9 @@ def _serving_status(situation: Situation) -> dict[str, Any]:
     service = situation.observed.service.meta
     host = f"{service.name}.{service.namespace}.svc"
     return {
-        "revisions": situation.revisions,
-        "revisionDigests": situation.digests,
-        "rollout": situation.rollout,
-        "repositoryConfigMap": situation.target,
+        "revisions": situation.serving.revisions,
+        "revisionDigests": situation.serving.digests,
+        "rollout": situation.serving.rollout,
+        "repositoryConfigMap": situation.serving.target,
         "endpoints": _endpoints(situation, host),
     }
