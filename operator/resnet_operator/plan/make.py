@@ -175,12 +175,13 @@ def _stuck(
     known = observed.record if observed.record_believed else None
     deadline = resolved.progress_deadline_seconds
     left = seconds_left(problem, observed.service, deadline=deadline, now=now)
+    artifact = artifact or (Artifact.from_record(known.data()) if known else None)
     return Situation(
         observed=observed,
-        artifact=artifact or (Artifact.from_record(known.data()) if known else None),
+        conversion=ArtifactPlan(artifact=artifact),
+        serving=ServingPlan(wanted=wanted_replicas(resolved)),
         problem=problem,
         stalled=problem.permanent or not left,
-        wanted=wanted_replicas(resolved),
     )
 
 
@@ -203,33 +204,15 @@ def _situation(
         left = seconds_left(problem, observed.service, deadline=deadline, now=now)
     situation = Situation(
         observed=observed,
-        artifact=conversion.artifact,
-        stage=conversion.stage,
-        doing=conversion.doing,
-        artifact_problem=conversion.problem,
-        serving_problem=serving.problem,
+        conversion=conversion,
+        gate=gate if gate.asked else None,
+        serving=serving,
         problem=problem,
+        stalled=conversion.stalled or gate.stalled or (current and serving.stalled) or left == 0,
         results={
             names.record_name(resolved.source_key): conversion.failure,
             gate.result: gate.digest,
         },
-        stalled=conversion.stalled or gate.stalled or (current and serving.stalled) or left == 0,
-        gate=gate if gate.asked else None,
-        complete=serving.complete,
-        loading=serving.loading,
-        desired=serving.desired,
-        target=serving.target,
-        wanted=serving.wanted,
-        revisions=serving.revisions,
-        digests=serving.digests,
-        rollout=serving.rollout,
-        note=serving.note,
-        analysing=serving.analysing,
-        pinned=serving.pinned,
-        retry_handled=conversion.retry_handled,
-        job=conversion.job,
-        next_attempt=conversion.next_attempt,
-        step=conversion.step,
     )
     return situation, None if situation.stalled else left
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.artifact.stages import NO_STEP, Step
+from resnet_operator.plan.artifact.state import ArtifactPlan
 from resnet_operator.plan.gate.state import GatePlan
+from resnet_operator.plan.serving.serving import ServingPlan
 from resnet_operator.plan.status.chips import chips_condition
 from resnet_operator.plan.status.condition import condition
 from resnet_operator.plan.status.imperatives import IMPERATIVES
@@ -52,30 +53,17 @@ class Situation:
     """Everything that the status is made of, decided by the other parts of the plan."""
 
     observed: Observed
-    artifact: Artifact | None = None
-    stage: str = "Pending"
-    doing: str = ""
-    artifact_problem: Problem | None = None
-    serving_problem: Problem | None = None
+    conversion: ArtifactPlan = field(default_factory=ArtifactPlan)
+    gate: GatePlan | None = None
+    serving: ServingPlan = field(default_factory=ServingPlan)
+    # The first of theirs, or what keeps all of them from being done.
     problem: Problem | None = None
     stalled: bool = False
-    complete: bool = False
-    loading: str = ""
-    desired: str | None = None
-    target: str | None = None
-    wanted: int = 0
-    revisions: dict[str, Any] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
-    rollout: dict[str, Any] = field(default_factory=dict)
-    note: str = ""
-    analysing: str = ""
-    pinned: bool = False
-    retry_handled: bool = False
-    job: str = ""
-    next_attempt: str = ""
-    step: Step = NO_STEP
-    gate: GatePlan | None = None
+
+    @property
+    def artifact(self) -> Artifact | None:
+        return self.conversion.artifact
 
     @property
     def held(self) -> bool:
@@ -94,7 +82,7 @@ class Situation:
             return None
         if resolved.suspended:
             return Reason.SUSPENDED
-        return Reason.SCALED_TO_ZERO if self.complete and self.wanted == 0 else None
+        return Reason.SCALED_TO_ZERO if self.serving.complete and self.serving.wanted == 0 else None
 
 
 Said = tuple[str, Reason, str]
@@ -119,7 +107,7 @@ def conditions_of(situation: Situation, *, now: datetime) -> list[dict[str, Any]
         said["ChipsHealthy"] = chips
     if rival := situation.observed.rival:
         said["Contested"] = "True", Reason.TWO_OPERATORS, TWO_OPERATORS.format(rival)
-    if situation.target and situation.wanted and not situation.held:
+    if situation.serving.target and situation.serving.wanted and not situation.held:
         said["Scheduled"] = _scheduled(situation)
         said["ModelReady"] = _model_ready(situation)
     service = situation.observed.service
@@ -191,24 +179,28 @@ def _ready(situation: Situation) -> Said:
     if off := situation.switched_off:
         kept = "the artifact is kept" if situation.artifact else "nothing was converted yet"
         return "True", off, f"scaled to zero; {kept}"
-    if situation.complete:
-        pinned = " (pinned)" if situation.pinned else ""
+    if situation.serving.complete:
+        pinned = " (pinned)" if situation.serving.pinned else ""
         return "True", Reason.READY, f"serving revision {_short(situation)}{pinned}"
     if situation.artifact is None:
         reasons = {"Fetching": Reason.FETCHING, "Converting": Reason.CONVERTING}
-        return "False", reasons.get(situation.stage, Reason.PENDING), situation.doing
+        return (
+            "False",
+            reasons.get(situation.conversion.stage, Reason.PENDING),
+            situation.conversion.doing,
+        )
     if situation.gate is not None and situation.gate.holds:
         return "False", Reason.VALIDATING, situation.gate.doing
-    if situation.analysing:
-        return "False", Reason.ANALYZING, situation.analysing
-    if situation.loading:
-        return "False", Reason.LOADING, situation.loading
-    note = f"; {situation.note}" if situation.note else ""
+    if situation.serving.analysing:
+        return "False", Reason.ANALYZING, situation.serving.analysing
+    if situation.serving.loading:
+        return "False", Reason.LOADING, situation.serving.loading
+    note = f"; {situation.serving.note}" if situation.serving.note else ""
     return "False", Reason.ROLLING_OUT, f"starting pods of revision {_short(situation)}{note}"
 
 
 def _short(situation: Situation) -> str:
-    return (situation.target or "").rsplit("-", 1)[-1]
+    return (situation.serving.target or "").rsplit("-", 1)[-1]
 
 
 def _available(situation: Situation) -> Said:
@@ -218,7 +210,7 @@ def _available(situation: Situation) -> Said:
 
 
 def _artifact_ready(situation: Situation) -> Said:
-    artifact, problem = situation.artifact, situation.artifact_problem
+    artifact, problem = situation.artifact, situation.conversion.problem
     if artifact:
         reason = Reason.REUSED if artifact.origin == "Reused" else Reason.CONVERTED
         compiler = "" if artifact.compiler == "none" else f" by {artifact.compiler}"
@@ -226,7 +218,7 @@ def _artifact_ready(situation: Situation) -> Said:
         return "True", reason, shorten(f"{artifact.origin}{compiler}{notes}", LONG)
     if problem:
         return "False", problem.reason, long_message(problem)
-    return "False", Reason.PENDING, situation.doing or "no artifact yet"
+    return "False", Reason.PENDING, situation.conversion.doing or "no artifact yet"
 
 
 def _validated(gate: GatePlan) -> Said:
@@ -252,19 +244,19 @@ def _validated(gate: GatePlan) -> Said:
 
 
 def _scheduled(situation: Situation) -> Said:
-    problem = situation.serving_problem
+    problem = situation.serving.problem
     if problem and problem.reason in {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED}:
         return "False", problem.reason, long_message(problem)
     return "True", Reason.READY, "every pod has a node, or is about to get one"
 
 
 def _model_ready(situation: Situation) -> Said:
-    problem = situation.serving_problem
-    if situation.complete or (problem and problem.reason in BEYOND_THE_PODS):
+    problem = situation.serving.problem
+    if situation.serving.complete or (problem and problem.reason in BEYOND_THE_PODS):
         return "True", Reason.READY, "all pods of the revision have loaded the model"
-    if situation.serving_problem:
-        return "False", situation.serving_problem.reason, long_message(situation.serving_problem)
-    if situation.analysing:
+    if situation.serving.problem:
+        return "False", situation.serving.problem.reason, long_message(situation.serving.problem)
+    if situation.serving.analysing:
         return "True", Reason.READY, "pods of the revision that serves have loaded the model"
     return "False", Reason.LOADING, "pods of the revision are starting"
 

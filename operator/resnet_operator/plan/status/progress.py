@@ -23,8 +23,8 @@ def attempts_of(situation: Situation) -> dict[str, str]:
     said = situation.observed.service.status.get("artifact") or {}
     before = str(said.get("job") or "")
     is_of_this = resolved and before.startswith(f"{names.record_name(resolved.source_key)}-")
-    job = situation.job or (before if is_of_this else "")
-    found = {"job": job, "nextAttemptTime": situation.next_attempt}
+    job = situation.conversion.job or (before if is_of_this else "")
+    found = {"job": job, "nextAttemptTime": situation.conversion.next_attempt}
     return {key: value for key, value in found.items() if value}
 
 
@@ -37,13 +37,13 @@ def served_artifact(status: Mapping[str, Any]) -> dict[str, Any]:
 
 def progress_of(situation: Situation) -> dict[str, Any]:
     """Return the stage that is under way, since when, and how far; nothing at rest."""
-    if situation.complete or situation.stalled:
+    if situation.serving.complete or situation.stalled:
         return {}
     if situation.artifact is None:
-        return _of_step(situation.step, _before(situation))
+        return _of_step(situation.conversion.step, _before(situation))
     if situation.held:
         return {"stage": "gate"}
-    return {"stage": "load"} if situation.target and situation.wanted else {}
+    return {"stage": "load"} if situation.serving.target and situation.serving.wanted else {}
 
 
 def _before(situation: Situation) -> Mapping[str, Any]:
