@@ -48,8 +48,8 @@ class Executor:
                     return problem
             except Rejected as error:
                 return Problem(
-                    reason=Reason.REJECTED,
-                    message=f"the API server refused a {_kind(action)}: {own_words(error.message)}",
+                    Reason.REJECTED,
+                    f"the API server refused a {_kind(action)}: {own_words(error.message)}",
                     detail=error.message,
                 )
         return None

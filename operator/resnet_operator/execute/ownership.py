@@ -55,16 +55,14 @@ def name_conflict(live: Body, body: Body) -> Problem:
     manager = _other_manager(live)
     whose = f"belongs to {manager}" if manager else "is managed by another owner"
     return Problem(
-        reason=Reason.NAME_CONFLICT,
-        message=f"{_called(body)} {whose}; rename the {_asked_by(body)} or remove it",
+        Reason.NAME_CONFLICT, f"{_called(body)} {whose}; rename the {_asked_by(body)} or remove it"
     )
 
 
 def being_removed(body: Body) -> Problem:
     """Say that the name becomes free by itself."""
     return Problem(
-        reason=Reason.PENDING,
-        message=f"{_called(body)} of the object that had this name before is being removed",
+        Reason.PENDING, f"{_called(body)} of the object that had this name before is being removed"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from resnet_operator import names
@@ -66,12 +66,13 @@ class MakeSecret:
 Action = Apply | Create | Delete | MakeSecret
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Problem:
     """A cause that stands in the way, as a condition says it."""
 
     reason: Reason
     message: str
+    _: KW_ONLY
     detail: str = ""
     permanent: bool = False
 

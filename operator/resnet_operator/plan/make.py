@@ -39,17 +39,11 @@ def make_plan(
     observed = with_believed(observed, settings)
     resolved = observed.service.resolved
     if resolved is None:
-        refused = Problem(
-            reason=observed.service.refusal,
-            message=observed.service.invalid or "",
-            permanent=True,
-        )
+        refused = Problem(observed.service.refusal, observed.service.invalid or "", permanent=True)
         return _say(observed, Situation(observed=observed, problem=refused, stalled=True), now=now)
     if observed.labels_problem and problem is None:
         problem = Problem(
-            reason=Reason.INVALID_SPEC,
-            message=observed.labels_problem,
-            permanent=observed.labels_wrong,
+            Reason.INVALID_SPEC, observed.labels_problem, permanent=observed.labels_wrong
         )
     problem = problem or _misfit(observed)
     if problem is not None:
@@ -65,7 +59,7 @@ def make_plan(
             observed = _with(observed, resolved)
             misfit = labels_problem(observed, artifact)
         except InvalidSpec as error:
-            misfit = Problem(reason=error.reason, message=error.message, permanent=True)
+            misfit = Problem(error.reason, error.message, permanent=True)
         if misfit is not None:
             stuck = _stuck(observed, resolved, misfit, now=now, artifact=artifact)
             plan = _say(observed, stuck, now=now, requeue_after=REFUSED_SECONDS)
@@ -141,8 +135,8 @@ def _misfit(observed: Observed) -> Problem | None:
     for found in (observed.record, result):
         if found is not None and found.misfit:
             return Problem(
-                reason=Reason.RECORD_INVALID,
-                message=f'ConfigMap "{found.meta.name}" cannot be read; delete it, and what it '
+                Reason.RECORD_INVALID,
+                f'ConfigMap "{found.meta.name}" cannot be read; delete it, and what it '
                 "held is made again",
                 detail=found.misfit,
             )

@@ -62,5 +62,5 @@ def labels_problem(observed: Observed, artifact: Artifact) -> Problem | None:
     try:
         labelled_output(artifact, observed.labels, wanted=declared.output if declared else None)
     except InvalidSpec as error:
-        return Problem(reason=error.reason, message=error.message, permanent=True)
+        return Problem(error.reason, error.message, permanent=True)
     return None

@@ -226,7 +226,7 @@ def _start(case: Case, attempt: int) -> ArtifactPlan:
     if resolved.suspended:
         return ArtifactPlan(actions=case.join)
     if observed.source_problem:
-        problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=observed.source_problem)
+        problem = Problem(Reason.VOLUME_MOUNT_FAILED, observed.source_problem)
         return ArtifactPlan(actions=case.join, problem=problem, requeue_after=60)
     if observed.record is None:
         # The Job is owned by the record, so its uid is needed first.

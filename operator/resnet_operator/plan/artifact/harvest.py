@@ -62,14 +62,9 @@ def result_of(
         if found := pod_trouble(pod):
             return _failure(done, found, now=now)
     if done.failure_reason == "DeadlineExceeded":
-        problem = Problem(
-            reason=Reason.CONVERSION_TIMEOUT, message="the Job did not end before its deadline"
-        )
+        problem = Problem(Reason.CONVERSION_TIMEOUT, "the Job did not end before its deadline")
     else:
-        problem = Problem(
-            reason=Reason.RESULT_LOST,
-            message=f"the Job failed and its pod is gone; {MAKE_AGAIN}",
-        )
+        problem = Problem(Reason.RESULT_LOST, f"the Job failed and its pod is gone; {MAKE_AGAIN}")
     return _failure(done, problem, now=now)
 
 
@@ -77,14 +72,12 @@ def _unread(messages: Mapping[str, Mapping[str, Any]], error: Misfit) -> Problem
     """Say that nothing was left to be read, or that what was left cannot be."""
     if any(not messages.get(name) for name in TELLING):
         return Problem(
-            reason=Reason.RESULT_LOST,
-            message=f"the Job ended but its result was not seen; {MAKE_AGAIN}",
+            Reason.RESULT_LOST,
+            f"the Job ended but its result was not seen; {MAKE_AGAIN}",
             detail=str(error),
         )
     return Problem(
-        reason=Reason.MESSAGE_INVALID,
-        message=f"the Job's result cannot be read; {MAKE_AGAIN}",
-        detail=str(error),
+        Reason.MESSAGE_INVALID, f"the Job's result cannot be read; {MAKE_AGAIN}", detail=str(error)
     )
 
 
@@ -93,8 +86,8 @@ def _container_failure(done: JobObject, container: Container, *, now: datetime) 
     found = told or ended_container(container)
     if told is None and found.reason is Reason.CRASH_LOOPING:
         found = Problem(
-            reason=Reason.RESULT_LOST,
-            message=f"{found.message.split(';')[0]} and left no message; {MAKE_AGAIN}",
+            Reason.RESULT_LOST,
+            f"{found.message.split(';')[0]} and left no message; {MAKE_AGAIN}",
             detail=found.detail,
         )
     return _failure(

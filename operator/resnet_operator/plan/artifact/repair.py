@@ -96,13 +96,13 @@ def plan_repair(case: Case, artifact: Artifact, *, asked: bool) -> RepairStep | 
     count = repair.count if repair and age < FORGET_SECONDS and not asked else 0
     if count > resolved.retries:
         message = "the store loses the artifact again and again; look at its volume, then retry"
-        problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
+        problem = Problem(Reason.ARTIFACT_MISSING, message)
         return RepairStep(problem=problem, stalled=True)
     pauses = case.settings.retry_seconds
     left = left_of(pauses[min(count, len(pauses)) - 1], since, now) if count else 0
     if left:
         message = "the store has lost the artifact again; after a pause it is made again"
-        problem = Problem(reason=Reason.ARTIFACT_MISSING, message=message)
+        problem = Problem(Reason.ARTIFACT_MISSING, message)
         return RepairStep(problem=problem, requeue_after=left)
     begun = Repair(count=count + 1, time=to_text(now))
     actions = start_over(observed, resolved, record, begun.to_record())

@@ -74,8 +74,7 @@ def failure_of(job: JobObject, pods: Sequence[Pod], *, now: datetime) -> Failure
     problem = next((found for pod in pods if (found := _cause(pod))), None)
     if problem is None:
         problem = Problem(
-            reason=Reason.RESULT_LOST,
-            message=f"the candidate ended but its numbers were not seen; {RETRY}",
+            Reason.RESULT_LOST, f"the candidate ended but its numbers were not seen; {RETRY}"
         )
     return Failure(
         attempt=job.attempt,
@@ -127,7 +126,7 @@ def pending_trouble(
             free = f"{count} free {resource}" if count > 1 else f"a free {resource}"
             message = f"validation waits for {free}"
             detail = pod.unschedulable
-            return Problem(reason=Reason.WAITING_FOR_CHIP, message=message, detail=detail), True
+            return Problem(Reason.WAITING_FOR_CHIP, message, detail=detail), True
         if found := pod_trouble(pod, resource=resource, count=count, warnings=warnings):
             return found, False
     return None, False
@@ -146,8 +145,8 @@ def _container(pod: Pod, name: str) -> Container | None:
 def _cause(pod: Pod) -> Problem | None:
     if pod.phase == "Failed" and pod.reason == "DeadlineExceeded":
         return Problem(
-            reason=Reason.EVALUATION_FAILED,
-            message="the candidate was not measured before its deadline; use a smaller data set",
+            Reason.EVALUATION_FAILED,
+            "the candidate was not measured before its deadline; use a smaller data set",
         )
     if lost := node_failure(pod):
         return lost

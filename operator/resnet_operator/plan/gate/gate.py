@@ -238,8 +238,8 @@ def _may_borrow(gate: Gate, lacks_chip: bool) -> bool:
 
 def _failed(gate: Gate, measured: Measurement, short: tuple[str, ...]) -> GatePlan:
     problem = Problem(
-        reason=Reason.VALIDATION_FAILED,
-        message=f"validation failed: {'; '.join((*short, *measured.explanation))}",
+        Reason.VALIDATION_FAILED,
+        f"validation failed: {'; '.join((*short, *measured.explanation))}",
         permanent=True,
     )
     return gate.holding(measurement=measured, shortfalls=short, problem=problem, stalled=True)
@@ -265,7 +265,7 @@ def _after_failure(gate: Gate, failure: Failure, attempt: int) -> GatePlan:
 def _start(gate: Gate, attempt: int) -> GatePlan:
     """Make the Job of one attempt, once everything it needs is there."""
     if missing := gate.there.source_problem:
-        problem = Problem(reason=Reason.VOLUME_MOUNT_FAILED, message=missing)
+        problem = Problem(Reason.VOLUME_MOUNT_FAILED, missing)
         return gate.holding(problem=problem, requeue_after=60)
     wanted = _job(gate, attempt)
     return gate.holding(

@@ -61,12 +61,12 @@ def _lack(observed: Observed, wanted: Collection[str]) -> Problem | None:
     for kind, instead in INSTEAD.items():
         if kind in wanted and kind in observed.absent_kinds:
             message = f"the cluster has no {kind}; {instead}"
-            return Problem(reason=Reason.KIND_MISSING, message=message)
+            return Problem(Reason.KIND_MISSING, message)
     live = observed.network.get(ROUTE)
     if ROUTE not in wanted or live is None or not live.refusal:
         return None
     message = f"the HTTPRoute is refused by {live.refusal}; correct it or the Gateway"
-    return Problem(reason=Reason.ROUTE_REFUSED, message=message)
+    return Problem(Reason.ROUTE_REFUSED, message)
 
 
 def _apply(

@@ -146,8 +146,8 @@ def back_to(resolved: Resolved, memory: Memory, good: Revision, mark: Failed) ->
         return Choice(target=good, memory=memory, done=good.name)
     short = mark.name.rsplit("-", 1)[-1]
     problem = Problem(
-        reason=Reason.ROLLED_BACK,
-        message=f"revision {short} was rolled back: {mark.message}",
+        Reason.ROLLED_BACK,
+        f"revision {short} was rolled back: {mark.message}",
         detail=f"{mark.reason} at {mark.time}; revision {good.name} is the last good one",
         permanent=True,
     )
@@ -168,8 +168,8 @@ def fault_of(observed: Observed, revision: str, problem: Problem | None) -> Prob
         return None
     if problem is None:
         return Problem(
-            reason=Reason.PROGRESS_DEADLINE_EXCEEDED,
-            message="its pods did not become ready within rollout.progressDeadlineSeconds",
+            Reason.PROGRESS_DEADLINE_EXCEEDED,
+            "its pods did not become ready within rollout.progressDeadlineSeconds",
         )
     return None if problem.reason.value in CLUSTERS_OWN else problem
 
@@ -201,8 +201,8 @@ def _pinned(
         return Choice(target=target, memory=memory, done=pin, pinned=True)
     there = ", ".join(sorted(known)) or "none"
     problem = Problem(
-        reason=Reason.REVISION_NOT_FOUND,
-        message=f"rollout.pinRevision may be one of {there}",
+        Reason.REVISION_NOT_FOUND,
+        f"rollout.pinRevision may be one of {there}",
         detail=f'there is no revision "{pin}" that may serve',
         permanent=True,
     )

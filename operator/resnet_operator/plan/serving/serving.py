@@ -185,8 +185,8 @@ def _cause(problem: Problem | None, way: Way, *, over: bool) -> Problem | None:
         return None
     if problem is None and over:
         return Problem(
-            reason=Reason.PROGRESS_DEADLINE_EXCEEDED,
-            message="the new pods did not become ready within rollout.progressDeadlineSeconds",
+            Reason.PROGRESS_DEADLINE_EXCEEDED,
+            "the new pods did not become ready within rollout.progressDeadlineSeconds",
         )
     return problem
 

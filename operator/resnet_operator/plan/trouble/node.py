@@ -33,27 +33,25 @@ def node_failure(pod: Pod) -> Problem | None:
     why, words = pod.disruption
     if not pod.reason and why in DISRUPTIONS:
         reason, message = DISRUPTIONS[why]
-        return Problem(reason=reason, message=message, detail=words)
+        return Problem(reason, message, detail=words)
     if not pod.reason:
         return None
     if pod.reason == "Evicted":
         return _evicted(pod)
     if pod.reason == "UnexpectedAdmissionError":
         return Problem(
-            reason=Reason.CHIP_UNHEALTHY,
-            message="the node has no healthy chip for the pod; look at its chips with npu-smi",
+            Reason.CHIP_UNHEALTHY,
+            "the node has no healthy chip for the pod; look at its chips with npu-smi",
             detail=pod.message,
         )
     if pod.reason in NODE_GONE:
         return Problem(
-            reason=Reason.NODE_LOST,
-            message="the node of a pod was shut down or lost; the pod is made again",
+            Reason.NODE_LOST,
+            "the node of a pod was shut down or lost; the pod is made again",
             detail=pod.message,
         )
     return Problem(
-        reason=Reason.POD_LOST,
-        message=f"a pod was ended by its node ({pod.reason})",
-        detail=pod.message,
+        Reason.POD_LOST, f"a pod was ended by its node ({pod.reason})", detail=pod.message
     )
 
 
@@ -64,7 +62,7 @@ def _evicted(pod: Pod) -> Problem:
         why = "it used more local storage than its limit; raise the limit"
     else:
         why = "see the condition for the node's words"
-    return Problem(reason=Reason.EVICTED, message=f"a pod was evicted: {why}", detail=pod.message)
+    return Problem(Reason.EVICTED, f"a pod was evicted: {why}", detail=pod.message)
 
 
 def unreachable(pod: Pod) -> Problem | None:
@@ -76,6 +74,6 @@ def unreachable(pod: Pod) -> Problem | None:
     if pod.phase != "Running" or pod.ready or not pod.containers_ready or pod.unready_reason:
         return None
     return Problem(
-        reason=Reason.NODE_LOST,
-        message="the node of a pod does not answer; after five minutes the pod is made elsewhere",
+        Reason.NODE_LOST,
+        "the node of a pod does not answer; after five minutes the pod is made elsewhere",
     )

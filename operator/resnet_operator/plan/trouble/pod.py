@@ -116,7 +116,7 @@ def told_by(container: Container, default: Reason) -> Problem | None:
         return None
     reason = to_reason(left.reason, default)
     message = left.message or reason.meaning
-    return Problem(reason=reason, message=message, detail=left.detail or "")
+    return Problem(reason, message, detail=left.detail or "")
 
 
 def _mount(pod: Pod, warnings: Sequence[str]) -> Problem | None:
@@ -133,8 +133,8 @@ def mount_failure(warnings: Sequence[str]) -> Problem:
     found = VOLUME.search(words)
     what = f'volume "{found[1] or found[2]}"' if found else "a volume"
     return Problem(
-        reason=Reason.VOLUME_MOUNT_FAILED,
-        message=f"{what} cannot be mounted; see the condition for the kubelet's words",
+        Reason.VOLUME_MOUNT_FAILED,
+        f"{what} cannot be mounted; see the condition for the kubelet's words",
         detail=words,
     )
 
@@ -144,8 +144,7 @@ def _image_pull(pod: Pod) -> Problem | None:
         if container.waiting in PULL_FAILURES:
             image = pod.images.get(container.name) or container.image
             return Problem(
-                reason=Reason.IMAGE_PULL_FAILED,
-                message=f"image {image} {PULL_FAILURES[container.waiting]}",
+                Reason.IMAGE_PULL_FAILED, f"image {image} {PULL_FAILURES[container.waiting]}"
             )
     return None
 
@@ -156,8 +155,8 @@ def _config(pod: Pod) -> Problem | None:
             return _not_started(container)
         if container.waiting in CONFIG_FAILURES:
             return Problem(
-                reason=Reason.CONTAINER_CONFIG_ERROR,
-                message=_not_made(container),
+                Reason.CONTAINER_CONFIG_ERROR,
+                _not_made(container),
                 detail=container.waiting_message,
             )
     return None
@@ -177,9 +176,8 @@ def _not_made(container: Container) -> str:
 
 def _not_started(container: Container) -> Problem:
     return Problem(
-        reason=Reason.CONTAINER_CONFIG_ERROR,
-        message=f"container {container.name} cannot be started; "
-        "its image is not one that can run here",
+        Reason.CONTAINER_CONFIG_ERROR,
+        f"container {container.name} cannot be started; its image is not one that can run here",
         detail=container.message,
     )
 
@@ -204,17 +202,16 @@ def ended_container(container: Container) -> Problem:
         return _not_started(container)
     if container.reason == "OOMKilled":
         return Problem(
-            reason=Reason.OUT_OF_MEMORY,
-            message=f"container {container.name} was killed for memory; raise its memory limit",
+            Reason.OUT_OF_MEMORY,
+            f"container {container.name} was killed for memory; raise its memory limit",
         )
     if container.exit_code == 0:
         return Problem(
-            reason=Reason.PROBE_FAILING,
-            message=f"container {container.name} was stopped by a probe; read its log",
+            Reason.PROBE_FAILING, f"container {container.name} was stopped by a probe; read its log"
         )
     return Problem(
-        reason=Reason.CRASH_LOOPING,
-        message=f"container {container.name} ended with {_how(container)}",
+        Reason.CRASH_LOOPING,
+        f"container {container.name} ended with {_how(container)}",
         detail=container.message,
     )
 
@@ -234,8 +231,8 @@ def _lost_readiness(pod: Pod) -> Problem | None:
     for container in pod.containers:
         if container.running and container.started and pod.unready_since > container.begun > "":
             return Problem(
-                reason=Reason.PROBE_FAILING,
-                message=f"container {container.name} runs but does not answer that it is ready; "
+                Reason.PROBE_FAILING,
+                f"container {container.name} runs but does not answer that it is ready; "
                 "read its log",
             )
     return None

@@ -114,12 +114,10 @@ def creation_failure(words: str) -> Problem:
         if found := sentence.words.search(words):
             parts = {key: value or "" for key, value in found.groupdict().items()}
             message = sentence.says.format_map(parts)
-            return Problem(reason=sentence.reason, message=message, detail=words)
+            return Problem(sentence.reason, message, detail=words)
     said = own_words(words)
     message = "the API server refuses the pod"
-    return Problem(
-        reason=Reason.REJECTED, message=f"{message}: {said}" if said else message, detail=words
-    )
+    return Problem(Reason.REJECTED, f"{message}: {said}" if said else message, detail=words)
 
 
 def own_words(words: str) -> str:

@@ -44,8 +44,8 @@ def after(
     `default` is the reason where the failure has none of ours.
     """
     problem = Problem(
-        reason=to_reason(failure.reason, default),
-        message=failure.message,
+        to_reason(failure.reason, default),
+        failure.message,
         detail=failure.detail,
         permanent=failure.permanent,
     )

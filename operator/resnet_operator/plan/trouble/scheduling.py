@@ -36,18 +36,18 @@ def unschedulable(pod: Pod, resource: str | None, count: int) -> Problem | None:
         return missing_claim(missing[1])
     if UNBOUND_CLAIM in text:
         return Problem(
-            reason=Reason.VOLUME_MOUNT_FAILED,
-            message="a PersistentVolumeClaim of the pod is not bound; check its storage class",
+            Reason.VOLUME_MOUNT_FAILED,
+            "a PersistentVolumeClaim of the pod is not bound; check its storage class",
             detail=text,
         )
     message = _message(pod, text, resource, count)
-    return Problem(reason=Reason.UNSCHEDULABLE, message=message, detail=text)
+    return Problem(Reason.UNSCHEDULABLE, message, detail=text)
 
 
 def missing_claim(name: str) -> Problem:
     return Problem(
-        reason=Reason.VOLUME_MOUNT_FAILED,
-        message=f'PersistentVolumeClaim "{name}" does not exist here; create it or change the URI',
+        Reason.VOLUME_MOUNT_FAILED,
+        f'PersistentVolumeClaim "{name}" does not exist here; create it or change the URI',
     )
 
 

@@ -35,8 +35,8 @@ class LeftBehind:
 
     def problem(self) -> Problem:
         return Problem(
-            reason=Reason.SIDECAR_RUNNING,
-            message=f"opt the Job's pods out of injection (helperPods in the chart): {self.called} "
+            Reason.SIDECAR_RUNNING,
+            f"opt the Job's pods out of injection (helperPods in the chart): {self.called} "
             "runs on after the operator's own have ended",
         )
 

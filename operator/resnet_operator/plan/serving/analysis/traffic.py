@@ -77,8 +77,8 @@ def refused(trial: Trial, words: str) -> Problem:
     if trial.options.mirrors:
         what, instead = ("copies", "write mode: Share")
     return Problem(
-        reason=Reason.ROUTE_REFUSED,
-        message=f"the HTTPRoute with {what} is refused by {words}; {instead}",
+        Reason.ROUTE_REFUSED,
+        f"the HTTPRoute with {what} is refused by {words}; {instead}",
         detail="the route is as before, and the old revision has all requests; the retry "
         "annotation tries it again",
     )

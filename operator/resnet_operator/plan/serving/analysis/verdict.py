@@ -92,8 +92,8 @@ def judge(
 def unreadable() -> Problem:
     """Say that nothing can be compared, and who may allow it."""
     return Problem(
-        reason=Reason.COUNTERS_UNREADABLE,
-        message="the operator cannot read the pods' counters; "
+        Reason.COUNTERS_UNREADABLE,
+        "the operator cannot read the pods' counters; "
         "add its pod to serving.networkPolicy.allowMetricsFrom",
         detail="GET /metrics on port 8002 of old or new pods was not answered; where the chart's "
         "networkPolicy.egress limits the operator, add that port there",
@@ -107,8 +107,8 @@ def _is_unseen(new: Tally) -> bool:
 def _incomparable() -> Problem:
     """Say that the pods of the new revision got no answers of the old one."""
     return Problem(
-        reason=Reason.COUNTERS_UNREADABLE,
-        message="the new pods get no answers of the old ones to compare; "
+        Reason.COUNTERS_UNREADABLE,
+        "the new pods get no answers of the old ones to compare; "
         "remove rollout.analysis.minAgreement",
         detail="their logs say why: a NetworkPolicy of the namespace keeps them from port 8000 of "
         "the old pods, or both revisions take other inputs",
@@ -116,7 +116,7 @@ def _incomparable() -> Problem:
 
 
 def _problem(reason: Reason, words: str, limit: str) -> Problem:
-    return Problem(reason=reason, message=f"{words}; {limit}")
+    return Problem(reason, f"{words}; {limit}")
 
 
 def _words(new: Tally, old: Tally, options: AnalysisOptions) -> str:

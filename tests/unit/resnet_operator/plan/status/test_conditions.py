@@ -265,7 +265,7 @@ def no_progress() -> World:
 
 def name_conflict() -> World:
     world = World().serve()
-    conflict = Problem(reason=Reason.NAME_CONFLICT, message='Service "resnet50" belongs to helm')
+    conflict = Problem(Reason.NAME_CONFLICT, 'Service "resnet50" belongs to helm')
     world.seen["problem"] = conflict
     return world
 
@@ -526,10 +526,10 @@ def test_shorten(reason: str, text: str, limit: int, want: str) -> None:
 
 def test_the_long_form_is_bounded() -> None:
     """The log tail is at most 4 KiB, or the object grows beyond what etcd takes."""
-    problem = Problem(reason=Reason.REJECTED, message="m", detail="d" * 9999)
+    problem = Problem(Reason.REJECTED, "m", detail="d" * 9999)
     assert len(long_message(problem)) == LONG
     assert long_message(problem).startswith("m\nddd")
-    assert long_message(Problem(reason=Reason.REJECTED, message="m")) == "m"
+    assert long_message(Problem(Reason.REJECTED, "m")) == "m"
 
 
 OBEYED = [

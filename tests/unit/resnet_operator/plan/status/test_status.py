@@ -254,7 +254,7 @@ def test_a_life_in_events() -> None:
 
 def test_a_problem_of_execution_is_said_and_looked_at_again() -> None:
     world = World().serve()
-    problem = Problem(reason=Reason.REJECTED, message="the API server refused a Service: no")
+    problem = Problem(Reason.REJECTED, "the API server refused a Service: no")
     plan = world.plan(problem)
     assert plan.actions == ()
     assert plan.requeue_after == 60

@@ -75,12 +75,12 @@ TOLD: tuple[tuple[str, Neighbours | None, str], ...] = (
 
 @pytest.mark.parametrize(("reason", "others", "words"), TOLD)
 def test_who_is_told(reason: str, others: Neighbours | None, words: str) -> None:
-    said = Problem(reason=Reason.OUT_OF_MEMORY, message="it is full: a of b; write less")
+    said = Problem(Reason.OUT_OF_MEMORY, "it is full: a of b; write less")
     assert with_neighbours(said, others).message == words, reason
 
 
 def test_a_message_of_one_clause() -> None:
-    said = Problem(reason=Reason.OUT_OF_MEMORY, message="ACL 207001")
+    said = Problem(Reason.OUT_OF_MEMORY, "ACL 207001")
     told = with_neighbours(said, Neighbours(named=("cats",))).message
     assert told == "ACL 207001; others on its node: cats"
 
