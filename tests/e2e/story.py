@@ -34,14 +34,6 @@ DIGITS = ROOT / "samples" / "digits"
 MODEL = DIGITS / "digits-resnet.onnx"
 LABELS = DIGITS / "labels.txt"
 PICTURES = sorted((DIGITS / "pictures").glob("*.png"))
-GROUPS = {
-    "resnetservice": "/apis/serving.resnet-operator.io/v1alpha1",
-    "deployment": "/apis/apps/v1",
-    "job": "/apis/batch/v1",
-    "pod": "/api/v1",
-    "configmap": "/api/v1",
-    "service": "/api/v1",
-}
 FOUR_CHIPS = "huawei.com/four-chips"  # a kind of which the node has four: for one story only
 SHARED_CHIPS = "huawei.com/shared-chips"  # two chips, of which four pods share each
 API = "serving.resnet-operator.io/v1alpha1"
@@ -81,51 +73,38 @@ class Story:
         for manifest in objects:
             self.server.apply(self.namespace, manifest)
 
+    # Not by kubectl: that costs a tenth of a second of a processor, and a story looks five times a
+    # second.
+
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        if path := self._path(kind):
-            answer = self.server.request("GET", f"{path}/{name}")
-            assert answer.status == 200, answer.message
-            return answer.body
-        value: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return value
+        return self._asked("GET", f"{self._path(kind)}/{name}")
 
-    def _path(self, kind: str) -> str | None:
-        """Return where the API has the objects that are asked for again and again.
+    def _path(self, kind: str) -> str:
+        return self.server.named(self.namespace, kind)
 
-        A kubectl costs a tenth of a second of a processor, and a story looks five times a second.
-        """
-        group = GROUPS.get(kind.removesuffix("s"))
-        return group and f"{group}/namespaces/{self.namespace}/{kind.removesuffix('s')}s"
+    def _asked(self, method: str, path: str, body: object = None, **headers: str) -> dict[str, Any]:
+        answer = self.server.request(method, path, body, **headers)
+        assert answer.status in {200, 202}, f"{path}: {answer.message}"
+        return answer.body
 
-    def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
-        if path := self._path(kind):
-            query = urllib.parse.urlencode({"labelSelector": selector})
-            answer = self.server.request("GET", f"{path}?{query}")
-            assert answer.status == 200, answer.message
-            return list(answer.body["items"])
-        chosen = ("-l", selector) if selector else ()
-        items: list[dict[str, Any]] = json.loads(self.kubectl("get", kind, *chosen, "-o", "json"))[
-            "items"
+    def items(self, kinds: str, selector: str = "") -> list[dict[str, Any]]:
+        query = urllib.parse.urlencode({"labelSelector": selector})
+        return [
+            {**item, "kind": found["kind"].removesuffix("List")}
+            for kind in kinds.split(",")
+            for found in [self._asked("GET", f"{self._path(kind)}?{query}")]
+            for item in found["items"]
         ]
-        return items
 
     def patch(self, kind: str, name: str, value: dict[str, Any]) -> None:
-        path = self._path(kind)
-        if path is None:
-            self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(value))
-            return
-        answer = self.server.request(
-            "PATCH", f"{path}/{name}", value, content_type="application/merge-patch+json"
-        )
-        assert answer.status == 200, f"{kind} {name}: {answer.message}"
+        merge = "application/merge-patch+json"
+        self._asked("PATCH", f"{self._path(kind)}/{name}", value, content_type=merge)
 
     def delete(self, kind: str, name: str = "") -> None:
         """Delete an object, or all of a kind, at once and without waiting."""
-        path = self._path(kind)
-        assert path is not None, f"where the API has a {kind} is not in GROUPS"
         now = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
-        answer = self.server.request("DELETE", f"{path}/{name}" if name else path, now)
-        assert answer.status in {200, 202}, f"{kind} {name}: {answer.message}"
+        path = self._path(kind)
+        self._asked("DELETE", f"{path}/{name}" if name else path, now)
 
     # -- the ResNetService -----------------------------------------------------------------
 

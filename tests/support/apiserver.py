@@ -30,6 +30,11 @@ CRD_FILE = ROOT / "crds" / "resnetservices.yaml"
 BATCH_CRD_FILE = ROOT / "crds" / "resnetbatches.yaml"
 GROUP_PATH = "/apis/serving.resnet-operator.io/v1alpha1/namespaces/{namespace}"
 RESOURCE_PATH = f"{GROUP_PATH}/resnetservices"
+# Everything in two answers; v2 is of Kubernetes 1.30 and later.
+DISCOVERY = ", ".join(
+    f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+    for version in ("v2", "v2beta1")
+)
 PATHS = {"ResNetService": RESOURCE_PATH, "ResNetBatch": f"{GROUP_PATH}/resnetbatches"}
 
 
@@ -43,6 +48,34 @@ class Answer:
     @property
     def message(self) -> str:
         return str(self.body.get("message", "")) if self.status >= 400 else ""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of the server, with all the names that kubectl knows it by."""
+
+    version: str
+    kind: str
+    plural: str
+    names: frozenset[str]
+    namespaced: bool
+
+    @classmethod
+    def of(cls, group: str, version: str, found: dict[str, Any]) -> Resource:
+        """Read an entry of the aggregated discovery."""
+        return cls(
+            version=f"{group}/{version}" if group else version,
+            kind=found["responseKind"]["kind"],
+            plural=found["resource"],
+            names=frozenset(
+                {found["resource"], found["singularResource"], *found.get("shortNames", ())}
+            ),
+            namespaced=found["scope"] == "Namespaced",
+        )
+
+    def path(self, namespace: str) -> str:
+        base = f"/{'apis' if '/' in self.version else 'api'}/{self.version}"
+        return f"{base}/{f'namespaces/{namespace}/' if self.namespaced else ''}{self.plural}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +125,7 @@ class ApiServer:
         body: object = None,
         *,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Answer:
         """Send one request as the kubeconfig's user; for many calls, where kubectl is slow."""
         connection = http.client.HTTPConnection("127.0.0.1", self.proxy_port, timeout=patient(30))
@@ -100,7 +134,7 @@ class ApiServer:
                 method,
                 path,
                 body=None if body is None else json.dumps(body),
-                headers={"Content-Type": content_type, "Accept": "application/json"},
+                headers={"Content-Type": content_type, "Accept": accept},
             )
             response = connection.getresponse()
             return Answer(response.status, json.loads(response.read()))
@@ -132,33 +166,37 @@ class ApiServer:
     def collection(self, namespace: str, manifest: dict[str, Any]) -> str:
         """Return the path of the objects of a manifest's kind."""
         version, kind = manifest["apiVersion"], manifest["kind"]
-        kinds = self.kinds(version)
-        if kind not in kinds:
-            self.kinds.cache_clear()
-            kinds = self.kinds(version)
-        assert kind in kinds, f"the server has no {kind} of {version}"
-        plural, namespaced = kinds[kind]
-        inside = manifest["metadata"].get("namespace", namespace)
-        return f"{base(version)}/{f'namespaces/{inside}/' if namespaced else ''}{plural}"
+        found = self._resource(lambda one: (one.version, one.kind) == (version, kind), manifest)
+        return found.path(manifest["metadata"].get("namespace", namespace))
+
+    def named(self, namespace: str, word: str) -> str:
+        """Return the path of the objects that kubectl calls so."""
+        return self._resource(lambda one: word in one.names, word).path(namespace)
+
+    def _resource(self, is_it: Callable[[Resource], bool], what: object) -> Resource:
+        for _ in range(2):
+            if found := next(filter(is_it, self.resources()), None):
+                return found
+            self.resources.cache_clear()  # a CRD may have come since
+        raise AssertionError(f"the server has no {what}")
 
     @functools.cache  # noqa: B019 # a process talks to few servers
-    def kinds(self, version: str) -> dict[str, tuple[str, bool]]:
-        """Return the plural of each kind of an API's version, and whether namespaces have it."""
-        return {
-            found["kind"]: (found["name"], found["namespaced"])
-            for found in self.request("GET", base(version)).body.get("resources", ())
-            if "/" not in found["name"]
-        }
+    def resources(self) -> tuple[Resource, ...]:
+        """Return what the server has, in kubectl's order: of two of one name it takes the first."""
+        answers = [self.request("GET", root, accept=DISCOVERY) for root in ("/api", "/apis")]
+        return tuple(
+            Resource.of(group["metadata"].get("name", ""), version["version"], found)
+            for answer in answers
+            for group in answer.body["items"]
+            for version in group["versions"]
+            for found in version.get("resources", ())
+        )
 
     def install_crd(self) -> None:
         """Install the committed CRDs and wait until they are served."""
         for path in (CRD_FILE, BATCH_CRD_FILE):
             self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
             wait_established(self.kubectl, f"{path.stem}.serving.resnet-operator.io")
-
-
-def base(version: str) -> str:
-    return f"/{'apis' if '/' in version else 'api'}/{version}"
 
 
 @contextmanager
