@@ -3,7 +3,7 @@
     PYTHONPATH=operator:. python -m tests.perf.tuning FOLDER --minutes 30
 
 One server, the same loads: a search, then every setting at every number of requests in flight in
-random order, then another search. The finals measure what each of them chose, and what is
+random order, then the other searches. The finals measure what each of them chose, and what is
 declared, in turn and for longer, for the greatest of many short loads flatters itself. What is done
 is kept in FOLDER: another call goes on where the minutes of the last one ended.
 """
@@ -253,6 +253,11 @@ def of_finals(finals: list[dict[str, Any]]) -> list[str]:
         default=None,
     )
     lines = []
+    searches = [name for name in of if name.startswith("search")]
+    middle = [statistics.median(speeds(name).values()) for name in searches]
+    if len(middle) > 1:
+        apart = max(middle) / min(middle) - 1
+        lines.append(f"choices of {len(middle)} searches apart by {apart:.1%}")
     for name, rounds in of.items():
         found = speeds(name)
         speed = statistics.median(found.values())
@@ -278,6 +283,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=4)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--seconds", type=float, default=LOAD_SECONDS, help="of a short load")
+    parser.add_argument("--searches", type=int, default=2)
     parser.add_argument("--most", type=int, default=MOST_IN_FLIGHT, help="requests in flight")
     options = parser.parse_args()
     book = Book(options.folder)
@@ -289,7 +295,7 @@ def main() -> None:
         if not book.of("search"):
             search(asked, server, book)
         if grid(asked, server, book, until=until):
-            if len(book.of("search")) < 2:
+            while len(book.of("search")) < options.searches:
                 search(asked, server, book)
             finals(asked, server, book)
     print(report(book))
