@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from resnet_cli.parts import (
     Body,
@@ -138,9 +137,7 @@ class Facts:
                 return pod, found
         return None
 
-    def troubled(
-        self, reasons: Mapping[str, Any] | None = None
-    ) -> tuple[Body, ContainerFact] | None:
+    def troubled(self) -> tuple[Body, ContainerFact] | None:
         """Return the first container that failed or cannot start, newest pods first."""
         alive = [pod for pod in self.pods if not is_deleting(pod)]
         alive.sort(key=lambda pod: pod["metadata"].get("creationTimestamp") or "", reverse=True)

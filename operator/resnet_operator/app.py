@@ -26,7 +26,7 @@ from resnet_operator.cluster.login import read_login
 from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.errors import LoginFailed
 from resnet_operator.leadership.holding import Holding
-from resnet_operator.leadership.lease import TIMES, Leadership, Times
+from resnet_operator.leadership.lease import TIMES, Leadership
 from resnet_operator.measured.counting import ChipTime, Ledger, begin_at_zero
 from resnet_operator.measured.exposition import text_of
 from resnet_operator.progress.reader import ProgressReader
@@ -54,9 +54,7 @@ CHIP_TIME_SECONDS = 5.0
 class App:
     """Owns the queue, the workers and the servers of one operator."""
 
-    def __init__(
-        self, settings: Settings, *, limits: Limits = LIMITS, times: Times = TIMES
-    ) -> None:
+    def __init__(self, settings: Settings, *, limits: Limits = LIMITS) -> None:
         if not settings.ip_families:
             settings = settings.model_copy(update={"ip_families": own_families()})
         self.settings = settings
@@ -79,7 +77,6 @@ class App:
             limits=limits,
         )
         self.watches.is_leading = False
-        self._times = times
         self._leadership: Leadership | None = None
         self._holding: Holding | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -135,7 +132,7 @@ class App:
             may_lead=lambda: self.watches.synced and not self.watches.problems(),
             began=functools.partial(self._act, connection),
             ended=self._look_on,
-            times=self._times,
+            times=TIMES,
         )
 
     def _act(self, connection: Connection) -> None:

@@ -162,13 +162,11 @@ QUOTED = (
 )
 
 
-def _rule(
-    step: str, find: Find, *reasons: Reason, words: str = "", flags: re.RegexFlag = re.NOFLAG
-) -> Rule:
+def _rule(step: str, find: Find, *reasons: Reason, words: str = "") -> Rule:
     return Rule(
         step=step,
         find=find,
-        words=re.compile(words, flags) if words else None,
+        words=re.compile(words) if words else None,
         reasons=frozenset(reason.value for reason in reasons),
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from resnet_contract.reasons import EXIT_CODES, EXIT_NOT_FINITE, EXIT_UNEXPECTED, Reason
 from resnet_contract.report.messages import Failed
+from resnet_jobs.driver.message import MESSAGE_CHARACTERS, clip
 
 __all__ = [
     "EXIT_CODES",
@@ -17,8 +18,6 @@ __all__ = [
     "invalid",
     "unsupported",
 ]
-
-MESSAGE_LIMIT = 300
 
 
 class JobError(Exception):
@@ -40,19 +39,13 @@ class JobError(Exception):
         ).to_json()
 
 
-def clip(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """One line of at most `limit` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """The same, but what to do, which stands behind the last semicolon, is not what is cut off."""
+def shortened(text: str) -> str:
+    """One line; what to do, which stands behind the last semicolon, is not what is cut off."""
     line = " ".join(text.split())
     said, mark, advice = line.rpartition("; ")
-    room = limit - len(mark) - len(advice) - 1
-    if len(line) <= limit or not mark or room < limit // 3:
-        return clip(line, limit)
+    room = MESSAGE_CHARACTERS - len(mark) - len(advice) - 1
+    if len(line) <= MESSAGE_CHARACTERS or not mark or room < MESSAGE_CHARACTERS // 3:
+        return clip(line)
     return f"{said[:room]}…{mark}{advice}"
 
 

@@ -41,9 +41,7 @@ def digest_file(path: Path) -> Digest:
     return Digest(sha256=checksum.hexdigest(), size=size)
 
 
-def copy_file(
-    source: Path, target: Path, *, monotonic: Callable[[], float], verb: str = "copied"
-) -> Digest:
+def copy_file(source: Path, target: Path, *, monotonic: Callable[[], float]) -> Digest:
     """Copies with progress and returns the digest, computed on the way.
 
     `EphemeralStorageExceeded` before the first byte when the target's disk has no room.
@@ -51,7 +49,7 @@ def copy_file(
     size = source.stat().st_size
     target.parent.mkdir(parents=True, exist_ok=True)
     require_space(target.parent, size)
-    progress = Progress(verb, total=size, monotonic=monotonic)
+    progress = Progress("copied", total=size, monotonic=monotonic)
     digest = copy_quietly(source, target, progress=progress)
     progress.finish()
     return digest

@@ -60,12 +60,7 @@ def download(
 
 
 def download_from_bucket(
-    bucket: StoreSpec,
-    sha256: str,
-    output: Path,
-    *,
-    wait_seconds: float,
-    clock: Clock = SYSTEM_CLOCK,
+    bucket: StoreSpec, sha256: str, output: Path, *, wait_seconds: float
 ) -> dict[str, Any]:
     """The same from a bucket; the keys come from the Secret mounted beside it."""
     from resnet_jobs.store.s3 import S3Store
@@ -75,7 +70,7 @@ def download_from_bucket(
         return _result(Digest(sha256=sha256, size=output.stat().st_size))
     output.parent.mkdir(parents=True, exist_ok=True)
     unchecked = output.with_name(f".{output.name}.unchecked")
-    store = S3Store(bucket, wait_seconds=wait_seconds, clock=clock)
+    store = S3Store(bucket, wait_seconds=wait_seconds)
     try:
         with no_space_explained(output):
             digest = store.save(blob_path(sha256), unchecked)
@@ -122,10 +117,10 @@ def _blob(claim: Path, sha256: str) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def unpack_artifact(path: Path, folder: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
+def unpack_artifact(path: Path, folder: Path) -> None:
     """Unpacks a checked artifact that is a folder; a container that starts again begins again."""
     shutil.rmtree(folder, ignore_errors=True)
-    unpack(path, folder, name=path.name, monotonic=clock.monotonic)
+    unpack(path, folder, name=path.name, monotonic=SYSTEM_CLOCK.monotonic)
     path.unlink()
 
 

@@ -42,12 +42,10 @@ MODEL_SUFFIXES = {
 SINGLE_FILE_SCHEMES = ("configmap",)  # one key is mounted, and keys know no folders
 
 
-def fetch(
-    spec: JobSpec, workspace: Workspace, *, clock: Clock, access: Access | None = None
-) -> dict[str, Any]:
+def fetch(spec: JobSpec, workspace: Workspace, *, clock: Clock) -> dict[str, Any]:
     """Success message with the digests of what came; `ChecksumMismatch` when it is another."""
     install_driver(workspace)
-    with _Fetch(spec, workspace, clock, access or Access.from_environment(os.environ)) as job:
+    with _Fetch(spec, workspace, clock, Access.from_environment(os.environ)) as job:
         if spec.batch:
             return job.pictures(spec.batch).to_json()
         digest, provenance = job.model()

@@ -206,6 +206,6 @@ def guess(have: Shapes) -> str | None:
     return None
 
 
-def _some(names: list[str], limit: int = 2) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else shown + ", …"
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:2])
+    return shown if len(names) <= 2 else shown + ", …"

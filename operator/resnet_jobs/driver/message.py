@@ -53,15 +53,15 @@ def clip(text: str, limit: int = MESSAGE_CHARACTERS) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def fit_message(payload: dict[str, Any], limit: int = MESSAGE_BYTES) -> str:
-    """`payload` as JSON of at most `limit` bytes. What tells least gives way first: the start of
+def fit_message(payload: dict[str, Any]) -> str:
+    """`payload` as JSON of at most MESSAGE_BYTES. What tells least gives way first: the start of
     the log tail, then the last notes, arguments and words. Raises ValueError when nothing is left
     to give.
     """
     fitted = dict(payload)
     for key in ("detail", "notes", "argv", "message"):
         value = fitted.get(key)
-        if _bytes(fitted) <= limit:
+        if _bytes(fitted) <= MESSAGE_BYTES:
             break
         if not isinstance(value, (str, list)):
             continue
@@ -69,10 +69,10 @@ def fit_message(payload: dict[str, Any], limit: int = MESSAGE_BYTES) -> str:
         while low < high:  # the longest part of the value that fits
             middle = (low + high + 1) // 2
             fitted[key] = _part(key, value, middle)
-            low, high = (middle, high) if _bytes(fitted) <= limit else (low, middle - 1)
+            low, high = (middle, high) if _bytes(fitted) <= MESSAGE_BYTES else (low, middle - 1)
         fitted[key] = _part(key, value, low)
-    if _bytes(fitted) > limit:
-        raise ValueError("the message does not fit into {} bytes".format(limit))
+    if _bytes(fitted) > MESSAGE_BYTES:
+        raise ValueError("the message does not fit into {} bytes".format(MESSAGE_BYTES))
     return _json(fitted)
 
 

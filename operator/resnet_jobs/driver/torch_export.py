@@ -24,6 +24,7 @@ from .export_inputs import Entry, script_inputs
 from .message import DriverError, log
 
 OPSET = 13
+LINE_CHARACTERS = 140
 SEED = 20
 OPEN_BATCH = {0: "batch"}
 
@@ -178,11 +179,11 @@ def refuse_lack_of_memory(error: Exception | None) -> None:
         ) from error
 
 
-def last_line(error: Exception | None, limit: int = 140) -> str:
+def last_line(error: Exception | None) -> str:
     """A script's error is a whole traceback; the end of it says what went wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[-1] if lines else type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= LINE_CHARACTERS else text[: LINE_CHARACTERS - 1] + "…"
 
 
 def main() -> int:

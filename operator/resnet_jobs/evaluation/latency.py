@@ -70,7 +70,6 @@ def run_load(
     rate: float | None,
     seconds: float,
     clock: Clock,
-    most_seconds: float = MOST_SECONDS,
 ) -> Waited:
     """One client a sender: without a rate each sends when it is answered."""
     waited = Waited()
@@ -92,8 +91,7 @@ def run_load(
             raise
         together.wait()
         if rate is None:
-            enough = (seconds, most_seconds)
-            closed_client(send, waited, started=started, enough=enough, clock=clock)
+            closed_client(send, waited, started=started, seconds=seconds, clock=clock)
         else:
             total = max(LEAST_REQUESTS, math.ceil(rate * seconds))
             due = ((number, started + number / rate) for number in numbers)
@@ -106,21 +104,19 @@ def run_load(
 
 
 def closed_client(
-    send: Sender, waited: Waited, *, started: float, enough: tuple[float, float], clock: Clock
+    send: Sender, waited: Waited, *, started: float, seconds: float, clock: Clock
 ) -> None:
     """Send until time and requests are enough, all clients together."""
     before = clock.monotonic()
-    while not is_enough(waited.requests, before - started, *enough):
+    while not is_enough(waited.requests, before - started, seconds):
         done = send()
         after = clock.monotonic()
         (waited.milliseconds if done else waited.failures).append((after - before) * 1000)
         before = after
 
 
-def is_enough(
-    requests: int, elapsed: float, seconds: float, most_seconds: float = MOST_SECONDS
-) -> bool:
-    return elapsed >= most_seconds or (elapsed >= seconds and requests >= LEAST_REQUESTS)
+def is_enough(requests: int, elapsed: float, seconds: float) -> bool:
+    return elapsed >= MOST_SECONDS or (elapsed >= seconds and requests >= LEAST_REQUESTS)
 
 
 def open_client(send: Sender, waited: Waited, *, due: Any, total: int, clock: Clock) -> None:

@@ -179,10 +179,10 @@ def _digest(response: Response, file: IO[bytes] | None = None) -> Digest:
     return Digest(sha256=sha256.hexdigest(), size=size)
 
 
-def new_pool(*, size: int = 1, ca: ssl.SSLContext | None = None) -> urllib3.PoolManager:
+def new_pool(*, ca: ssl.SSLContext | None = None) -> urllib3.PoolManager:
     """Connections for a store; never through a proxy, as it is mostly in the cluster."""
     timeout = urllib3.Timeout(connect=10.0, read=120.0)
-    return BoundedPool(maxsize=size, retries=False, timeout=timeout, ssl_context=ca)
+    return BoundedPool(maxsize=1, retries=False, timeout=timeout, ssl_context=ca)
 
 
 class Counted(io.FileIO):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock
 from resnet_jobs.store.key import read_password, read_seal
 
 if TYPE_CHECKING:
@@ -17,21 +16,15 @@ if TYPE_CHECKING:
 STORE_WAIT_SECONDS = 120.0
 
 
-def open_store(
-    spec: StoreSpec,
-    environment: Mapping[str, str],
-    *,
-    believes: bool = True,
-    clock: Clock = SYSTEM_CLOCK,
-) -> Store:
+def open_store(spec: StoreSpec, environment: Mapping[str, str], *, believes: bool = True) -> Store:
     """`believes` False is for who only writes results: it needs no key, and finds no artifact."""
-    store = _connect(spec, environment, clock)
+    store = _connect(spec, environment)
     if believes:
         store.seal = read_seal(environment)
     return store
 
 
-def _connect(spec: StoreSpec, environment: Mapping[str, str], clock: Clock) -> Store:
+def _connect(spec: StoreSpec, environment: Mapping[str, str]) -> Store:
     if spec.type == "SharedClaim":
         from resnet_jobs.store.shared_claim import SharedClaimStore
 
@@ -39,12 +32,8 @@ def _connect(spec: StoreSpec, environment: Mapping[str, str], clock: Clock) -> S
     if spec.type == "S3":
         from resnet_jobs.store.s3 import S3Store
 
-        return S3Store(spec, wait_seconds=STORE_WAIT_SECONDS, clock=clock)
+        return S3Store(spec, wait_seconds=STORE_WAIT_SECONDS)
     from resnet_jobs.store.server import ServerStore
 
-    return ServerStore(
-        spec.location,
-        wait_seconds=STORE_WAIT_SECONDS,
-        clock=clock,
-        password=read_password(environment),
-    )
+    password = read_password(environment)
+    return ServerStore(spec.location, wait_seconds=STORE_WAIT_SECONDS, password=password)

@@ -62,10 +62,9 @@ class ServerStore(HttpStore):
         *,
         wait_seconds: float,
         clock: Clock = SYSTEM_CLOCK,
-        pool_size: int = 1,
         password: str = "",
     ) -> None:
-        super().__init__(wait_seconds=wait_seconds, clock=clock, pool=new_pool(size=pool_size))
+        super().__init__(wait_seconds=wait_seconds, clock=clock, pool=new_pool())
         if password:
             self.headers = urllib3.make_headers(basic_auth=f"{USER}:{password}")
         self._url = url.rstrip("/")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LEAST = 1e-12
 QUIET = 1e-3  # noise that no class depends on; what is lost above 30 dB is not counted
 FAINT = 0.1
+MOST_OF_IT = 0.8
 # What AMCT appends to the name of the operator that turns whole numbers back.
 _DEQUANT = re.compile(r"[._](dequant|deq|AscendDequant)$")
 
@@ -98,11 +99,11 @@ def share(source: Any, artifact: Any) -> float | None:
     return float((difference / (signal + FAINT * np.median(heard))).mean())
 
 
-def guilty(layers: Sequence[Layer], kinds: Sequence[str], *, part: float = 0.8) -> list[Layer]:
+def guilty(layers: Sequence[Layer], kinds: Sequence[str]) -> list[Layer]:
     """The fewest layers of these kinds that make most of the loss; none where nothing is lost."""
     able = [layer for layer in layers if layer.kind in kinds and layer.lost > 0]
     total = sum(layer.lost for layer in able)
     found: list[Layer] = []
-    while able and sum(layer.lost for layer in found) < part * total:
+    while able and sum(layer.lost for layer in found) < MOST_OF_IT * total:
         found.append(able[len(found)])
     return found
