@@ -23,6 +23,8 @@ from resnet_operator import names
 from resnet_operator.render import engine
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.component.world import World
 
 NAME = "resnet50"
@@ -149,6 +151,80 @@ def start_process(world: World) -> subprocess.Popen[bytes]:
     log = (world.folder / "operator.log").open("ab")
     command = [sys.executable, "-m", "resnet_operator"]
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    reason: str
+    act: Callable[[World], Awaitable[object]]
+    kind: str
+    part: Callable[[dict[str, Any]], Any]
+    # Whether the object seems to be as it should be, so that it waits for its turn.
+    waits: bool = False
+
+
+def edit(kind: str, path: str, value: Any) -> Callable[[World], Awaitable[object]]:
+    step = {"op": "replace", "path": path, "value": value}
+    return lambda world: world.json_patch(kind, NAME, step)
+
+
+MEANWHILE = (
+    Meanwhile(
+        "the Deployment was deleted",
+        lambda world: world.delete("Deployment", NAME),
+        "Deployment",
+        lambda b: b["spec"]["template"]["metadata"]["labels"][names.REVISION],
+    ),
+    Meanwhile(
+        "the Service was deleted",
+        lambda world: world.delete("Service", NAME),
+        "Service",
+        lambda b: b["spec"]["selector"],
+    ),
+    Meanwhile(
+        "the Service selects other pods",
+        edit("Service", "/spec/selector", {"app": "evil"}),
+        "Service",
+        lambda b: b["spec"]["selector"],
+        waits=True,
+    ),
+    Meanwhile(
+        "the Deployment has another strategy",
+        edit("Deployment", "/spec/revisionHistoryLimit", 7),
+        "Deployment",
+        lambda b: b["spec"]["revisionHistoryLimit"],
+        waits=True,
+    ),
+)
+
+
+@pytest.mark.parametrize("case", MEANWHILE, ids=lambda case: case.reason)
+async def test_what_happened_while_no_operator_was_there_is_found(
+    case: Meanwhile, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At once where it is plain to see, else in the background; nothing else is written."""
+    caplog.set_level("INFO")
+    operator = await world.start()
+    await world.known_artifact(MANIFEST)
+    await world.create(MANIFEST)
+    await world.is_ready(NAME)
+    await operator.idle()
+    before = case.part(await world.get(case.kind, NAME))
+    await operator.stop()
+
+    await case.act(world)
+    if case.waits:
+        await world.becomes("Deployment", NAME, _is_seen_by_its_controller, what="peace")
+    operator = await world.start()
+    await world.becomes(case.kind, NAME, lambda b: case.part(b) == before, what="the repair")
+    await operator.idle()
+    (*_, begun) = [record for record in caplog.records if record.msg == "in charge"]
+    waited = (begun.__dict__["first"], begun.__dict__["in_background"])
+    assert waited == ((0, 1) if case.waits else (1, 0))
+
+
+def _is_seen_by_its_controller(body: dict[str, Any]) -> bool:
+    return bool(body["status"]["observedGeneration"] == body["metadata"]["generation"])
 
 
 async def test_another_version_restarts_nobody_until_the_spec_changes(

@@ -21,6 +21,7 @@ from resnet_operator.seen.meta import Body
 from resnet_operator.telemetry.metrics import LAST_EVENT_SECONDS, RELISTS, UNREADABLE
 from resnet_operator.watch.broken import Pause, reason_of
 from resnet_operator.watch.concerns import WATCHED, Watched, batch_keys
+from resnet_operator.watch.evident import in_order
 from resnet_operator.watch.history import History, Rewound, contradicts
 from resnet_operator.watch.sight import Sight, Sights
 from resnet_operator.watch.store import Change
@@ -236,6 +237,14 @@ class Watches:
     def problems(self) -> list[str]:
         """Say what is not seen of the cluster, and why."""
         return self.sights.problems() + self.history.problems()
+
+    def begin(self) -> list[Key]:
+        """Have everything looked at that has news; returns who can wait."""
+        first, later = in_order(self.views)
+        log.info("in charge", extra={"first": len(first), "in_background": len(later)})
+        self.add(first)
+        self.add_batches(self.views.batch_names())
+        return later
 
     def add_all(self) -> None:
         """Have every object looked at; nothing is decided before everything is listed."""

@@ -8,6 +8,7 @@ running. `watch` adds keys, `app` runs the workers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -47,6 +48,8 @@ class WorkQueue:
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
 
     def add(self, key: Key) -> None:
@@ -58,6 +61,7 @@ class WorkQueue:
             self._waiting.add(key)
             self._since[key] = time.monotonic()
             self._measure()
+            self._idle.clear()
             self._wake.set()
 
     def add_patient(self, key: Key) -> None:
@@ -66,6 +70,7 @@ class WorkQueue:
             return
         loop = asyncio.get_running_loop()
         self._patient.add(key)
+        self._idle.clear()
         self._patience[key] = loop.call_later(PATIENCE_SECONDS, self.add, key)
         if not self._pressing():
             self._wake.set()
@@ -100,6 +105,12 @@ class WorkQueue:
 
     def is_idle(self) -> bool:
         return not self._waiting and not self._patient and not self._running
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until nothing is left to do, but not for longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def _measure(self) -> None:
         if self._is_measured:
@@ -149,6 +160,8 @@ class WorkQueue:
                     self.add(key)
                 elif self._patient and not self._pressing():
                     self._wake.set()
+                if self.is_idle():
+                    self._idle.set()
 
     def _delay(self, key: Key, error: Exception) -> float:
         failures = self._failures.get(key, 0)

@@ -11,6 +11,7 @@ from tests.support.builders import NAMESPACE, a_settings, a_spec, metadata
 
 from resnet_operator import names
 from resnet_operator.seen.service import ServiceObject
+from resnet_operator.watch import evident
 from resnet_operator.watch.broken import Pause
 from resnet_operator.watch.concerns import WATCHED
 from resnet_operator.watch.store import Change
@@ -166,6 +167,18 @@ def test_nothing_is_decided_before_everything_is_listed(views: Views) -> None:
     watches.synced = True
     watches.add_all()
     assert not queue.is_idle()
+
+
+def test_who_takes_charge_looks_at_news_first(
+    views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evident, "is_evident", lambda view, _: view.meta.name != "b")
+    queue, batches = WorkQueue(), WorkQueue()
+    views.batches.put({"metadata": metadata("batch"), "spec": {"service": {"name": "a"}}})
+    watches = Watches(views=views, queue=queue, batches=batches, synced=True)
+    assert watches.begin() == [(NAMESPACE, "a"), (NAMESPACE, "c")]
+    assert list(queue._waiting) == [(NAMESPACE, "b")]
+    assert list(batches._waiting) == [(NAMESPACE, "batch")]
 
 
 def test_a_stream_that_breaks_again_and_again_is_opened_ever_more_seldom() -> None:
