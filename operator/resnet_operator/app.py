@@ -39,7 +39,6 @@ from resnet_operator.watch.stream import LIMITS, Limits
 from resnet_operator.watch.views import Views
 from resnet_operator.watch.watch import Watches
 from resnet_operator.work import garbage
-from resnet_operator.work.background import Background
 from resnet_operator.work.queue import WorkQueue
 from resnet_operator.work.rounds import Rounds
 
@@ -62,7 +61,6 @@ class App:
         project = functools.partial(ServiceObject.from_body, settings=settings)
         self.views = Views(project, ServiceObject.again)
         self.queue = WorkQueue()
-        self.background = Background(self.queue)
         self.batches = WorkQueue(is_measured=False)
         self.registry = kopf.OperatorRegistry()
         self._engine = kopf.OperatorSettings()
@@ -175,9 +173,10 @@ class App:
         )
         work = self.batches.work(batches.reconcile)
         self._workers.append(asyncio.create_task(work, name="batch-worker"))
-        self._workers.append(asyncio.create_task(self.background.run(), name="background"))
+        verify = self.watches.background.run()
+        self._workers.append(asyncio.create_task(verify, name="background"))
         self.watches.is_leading = True
-        self.background.begin(self.watches.begin())
+        self.watches.begin()
 
     def _has_news(self, namespace: str, artifact: str) -> None:
         self.watches.add(self.views.users_of_artifact(namespace, artifact))

@@ -130,7 +130,7 @@ async def test_a_repair_is_no_outage(case: Fault, world: World) -> None:
         await operator.idle()
 
         async def is_ready_again() -> bool:
-            return witness.is_ready and operator.app.background.is_idle()
+            return witness.is_ready and operator.app.watches.background.is_idle()
 
         await until(is_ready_again, what="Ready")
     assert witness.longest <= MAY_LIE_SECONDS, case.reason

@@ -135,7 +135,7 @@ class RunningOperator:
         """Wait until nothing is queued and nobody works."""
 
         async def is_idle() -> bool:
-            return self.app.background.is_idle()
+            return self.app.watches.background.is_idle()
 
         await until(is_idle, what="the queue to be empty")
 

@@ -27,6 +27,7 @@ from resnet_operator.watch.sight import Sight, Sights
 from resnet_operator.watch.store import Change
 from resnet_operator.watch.stream import LIMITS, Limits, Stream
 from resnet_operator.watch.views import Views
+from resnet_operator.work.background import Background
 from resnet_operator.work.queue import Key, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,10 @@ class Watches:
     is_leading: bool = True
     sights: Sights = field(init=False)
     history: History = field(init=False)
+    background: Background = field(init=False)
 
     def __post_init__(self) -> None:
+        self.background = Background(self.queue)
         self.sights = Sights(limits=self.limits, clock=self.clock)
         self.history = History(self.sights)
 
@@ -232,19 +235,21 @@ class Watches:
         if not self.synced and all(sight.is_listed for sight in self.sights.all):
             self.synced = True
             log.info("all objects are listed", extra={"services": len(self.views.services.all())})
-            self.add_all()
+            self.begin()
 
     def problems(self) -> list[str]:
         """Say what is not seen of the cluster, and why."""
         return self.sights.problems() + self.history.problems()
 
-    def begin(self) -> list[Key]:
-        """Have everything looked at that has news; returns who can wait."""
+    def begin(self) -> None:
+        """Have everything looked at: at once what has news, and the rest in the background."""
+        if not (self.synced and self.is_leading):
+            return
         first, later = in_order(self.views)
         log.info("in charge", extra={"first": len(first), "in_background": len(later)})
         self.add(first)
         self.add_batches(self.views.batch_names())
-        return later
+        self.background.begin(later)
 
     def add_all(self) -> None:
         """Have every object looked at; nothing is decided before everything is listed."""

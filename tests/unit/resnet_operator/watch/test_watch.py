@@ -169,16 +169,23 @@ def test_nothing_is_decided_before_everything_is_listed(views: Views) -> None:
     assert not queue.is_idle()
 
 
+@pytest.mark.parametrize(("synced", "is_leading"), [(False, True), (True, False), (False, False)])
 def test_who_takes_charge_looks_at_news_first(
-    views: Views, monkeypatch: pytest.MonkeyPatch
+    synced: bool, is_leading: bool, views: Views, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whichever comes last, the last list or the Lease."""
     monkeypatch.setattr(evident, "is_evident", lambda view, _: view.meta.name != "b")
     queue, batches = WorkQueue(), WorkQueue()
     views.batches.put({"metadata": metadata("batch"), "spec": {"service": {"name": "a"}}})
-    watches = Watches(views=views, queue=queue, batches=batches, synced=True)
-    assert watches.begin() == [(NAMESPACE, "a"), (NAMESPACE, "c")]
+    watches = Watches(views=views, queue=queue, batches=batches, is_leading=is_leading)
+    watches.synced = synced
+    watches.begin()
+    assert queue.is_idle()
+    watches.synced = watches.is_leading = True
+    watches.begin()
     assert list(queue._waiting) == [(NAMESPACE, "b")]
     assert list(batches._waiting) == [(NAMESPACE, "batch")]
+    assert watches.background.left == 2
 
 
 def test_a_stream_that_breaks_again_and_again_is_opened_ever_more_seldom() -> None:
