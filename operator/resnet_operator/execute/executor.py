@@ -56,15 +56,35 @@ class Executor:
 
     async def _do(self, action: Action) -> Problem | None:
         match action:
+            case Apply() | Create() if _is_of_store(action.body):
+                # All objects of a namespace that come at once want the same ones.
+                async with self.views.making_store(action.body["metadata"]["namespace"]):
+                    return None if self._is_there(action) else await self._act(action)
+            case MakeSecret():
+                was_made = action.namespace in self.views.namespaces_with_secret
+                async with self.views.making_store(action.namespace):
+                    again = replace(action, again=action.again and was_made)
+                    await make_secret(again, kube=self.kube, views=self.views)
+                return None
+        return await self._act(action)
+
+    async def _act(self, action: Apply | Create | Delete) -> Problem | None:
+        match action:
             case Apply():
                 return await self._apply(action)
             case Create():
                 return await self._create(action.body)
             case Delete():
                 await self._delete(action)
-            case MakeSecret():
-                await make_secret(action, kube=self.kube, views=self.views)
         return None
+
+    def _is_there(self, action: Apply | Create) -> bool:
+        """Tell whether somebody was faster to make what nobody had made when it was planned."""
+        if isinstance(action, Apply) and action.adopt:
+            return False
+        meta = action.body["metadata"]
+        there = self.views.stores[action.body["kind"]].one(meta["namespace"], meta["name"])
+        return there is not None and there.meta.controller is None and not there.meta.deleting
 
     async def _create(self, body: dict[str, Any]) -> Problem | None:
         labels = body["metadata"].get("labels") or {}
@@ -169,6 +189,11 @@ def _kind(action: Action) -> str:
         case MakeSecret():
             return "Secret"
     return str(action.body["kind"])
+
+
+def _is_of_store(body: dict[str, Any]) -> bool:
+    labels = body["metadata"].get("labels") or {}
+    return bool(labels.get(names.COMPONENT) == names.STORE)
 
 
 def _about(body: dict[str, Any]) -> dict[str, str]:

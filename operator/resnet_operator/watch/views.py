@@ -74,6 +74,7 @@ class Views:
         self.namespaces_with_secret: set[str] = set()
         self._making_runtime: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._few = asyncio.Semaphore(RUNTIMES_AT_ONCE)
+        self._making_store: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # What running Jobs say of bytes, by pod, container and its begin; filled by `progress`.
         self.moved: dict[tuple[str, str, str], Moved] = {}
         # Of ReplicaSets, by UID: the UID of the Deployment that controls each.
@@ -90,6 +91,10 @@ class Views:
         """
         async with self._making_runtime.setdefault(namespace, asyncio.Lock()), self._few:
             yield
+
+    def making_store(self, namespace: str) -> asyncio.Lock:
+        """Return what is to be held by who makes a child of a namespace's store."""
+        return self._making_store.setdefault(namespace, asyncio.Lock())
 
     @contextlib.contextmanager
     def writing(self, body: Body) -> Iterator[None]:

@@ -42,6 +42,8 @@ class WorkQueue:
         self._patient = Turns()
         self._patience: dict[Key, asyncio.TimerHandle] = {}
         self._running_patient: set[Key] = set()
+        # What presses only because it has waited for so long.
+        self._without_news: set[Key] = set()
         self._running: set[Key] = set()
         self._dirty: set[Key] = set()
         self._since: dict[Key, float] = {}
@@ -54,6 +56,10 @@ class WorkQueue:
 
     def add(self, key: Key) -> None:
         """Have the key worked on as soon as a worker is free."""
+        self._without_news.discard(key)
+        self._press(key)
+
+    def _press(self, key: Key) -> None:
         if key in self._running:
             self._dirty.add(key)
         elif key not in self._waiting:
@@ -71,7 +77,7 @@ class WorkQueue:
         loop = asyncio.get_running_loop()
         self._patient.add(key)
         self._idle.clear()
-        self._patience[key] = loop.call_later(PATIENCE_SECONDS, self.add, key)
+        self._patience[key] = loop.call_later(PATIENCE_SECONDS, self._has_waited, key)
         if not self._pressing():
             self._wake.set()
 
@@ -85,6 +91,11 @@ class WorkQueue:
                 return
             timer.cancel()
         self._timers[key] = loop.call_at(due, self._fire, key)
+
+    def _has_waited(self, key: Key) -> None:
+        """Let a key wait no longer, though nothing has happened."""
+        self._without_news.add(key)
+        self._press(key)
 
     def _end_patience(self, key: Key) -> None:
         self._patient.discard(key)
@@ -101,7 +112,7 @@ class WorkQueue:
 
     def is_patient(self, key: Key) -> bool:
         """Tell the worker of a key whether nobody has added it since it was said to wait."""
-        return key in self._running_patient
+        return key in self._running_patient or key in self._without_news
 
     def is_idle(self) -> bool:
         return not self._waiting and not self._patient and not self._running
@@ -155,6 +166,7 @@ class WorkQueue:
             finally:
                 self._running.discard(key)
                 self._running_patient.discard(key)
+                self._without_news.discard(key)
                 if key in self._dirty:
                     self._dirty.discard(key)
                     self.add(key)

@@ -443,3 +443,31 @@ def test_turns_are_fair_and_lose_nothing(steps: list[tuple[str, Key]]) -> None:
         assert sorted(turns) == sorted(plain)
         assert len(turns) == len(plain)
         assert all(other in turns for other in plain)
+
+
+@pytest.mark.parametrize("has_news", [False, True])
+def test_who_has_waited_long_enough_has_no_news_by_that(has_news: bool) -> None:
+    """What was planned for it is as good as before; only news would make it worthless."""
+
+    async def test() -> None:
+        queue, seen = a_queue(), []
+
+        async def do(key: Key) -> float | None:
+            if key == B:
+                await asyncio.Event().wait()  # presses, for ever
+            seen.append((now(), queue.is_patient(A)))
+            return WHEN_QUIET if len(seen) == 1 else None
+
+        queue.add(B)
+        queue.add(A)
+        async with workers(queue, do, number=2):
+            await drain()
+            await asyncio.sleep(PATIENCE_SECONDS - 1)
+            if has_news:
+                queue.add(A)
+            await asyncio.sleep(2)
+            assert not queue.is_patient(A)
+        waited = PATIENCE_SECONDS - 1 if has_news else PATIENCE_SECONDS
+        assert seen == [(0.0, False), (waited, not has_news)]
+
+    run(test())
