@@ -2,7 +2,7 @@
 
 Nothing is decided by this but the order. Whose spec, Deployment or Service changed while no
 operator was there is looked at first; what cannot be seen so cheaply, such as an edited field of a
-child, is found in the background (docs/decisions/194). Pure.
+child, is found in the background (docs/decisions/194-news-first.md). Pure.
 """
 
 from __future__ import annotations
