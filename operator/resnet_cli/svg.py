@@ -71,10 +71,7 @@ def lines(curves: Mapping[str, Curve], *, x: str, y: str) -> Drawing:
             f'<circle cx="{left:.1f}" cy="{down:.1f}" r="3" fill="{colour}"/>'
             for left, down in ordered
         ]
-        parts.append(
-            f'<text x="{WIDTH + 20}" y="{TOP + 18 * number + 8}" fill="{colour}">'
-            f"{escape(name)}</text>"
-        )
+        parts.append(_legend(number, name))
     return Drawing(WIDTH + 160, HEIGHT, "".join(parts))
 
 
@@ -94,10 +91,7 @@ def dots(groups: Mapping[str, Curve], *, x: str, y: str, ringed: Curve = ()) -> 
     for number, (name, group) in enumerate(groups.items()):
         colour = COLOURS[number % len(COLOURS)]
         parts += [circle(point, f'r="4" fill="{colour}" fill-opacity="0.7"') for point in group]
-        parts.append(
-            f'<text x="{WIDTH + 20}" y="{TOP + 18 * number + 8}" fill="{colour}">'
-            f"{escape(name)}</text>"
-        )
+        parts.append(_legend(number, name))
     parts += [circle(point, 'r="8" fill="none" stroke="#000" stroke-width="2"') for point in ringed]
     return Drawing(WIDTH + 160, HEIGHT, "".join(parts))
 
@@ -129,6 +123,12 @@ def matrix(names: Sequence[str], counts: Sequence[Sequence[int]], *, x: str, y: 
     parts.append(f'<text x="{NAMES}" y="14">{escape(x)}</text>')
     parts.append(f'<text x="0" y="{TOP + NAMES / 2 - 6:.0f}">{escape(y)}</text>')
     return Drawing(width + NAMES / 2, TOP + NAMES / 2 + CELL * len(names), "".join(parts))
+
+
+def _legend(number: int, name: str) -> str:
+    colour = COLOURS[number % len(COLOURS)]
+    place = f'x="{WIDTH + 20}" y="{TOP + 18 * number + 8}"'
+    return f'<text {place} fill="{colour}">{escape(name)}</text>'
 
 
 def _short(x: float, y: float, name: str, anchor: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
 from resnet_operator.seen.meta import Meta
+from resnet_operator.seen.others import NetworkServiceObject
+from resnet_operator.seen.workload import DeploymentObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,24 @@ class MakeSecret:
 
 
 Action = Apply | Create | Delete | MakeSecret
+
+
+def applied(
+    body: dict[str, Any],
+    live: DeploymentObject | NetworkServiceObject | None,
+    *,
+    uid: str,
+    without: Collection[str] = (),
+) -> tuple[Apply, ...]:
+    """Return what makes the child of owner `uid` as stated, unless it is so.
+
+    One that is not ours yet is not forced, nor one that somebody else controls.
+    """
+    if live is None:
+        return (Apply(body=body, adopt=False),)
+    if live.live.states(body, without=without):
+        return ()
+    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
 
 
 @dataclass(frozen=True)

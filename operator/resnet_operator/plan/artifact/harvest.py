@@ -10,7 +10,6 @@ from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator.api.reasons import Reason
 from resnet_operator.errors import Misfit
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.times import to_text
 from resnet_operator.plan.trouble.node import node_failure
 from resnet_operator.plan.trouble.pod import (
     ended_container,
@@ -19,6 +18,7 @@ from resnet_operator.plan.trouble.pod import (
     pod_trouble,
     told_by,
 )
+from resnet_operator.plan.trouble.retry import failed
 from resnet_operator.record.artifact import TELLING, Artifact, Failure
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
@@ -52,20 +52,20 @@ def result_of(
         try:
             return Artifact.from_messages(messages, chip=resolved.chip)
         except Misfit as error:
-            return _failure(done, _unread(messages, error), now=now)
+            return failed(done, _unread(messages, error), now=now)
     for pod in pods:
         if problem_of_node := node_failure(pod):
-            return _failure(done, problem_of_node, now=now)
+            return failed(done, problem_of_node, now=now)
         for container in pod.containers:
             if container.exit_code:
-                return _container_failure(done, container, now=now)
+                return _containerfailed(done, container, now=now)
         if found := pod_trouble(pod):
-            return _failure(done, found, now=now)
+            return failed(done, found, now=now)
     if done.failure_reason == "DeadlineExceeded":
         problem = Problem(Reason.CONVERSION_TIMEOUT, "the Job did not end before its deadline")
     else:
         problem = Problem(Reason.RESULT_LOST, f"the Job failed and its pod is gone; {MAKE_AGAIN}")
-    return _failure(done, problem, now=now)
+    return failed(done, problem, now=now)
 
 
 def _unread(messages: Mapping[str, Mapping[str, Any]], error: Misfit) -> Problem:
@@ -81,7 +81,7 @@ def _unread(messages: Mapping[str, Mapping[str, Any]], error: Misfit) -> Problem
     )
 
 
-def _container_failure(done: JobObject, container: Container, *, now: datetime) -> Failure:
+def _containerfailed(done: JobObject, container: Container, *, now: datetime) -> Failure:
     told = told_by(container, Reason.CONVERSION_FAILED)
     found = told or ended_container(container)
     if told is None and found.reason is Reason.CRASH_LOOPING:
@@ -90,29 +90,10 @@ def _container_failure(done: JobObject, container: Container, *, now: datetime) 
             f"{found.message.split(';')[0]} and left no message; {MAKE_AGAIN}",
             detail=found.detail,
         )
-    return _failure(
+    return failed(
         done,
         found,
         now=now,
         permanent=container.exit_code in PERMANENT_EXIT_CODES,
         code=left_by(container).code or None,
-    )
-
-
-def _failure(
-    done: JobObject,
-    problem: Problem,
-    *,
-    now: datetime,
-    permanent: bool = False,
-    code: str | None = None,
-) -> Failure:
-    return Failure(
-        attempt=done.attempt,
-        reason=problem.reason.value,
-        message=problem.message,
-        detail=problem.detail,
-        permanent=permanent,
-        time=to_text(now),
-        code=code,
     )

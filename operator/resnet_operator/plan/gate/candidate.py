@@ -13,7 +13,7 @@ from datetime import datetime
 from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator.api.reasons import Reason
 from resnet_operator.plan.actions import Problem
-from resnet_operator.plan.times import left_of, to_text
+from resnet_operator.plan.times import left_of
 from resnet_operator.plan.trouble.node import node_failure
 from resnet_operator.plan.trouble.pod import (
     EXPECTED_SECONDS,
@@ -25,6 +25,7 @@ from resnet_operator.plan.trouble.pod import (
     told_by,
 )
 from resnet_operator.plan.trouble.refusal import creation_failure
+from resnet_operator.plan.trouble.retry import failed
 from resnet_operator.plan.trouble.scheduling import INSUFFICIENT
 from resnet_operator.plan.trouble.sidecars import left_behind
 from resnet_operator.record.artifact import Failure
@@ -76,14 +77,7 @@ def failure_of(job: JobObject, pods: Sequence[Pod], *, now: datetime) -> Failure
         problem = Problem(
             Reason.RESULT_LOST, f"the candidate ended but its numbers were not seen; {RETRY}"
         )
-    return Failure(
-        attempt=job.attempt,
-        reason=problem.reason.value,
-        message=problem.message,
-        detail=problem.detail,
-        permanent=problem.permanent,
-        time=to_text(now),
-    )
+    return failed(job, problem, now=now, permanent=problem.permanent)
 
 
 def step_of(pods: Sequence[Pod]) -> str:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from resnet_operator.api.reasons import Reason
-from resnet_operator.plan.actions import Action, Apply, Delete, Problem
+from resnet_operator.plan.actions import Action, Delete, Problem, applied
 from resnet_operator.plan.serving.analysis.trial import ROUTE
 from resnet_operator.plan.serving.serving import ServingPlan
 from resnet_operator.render.network import KINDS, network_children
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.observed import Observed
-from resnet_operator.seen.others import NetworkServiceObject
 from resnet_operator.settings.operator import Settings
 
 # Fields that Kubernetes 1.25 drops: if we missed them, we would write for ever.
@@ -47,10 +45,11 @@ def with_network(
     actions: list[Action] = []
     for kind, body in wanted.items():
         if kind not in observed.absent_kinds:
-            actions += _apply(body, observed.network.get(kind), uid=service.uid)
-    for kind, live in observed.network.items():
-        if kind not in wanted and live.meta.controller == service.uid and not live.meta.deleting:
-            actions.append(Delete.of(KINDS[kind], kind, live.meta))
+            live = observed.network.get(kind)
+            actions += applied(body, live, uid=service.uid, without=MAY_BE_DROPPED)
+    for kind, child in observed.network.items():
+        if kind not in wanted and child.meta.controller == service.uid and not child.meta.deleting:
+            actions.append(Delete.of(KINDS[kind], kind, child.meta))
     if actions:
         serving = replace(serving, actions=(*serving.actions, *actions))
     problem = _lack(observed, wanted) if serving.complete else None
@@ -67,13 +66,3 @@ def _lack(observed: Observed, wanted: Collection[str]) -> Problem | None:
         return None
     message = f"the HTTPRoute is refused by {live.refusal}; correct it or the Gateway"
     return Problem(Reason.ROUTE_REFUSED, message)
-
-
-def _apply(
-    body: dict[str, Any], live: NetworkServiceObject | None, *, uid: str
-) -> tuple[Action, ...]:
-    if live is None:
-        return (Apply(body=body, adopt=False),)
-    if live.live.states(body, without=MAY_BE_DROPPED):
-        return ()
-    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)

@@ -8,7 +8,7 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api.reasons import Reason
-from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem
+from resnet_operator.plan.actions import Action, Apply, Create, Delete, Problem, applied
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.revision import Revision, wanted_replicas
 from resnet_operator.plan.serving.analysis.canary import Analysis, analyse
@@ -230,14 +230,11 @@ def _replicas(
 def _apply_deployment(
     observed: Observed, body: dict[str, Any], borrows: str, memory: Memory
 ) -> tuple[Action, ...]:
-    live = observed.deployment
-    if live is None:
-        return (Apply(body=body, adopt=False),)
+    live, uid = observed.deployment, observed.service.meta.uid
     # What we state no longer is no part of the comparison.
-    is_said = live.borrowed == borrows and Memory.read(live.memory) == memory
-    if is_said and live.live.states(body):
-        return ()
-    return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
+    if live and (live.borrowed != borrows or Memory.read(live.memory) != memory):
+        return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
+    return applied(body, live, uid=uid)
 
 
 def _selects_one(observed: Observed) -> bool:
@@ -248,10 +245,6 @@ def _selects_one(observed: Observed) -> bool:
 
 
 def _apply_network_service(observed: Observed, resolved: Resolved, only: str) -> tuple[Action, ...]:
-    live = observed.network_service
-    body = network_service(service=observed.service.meta, resolved=resolved, only=only)
-    if live is None:
-        return (Apply(body=body, adopt=False),)
-    if live.live.states(body):
-        return ()
-    return (Apply(body=body, adopt=live.meta.controller in {None, observed.service.meta.uid}),)
+    service = observed.service.meta
+    body = network_service(service=service, resolved=resolved, only=only)
+    return applied(body, observed.network_service, uid=service.uid)

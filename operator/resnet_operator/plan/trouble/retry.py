@@ -14,6 +14,7 @@ from resnet_operator.plan.actions import Problem
 from resnet_operator.plan.times import from_text, left_of, to_text
 from resnet_operator.plan.trouble.pod import LOST, to_reason
 from resnet_operator.record.artifact import Failure
+from resnet_operator.seen.workload import JobObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,26 @@ class Retry:
     @property
     def is_over(self) -> bool:
         return not self.now and self.seconds_left is None
+
+
+def failed(
+    job: JobObject,
+    problem: Problem,
+    *,
+    now: datetime,
+    permanent: bool = False,
+    code: str | None = None,
+) -> Failure:
+    """Return a problem as a record keeps it of an attempt."""
+    return Failure(
+        attempt=job.attempt,
+        reason=problem.reason.value,
+        message=problem.message,
+        detail=problem.detail,
+        permanent=permanent,
+        time=to_text(now),
+        code=code,
+    )
 
 
 def after(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnet_operator.api.batch.spec import BatchOutput
-from resnet_operator.render.pods.sources import source_reference
+from resnet_operator.render.pods.sources import source_reference, trusted
 
-PATH, CREDENTIALS_PATH, CA_PATH = "/output", "/output-credentials", "/output-ca"
+PATH = "/output"
 Mounts = tuple[dict[str, Any], ...]
 
 
@@ -39,17 +39,9 @@ def output_to(output: BatchOutput) -> OutputTo:
             volumes=({"name": "output", "persistentVolumeClaim": {"claimName": claim}},),
             mounts=({"name": "output", "mountPath": PATH},),
         )
-    volumes, mounts = [], []
-    if login := output.credentials_secret_ref:
-        secret = {"secretName": login.name, "defaultMode": 0o440}
-        volumes.append({"name": "output-credentials", "secret": secret})
-        mounts.append(
-            {"name": "output-credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True}
-        )
-    if bundle := output.ca_bundle_config_map_key_ref:
-        items = [{"key": bundle.key, "path": "ca.crt"}]
-        volumes.append({"name": "output-ca", "configMap": {"name": bundle.name, "items": items}})
-        mounts.append({"name": "output-ca", "mountPath": CA_PATH, "readOnly": True})
-    return OutputTo(
-        place={"uri": output.uri}, claim="", volumes=tuple(volumes), mounts=tuple(mounts)
+    trust = trusted(
+        "output-",
+        login=output.credentials_secret_ref,
+        bundle=output.ca_bundle_config_map_key_ref,
     )
+    return OutputTo(place={"uri": output.uri}, claim="", volumes=trust.volumes, mounts=trust.mounts)

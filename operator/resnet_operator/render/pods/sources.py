@@ -26,7 +26,7 @@ class Access:
 
     volumes: tuple[dict[str, Any], ...]
     mounts: tuple[dict[str, Any], ...]
-    environment: tuple[dict[str, str], ...]
+    environment: tuple[dict[str, str], ...] = ()
 
 
 def source_reference(uri: str) -> tuple[str, str, str]:
@@ -68,22 +68,33 @@ def access_to(
         if volume := _volume(name, uri):
             volumes.append(volume)
             mounts.append({"name": name, "mountPath": path, "readOnly": True})
-    if login:
-        secret = {"secretName": login.name, "defaultMode": 0o440}
-        volumes.append({"name": "credentials", "secret": secret})
-        mounts.append({"name": "credentials", "mountPath": "/credentials", "readOnly": True})
-    if bundle:
-        items = [{"key": bundle.key, "path": "ca.crt"}]
-        volumes.append({"name": "ca", "configMap": {"name": bundle.name, "items": items}})
-        mounts.append({"name": "ca", "mountPath": "/ca", "readOnly": True})
+    trust = trusted("", login=login, bundle=bundle)
     return Access(
-        volumes=tuple(volumes),
-        mounts=tuple(mounts),
+        volumes=(*volumes, *trust.volumes),
+        mounts=(*mounts, *trust.mounts),
         environment=tuple(
             {"name": name, "value": value}
             for name, value in sorted(settings.source_environment.items())
         ),
     )
+
+
+def trusted(
+    prefix: str, *, login: LocalObjectReference | None, bundle: ConfigMapKeyRef | None
+) -> Access:
+    """Return what shows a container a login and certificates; `prefix` parts those of others."""
+    volumes, mounts = [], []
+    if login:
+        name = f"{prefix}credentials"
+        secret = {"secretName": login.name, "defaultMode": 0o440}
+        volumes.append({"name": name, "secret": secret})
+        mounts.append({"name": name, "mountPath": f"/{name}", "readOnly": True})
+    if bundle:
+        name = f"{prefix}ca"
+        items = [{"key": bundle.key, "path": "ca.crt"}]
+        volumes.append({"name": name, "configMap": {"name": bundle.name, "items": items}})
+        mounts.append({"name": name, "mountPath": f"/{name}", "readOnly": True})
+    return Access(volumes=tuple(volumes), mounts=tuple(mounts))
 
 
 def _volume(name: str, uri: str) -> dict[str, Any] | None:

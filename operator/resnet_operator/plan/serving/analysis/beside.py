@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from resnet_operator.plan.actions import Action, Apply, Delete
+from resnet_operator.plan.actions import Action, Apply, Delete, applied
 from resnet_operator.plan.serving.analysis.trial import ROUTE, Trial
 from resnet_operator.render.canary import revision_service
 from resnet_operator.seen.observed import Observed
@@ -29,12 +29,10 @@ def url_of(trial: Trial) -> str:
 
 
 def apply_canary(trial: Trial, body: dict[str, Any]) -> tuple[Action, ...]:
-    live, uid = trial.live, trial.observed.service.meta.uid
-    if live is None:
-        return (Apply(body=body, adopt=False),)
-    if live.meta.deleting or live.live.states(body):
+    live = trial.live
+    if live is not None and live.meta.deleting:
         return ()
-    return (Apply(body=body, adopt=live.meta.controller in {None, uid}),)
+    return applied(body, live, uid=trial.observed.service.meta.uid)
 
 
 def apply_services(trial: Trial) -> tuple[Action, ...]:
