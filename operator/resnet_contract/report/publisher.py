@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
 LARGEST_STD = 65_504.0
+ROUNDING = 0.01  # a part has six digits: 224 / 0.965518 is a little less than 232
 MOST_LABELS, MOST_LABEL_BYTES = 100_000, 900_000
 PILLOW = (
     Interpolation.NEAREST,
@@ -42,6 +43,15 @@ class PictureFacts:
     swap_red_blue: bool | None = None
     crop_pct: float | None = None
     interpolation: Interpolation | None = None
+
+    def short_side(self, network: tuple[int, int] | None, *, sent: tuple[int, int]) -> int | None:
+        """What the short side is resized to, where that is more than what is sent: the part of it
+        that the network takes, which is square, is cut out.
+        """
+        if self.crop_pct is None or network is None or network[0] != network[1]:
+            return None
+        short = math.floor(network[0] / self.crop_pct + ROUNDING)
+        return short if max(sent) < short <= LARGEST_SIDE else None
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = {

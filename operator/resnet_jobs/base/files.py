@@ -16,8 +16,9 @@ from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.progress import Progress, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import IO
 
 CHUNK_BYTES = 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -31,14 +32,25 @@ class Digest:
     size: int
 
 
+def digest_of(chunks: Iterable[bytes], write: Callable[[bytes], object] | None = None) -> Digest:
+    """Of all chunks together; each is given to `write` on the way."""
+    checksum, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        if write is not None:
+            write(chunk)
+        checksum.update(chunk)
+        size += len(chunk)
+    return Digest(sha256=checksum.hexdigest(), size=size)
+
+
+def chunks_of(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.read(CHUNK_BYTES), b"")
+
+
 def digest_file(path: Path) -> Digest:
     """Reads the file once."""
-    checksum, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            checksum.update(chunk)
-            size += len(chunk)
-    return Digest(sha256=checksum.hexdigest(), size=size)
+        return digest_of(chunks_of(file))
 
 
 def copy_file(source: Path, target: Path, *, monotonic: Callable[[], float]) -> Digest:
@@ -57,14 +69,13 @@ def copy_file(source: Path, target: Path, *, monotonic: Callable[[], float]) -> 
 
 def copy_quietly(source: Path, target: Path, *, progress: Progress) -> Digest:
     """The same for one file of many, whose folder and space the caller has seen to."""
-    checksum, size = hashlib.sha256(), 0
     with source.open("rb") as reader, no_space_explained(target), target.open("wb") as writer:
-        while chunk := reader.read(CHUNK_BYTES):
+
+        def write(chunk: bytes) -> None:
             writer.write(chunk)
-            checksum.update(chunk)
-            size += len(chunk)
             progress.advance(len(chunk))
-    return Digest(sha256=checksum.hexdigest(), size=size)
+
+        return digest_of(chunks_of(reader), write)
 
 
 def require_space(folder: Path, needed: int) -> None:

@@ -23,7 +23,7 @@ from resnet_jobs.net.transfer import download as transfer
 from resnet_jobs.store.base import blob_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from resnet_contract.store import StoreSpec
@@ -35,16 +35,12 @@ def download(
     url: str, sha256: str, output: Path, *, wait_seconds: float, clock: Clock = SYSTEM_CLOCK
 ) -> dict[str, Any]:
     """Fetches the blob. A container that starts again finds its file and is done."""
-    if output.is_file() and digest_file(output).sha256 == sha256:
-        say(f"{output} is there already")
-        return _result(Digest(sha256=sha256, size=output.stat().st_size))
-    unchecked = output.with_name(f".{output.name}.unchecked")
+    if found := _there(output, sha256):
+        return found
     policy = RetryPolicy(backoff_delays(wait_seconds), TRANSFER_SECONDS, clock)
     try:
         address = f"{url.rstrip('/')}/{blob_path(sha256)}"
-        digest = transfer(address, unchecked, policy=policy)
-        _check(digest, sha256)
-        unchecked.replace(output)
+        return _checked(output, sha256, lambda path: transfer(address, path, policy=policy))
     except HttpStatusError as error:
         raise _refused(error.status, url, sha256) from error
     except UnreachableError as error:
@@ -54,9 +50,6 @@ def download(
             "resnet-store in this namespace",
             detail=str(error.__cause__ or ""),
         ) from error
-    finally:
-        unchecked.unlink(missing_ok=True)
-    return _result(digest)
 
 
 def download_from_bucket(
@@ -65,35 +58,45 @@ def download_from_bucket(
     """The same from a bucket; the keys come from the Secret mounted beside it."""
     from resnet_jobs.store.s3 import S3Store
 
-    if output.is_file() and digest_file(output).sha256 == sha256:
-        say(f"{output} is there already")
-        return _result(Digest(sha256=sha256, size=output.stat().st_size))
+    if found := _there(output, sha256):
+        return found
     output.parent.mkdir(parents=True, exist_ok=True)
-    unchecked = output.with_name(f".{output.name}.unchecked")
     store = S3Store(bucket, wait_seconds=wait_seconds)
-    try:
+
+    def save(path: Path) -> Digest:
         with no_space_explained(output):
-            digest = store.save(blob_path(sha256), unchecked)
+            digest = store.save(blob_path(sha256), path)
         if digest is None:
             raise _missing(sha256)
-        _check(digest, sha256)
-        unchecked.replace(output)
-    finally:
-        unchecked.unlink(missing_ok=True)
-    return _result(digest)
+        return digest
+
+    return _checked(output, sha256, save)
 
 
 def copy_from_claim(claim: Path, sha256: str, output: Path) -> dict[str, Any]:
     """Copies the blob from the store's claim, and compares what was copied."""
+
+    def copy(path: Path) -> Digest:
+        with no_space_explained(output), _blob(claim, sha256) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        return digest_file(path)
+
+    return _checked(output, sha256, copy)
+
+
+def _there(output: Path, sha256: str) -> dict[str, Any] | None:
+    """The message of a container that starts again; None where the file is another or missing."""
+    if not output.is_file() or digest_file(output).sha256 != sha256:
+        return None
+    say(f"{output} is there already")
+    return _result(Digest(sha256=sha256, size=output.stat().st_size))
+
+
+def _checked(output: Path, sha256: str, bring: Callable[[Path], Digest]) -> dict[str, Any]:
+    """Has the file brought beside its place, and there only when it is what it should be."""
     unchecked = output.with_name(f".{output.name}.unchecked")
     try:
-        with (
-            no_space_explained(output),
-            _blob(claim, sha256) as source,
-            unchecked.open("wb") as target,
-        ):
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
-        digest = digest_file(unchecked)
+        digest = bring(unchecked)
         _check(digest, sha256)
         unchecked.replace(output)
     finally:

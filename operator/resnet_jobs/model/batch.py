@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.model.baked_batch import OPEN_NAME, closing_node, open_operators
 from resnet_jobs.model.inspect import ModelInput, Tensor, element_type, graph_inputs
+from resnet_jobs.model.opset import is_alike
 from resnet_jobs.model.running import HINT, NotRowsError, Running, pictures
 
 if TYPE_CHECKING:
@@ -192,18 +193,8 @@ def _prove_open(
 
 def _compare(company: Values, alone: Values) -> None:
     """A picture's answer in a batch must be what it is otherwise, within rounding."""
-    import numpy as np
-
     for name, got in company.items():
-        want = alone[name]
-        if want.dtype.kind == "f":
-            loose = 2e-2 if want.dtype.itemsize == 2 else 1e-3
-            finite = np.abs(want[np.isfinite(want)])
-            scale = float(finite.max()) if finite.size else 0.0
-            same = np.allclose(got, want, rtol=loose, atol=loose * scale, equal_nan=True)
-        else:
-            same = bool(np.array_equal(got, want))
-        if not same:
+        if not is_alike(got, alone[name], loose=1e-3, loose_half=2e-2):
             raise unsupported(
                 f'output "{name}" of a picture changes with the other pictures in its batch: '
                 f"{TRAINING_HINT}; {HINT}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from resnet_jobs.model.constants import rename
+
 BFLOAT16, FLOAT = 16, 1
 SUFFIX = "/bfloat16"
 
@@ -22,7 +24,8 @@ def serve_as_floats(model: Any) -> list[str]:
     inside = {value.name: value.name + SUFFIX for value in (*inputs, *outputs)}
     if not inside:
         return []
-    _rename(model.graph, inside)
+    for node in model.graph.node:
+        rename(node, inside)
     for value in (*inputs, *outputs):
         value.type.tensor_type.elem_type = FLOAT
     first = [helper.make_node("Cast", [v.name], [inside[v.name]], to=BFLOAT16) for v in inputs]
@@ -35,13 +38,3 @@ def serve_as_floats(model: Any) -> list[str]:
 
 def _is_bfloat(value: Any) -> bool:
     return bool(value.type.tensor_type.elem_type == BFLOAT16)
-
-
-def _rename(graph: Any, names: dict[str, str]) -> None:
-    """Renames tensors in all nodes, those of subgraphs too."""
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for subgraph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                _rename(subgraph, names)

@@ -148,7 +148,7 @@ def _inlined(model: Any, branch: Any, node: Any) -> list[Any]:
         tensor.name = names[tensor.name]
         model.graph.initializer.append(tensor)
     for one in branch.node:
-        _rename(one, names)
+        rename(one, names)
     last = zip(branch.output, node.output, strict=True)
     made = [
         helper.make_node("Identity", [names.get(value.name, value.name)], [name])
@@ -157,10 +157,11 @@ def _inlined(model: Any, branch: Any, node: Any) -> list[Any]:
     return [*branch.node, *made]
 
 
-def _rename(node: Any, names: Mapping[str, str]) -> None:
+def rename(node: Any, names: Mapping[str, str]) -> None:
+    """Gives a node's tensors other names, those in its subgraphs too."""
     node.input[:] = [names.get(name, name) for name in node.input]
     node.output[:] = [names.get(name, name) for name in node.output]
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
             for one in graph.node:
-                _rename(one, names)
+                rename(one, names)

@@ -79,23 +79,26 @@ def _unlist_weights(model: Any) -> None:
 
 
 def _compare(want: dict[str, Any], got: dict[str, Any]) -> None:
-    import numpy as np
-
     for name, expected in want.items():
         answer = got.get(name)
         if answer is None or answer.shape != expected.shape:
             raise ConversionError(f'output "{name}" has another shape afterwards')
-        if expected.dtype.kind == "f":
-            finite = np.abs(expected[np.isfinite(expected)])
-            scale = float(finite.max()) if finite.size else 1.0
-            loose = 1e-2 if expected.dtype.itemsize == 2 else 1e-4
-            same = np.allclose(answer, expected, rtol=loose, atol=loose * scale, equal_nan=True)
-        else:
-            same = bool(np.array_equal(answer, expected))
-        if not same:
+        if not is_alike(answer, expected, loose=1e-4, loose_half=1e-2):
             raise ConversionError(f'output "{name}" has other values afterwards')
 
 
 def _last_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def is_alike(got: Any, want: Any, *, loose: float, loose_half: float) -> bool:
+    """Whether two answers are the same, floats within a part of the largest number."""
+    import numpy as np
+
+    if want.dtype.kind != "f":
+        return bool(np.array_equal(got, want))
+    part = loose_half if want.dtype.itemsize == 2 else loose
+    finite = np.abs(want[np.isfinite(want)])
+    scale = float(finite.max()) if finite.size else 1.0
+    return np.allclose(got, want, rtol=part, atol=part * scale, equal_nan=True)

@@ -6,7 +6,6 @@ the object writes neither. The operator fills `serving.pipeline` by the same rul
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from resnet_jobs.publisher.facts import PublisherFacts
 
 CHANNELS = {"RGB888": 3, "XRGB8888": 3, "YUV420SP": 3, "YUV400": 1}
-LONGEST = 4096
-ROUNDING = 0.01  # a part has six digits: 224 / 0.965518 is a little less than 232
 
 
 def of_aipp(how: Preprocessing, facts: PublisherFacts) -> Preprocessing:
@@ -33,7 +30,7 @@ def of_aipp(how: Preprocessing, facts: PublisherFacts) -> Preprocessing:
     if facts.swap_red_blue and not how.says_colours and channels == 3:
         how = replace(how, swap_red_blue=True)
     size = facts.input_size
-    short = short_side(facts, size, sent=(how.source_height, how.source_width)) if size else None
+    short = facts.short_side(size, sent=(how.source_height, how.source_width))
     return replace(how, short_side=short, interpolation=facts.interpolation or how.interpolation)
 
 
@@ -54,19 +51,9 @@ def of_network(facts: PublisherFacts, dims: Sequence[int]) -> Preprocessing | No
         std=scale[1],
         swap_red_blue=bool(facts.swap_red_blue),
         raw_aipp=None,
-        short_side=short_side(facts, (height, width), sent=(height, width)),
+        short_side=facts.short_side((height, width), sent=(height, width)),
         interpolation=facts.interpolation or "Bilinear",
     )
-
-
-def short_side(
-    facts: PublisherFacts, network: tuple[int, int], *, sent: tuple[int, int]
-) -> int | None:
-    """What the short side is resized to, where that is more than what is cut out of it."""
-    if facts.crop_pct is None or network[0] != network[1]:
-        return None
-    short = math.floor(network[0] / facts.crop_pct + ROUNDING)
-    return short if max(sent) < short <= LONGEST else None
 
 
 def input_shapes(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from resnet_jobs.base.files import CHUNK_BYTES, Digest
+from resnet_jobs.base.files import CHUNK_BYTES, Digest, digest_of
 from resnet_jobs.net.guarded import origin
 from resnet_jobs.net.transfer import HttpStatusError, explained
 from resnet_jobs.net.whole import read_whole
@@ -59,12 +59,8 @@ class Pusher(Registry):
 
     def checksum(self, digest: str) -> Digest:
         """What a blob really holds."""
-        sha256, size = hashlib.sha256(), 0
         with self._blob(digest) as response:
-            for chunk in response.stream(CHUNK_BYTES, decode_content=False):
-                sha256.update(chunk)
-                size += len(chunk)
-        return Digest(sha256=sha256.hexdigest(), size=size)
+            return digest_of(response.stream(CHUNK_BYTES, decode_content=False))
 
     @contextlib.contextmanager
     def _blob(self, digest: str) -> Iterator[urllib3.BaseHTTPResponse]:

@@ -7,7 +7,6 @@ same questions; what they say when they are full or broken differs, and is their
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 from abc import abstractmethod
 from types import MappingProxyType
@@ -17,7 +16,7 @@ import urllib3
 
 from resnet_jobs.base.clock import SYSTEM_CLOCK, Clock, backoff_delays
 from resnet_jobs.base.errors import JobError
-from resnet_jobs.base.files import CHUNK_BYTES, Digest
+from resnet_jobs.base.files import CHUNK_BYTES, Digest, digest_of
 from resnet_jobs.base.progress import Progress, say
 from resnet_jobs.net.transfer import UnreachableError, explained
 from resnet_jobs.net.whole import BoundedPool, TooLargeError
@@ -170,13 +169,8 @@ class HttpStore(Store):
 
 
 def _digest(response: Response, file: IO[bytes] | None = None) -> Digest:
-    sha256, size = hashlib.sha256(), 0
-    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
-        sha256.update(chunk)
-        size += len(chunk)
-        if file is not None:
-            file.write(chunk)
-    return Digest(sha256=sha256.hexdigest(), size=size)
+    chunks = response.stream(CHUNK_BYTES, decode_content=False)
+    return digest_of(chunks, file.write if file else None)
 
 
 def new_pool(*, ca: ssl.SSLContext | None = None) -> urllib3.PoolManager:

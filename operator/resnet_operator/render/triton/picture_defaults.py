@@ -6,7 +6,6 @@ is named and made of, so it stays as it is while the record does. Pure.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +19,6 @@ from resnet_operator.render.triton.picture_input import PictureInput, sent_pictu
 from resnet_operator.resolve.resolved import Resolved
 
 FLOATS = {"FP32", "FP16"}
-LONGEST = 4096
-ROUNDING = 0.01  # a part has six digits: 224 / 0.965518 is a little less than 232
 
 
 def with_publisher(resolved: Resolved, artifact: Artifact) -> Resolved:
@@ -101,17 +98,10 @@ def _framing(pipeline: Pipeline, publisher: Publisher, sent: PictureInput) -> di
     found: dict[str, Any] = {}
     if pipeline.interpolation is None and publisher.interpolation is not None:
         found["interpolation"] = Interpolation(publisher.interpolation)
-    short = _short_side(publisher, sent)
+    side = (sent.height, sent.width)
+    # AIPP cuts the network's part out of what is sent.
+    network = publisher.input_size if sent.tensor.data_type == "UINT8" else side
+    short = publisher.short_side(network, sent=side)
     if pipeline.resize_short_side is None and short is not None:
         found["resize_short_side"] = short
     return found
-
-
-def _short_side(publisher: Publisher, sent: PictureInput) -> int | None:
-    """Return it where it is larger than what is sent; AIPP cuts the network's part out of that."""
-    side = (sent.height, sent.width)
-    network = publisher.input_size if sent.tensor.data_type == "UINT8" else side
-    if publisher.crop_pct is None or network is None or network[0] != network[1]:
-        return None
-    short = math.floor(network[0] / publisher.crop_pct + ROUNDING)
-    return short if max(side) < short <= LONGEST else None
