@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "operator"))
-from resnet_client.pictures import PRESETS, preprocess  # noqa: E402
+from resnet_client.pictures import PRESETS, preprocess
 
 LABELS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIDE = 32

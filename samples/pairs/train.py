@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
-from samples.digits.train import pictures_of_digits, split  # noqa: E402
+from samples.digits.train import pictures_of_digits, split
 
 SIDE, CLASSES, WIDTH = 32, 100, 8
 TRAINING, HELD_OUT, CALIBRATION = 80, 5, 120  # the first two for each class

@@ -27,7 +27,7 @@ FULLER = {
 UNIT = ROOT / "tests" / "unit"
 PACKAGES = tuple(sorted(path.parent.name for path in OPERATOR.glob("*/__init__.py")))
 # Prints are how a Job and a pod speak; the controller logs.
-SPEAKS = ("resnet_client/cli", "resnet_jobs/", "resnet_runtime/")
+SPEAKS = ("resnet_jobs/", "resnet_runtime/")
 # No clock, no environment, no randomness, no I/O in what decides: all is an argument.
 PURE = tuple(
     f"resnet_operator/{name}"

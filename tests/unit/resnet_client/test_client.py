@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from PIL import Image
+from samples import predict
 from tests.support.loopback.webserver import serving
 from tests.support.servers import Certificate, make_certificate
 
@@ -22,7 +23,6 @@ from resnet_client import (
     Contract,
     Preprocessing,
     Tls,
-    cli,
     read_contract,
 )
 from resnet_client.client import Label
@@ -204,9 +204,9 @@ def test_no_terminal_obeys_a_label(
 ) -> None:
     found = [[Label(label, 1.0, 0)]]
     monkeypatch.setattr(
-        cli, "Client", lambda *_, **__: nullcontext(Mock(classify=lambda *_, **__: found))
+        predict, "Client", lambda *_, **__: nullcontext(Mock(classify=lambda *_, **__: found))
     )
-    assert cli.main(["seven.png"]) == 0
+    assert predict.main(["seven.png"]) == 0
     shown = capsys.readouterr().out
     assert want in shown, reason
     assert label not in shown
@@ -216,8 +216,8 @@ def test_nor_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     def refuse(*_: Any, **__: Any) -> Any:
         raise ClientError("the server refused the request: \x1b[2J")
 
-    monkeypatch.setattr(cli, "Client", refuse)
-    assert cli.main(["seven.png"]) == 1
+    monkeypatch.setattr(predict, "Client", refuse)
+    assert predict.main(["seven.png"]) == 1
     assert capsys.readouterr().err.endswith("request: \\x1b[2J\n")
 
 
@@ -239,9 +239,9 @@ def test_files_for_tls(
         seen.update(options)
         return nullcontext(Mock(classify=lambda *_, **__: []))
 
-    monkeypatch.setattr(cli, "Client", take)
+    monkeypatch.setattr(predict, "Client", take)
     with pytest.raises(ValueError, match="zip"):  # the fake finds nothing on the picture
-        cli.run(cli.parse([*arguments, "--", "seven.png"]))
+        predict.run(predict.parse([*arguments, "--", "seven.png"]))
     assert seen["tls"] == want
 
 
