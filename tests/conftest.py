@@ -65,7 +65,9 @@ def apiserver() -> Iterator[ApiServer]:
     subprocess.run([str(ROOT / "devkit/cluster/install.sh")], check=True)
     with (
         Cluster.start(mode="api") as cluster,
-        proxied(kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True) as server,
+        proxied(
+            kubeconfig=cluster.kubeconfig, bin_dir=cluster.bin_dir, embedded=True, ends=True
+        ) as server,
     ):
         yield server
 

@@ -98,7 +98,8 @@ PARTS: dict[str, Part] = {
     "cluster": Part(
         "chart, cluster and component tests on real API servers",
         ("tests/chart", "tests/cluster", "tests/component"),
-        2,
+        # Two leave a quarter of two cores at rest once the unit tests are done.
+        max(3, CORES),
         BY_FILE,
     ),
     "e2e": Part(

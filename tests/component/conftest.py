@@ -22,13 +22,23 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 RELEASE = "component"
 ACCOUNT = f"{RELEASE}:{RELEASE}-resnet-operator"
+# Of all suites with an API server: a minute and more each.
+LONGEST = {
+    "cluster/test_devkit",
+    *(f"component/test_{name}" for name in ("analysis", "batch_preempted", "calls", "cli")),
+    *(f"component/test_{name}" for name in ("drift", "faults", "gate", "leader")),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, so that `-m "not cluster"` leaves them out."""
+    """Mark the tests of this folder, so that `-m "not cluster"` leaves them out.
+
+    The files that take longest come first, or one worker is waited for with the last of them.
+    """
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: f"{item.path.parent.name}/{item.path.stem}" not in LONGEST)
 
 
 def rights(server: ApiServer, *settings: str, release: str = RELEASE) -> str:
