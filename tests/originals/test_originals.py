@@ -1,20 +1,25 @@
 """Our networks against the libraries that published them: same weights, same picture, same logits.
 
 networks.py runs in an environment of its own; nothing here needs torch. Random weights, since
-trained ones change nothing about which network this is.
+trained ones change nothing about which network this is. What networks.py writes takes half a minute
+of a processor and is kept in the cache, half a gigabyte.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+from devkit.progress import cache_root
+from tests.support import shared
+from tests.support.apiserver import ROOT
 from tests.support.needs import need_originals
 
 from resnet_jobs.checkpoints.hints import Hints, read_hints
@@ -63,16 +68,33 @@ MADE = {
 
 
 @pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def originals() -> Path:
     """A folder with the files of networks.py."""
-    folder = tmp_path_factory.mktemp("originals")
-    done = subprocess.run(
-        [need_originals(), "-B", NETWORKS, folder], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    yield folder
-    for path in folder.iterdir():  # half a gigabyte
-        path.unlink()
+    python = need_originals()
+    folder = folder_of_files()
+    with shared.lock("originals"):
+        if not folder.is_dir():
+            make(python, folder)
+    return folder
+
+
+def folder_of_files() -> Path:
+    """Return where the files lie, named after all that they are made of."""
+    parts = [path.read_bytes() for path in (NETWORKS, ROOT / "requirements" / "originals.lock")]
+    torches = ["dpkg-query", "-W", "python3-torch", "python3-torchvision"]
+    told = subprocess.run(torches, capture_output=True)
+    key = hashlib.sha256(b"\0".join([*parts, told.stdout])).hexdigest()[:16]
+    return cache_root() / "tests" / f"originals-{key}"
+
+
+def make(python: Path, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+        made = Path(work) / "made"
+        made.mkdir()
+        done = subprocess.run([python, "-B", NETWORKS, made], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        made.rename(folder)
 
 
 def test_every_network_is_compared(originals: Path) -> None:
