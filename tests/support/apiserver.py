@@ -36,7 +36,7 @@ DISCOVERY = ", ".join(
     for version in ("v2", "v2beta1")
 )
 PATHS = {"ResNetService": RESOURCE_PATH, "ResNetBatch": f"{GROUP_PATH}/resnetbatches"}
-# Half of what a kubectl computes is looking for garbage in the memory of its first tenth of a second.
+# Half of what a kubectl computes is looking for garbage in the memory of a tenth of a second.
 FOR_GO = {"GOGC": "400", "NO_PROXY": "*", "no_proxy": "*"}
 
 
