@@ -15,6 +15,7 @@ from tests.unit.resnet_cli import recorded
 from tests.unit.resnet_cli.recorded import Recorded
 
 from resnet_cli.asking.counters import fetch, read_counters
+from resnet_cli.asking.how import How
 from resnet_cli.bench.load import Bounds
 from resnet_cli.commands.bench import Options, bench
 from resnet_cli.exits import Exit
@@ -131,11 +132,7 @@ def test_bench_counts_what_triton_counts(served: Pod, protocol: str) -> None:
         Screen(file=out),
         name=recorded.NAME,
         options=Options("1,3", "1,4", Bounds(20, 60), limit=300),
-        grpc=protocol == "grpc",
-        tls=False,
-        ca=None,
-        url=getattr(served, protocol),
-        model=None,
+        how=How(getattr(served, protocol), grpc=protocol == "grpc"),
         svg_file=None,
         output=Output.JSON,
     )

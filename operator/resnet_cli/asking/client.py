@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from resnet_cli.asking.endpoint import Endpoint, endpoint
+from resnet_cli.asking.how import How
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster
 
@@ -25,27 +26,17 @@ def client_library() -> ModuleType:
 
 
 @contextmanager
-def clients(
-    cluster: Cluster,
-    name: str,
-    *,
-    grpc: bool,
-    tls: bool,
-    ca: str | None,
-    url: str | None,
-    model: str | None,
-) -> Iterator[tuple[Endpoint, Callable[..., Any]]]:
+def clients(cluster: Cluster, name: str, how: How) -> Iterator[tuple[Endpoint, Callable[..., Any]]]:
     """Give where is asked and what makes a client of it; a client's error ends the command."""
     library = client_library()
-    with endpoint(cluster, name, grpc=grpc, url=url, model=model) as where:
-        secured = library.Tls(ca=ca, server_name=where.server_name or None) if tls or ca else None
-        protocol = "grpc" if grpc else "http"
+    with endpoint(cluster, name, how) as where:
+        tls = None
+        if how.tls or how.ca:
+            tls = library.Tls(ca=how.ca, server_name=where.server_name or None)
+        make = functools.partial(
+            library.Client, where.url, where.model, protocol=how.protocol, tls=tls
+        )
         try:
-            yield (
-                where,
-                functools.partial(
-                    library.Client, where.url, where.model, protocol=protocol, tls=secured
-                ),
-            )
+            yield where, make
         except library.ClientError as error:
             raise CliError(str(error), Exit.NO_ANSWER) from error

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from resnet_cli.asking.forward import forwarded
+from resnet_cli.asking.how import How
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.gather import Reading, serving_pods
 from resnet_cli.kube import Cluster, get, items
@@ -47,23 +48,20 @@ def ready_pods(cluster: Cluster, namespace: str, name: str) -> list[Body]:
 
 
 @contextmanager
-def endpoint(
-    cluster: Cluster, name: str, *, grpc: bool, url: str | None, model: str | None
-) -> Iterator[Endpoint]:
+def endpoint(cluster: Cluster, name: str, how: How) -> Iterator[Endpoint]:
     """Give where to ask, for as long as it is needed."""
     namespace = cluster.namespace
     service = get(cluster, "ResNetService", namespace, name)
-    asked = model or model_of(service)
+    asked = how.model or model_of(service)
     host = f"{name}.{namespace}.svc"
-    if url is not None:
-        yield Endpoint(url, asked, "", "")
+    if how.url is not None:
+        yield Endpoint(how.url, asked, "", "")
         return
-    protocol = "grpc" if grpc else "http"
-    if protocol not in protocols_of(service):
-        raise CliError(f"{name} publishes no {protocol}; ask by --grpc", Exit.NO_ANSWER)
+    if how.protocol not in protocols_of(service):
+        raise CliError(f"{name} publishes no {how.protocol}; ask by --grpc", Exit.NO_ANSWER)
     pods = ready_pods(cluster, namespace, name)
     if not pods:
         raise CliError(f"no pod of {name} is ready; see: kubectl resnet why {name}", Exit.NO_ANSWER)
     pod = name_of(pods[0])
-    with forwarded(lambda: cluster.dial(namespace, pod, PORTS[protocol])) as port:
+    with forwarded(lambda: cluster.dial(namespace, pod, PORTS[how.protocol])) as port:
         yield Endpoint(f"127.0.0.1:{port}", asked, pod, host)

@@ -11,6 +11,7 @@ from typing import Any
 from resnet_cli import svg
 from resnet_cli.asking.client import client_library, clients
 from resnet_cli.asking.endpoint import Endpoint
+from resnet_cli.asking.how import How
 from resnet_cli.bench.asked import Asked
 from resnet_cli.bench.load import PERCENTILES, Answers, Bounds, percentile, run
 from resnet_cli.bench.points import points_of
@@ -55,22 +56,17 @@ def bench(
     *,
     name: str,
     options: Options,
-    grpc: bool,
-    tls: bool,
-    ca: str | None,
-    url: str | None,
-    model: str | None,
+    how: How,
     svg_file: Path | None,
     output: Output,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Exit:
     client_library()
     points = points_of(options.concurrency, options.batch)
-    opened = clients(cluster, name, grpc=grpc, tls=tls, ca=ca, url=url, model=model)
-    with opened as (where, client):
+    with clients(cluster, name, how) as (where, client):
         found, skipped = measure(Asked(client), points, options, clock=clock)
     about = {"name": name, "namespace": cluster.namespace}
-    about |= _about(where, "grpc" if grpc else "http")
+    about |= _about(where, how.protocol)
     answer = about | {"points": found, "skipped": skipped}
     if svg_file is not None:
         _write(svg_file, picture(found))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_cli.asking.client import client_library, clients
+from resnet_cli.asking.how import How
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.kube import Cluster
 from resnet_cli.picture import Cell, Column, Table
@@ -29,11 +30,7 @@ def predict(
     name: str,
     pictures: Sequence[Path],
     top: int,
-    grpc: bool,
-    tls: bool,
-    ca: str | None,
-    url: str | None,
-    model: str | None,
+    how: How,
     preset: str | None,
     output: Output,
     clock: Callable[[], float] = time.perf_counter,
@@ -43,8 +40,7 @@ def predict(
         if not picture.is_file():
             raise CliError(f"{picture}: there is no such file", Exit.BAD_FILE)
     rows: list[dict[str, Any]] = []
-    opened = clients(cluster, name, grpc=grpc, tls=tls, ca=ca, url=url, model=model)
-    with opened as (_, connect), connect(preset=preset) as client:
+    with clients(cluster, name, how) as (_, connect), connect(preset=preset) as client:
         _ = client.contract  # so that the first picture's time is that of the picture
         for picture in pictures:
             began = clock()

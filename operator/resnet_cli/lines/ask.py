@@ -7,35 +7,23 @@ from typing import Annotated
 
 import typer
 
+from resnet_cli.asking.how import How
 from resnet_cli.exits import Exit
-from resnet_cli.session import AllNamespaces, Connection, Format, Name, on_cluster
+from resnet_cli.session import AllNamespaces, Connection, Format, Name, line
 from resnet_cli.show import Output, Screen
 
-Url = Annotated[
-    str | None, typer.Option("--url", help="host:port to ask; else a port is forwarded.")
-]
-Model = Annotated[str | None, typer.Option("--model", help="Another model of the service.")]
-Grpc = Annotated[bool, typer.Option("--grpc", help="Ask by gRPC; default: HTTP.")]
-Ca = Annotated[str | None, typer.Option("--ca", help="Certificate authorities; implies --tls.")]
-ByTls = Annotated[bool, typer.Option("--tls", help="The service speaks TLS.")]
 
-
-@on_cluster
+@line
 def predict(
+    how: How,
     where: Connection,
     name: Name,
     pictures: Annotated[list[Path], typer.Argument(help="JPEG or PNG files.")],
     output: Format = Output.TEXT,
     top: Annotated[int, typer.Option("--top", help="Number of labels.", min=1)] = 3,
-    url: Url = None,
-    model: Model = None,
     preset: Annotated[
         str | None, typer.Option("--preset", help="Mean, std and framing: digits or imagenet.")
     ] = None,
-    ca: Ca = None,
-    *,
-    grpc: Grpc = False,
-    tls: ByTls = False,
 ) -> Exit:
     """Ask what is on pictures: labels, scores and times."""
     from resnet_cli.commands.predict import predict as run
@@ -46,18 +34,15 @@ def predict(
         name=name,
         pictures=pictures,
         top=top,
-        grpc=grpc,
-        tls=tls,
-        ca=ca,
-        url=url,
-        model=model,
+        how=how,
         preset=preset,
         output=output,
     )
 
 
-@on_cluster
+@line
 def bench(
+    how: How,
     where: Connection,
     name: Name,
     concurrency: Annotated[
@@ -80,12 +65,6 @@ def bench(
         Path | None, typer.Option("--svg", help="Draw throughput and latency into a file.")
     ] = None,
     output: Format = Output.TEXT,
-    url: Url = None,
-    model: Model = None,
-    ca: Ca = None,
-    *,
-    grpc: Grpc = False,
-    tls: ByTls = False,
 ) -> Exit:
     """Measure latency and throughput of the live service, by batch and concurrency."""
     from resnet_cli.bench.load import Bounds
@@ -97,17 +76,13 @@ def bench(
         Screen(),
         name=name,
         options=Options(concurrency, batch, Bounds(seconds, requests), limit),
-        grpc=grpc,
-        tls=tls,
-        ca=ca,
-        url=url,
-        model=model,
+        how=how,
         svg_file=svg,
         output=output,
     )
 
 
-@on_cluster
+@line
 def top(
     where: Connection,
     output: Format = Output.TEXT,
@@ -130,7 +105,7 @@ def top(
     )
 
 
-@on_cluster
+@line
 def report(
     where: Connection,
     name: Name,

@@ -8,14 +8,14 @@ import typer
 
 from resnet_cli import session
 from resnet_cli.exits import Exit
-from resnet_cli.session import Connection, Format, Name, on_cluster
+from resnet_cli.session import Connection, Format, Name, line
 from resnet_cli.show import Output, Screen
 
 rollout = typer.Typer(no_args_is_help=True, help="Look at revisions, go back, pin, try again.")
 
 
 @rollout.command("status")
-@on_cluster
+@line
 def status(
     where: Connection,
     name: Name,
@@ -30,7 +30,7 @@ def status(
 
 
 @rollout.command("history")
-@on_cluster
+@line
 def history(
     where: Connection,
     name: Name,
@@ -43,7 +43,7 @@ def history(
 
 
 @rollout.command("undo")
-@on_cluster
+@line
 def undo(
     where: Connection,
     name: Name,
@@ -56,7 +56,7 @@ def undo(
 
 
 @rollout.command("pin")
-@on_cluster
+@line
 def pin(
     where: Connection,
     name: Name,
@@ -74,7 +74,7 @@ def pin(
 
 
 @rollout.command("retry")
-@on_cluster
+@line
 def retry(
     where: Connection,
     name: Name,
@@ -86,7 +86,7 @@ def retry(
     return rollout_retry(where.open(), Screen(), name=name, now=session.now(), output=output)
 
 
-@on_cluster
+@line
 def suspend(
     where: Connection,
     name: Name,
@@ -98,7 +98,7 @@ def suspend(
     return set_suspended(where.open(), Screen(), name=name, suspended=True, output=output)
 
 
-@on_cluster
+@line
 def resume(
     where: Connection,
     name: Name,

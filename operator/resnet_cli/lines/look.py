@@ -9,11 +9,11 @@ import typer
 
 from resnet_cli import session
 from resnet_cli.exits import Exit
-from resnet_cli.session import AllNamespaces, Connection, Format, Target, on_cluster
+from resnet_cli.session import AllNamespaces, Connection, Format, Target, line
 from resnet_cli.show import Output, Screen
 
 
-@on_cluster
+@line
 def get(
     where: Connection,
     name: Annotated[str, typer.Argument(help="Only this one: NAME, or batch/NAME.")] = "",
@@ -39,7 +39,7 @@ def get(
     )
 
 
-@on_cluster
+@line
 def why(
     where: Connection,
     name: Target,
@@ -59,7 +59,7 @@ def why(
     )
 
 
-@on_cluster
+@line
 def logs(
     where: Connection,
     name: Target,
@@ -100,7 +100,7 @@ def logs(
     )
 
 
-@on_cluster
+@line
 def bundle(
     where: Connection,
     name: Annotated[str, typer.Argument(help="Say why of this one only.")] = "",

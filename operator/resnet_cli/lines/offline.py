@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from resnet_cli.exits import Exit
-from resnet_cli.session import Connection, Format, off_cluster, on_cluster
+from resnet_cli.session import Connection, Format, line
 from resnet_cli.show import Output, Screen
 
 File = Annotated[str, typer.Option("--filename", "-f", help="A file, or - for standard input.")]
@@ -19,7 +19,7 @@ Settings = Annotated[
 ]
 
 
-@on_cluster
+@line
 def render(
     where: Connection,
     file: File,
@@ -49,7 +49,7 @@ def render(
     )
 
 
-@on_cluster
+@line
 def check(
     where: Connection,
     file: File,
@@ -76,7 +76,7 @@ def check(
     )
 
 
-@off_cluster
+@line
 def convert(
     file: File,
     model: Annotated[str, typer.Option("--model", help="The ONNX file, on this machine.")],

@@ -13,6 +13,7 @@ from tests.unit.resnet_cli.recorded import NAME, Body, Recorded
 
 from resnet_cli.asking.endpoint import endpoint
 from resnet_cli.asking.forward import forwarded
+from resnet_cli.asking.how import How
 from resnet_cli.exits import CliError, Exit
 
 MODEL = {"model": {"name": "digits"}, "endpoints": {"http": "a:8000", "grpc": "a:8001"}}
@@ -79,7 +80,7 @@ def cluster(*, ready: bool = True, status: Body | None = None, **more: object) -
 
 def test_a_ready_pod_is_asked(echo: int) -> None:
     it = cluster(ports={8000: echo})
-    with endpoint(it, NAME, grpc=False, url=None, model=None) as where:
+    with endpoint(it, NAME, How()) as where:
         assert ask(int(where.url.rpartition(":")[2]), b"hello") == b"HELLO"
         assert (where.model, where.pod, where.server_name) == ("digits", c.POD, "digits.vision.svc")
 
@@ -87,13 +88,13 @@ def test_a_ready_pod_is_asked(echo: int) -> None:
 def test_a_pipeline_takes_the_pictures(echo: int) -> None:
     status = {**MODEL, "model": {"name": "digits", "pipeline": "digits_pipeline"}}
     it = cluster(ports={8001: echo}, status=status)
-    with endpoint(it, NAME, grpc=True, url=None, model=None) as where:
+    with endpoint(it, NAME, How(grpc=True)) as where:
         assert where.model == "digits_pipeline"
 
 
 def test_an_address_of_ones_own_needs_no_right() -> None:
     it = cluster(forbidden=frozenset({"pods/portforward", "Pod"}))
-    with endpoint(it, NAME, grpc=False, url="npu.example:80", model="other") as where:
+    with endpoint(it, NAME, How("npu.example:80", "other")) as where:
         assert (where.url, where.model) == ("npu.example:80", "other")
 
 
@@ -119,7 +120,7 @@ def test_an_address_of_ones_own_needs_no_right() -> None:
 def test_who_cannot_be_asked(it: Recorded, grpc: bool, code: Exit, says: str) -> None:
     with (
         pytest.raises(CliError, match=says) as caught,
-        endpoint(it, NAME, grpc=grpc, url=None, model=None),
+        endpoint(it, NAME, How(grpc=grpc)),
     ):
         pass
     assert caught.value.exit_code is code

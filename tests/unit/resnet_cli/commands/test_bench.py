@@ -13,6 +13,7 @@ from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.recorded import NAME, Recorded
 
 import resnet_client
+from resnet_cli.asking.how import How
 from resnet_cli.bench.asked import tensor_of
 from resnet_cli.bench.load import Bounds
 from resnet_cli.commands.bench import Options, bench
@@ -86,11 +87,7 @@ def measured(
         Screen(file=out, width=width),
         name=NAME,
         options=Options(concurrency, batch, Bounds(1.0, 100), limit),
-        grpc=False,
-        tls=False,
-        ca=None,
-        url="npu.example:8000",
-        model=None,
+        how=How(url="npu.example:8000"),
         svg_file=svg_file,
         output=output,
         clock=lambda: Serving.now,

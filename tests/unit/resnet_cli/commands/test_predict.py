@@ -13,6 +13,7 @@ from tests.unit.resnet_cli import recorded as c
 from tests.unit.resnet_cli.recorded import NAME, Recorded
 
 import resnet_client
+from resnet_cli.asking.how import How
 from resnet_cli.commands.predict import predict
 from resnet_cli.exits import CliError, Exit
 from resnet_cli.show import Output, Screen
@@ -48,10 +49,18 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resnet_client, "Client", Answering)
 
 
-def printed(output: Output, pictures: list[Path] | None = None, **more: Any) -> str:
+HOW = How("npu.example:8000")
+
+
+def printed(
+    output: Output,
+    pictures: list[Path] | None = None,
+    *,
+    how: How = HOW,
+    preset: str | None = None,
+) -> str:
     out = io.StringIO()
     ticks = iter(range(100))
-    options = {"grpc": False, "tls": False, "ca": None, "model": None, "preset": None, **more}
     cluster = Recorded([c.service("Ready", "serving", ready="True")])
     code = predict(
         cluster,
@@ -59,10 +68,10 @@ def printed(output: Output, pictures: list[Path] | None = None, **more: Any) -> 
         name=NAME,
         pictures=pictures or PICTURES,
         top=2,
-        url="npu.example:8000",
+        how=how,
+        preset=preset,
         output=output,
         clock=lambda: next(ticks) / 100,
-        **options,
     )
     assert code is Exit.DONE
     return out.getvalue()
@@ -82,7 +91,8 @@ def test_json() -> None:
 
 
 def test_how_the_client_is_made() -> None:
-    printed(Output.JSON, grpc=True, ca="ca.pem", preset="digits")
+    how = How("npu.example:8000", grpc=True, ca="ca.pem")
+    printed(Output.JSON, how=how, preset="digits")
     made = Answering.made
     assert (made["url"], made["model"], made["protocol"]) == ("npu.example:8000", NAME, "grpc")
     assert made["tls"].ca == "ca.pem"
