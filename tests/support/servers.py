@@ -212,14 +212,26 @@ class Certificate:
     key: Path
 
 
+QUICK_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+@functools.cache
+def rsa_key() -> bytes:
+    """A key that signs tokens, too. To make one takes seconds of a slow machine, so all servers of
+    a process have the same."""
+    made = subprocess.run(["openssl", "genrsa", "2048"], check=True, capture_output=True)
+    return made.stdout
+
+
 def make_certificate(folder: Path, *, names: Sequence[str] = ("IP:127.0.0.1",)) -> Certificate:
     """A certificate authority of its own, and a server's certificate signed by it."""
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, ca, key, request = (folder / name for name in ("ca.key", "ca.crt", "key.pem", "csr"))
-    new_key = ["-newkey", "rsa:2048", "-nodes"]
-    _openssl("req", "-x509", *new_key, "-days", "2", "-subj", "/CN=tests' authority",
+    _openssl("req", "-x509", *QUICK_KEY, "-days", "2", "-subj", "/CN=tests' authority",
              "-keyout", ca_key, "-out", ca)  # fmt: skip
-    _openssl("req", *new_key, "-subj", "/CN=tests' server", "-keyout", key, "-out", request)
+    key.touch(mode=0o600)
+    key.write_bytes(rsa_key())
+    _openssl("req", "-new", "-key", key, "-subj", "/CN=tests' server", "-out", request)
     extensions = folder / "extensions"
     extensions.write_text(f"subjectAltName={','.join(names)}\n")
     _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",

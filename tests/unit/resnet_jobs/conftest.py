@@ -126,12 +126,13 @@ def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping
 def files() -> tuple[Path, dict[str, Any]]:
     """(folder with the files of torch_files.py, what it found out about the networks).
 
-    They take torch ten seconds and are the same every time, so they are kept in the cache.
+    They take torch ten seconds and are the same every time, so they are kept in the cache. To ask
+    whether torch can be imported takes a second.
     """
-    need_torch()
     folder = torch_folder()
     with shared.lock("torch-files"):
         if not folder.is_dir():
+            need_torch()
             make_torch_files(folder)
     return folder, json.loads((folder / "networks.json").read_text())
 

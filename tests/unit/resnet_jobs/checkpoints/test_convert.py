@@ -186,6 +186,7 @@ def test_files_of_torch_itself(
     assert not (files[0] / "pwned").exists(), "code from the file has run"
 
 
+@pytest.mark.thorough  # a whole data set
 def test_the_checkpoint_of_the_samples(order: Order, workspace: Workspace) -> None:
     """Trained in mmcls's form: it says its classes, its normalization, and it is right."""
     pairs = ROOT / "samples" / "pairs"

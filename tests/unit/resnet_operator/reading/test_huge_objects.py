@@ -6,6 +6,7 @@ import tracemalloc
 from typing import Any
 
 import orjson
+import pytest
 from tests.support.builders import a_settings, a_spec, metadata
 
 from resnet_operator.seen.service import ServiceObject
@@ -24,6 +25,7 @@ def huge(name: str) -> bytes:
     return orjson.dumps({"kind": "ResNetService", "metadata": meta, "spec": spec})
 
 
+@pytest.mark.thorough  # megabytes of every reader
 def test_nothing_of_a_huge_object_is_kept_but_that_it_is_one() -> None:
     settings = a_settings()
     views = Views(lambda body: ServiceObject.from_body(body, settings=settings))

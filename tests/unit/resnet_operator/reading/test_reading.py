@@ -95,6 +95,7 @@ READERS: list[Callable[[str], Any]] = [
 ]
 
 
+@pytest.mark.thorough  # walks at random
 @pytest.mark.parametrize("read", READERS)
 @deterministic
 @given(text=any_text)

@@ -287,6 +287,7 @@ sightings = st.lists(
 )
 
 
+@pytest.mark.thorough  # walks at random
 @deterministic
 @given(sightings, st.randoms(use_true_random=False))
 def test_the_order_of_sightings_does_not_matter(facts: list[tuple[str, str]], random: Any) -> None:

@@ -205,6 +205,7 @@ def test_the_same_server_gives_the_same_answer() -> None:
     assert one == other
 
 
+@pytest.mark.thorough  # six searches
 def test_repeats_lie_close_together() -> None:
     """Two searches with other noise end within 5 % of each other."""
     speeds = [

@@ -51,6 +51,7 @@ def test_a_percentile_of_several_pods_is_weighted_by_their_requests() -> None:
     assert tally([busy, idle], counters, {}, SINCE).p99_microseconds == 20_000
 
 
+@pytest.mark.thorough  # two million draws
 def test_a_share_that_is_allowed_is_seldom_called_too_high() -> None:
     """Two thousand steps of a revision that is just good enough, looked at ten times each."""
     chance, wrong = random.Random(156), 0
