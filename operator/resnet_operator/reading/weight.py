@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import orjson
+
 # What a person can mean by a spec; the largest sample has 2 KiB.
 SPEC_BYTES = 65_536
 STATUS_BYTES = 262_144
@@ -13,6 +15,23 @@ MAX_DEPTH = 32
 LEAVES = frozenset({str, int, float, bool, type(None)})
 # Of a number, a boolean or the signs around a value.
 EACH = 8
+
+
+def is_heavier(value: Any, limit: int) -> bool:
+    """Tell whether a value weighs more than that; most are far below it, and quickly let through.
+
+    In JSON each thing has two characters at least, so that a short text cannot be a heavy value;
+    and what has few brackets is not nested deeply.
+    """
+    if type(value) is dict:
+        try:
+            text = orjson.dumps(value)
+        except TypeError:
+            return weight(value, limit) > limit
+        brackets = text.count(b"{") + text.count(b"[")
+        if brackets < MAX_DEPTH and len(text) * (EACH + 1) <= limit:
+            return False
+    return weight(value, limit) > limit
 
 
 def weight(value: Any, limit: int) -> int:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.api.status import ResNetServiceStatus
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.reading.weight import LEAVES, SPEC_BYTES, STATUS_BYTES, heaviest, weight
+from resnet_operator.reading.weight import LEAVES, SPEC_BYTES, STATUS_BYTES, heaviest, is_heavier
 
 Body = Mapping[str, Any]
 # Of a SHA-256, which no other object says.
@@ -27,7 +27,7 @@ def spec_of(body: Body) -> ResNetServiceSpec:
 def spec_as(model: type[Model], body: Body) -> Model:
     """Return the spec; raises InvalidSpec. It is weighed before anything else is done with it."""
     spec = body.get("spec") or {}
-    if weight(spec, SPEC_BYTES) > SPEC_BYTES:
+    if is_heavier(spec, SPEC_BYTES):
         raise InvalidSpec(
             f"the spec is larger than {SPEC_BYTES // 1024} KiB or nested too deeply; "
             f"shorten {heaviest(spec, SPEC_BYTES)}"
@@ -41,7 +41,7 @@ def spec_as(model: type[Model], body: Body) -> Model:
 def status_seen(body: Body, model: type[BaseModel] = ResNetServiceStatus) -> dict[str, Any]:
     """Return the status that the operator wrote; what it cannot have written counts as none."""
     status = body.get("status") or {}
-    if not isinstance(status, Mapping) or weight(status, STATUS_BYTES) > STATUS_BYTES:
+    if not isinstance(status, Mapping) or is_heavier(status, STATUS_BYTES):
         return {}
     found: dict[str, Any] = status if type(status) is dict else plain(status)
     try:

@@ -51,7 +51,7 @@ class History:
     @property
     def is_one(self) -> bool:
         """Tell whether anything may be decided."""
-        return not self._behind() or self._is_overdue()
+        return not self.number or not self._behind() or self._is_overdue()
 
     def problems(self) -> list[str]:
         """Say what is waited for."""

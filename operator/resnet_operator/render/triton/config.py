@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from resnet_operator.api.kubernetes.quantity import parse_quantity
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.record.artifact import Artifact, TensorInfo
-from resnet_operator.render.engine import render_text
+from resnet_operator.render.engine import rendered_for
 from resnet_operator.render.triton import oneflow
 from resnet_operator.resolve.config_overrides import merge_overrides
 from resnet_operator.resolve.resolved import Resolved
@@ -54,9 +54,9 @@ def config_pbtxt(*, resolved: Resolved, artifact: Artifact, labelled: str | None
     """Return the text of config.pbtxt; `labelled` is the output whose classes have names."""
     is_oneflow = resolved.runtime is Runtime.ONEFLOW
     sizes = [size for size in resolved.batch_sizes if size <= resolved.max_batch_size]
-    text = render_text(
+    text = rendered_for(
+        resolved.model_name,
         "config.pbtxt.j2",
-        name=resolved.model_name,
         backend=ROWS[resolved.runtime].backend,
         max_batch_size=resolved.max_batch_size,
         inputs=[_input(tensor, named=not is_oneflow) for tensor in artifact.inputs],
