@@ -215,12 +215,13 @@ def _other_kind(path: Path, name: str) -> str | None:
         head = file.read(HEAD_BYTES)
     if not head:
         return "empty"
-    kind = kind_of(head, OTHER_KINDS)
+    found = kind_of(head, OTHER_KINDS)
+    kind = found.name if found else ""
     if kind in (ZIPS if name.lower().endswith(".zip") else TARS):
         return None
-    if kind is None and re.match(MARKUP, head):
+    if not kind and re.match(MARKUP, head):
         return "a web page or an XML document"
-    return kind and OTHER_KINDS[kind]
+    return OTHER_KINDS.get(kind)
 
 
 def _refused(name: str, what: str) -> JobError:

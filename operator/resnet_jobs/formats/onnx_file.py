@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.foreign.kinds import HEAD_BYTES, KINDS, SAFETENSORS, kind_of
+from resnet_contract.foreign.kinds import HEAD_BYTES, KINDS, kind_of
 from resnet_jobs.base.errors import JobError, Reason, unsupported
 from resnet_jobs.base.runtime_error import read_failure
 from resnet_jobs.formats.external_check import check_external_files
@@ -16,54 +16,6 @@ from resnet_jobs.formats.external_data import external_files
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-AS_PYTORCH = "write spec.model.format: PyTorch or TorchScript, or export it as ONNX"
-UNPACK = "unpack it first"
-TF2ONNX = "convert it to ONNX with tf2onnx"
-FROM_MINDSPORE = 'export it from MindSpore, mindspore.export(…, file_format="ONNX")'
-FILE_ITSELF = "write the address of the file itself"
-ITS_ONNX = "use the ONNX file that it was built from"
-CHECK_URI = "check spec.model.uri"
-# What to do with a file of a kind; CHECK_URI with one that is not here.
-ADVICE = {
-    SAFETENSORS: AS_PYTORCH,
-    "a ZIP archive": AS_PYTORCH,
-    "a Python pickle": AS_PYTORCH,
-    "an LZ4 archive": UNPACK,
-    "an archive of compress": UNPACK,
-    "a 7-Zip archive": UNPACK,
-    "a RAR archive": UNPACK,
-    "a bzip2 archive": UNPACK,
-    "an xz archive": UNPACK,
-    "a Zstandard archive": UNPACK,
-    "a tar archive": UNPACK,
-    "a gzip archive": UNPACK,
-    "a ZIP archive with an ONNX model in it": UNPACK,
-    "a Keras model": TF2ONNX,
-    "a frozen graph of TensorFlow": TF2ONNX,
-    "a SavedModel of TensorFlow": TF2ONNX,
-    "an HDF5 file, as Keras saves models": TF2ONNX,
-    "a TensorFlow Lite model": TF2ONNX,
-    "a MindIR of MindSpore": FROM_MINDSPORE,
-    "a MindSpore Lite model": FROM_MINDSPORE,
-    "a checkpoint of MindSpore": FROM_MINDSPORE,
-    "a web page": FILE_ITSELF,
-    "an XML document": FILE_ITSELF,
-    "a text in UTF-16": FILE_ITSELF,
-    "a text": FILE_ITSELF,
-    "an RKNN model, for other chips": ITS_ONNX,
-    "a TensorRT engine": ITS_ONNX,
-    "nothing but zeros": "put the file there again, whole",
-    "a PaddlePaddle model": "convert it to ONNX with paddle2onnx",
-    "a Caffe model": "convert it to ONNX",
-    "a Caffe network as text": "convert the trained model to ONNX",
-    "an ONNX model as text": "save it with onnx.save",
-    "an NCNN network": "convert the original network to ONNX",
-    "a Git LFS pointer": "fetch the file with `git lfs pull` first",
-    "an OpenVINO network": "use the original ONNX file",
-    "an Ascend OM": "write spec.model.format: OM",
-    "a JSON document": "write the address of the model itself",
-}
 
 
 def load_model(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -93,12 +45,14 @@ def refuse_other_kinds(path: Path, *, wanted: str = "an ONNX model") -> None:
         head = file.read(HEAD_BYTES)
     if not head:
         raise unsupported("the file is empty: put the model there again")
-    kind = kind_of(head, KINDS.keys() - {wanted})
+    kind = kind_of(head, {kind.name for kind in KINDS} - {wanted})
     if kind:
-        advice = ADVICE.get(kind, CHECK_URI)
-        if kind in ("a ZIP archive", "a Python pickle"):
-            kind = f"{kind}, as PyTorch saves weights"
-        raise unsupported(f"the file starts with {_shown(head)}: {kind}, not {wanted}; {advice}")
+        name = kind.name
+        if name in ("a ZIP archive", "a Python pickle"):
+            name = f"{name}, as PyTorch saves weights"
+        raise unsupported(
+            f"the file starts with {_shown(head)}: {name}, not {wanted}; {kind.advice}"
+        )
 
 
 def check(model: Any) -> None:

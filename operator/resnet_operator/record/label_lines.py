@@ -49,8 +49,8 @@ def refuse_binary(raw: bytes, source: Source) -> None:
     """Raise LabelsError for a file that is certainly no text."""
     kind = kind_of(raw[:HEAD_BYTES], BINARY)
     if kind:
-        table = " or a spreadsheet" if kind == "a ZIP archive" else ""
-        raise source.error(f"is {kind}{table}; put plain text there, one label a line")
+        table = " or a spreadsheet" if kind.name == "a ZIP archive" else ""
+        raise source.error(f"is {kind.name}{table}; put plain text there, one label a line")
 
 
 def refuse_other_texts(text: str, source: Source) -> None:
