@@ -6,7 +6,7 @@ import re
 
 from resnet_cli.facts import Facts
 from resnet_operator.batch import AGAIN
-from resnet_operator.plan.status.imperatives import IMPERATIVES
+from resnet_operator.plan.status.condition import IMPERATIVES
 
 # How a clause begins that says what to do.
 VERBS = IMPERATIVES | {"change", "enlarge", "grant", "load", "look", "read", "repair", "uninstall"}

@@ -10,15 +10,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from resnet_contract.batch.order import OutputFormat
+from resnet_contract.batch.order import INPUT, InputFormat, OutputFormat
 from resnet_jobs.base.errors import JobError, invalid
-from resnet_jobs.batch.pictures import of_input, open_pictures
 from resnet_jobs.batch.rows import columns, part_text
-from resnet_jobs.datasets.base import digest_of
+from resnet_jobs.datasets.arrays import open_unlabelled
+from resnet_jobs.datasets.base import FIELD, Dataset, Kind, Layout, digest_of, of_files, pictures_in
 from resnet_jobs.evaluation.feed import Feed, logits_output, picture_input
 from resnet_jobs.evaluation.plan import REQUEST_BYTES, as_floats, lost
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from resnet_contract.batch.order import BatchOrder
     from resnet_contract.order import JobSpec
     from resnet_contract.types import DeclaredTensor, ServedModel
@@ -116,3 +118,25 @@ def _contract(served: ServedModel) -> tuple[DeclaredTensor, DeclaredTensor]:
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def open_pictures(folder: Path, kind: str) -> Dataset:
+    """Every picture below the folder by the name of its path, or the rows of an array."""
+    if kind == InputFormat.NPY:
+        try:
+            found = open_unlabelled(folder)
+        except JobError as error:
+            raise of_input(error) from error
+    else:
+        files = sorted(pictures_in(folder), key=lambda path: path.relative_to(folder).as_posix())
+        layout = Layout(folder=folder, labels=None, classes=1, sample_bytes=0)
+        found = of_files(Kind.ENCODED, files, [0] * len(files), layout=layout)
+    if not len(found):
+        raise invalid(f"{INPUT}: there is no picture of format {kind} in it")
+    return found
+
+
+def of_input(error: JobError) -> JobError:
+    """The same failure, told of the batch's input and not of the gate's data set."""
+    words = error.message.removeprefix(FIELD)
+    return JobError(error.reason, f"{INPUT}: {words}", exit_code=error.exit_code)

@@ -22,7 +22,6 @@ if not __package__:  # run as a script: the folder it lies in is the package (PE
 
 from .message import DriverError, log, run_container
 from .outcome import content_key, explain, host_part
-from .store import find_known
 from .tool import ask_memory, atc_environment, compiler_version, load_plan, run_tool
 
 HOST_CPUS = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -40,6 +39,21 @@ def collect_model(folder: str) -> tuple[bool, str | None]:
             os.replace(path, target)
             return True, os.path.basename(path)[len("model_linux_") : -len(".om")]
     return False, None
+
+
+def find_known(scratch: str, key: str) -> dict[str, Any] | None:
+    """The manifest of a whole artifact of that key, or None.
+
+    This container of a foreign image gets neither the store's login nor its key: before it
+    `prepare` has asked (`resnet_jobs.store.known`), and left a list. `publish` looks again.
+    """
+    try:
+        with open(os.path.join(scratch, "conf", "known.json"), encoding="utf-8") as file:
+            known = json.load(file)
+    except (OSError, ValueError):
+        return None  # it costs a conversion, no more
+    manifest = known.get(key) if isinstance(known, dict) else None
+    return manifest if isinstance(manifest, dict) else None
 
 
 def convert(job: dict[str, Any], scratch: str, environment: dict[str, str]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.conversion import classifying_order
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.pods.beside import beside_triton, ending
-from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import scratch_volumes
 from resnet_operator.render.pods.output import output_to
 from resnet_operator.render.pods.policy import fit_helper
@@ -25,6 +24,7 @@ from resnet_operator.render.pods.sources import (
     DATASET_MOUNT,
     Access,
     access_to,
+    fetching,
     source_reference,
 )
 from resnet_operator.resolve.resolved import Resolved

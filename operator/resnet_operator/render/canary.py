@@ -13,8 +13,7 @@ import orjson
 from resnet_operator import names
 from resnet_operator.api.rollout import Strategy
 from resnet_operator.render.engine import render_one
-from resnet_operator.render.objects import owner_reference, selector
-from resnet_operator.render.strategies import STRATEGIES
+from resnet_operator.render.objects import STRATEGIES, owner_reference, selector
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
 from resnet_operator.settings.pods import Maker

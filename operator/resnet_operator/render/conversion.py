@@ -11,11 +11,10 @@ from resnet_operator.record.artifact import Artifact
 from resnet_operator.record.in_use import Named, keep_list
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.objects import config_map, record_reference
-from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_bytes, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
 from resnet_operator.render.pods.resources import with_defaults, with_local_storage
-from resnet_operator.render.pods.sources import source_access
+from resnet_operator.render.pods.sources import fetching, source_access
 from resnet_operator.render.store import (
     store_access,
     store_order,

@@ -1,4 +1,4 @@
-"""What children have in common: who owns them, what selects their pods, and ConfigMaps."""
+"""What children have in common: who owns them, what selects their pods, how these change."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ from typing import Any
 
 from resnet_operator import names
 from resnet_operator.api import API_VERSION, KIND
+from resnet_operator.api.rollout import Strategy
 from resnet_operator.seen.meta import Meta
 
 Reference = dict[str, Any]
+# A switch from one to another restarts no pod.
+SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+STRATEGIES: dict[Strategy, dict[str, Any]] = {
+    Strategy.AUTO: SURGE,
+    Strategy.SURGE: SURGE,
+    Strategy.REPLACE: {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+    },
+    Strategy.RECREATE: {"type": "Recreate"},
+}
 
 
 def owner_reference(owner: Meta, *, controller: bool) -> Reference:

@@ -12,7 +12,7 @@ from resnet_operator.api.rollout import Strategy
 from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.render.engine import read_runtime_file, render_one, runtime_files
-from resnet_operator.render.objects import config_map, owner_reference, selector
+from resnet_operator.render.objects import STRATEGIES, config_map, owner_reference, selector
 from resnet_operator.render.pods.devices import DeviceParts, device_parts
 from resnet_operator.render.pods.held_files import hold
 from resnet_operator.render.pods.local_disk import TMP_SIZE, serving_bytes
@@ -20,7 +20,6 @@ from resnet_operator.render.pods.parts import environment, spread_constraints, t
 from resnet_operator.render.pods.policy import fit
 from resnet_operator.render.pods.resources import serving_resources
 from resnet_operator.render.store import artifact_access, label_mounts
-from resnet_operator.render.strategies import STRATEGIES
 from resnet_operator.render.triton import oneflow
 from resnet_operator.render.triton.class_names import ClassNames, class_names
 from resnet_operator.render.triton.command import (

@@ -20,10 +20,9 @@ from resnet_operator.render.conversion import classifying_order
 from resnet_operator.render.engine import render_one
 from resnet_operator.render.objects import config_map, record_reference
 from resnet_operator.render.pods.beside import TRITON, beside_triton, ending
-from resnet_operator.render.pods.fetching import fetching
 from resnet_operator.render.pods.local_disk import foreign_mounts, scratch_volumes
 from resnet_operator.render.pods.policy import fit_helper, shape_digest
-from resnet_operator.render.pods.sources import source_access
+from resnet_operator.render.pods.sources import fetching, source_access
 from resnet_operator.render.store import store_access
 from resnet_operator.render.triton.config import shared_memory_bytes
 from resnet_operator.resolve.order import gate_order

@@ -18,7 +18,6 @@ from resnet_operator.resolve.batches import declared_batches
 from resnet_operator.resolve.order import check_order
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.resolve.rollout import rollout_options
-from resnet_operator.resolve.runtimes.choice import runtime_of
 from resnet_operator.resolve.runtimes.devices import device_request
 from resnet_operator.resolve.runtimes.images import (
     amct_image,
@@ -26,9 +25,8 @@ from resnet_operator.resolve.runtimes.images import (
     export_image,
     serving_image,
 )
-from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, gpu_request
-from resnet_operator.resolve.runtimes.rows import ROWS
-from resnet_operator.resolve.runtimes.triton import check_triton
+from resnet_operator.resolve.runtimes.oneflow import CPU, GPU, check_triton, gpu_request
+from resnet_operator.resolve.runtimes.rows import ROWS, runtime_of
 from resnet_operator.resolve.secrets import check_secrets
 from resnet_operator.resolve.source_key import source_key
 from resnet_operator.resolve.thresholds import check_bars, check_tuning

@@ -13,9 +13,7 @@ from resnet_operator.plan.artifact.state import ArtifactPlan
 from resnet_operator.plan.gate.state import GatePlan
 from resnet_operator.plan.serving.serving import ServingPlan
 from resnet_operator.plan.status.chips import chips_condition
-from resnet_operator.plan.status.condition import condition
-from resnet_operator.plan.status.imperatives import IMPERATIVES
-from resnet_operator.plan.status.plain import plain
+from resnet_operator.plan.status.condition import IMPERATIVES, condition, plain
 from resnet_operator.record.artifact import Artifact
 from resnet_operator.seen.observed import Observed
 

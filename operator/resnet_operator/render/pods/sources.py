@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from resnet_contract.reasons import PERMANENT_EXIT_CODES
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
+from resnet_operator.render.pods.local_disk import scratch_bytes
 from resnet_operator.resolve.resolved import Resolved
+from resnet_operator.resolve.runtimes.images import fetch_image
 from resnet_operator.settings.operator import Settings
 
 MODEL_MOUNT = "/source"
@@ -77,6 +80,20 @@ def access_to(
             for name, value in sorted(settings.source_environment.items())
         ),
     )
+
+
+def fetching(access: Access, settings: Settings) -> dict[str, Any]:
+    """Return the values that `fetch.yaml.j2` and whatever includes it ask for, but the order."""
+    return {
+        "permanent_exit_codes": list(PERMANENT_EXIT_CODES),
+        "jobs_image": settings.jobs_image,
+        "fetch_image": fetch_image(settings),
+        "pull_policy": settings.image_pull_policy,
+        "source_volumes": access.volumes,
+        "source_mounts": access.mounts,
+        "source_environment": access.environment,
+        "local_bytes": str(scratch_bytes(settings)),
+    }
 
 
 def trusted(

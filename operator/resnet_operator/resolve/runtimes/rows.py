@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from resnet_contract.words import ModelFormat
 from resnet_operator.api.serving.runtime import Runtime
+from resnet_operator.api.spec import ResNetServiceSpec
+from resnet_operator.errors import InvalidSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +74,23 @@ def runtimes_for(chip: str, model_format: ModelFormat) -> tuple[Runtime, ...]:
         for runtime, row in ROWS.items()
         if model_format in row.formats and chip.startswith(row.chips)
     )
+
+
+def runtime_of(spec: ResNetServiceSpec, model_format: ModelFormat) -> Runtime:
+    """Return the runtime, never Auto; raises InvalidSpec for one that cannot serve this.
+
+    The CRD's rules say the same; this is for objects that are older than they.
+    """
+    chip = spec.accelerator.chip
+    possible = runtimes_for(chip, model_format)
+    if not possible:
+        raise InvalidSpec(f"no runtime serves format {model_format} on chip {chip}; write another")
+    wanted = spec.serving.runtime or Runtime.AUTO
+    if wanted is Runtime.AUTO:
+        return possible[0]
+    if wanted not in possible:
+        raise InvalidSpec(
+            f"serving.runtime {wanted} cannot serve format {model_format} on chip "
+            f"{spec.accelerator.chip}; write {' or '.join(possible)}, or remove it"
+        )
+    return wanted

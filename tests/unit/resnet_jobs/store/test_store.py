@@ -22,7 +22,7 @@ from tests.unit.resnet_jobs.stores import KEY, SEAL, Kind, artifact, manifest, p
 from resnet_contract.store import StoreSpec
 from resnet_jobs.base.errors import JobError, Reason
 from resnet_jobs.base.files import Digest
-from resnet_jobs.driver import store as driver
+from resnet_jobs.driver import convert as driver
 from resnet_jobs.store.base import Manifest, Store
 from resnet_jobs.store.open import open_store
 from resnet_jobs.store.server import ServerStore

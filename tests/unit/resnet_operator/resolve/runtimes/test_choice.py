@@ -12,8 +12,7 @@ from resnet_operator.api.serving.runtime import Runtime
 from resnet_operator.api.serving.serving import Serving
 from resnet_operator.api.spec import ResNetServiceSpec
 from resnet_operator.errors import InvalidSpec
-from resnet_operator.resolve.runtimes.choice import runtime_of
-from resnet_operator.resolve.runtimes.rows import ROWS, runtimes_for
+from resnet_operator.resolve.runtimes.rows import ROWS, runtime_of, runtimes_for
 
 
 def spec(chip: str, runtime: str | None = None, **model: Any) -> ResNetServiceSpec:
