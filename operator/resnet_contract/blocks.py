@@ -7,6 +7,7 @@ is checked by `prepare`.
 from __future__ import annotations
 
 import re
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def parse_pytorch(fields: Fields | None) -> PyTorch | None:
-    if fields is None:
-        return None
+def parse_pytorch(fields: Fields) -> PyTorch:
     return PyTorch(
         architecture=fields.choice("architecture", tuple(Architecture)),
         classes=fields.whole("classes", maximum=MOST_CLASSES),
@@ -56,9 +55,7 @@ def parse_pytorch(fields: Fields | None) -> PyTorch | None:
     )
 
 
-def parse_preprocessing(fields: Fields | None) -> Preprocessing | None:
-    if fields is None:
-        return None
+def parse_preprocessing(fields: Fields) -> Preprocessing:
     structured = ("pixelFormat", "source", "crop", "mean", "std", "swapRedBlue")
     fields.exclusive("rawAIPP", *structured)
     raw = fields.text("rawAIPP")
@@ -73,7 +70,7 @@ def parse_preprocessing(fields: Fields | None) -> Preprocessing | None:
         )
     height = source.needed_whole("height", maximum=MAX_SIDE)
     width = source.needed_whole("width", minimum=MIN_WIDTH, maximum=MAX_SIDE)
-    crop = _parse_crop(fields.child("crop"), height=height, width=width)
+    crop = fields.block("crop", partial(_parse_crop, height=height, width=width))
     if pixel_format == "YUV420SP":
         _check_even(fields, crop, height=height, width=width)
     mean, std = _parse_normalisation(fields)
@@ -92,10 +89,8 @@ def parse_preprocessing(fields: Fields | None) -> Preprocessing | None:
     )
 
 
-def parse_pictures(fields: Fields | None) -> Pictures | None:
+def parse_pictures(fields: Fields) -> Pictures:
     """What the operator has decided for the gate: the object's pipeline, or the publisher's."""
-    if fields is None:
-        return None
     mean, std = _parse_normalisation(fields)
     return Pictures(
         mean=mean,
@@ -106,9 +101,7 @@ def parse_pictures(fields: Fields | None) -> Pictures | None:
     )
 
 
-def _parse_crop(fields: Fields | None, *, height: int, width: int) -> Crop | None:
-    if fields is None:
-        return None
+def _parse_crop(fields: Fields, *, height: int, width: int) -> Crop:
     crop = Crop(
         top=fields.whole("top", minimum=0, maximum=MAX_SIDE),
         left=fields.whole("left", minimum=0, maximum=MAX_SIDE),
@@ -163,9 +156,7 @@ def _parse_normalisation(fields: Fields) -> tuple[tuple[float, ...], tuple[float
     return mean, std
 
 
-def parse_quantization(fields: Fields | None) -> Quantization | None:
-    if fields is None:
-        return None
+def parse_quantization(fields: Fields) -> Quantization:
     fields.exclusive("rawConfig", "skipLayers", "jointQuantization")
     calibration = fields.child("calibration")
     if calibration is None:
@@ -209,9 +200,7 @@ def parse_tensors(value: object, *, field: str) -> tuple[DeclaredTensor, ...]:
     return tuple(tensors)
 
 
-def parse_served(fields: Fields | None) -> ServedModel | None:
-    if fields is None:
-        return None
+def parse_served(fields: Fields) -> ServedModel:
     return ServedModel(
         name=fields.needed_text("name", "resnet50"),
         inputs=parse_tensors(fields.values.get("inputs"), field=fields.name("inputs")),

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Fields:
         if not isinstance(value, dict):
             raise invalid(f"{self.name(key)} must be an object with fields")
         return Fields(value, self.name(key))
+
+    def block(self, key: str, parse: Callable[[Fields], T]) -> T | None:
+        """What `parse` makes of an object that may be absent."""
+        fields = self.child(key)
+        return None if fields is None else parse(fields)
 
     def text(self, key: str) -> str | None:
         value = self.values.get(key)

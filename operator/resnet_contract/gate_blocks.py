@@ -30,9 +30,7 @@ from resnet_contract.words import (
 )
 
 
-def parse_dataset(fields: Fields | None) -> Dataset | None:
-    if fields is None:
-        return None
+def parse_dataset(fields: Fields) -> Dataset:
     labels = fields.text("labels")
     if labels is not None and (labels.startswith("/") or ".." in labels.split("/")):
         raise invalid(
@@ -47,9 +45,7 @@ def parse_dataset(fields: Fields | None) -> Dataset | None:
     )
 
 
-def parse_load(fields: Fields | None) -> StatedLoad | None:
-    if fields is None:
-        return None
+def parse_load(fields: Fields) -> StatedLoad:
     if fields.has("concurrency") == fields.has("requestsPerSecond"):
         raise invalid(f"{fields.at} needs one of concurrency and requestsPerSecond")
     return StatedLoad(
@@ -59,9 +55,7 @@ def parse_load(fields: Fields | None) -> StatedLoad | None:
     )
 
 
-def parse_diagnose(fields: Fields | None) -> Diagnose | None:
-    if fields is None:
-        return None
+def parse_diagnose(fields: Fields) -> Diagnose:
     thresholds = fields.values.get("thresholds")
     given = thresholds if isinstance(thresholds, dict) else {}
     try:
@@ -79,9 +73,7 @@ def parse_diagnose(fields: Fields | None) -> Diagnose | None:
     )
 
 
-def parse_tuning(fields: Fields | None) -> Tuning | None:
-    if fields is None:
-        return None
+def parse_tuning(fields: Fields) -> Tuning:
     declared = fields.child("declared")
     if declared is None:
         raise invalid(f"{fields.name('declared')} is missing: the operator sets it")

@@ -141,20 +141,22 @@ def parse_job(text: str | None) -> JobSpec:
 def parse_order(job: Mapping[str, Any]) -> JobSpec:
     """The order of a JSON object; `OrderError` names the field at fault."""
     model, conversion = Fields(job, "spec.model"), Fields(job, "spec.conversion")
-    benchmark = Fields(job, "spec.validation").child("benchmark")
-    spec = JobSpec(
+    spec, order = Fields(job, "spec"), Fields(job, "RESNET_JOB")
+    validation = Fields(job, "spec.validation")
+    benchmark = validation.child("benchmark") or Fields({}, validation.name("benchmark"))
+    read = JobSpec(
         source=parse_source(job.get("uri")),
         sha256=sha256(model),
         format=model.choice("format", tuple(ModelFormat)) or "ONNX",
-        pytorch=parse_pytorch(model.child("pytorch")),
+        pytorch=model.block("pytorch", parse_pytorch),
         quantized=model.flag("quantized"),
         declared_inputs=parse_tensors(job.get("declaredInputs"), field="spec.model.inputs"),
         declared_outputs=parse_tensors(job.get("declaredOutputs"), field="spec.model.outputs"),
         chip=_chip(job.get("chip")),
         batch_sizes=_batch_sizes(job),
         input_shapes=_input_shapes(job.get("inputShapes")),
-        preprocessing=parse_preprocessing(conversion.child("preprocessing")),
-        quantization=parse_quantization(conversion.child("quantization")),
+        preprocessing=conversion.block("preprocessing", parse_preprocessing),
+        quantization=conversion.block("quantization", parse_quantization),
         precision_mode=conversion.text("precisionMode"),
         op_select_impl_mode=conversion.text("opSelectImplMode"),
         small_channel=conversion.flag("smallChannel"),
@@ -167,23 +169,22 @@ def parse_order(job: Mapping[str, Any]) -> JobSpec:
         extra_args=parse_extra_args(conversion.child("extraArgs")),
         timeout_seconds=_seconds(job.get("timeoutSeconds")),
         store=_store(job.get("store")),
-        dataset=parse_dataset(Fields(job, "spec.validation").child("dataset")),
-        loops=(benchmark.whole("loops", maximum=MOST_LOOPS) if benchmark else None)
-        or DEFAULT_LOOPS,
-        diagnose=parse_diagnose(Fields(job, "RESNET_JOB").child("diagnose")),
-        load=parse_load(benchmark.child("load") if benchmark else None),
-        tuning=parse_tuning(Fields(job, "spec").child("tuning")),
-        batch=parse_batch(Fields(job, "spec").child("batch")),
-        validation_key=Fields(job, "RESNET_JOB").matching(
+        dataset=validation.block("dataset", parse_dataset),
+        loops=benchmark.whole("loops", maximum=MOST_LOOPS) or DEFAULT_LOOPS,
+        diagnose=order.block("diagnose", parse_diagnose),
+        load=benchmark.block("load", parse_load),
+        tuning=spec.block("tuning", parse_tuning),
+        batch=spec.block("batch", parse_batch),
+        validation_key=order.matching(
             "validationKey", r"[0-9a-f]{8,64}", "lower-case hexadecimal digits"
         ),
-        served=parse_served(Fields(job, "RESNET_JOB").child("model")),
-        pictures=parse_pictures(Fields(job, "RESNET_JOB").child("pictures")),
+        served=order.block("model", parse_served),
+        pictures=order.block("pictures", parse_pictures),
         runtime=Fields(job, "spec.serving").choice("runtime", RUNTIMES),
         own_means=_own_means(job.get("ownMeans")),
     )
-    _check_format(spec)
-    return spec
+    _check_format(read)
+    return read
 
 
 def _object(text: str | None) -> dict[str, Any]:

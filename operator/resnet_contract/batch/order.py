@@ -60,9 +60,7 @@ class BatchOrder:
     shards: int = 1
 
 
-def parse_batch(fields: Fields | None) -> BatchOrder | None:
-    if fields is None:
-        return None
+def parse_batch(fields: Fields) -> BatchOrder:
     read, written = fields.child("input"), fields.child("output")
     if read is None or written is None:
         raise invalid(f"{INPUT} and {OUTPUT} are missing: write which pictures, and where to")

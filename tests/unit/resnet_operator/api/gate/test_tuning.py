@@ -76,7 +76,7 @@ def tuning_of(spec: Body) -> Tuning:
     found = resolved(spec)
     assert found.spec.validation is not None
     order = gate_order(found.spec.validation, found)
-    read = parse_tuning(Fields(order, "spec").child("tuning"))
+    read = Fields(order, "spec").block("tuning", parse_tuning)
     assert read is not None
     return read
 
@@ -130,4 +130,4 @@ def test_the_job_is_told_what_the_object_says() -> None:
 )  # fmt: skip
 def test_an_order_that_nobody_could_carry_out(block: Body, message: str) -> None:
     with pytest.raises(OrderError, match=message):
-        parse_tuning(Fields({"tuning": {"declared": None} | block}, "spec").child("tuning"))
+        Fields({"tuning": {"declared": None} | block}, "spec").block("tuning", parse_tuning)
