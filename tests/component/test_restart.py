@@ -285,6 +285,7 @@ def forget_templates() -> None:
     engine._environment.cache_clear()
     engine._template.cache_clear()
     engine._documents.cache_clear()
+    engine._marked.cache_clear()
 
 
 @pytest.fixture(autouse=True)

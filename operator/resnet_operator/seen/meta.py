@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -11,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from resnet_operator import names
+from resnet_operator.reading.packed import PACKER
 from resnet_operator.seen.compare import COMPARED, STATED_METADATA, has_stated
 
 Body = Mapping[str, Any]
@@ -51,7 +52,7 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An object kept whole for comparison, as compressed JSON."""
+    """An object kept whole for comparison, as packed JSON."""
 
     packed: bytes
 
@@ -61,10 +62,10 @@ class Live:
         kept = {"metadata": {key: meta[key] for key in STATED_METADATA if key in meta}} | {
             name: body[name] for name in sections if name in body
         }
-        return cls(zlib.compress(orjson.dumps(kept, default=_plain), 1))
+        return cls(PACKER.pack(orjson.dumps(kept, default=_plain), like=_kind_of(body)))
 
     def unpack(self) -> dict[str, Any]:
-        value: dict[str, Any] = orjson.loads(zlib.decompress(self.packed))
+        value: dict[str, Any] = orjson.loads(PACKER.unpack(self.packed))
         return value
 
     def states(self, body: Body, *, without: Collection[str] = ()) -> bool:
@@ -74,6 +75,13 @@ class Live:
             blake2b(self.packed + stated, digest_size=16).digest(),
             lambda: has_stated(body, self.unpack(), without=without),
         )
+
+
+def _kind_of(body: Body) -> str:
+    """Return what objects have in common that are much alike; an item of a list names no kind."""
+    spec, labels = body.get("spec"), body["metadata"].get("labels") or {}
+    fields = sorted(map(str, spec)) if isinstance(spec, Mapping) else ()
+    return " ".join((str(labels.get(names.COMPONENT)), *fields))
 
 
 def _plain(value: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import orjson
 
 from resnet_operator import names
+from resnet_operator.reading.packed import PACKER
 from resnet_operator.record.artifact import record_digest
 from resnet_operator.record.in_use import Named, named_by
 from resnet_operator.seen.meta import Body, Live, Meta
@@ -56,7 +56,7 @@ class ConfigMapObject:
         return cls(
             meta=Meta.from_body(body),
             misfit=misfit,
-            packed=zlib.compress(orjson.dumps(data), 1),
+            packed=PACKER.pack(orjson.dumps(data), like=f"data of {labels.get(names.COMPONENT)}"),
             immutable=bool(body.get("immutable")),
             artifact=named_by(data),
             digest=_digest(labels.get(names.COMPONENT), data) if keep else _of_runtime(body),
@@ -84,7 +84,7 @@ def unpacked(packed: bytes) -> dict[str, str]:
 @functools.lru_cache(maxsize=48)
 def _unpacked(packed: bytes) -> dict[str, str]:
     """Return data: a plan asks several times for that of the same few ConfigMaps."""
-    value: dict[str, str] = orjson.loads(zlib.decompress(packed))
+    value: dict[str, str] = orjson.loads(PACKER.unpack(packed))
     return value
 
 

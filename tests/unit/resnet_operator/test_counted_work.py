@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from tests.unit.resnet_operator.fake_api import Life
 from tests.unit.resnet_operator.test_reconcile import known_artifact
 
 from resnet_operator import names, reconcile
+from resnet_operator.reading.packed import PACKER
 from resnet_operator.render import engine
 from resnet_operator.seen import others
 from resnet_operator.seen.others import ConfigMapObject
@@ -49,12 +49,14 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
         monkeypatch.setattr(module, name, count)
 
     engine._documents.cache_clear()
+    engine._marked.cache_clear()
     others._unpacked.cache_clear()
     counted(engine, "_template", lambda template: template)
     counted(reconcile, "make_plan", "plan")
     counted(others, "readable", "read")
     yield found
     engine._documents.cache_clear()
+    engine._marked.cache_clear()
 
 
 async def to_ready(work: Work) -> Life:
@@ -181,13 +183,13 @@ def test_a_list_reads_again_what_may_be_of_another_history(work: Work) -> None:
 def test_data_is_unpacked_once_and_is_the_callers_own(monkeypatch: pytest.MonkeyPatch) -> None:
     others._unpacked.cache_clear()
     view, unpacked = seen(config_map(1)), Counter[bytes]()
-    real = zlib.decompress
+    real = PACKER.unpack
 
-    def decompress(packed: bytes) -> bytes:
+    def unpack(packed: bytes) -> bytes:
         unpacked[packed] += 1
         return real(packed)
 
-    monkeypatch.setattr(zlib, "decompress", decompress)
+    monkeypatch.setattr(PACKER, "unpack", unpack)
     view.data()["config.pbtxt"] = "changed"
     assert view.data() == {"config.pbtxt": "name: 'a'"}
     assert unpacked == {view.packed: 1}
