@@ -4,52 +4,22 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-
-class Architecture(StrEnum):
-    """By timm's names, which are torchvision's where it has the network too. The letter tells the
-    stem: c, d (with pooled shortcuts), s (wide), t (tiered); _cifar has one of 3x3.
-    """
-
-    RESNET10T = "resnet10t"
-    RESNET14T = "resnet14t"
-    RESNET18 = "resnet18"
-    RESNET18D = "resnet18d"
-    RESNET18_CIFAR = "resnet18_cifar"
-    RESNET26 = "resnet26"
-    RESNET26D = "resnet26d"
-    RESNET26T = "resnet26t"
-    RESNET34 = "resnet34"
-    RESNET34D = "resnet34d"
-    RESNET34_CIFAR = "resnet34_cifar"
-    RESNET50 = "resnet50"
-    RESNET50C = "resnet50c"
-    RESNET50D = "resnet50d"
-    RESNET50S = "resnet50s"
-    RESNET50T = "resnet50t"
-    RESNET50_CIFAR = "resnet50_cifar"
-    RESNET101 = "resnet101"
-    RESNET101C = "resnet101c"
-    RESNET101D = "resnet101d"
-    RESNET101S = "resnet101s"
-    RESNET101_CIFAR = "resnet101_cifar"
-    RESNET152 = "resnet152"
-    RESNET152C = "resnet152c"
-    RESNET152D = "resnet152d"
-    RESNET152S = "resnet152s"
-    RESNET152_CIFAR = "resnet152_cifar"
-    RESNET200 = "resnet200"
-    RESNET200D = "resnet200d"
-    WIDE_RESNET50_2 = "wide_resnet50_2"
-    WIDE_RESNET101_2 = "wide_resnet101_2"
-    RESNEXT50_32X4D = "resnext50_32x4d"
-    RESNEXT50D_32X4D = "resnext50d_32x4d"
-    RESNEXT101_32X4D = "resnext101_32x4d"
-    RESNEXT101_32X8D = "resnext101_32x8d"
-    RESNEXT101_32X16D = "resnext101_32x16d"
-    RESNEXT101_32X32D = "resnext101_32x32d"
-    RESNEXT101_32X48D = "resnext101_32x48d"
-    RESNEXT101_64X4D = "resnext101_64x4d"
-    RESNEXT152_32X4D = "resnext152_32x4d"
+# By timm's names, which are torchvision's where it has the network too: "resnet50d" and so on. The
+# letter tells the stem: c, d (with pooled shortcuts), s (wide), t (tiered); _CIFAR has one of 3x3.
+Architecture = StrEnum(
+    "Architecture",
+    "RESNET10T RESNET14T "
+    "RESNET18 RESNET18D RESNET18_CIFAR "
+    "RESNET26 RESNET26D RESNET26T "
+    "RESNET34 RESNET34D RESNET34_CIFAR "
+    "RESNET50 RESNET50C RESNET50D RESNET50S RESNET50T RESNET50_CIFAR "
+    "RESNET101 RESNET101C RESNET101D RESNET101S RESNET101_CIFAR "
+    "RESNET152 RESNET152C RESNET152D RESNET152S RESNET152_CIFAR "
+    "RESNET200 RESNET200D "
+    "WIDE_RESNET50_2 WIDE_RESNET101_2 "
+    "RESNEXT50_32X4D RESNEXT50D_32X4D RESNEXT101_32X4D RESNEXT101_32X8D RESNEXT101_32X16D "
+    "RESNEXT101_32X32D RESNEXT101_32X48D RESNEXT101_64X4D RESNEXT152_32X4D",
+)
 
 
 class Style(StrEnum):
