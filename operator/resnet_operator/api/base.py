@@ -53,6 +53,11 @@ def rule(expression: str, message: str, **extra: str) -> dict[str, str]:
     return {"rule": expression, "message": message, **extra}
 
 
+def optional(description: str, **more: Any) -> Any:
+    """Return what a field is that an object may leave out; `more` are further words of Field."""
+    return Field(default=None, description=description, **more)
+
+
 def text(
     pattern: str, message: str, *, max_length: int, min_length: int = 1
 ) -> tuple[FieldInfo, Rules]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from resnet_contract.words import MOST_PROFILES, HostArchitecture, OutputType
-from resnet_operator.api.base import ApiModel, Image, ObjectName
+from resnet_operator.api.base import ApiModel, Image, ObjectName, optional
 from resnet_operator.api.kubernetes.pods import Tolerations
 from resnet_operator.api.pod import LabelMap, Resources
 from resnet_operator.api.preprocessing import Preprocessing
@@ -120,19 +120,12 @@ ExtraArgs = Annotated[
 class ConfigFiles(ApiModel):
     """Files that ATC reads, as text."""
 
-    fusion_switch: FileText | None = Field(
-        default=None, description="Fusion passes to switch off: --fusion_switch_file."
+    fusion_switch: FileText | None = optional("Fusion passes to switch off: --fusion_switch_file.")
+    op_precision: FileText | None = optional("Precision of single operators: --op_precision_mode.")
+    mix_list: FileText | None = optional(
+        "Operators of the mixed precision modes, as JSON: --modify_mixlist."
     )
-    op_precision: FileText | None = Field(
-        default=None, description="Precision of single operators: --op_precision_mode."
-    )
-    mix_list: FileText | None = Field(
-        default=None,
-        description="Operators of the mixed precision modes, as JSON: --modify_mixlist.",
-    )
-    keep_dtype: FileText | None = Field(
-        default=None, description="Operators that keep their type: --keep_dtype."
-    )
+    keep_dtype: FileText | None = optional("Operators that keep their type: --keep_dtype.")
 
 
 class OpCompilerCache(ApiModel):
@@ -144,16 +137,12 @@ class OpCompilerCache(ApiModel):
 class Conversion(ApiModel):
     """How ATC makes the offline model; not used when the chip is CPU, but for batchSizes."""
 
-    image: Annotated[Image | None, Role.ATC, Role.DECIDES] = Field(
-        default=None,
-        description="CANN toolkit image; default by chip from the operator's settings.",
+    image: Annotated[Image | None, Role.ATC, Role.DECIDES] = optional(
+        "CANN toolkit image; default by chip from the operator's settings."
     )
-    batch_sizes: Annotated[BatchSizes | None, Role.DECIDES] = Field(
-        default=None,
-        description=(
-            "Batch sizes the chip runs: one is a static batch, several are ATC's dynamic "
-            "profiles; default [1, 2, 4, 8], with quantization [8], of an OM its own."
-        ),
+    batch_sizes: Annotated[BatchSizes | None, Role.DECIDES] = optional(
+        "Batch sizes the chip runs: one is a static batch, several are ATC's dynamic "
+        "profiles; default [1, 2, 4, 8], with quantization [8], of an OM its own."
     )
     input_shapes: Annotated[
         Annotated[
@@ -162,70 +151,55 @@ class Conversion(ApiModel):
         ]
         | None,
         Role.ORDERED,
-    ] = Field(
-        default=None,
-        description=(
-            "Shape of each input without the batch dimension, where the model leaves it open."
-        ),
+    ] = optional("Shape of each input without the batch dimension, where the model leaves it open.")
+    precision_mode: Annotated[PrecisionMode | None, Role.ATC, Role.ORDERED] = optional(
+        "ATC's precision mode (v1 or v2); absent means no flag."
     )
-    precision_mode: Annotated[PrecisionMode | None, Role.ATC, Role.ORDERED] = Field(
-        default=None, description="ATC's precision mode (v1 or v2); absent means no flag."
+    op_select_impl_mode: Annotated[OpSelectImplMode | None, Role.ATC, Role.ORDERED] = optional(
+        "ATC's --op_select_implmode; absent means no flag."
     )
-    op_select_impl_mode: Annotated[OpSelectImplMode | None, Role.ATC, Role.ORDERED] = Field(
-        default=None, description="ATC's --op_select_implmode; absent means no flag."
+    preprocessing: Annotated[Preprocessing | None, Role.ATC, Role.ORDERED] = optional(
+        "What the chip does with a picture before the model; clients then send uint8."
     )
-    preprocessing: Annotated[Preprocessing | None, Role.ATC, Role.ORDERED] = Field(
-        default=None,
-        description="What the chip does with a picture before the model; clients then send uint8.",
+    quantization: Annotated[Quantization | None, Role.ATC, Role.ORDERED] = optional(
+        "Quantization to INT8 by AMCT before ATC; one batch size only."
     )
-    quantization: Annotated[Quantization | None, Role.ATC, Role.ORDERED] = Field(
-        default=None, description="Quantization to INT8 by AMCT before ATC; one batch size only."
+    small_channel: Annotated[bool | None, Role.ATC, Role.DECIDES] = optional(
+        "ATC's --enable_small_channel for the first convolution; default true with fields of "
+        "preprocessing."
     )
-    small_channel: Annotated[bool | None, Role.ATC, Role.DECIDES] = Field(
-        default=None,
-        description=(
-            "ATC's --enable_small_channel for the first convolution; default true with fields of "
-            "preprocessing."
-        ),
+    output_type: Annotated[OutputType | None, Role.ATC, Role.ORDERED] = optional(
+        "ATC's --output_type of all outputs; absent means no flag."
     )
-    output_type: Annotated[OutputType | None, Role.ATC, Role.ORDERED] = Field(
-        default=None, description="ATC's --output_type of all outputs; absent means no flag."
+    first_layer_quantization: Annotated[bool | None, Role.ATC, Role.ORDERED] = optional(
+        "Quantize the first convolution after AIPP; for 310P and 310B; default false."
     )
-    first_layer_quantization: Annotated[bool | None, Role.ATC, Role.ORDERED] = Field(
-        default=None,
-        description="Quantize the first convolution after AIPP; for 310P and 310B; default false.",
+    host_architecture: Annotated[HostArchitecture | None, Role.ATC, Role.ORDERED] = optional(
+        "Architecture of the nodes that serve; default that of the conversion's node."
     )
-    host_architecture: Annotated[HostArchitecture | None, Role.ATC, Role.ORDERED] = Field(
-        default=None,
-        description="Architecture of the nodes that serve; default that of the conversion's node.",
+    config_files: Annotated[ConfigFiles | None, Role.ATC, Role.ORDERED] = optional(
+        "Configuration files of ATC, as text."
     )
-    config_files: Annotated[ConfigFiles | None, Role.ATC, Role.ORDERED] = Field(
-        default=None, description="Configuration files of ATC, as text."
+    op_compiler_cache: Annotated[OpCompilerCache | None, Role.ATC] = optional(
+        "Where ATC keeps compiled operators for later conversions."
     )
-    op_compiler_cache: Annotated[OpCompilerCache | None, Role.ATC] = Field(
-        default=None, description="Where ATC keeps compiled operators for later conversions."
+    extra_args: Annotated[ExtraArgs | None, Role.ATC, Role.ORDERED] = optional(
+        "Further options of ATC and their values, from a fixed list."
     )
-    extra_args: Annotated[ExtraArgs | None, Role.ATC, Role.ORDERED] = Field(
-        default=None, description="Further options of ATC and their values, from a fixed list."
+    resources: Annotated[Resources | None, Role.MEANS] = optional(
+        "CPU and memory of ATC; default requests 500m CPU and 2Gi, no limits."
     )
-    resources: Annotated[Resources | None, Role.MEANS] = Field(
-        default=None,
-        description="CPU and memory of ATC; default requests 500m CPU and 2Gi, no limits.",
+    node_selector: Annotated[LabelMap | None, Role.MEANS] = optional(
+        "Nodes on which the conversion may run; it needs no NPU."
     )
-    node_selector: Annotated[LabelMap | None, Role.MEANS] = Field(
-        default=None, description="Nodes on which the conversion may run; it needs no NPU."
+    tolerations: Annotated[Tolerations | None, Role.MEANS] = optional(
+        "Taints that the conversion tolerates."
     )
-    tolerations: Annotated[Tolerations | None, Role.MEANS] = Field(
-        default=None, description="Taints that the conversion tolerates."
+    timeout_seconds: Annotated[int | None, Role.MEANS] = optional(
+        "Limit of one attempt of ATC; default 3600.", ge=10, le=86400
     )
-    timeout_seconds: Annotated[int | None, Role.MEANS] = Field(
-        default=None, ge=10, le=86400, description="Limit of one attempt of ATC; default 3600."
-    )
-    retries: int | None = Field(
-        default=None,
-        ge=0,
-        le=10,
-        description="Further attempts after a failure that a retry can help; default 2.",
+    retries: int | None = optional(
+        "Further attempts after a failure that a retry can help; default 2.", ge=0, le=10
     )
 
     RULES = (

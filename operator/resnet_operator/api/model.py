@@ -9,7 +9,7 @@ from pydantic import Field
 from resnet_contract.address import SHOWN
 from resnet_contract.networks import Architecture, Stem, Style
 from resnet_contract.words import MOST_CLASSES, ModelFormat, TensorType
-from resnet_operator.api.base import ApiModel, Sha256, text
+from resnet_operator.api.base import ApiModel, Sha256, optional, text
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.api.rules import Rule
 from resnet_operator.api.serving.oneflow import oneflow_model_rules
@@ -26,52 +26,34 @@ from resnet_operator.api.source.uri import ModelUri
 
 
 class PyTorch(ApiModel):
-    architecture: Architecture | None = Field(
-        default=None,
-        description=(
-            "Network that the weights must be of, by timm's and torchvision's names; default the "
-            "one that is found in them. Runtime TorchAIE needs it."
-        ),
+    architecture: Architecture | None = optional(
+        "Network that the weights must be of, by timm's and torchvision's names; default the "
+        "one that is found in them. Runtime TorchAIE needs it."
     )
-    classes: int | None = Field(
-        default=None,
+    classes: int | None = optional(
+        "Number of classes that the weights must have; default as found. For runtime TorchAIE "
+        "default 1000.",
         ge=1,
         le=MOST_CLASSES,
-        description=(
-            "Number of classes that the weights must have; default as found. For runtime TorchAIE "
-            "default 1000."
-        ),
     )
-    checkpoint_key: str | None = Field(
-        default=None,
+    checkpoint_key: str | None = optional(
+        "Key of the weights in the checkpoint, for example state_dict; default as found.",
         min_length=1,
         max_length=128,
-        description=(
-            "Key of the weights in the checkpoint, for example state_dict; default as found."
-        ),
     )
-    strip_prefix: str | None = Field(
-        default=None,
+    strip_prefix: str | None = optional(
+        "Prefix to remove from the weights' names, for example 'module.'; default that of "
+        "known wrappers.",
         min_length=1,
         max_length=128,
-        description=(
-            "Prefix to remove from the weights' names, for example 'module.'; default that of "
-            "known wrappers."
-        ),
     )
-    style: Style | None = Field(
-        default=None,
-        description=(
-            "Which convolution of a bottleneck halves: the 3x3 (PyTorch) or the first 1x1 (Caffe), "
-            "where a checkpoint of mmcls does not tell it."
-        ),
+    style: Style | None = optional(
+        "Which convolution of a bottleneck halves: the 3x3 (PyTorch) or the first 1x1 (Caffe), "
+        "where a checkpoint of mmcls does not tell it."
     )
-    stem: Stem | None = Field(
-        default=None,
-        description=(
-            "CIFAR: the first convolution is 3x3, and the stem neither halves nor pools; where the "
-            "weights do not tell it."
-        ),
+    stem: Stem | None = optional(
+        "CIFAR: the first convolution is 3x3, and the stem neither halves nor pools; where the "
+        "weights do not tell it."
     )
 
 
@@ -105,9 +87,8 @@ class ClassLabels(ApiModel):
             "list, or an object such as a hub's id2label."
         )
     )
-    output: Annotated[str, Field(min_length=1, max_length=127)] | None = Field(
-        default=None,
-        description="Output whose classes are named; default the one with as many classes.",
+    output: Annotated[str, Field(min_length=1, max_length=127)] | None = optional(
+        "Output whose classes are named; default the one with as many classes."
     )
 
 
@@ -118,36 +99,24 @@ class Model(ApiModel):
         description=f"Where the model lies: {SHOWN}. ONNX weights in other files are fetched from "
         "beside it, but for configmap."
     )
-    sha256: Sha256 | None = Field(
-        default=None,
-        description=(
-            "SHA-256 of the model file in hexadecimal; checked after the download, and objects "
-            "with the same digest and options share one conversion."
-        ),
+    sha256: Sha256 | None = optional(
+        "SHA-256 of the model file in hexadecimal; checked after the download, and objects "
+        "with the same digest and options share one conversion."
     )
-    refetch: str | None = Field(
-        default=None,
-        max_length=64,
-        description="Free text; change it to have a URI without sha256 fetched again.",
+    refetch: str | None = optional(
+        "Free text; change it to have a URI without sha256 fetched again.", max_length=64
     )
-    format: ModelFormat | None = Field(
-        default=None,
-        description=(
-            "Format of the file; default by its suffix: .onnx, .om, .torchscript, or .pth, .bin "
-            "and .safetensors for PyTorch, else ONNX; of a hub's repository without a path "
-            "PyTorch. OneFlow is a folder, or an archive of one."
-        ),
+    format: ModelFormat | None = optional(
+        "Format of the file; default by its suffix: .onnx, .om, .torchscript, or .pth, .bin "
+        "and .safetensors for PyTorch, else ONNX; of a hub's repository without a path "
+        "PyTorch. OneFlow is a folder, or an archive of one."
     )
-    pytorch: PyTorch | None = Field(
-        default=None,
-        description=(
-            "What is known of the weights in a PyTorch or safetensors file, where they do not tell "
-            "it themselves."
-        ),
+    pytorch: PyTorch | None = optional(
+        "What is known of the weights in a PyTorch or safetensors file, where they do not tell "
+        "it themselves."
     )
-    quantized: bool | None = Field(
-        default=None,
-        description="True for an ONNX model that AMCT has quantized already; default false.",
+    quantized: bool | None = optional(
+        "True for an ONNX model that AMCT has quantized already; default false."
     )
     name: (
         Annotated[
@@ -159,36 +128,24 @@ class Model(ApiModel):
             ),
         ]
         | None
-    ) = Field(default=None, description="Name of the model in Triton; default metadata.name.")
-    class_labels: ClassLabels | None = Field(
-        default=None,
-        description="Names of the classes, which Triton returns for a request with class_count.",
+    ) = optional("Name of the model in Triton; default metadata.name.")
+    class_labels: ClassLabels | None = optional(
+        "Names of the classes, which Triton returns for a request with class_count."
     )
-    credentials_secret_ref: LocalObjectReference | None = Field(
-        default=None,
-        description=(
-            "Secret with the login of the sources, mounted where they are fetched and nowhere "
-            "else, for example AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, HF_TOKEN, "
-            "or username and password."
-        ),
+    credentials_secret_ref: LocalObjectReference | None = optional(
+        "Secret with the login of the sources, mounted where they are fetched and nowhere "
+        "else, for example AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, HF_TOKEN, "
+        "or username and password."
     )
-    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = Field(
-        default=None,
-        description="ConfigMap key with PEM certificates that the sources' servers are trusted by.",
+    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = optional(
+        "ConfigMap key with PEM certificates that the sources' servers are trusted by."
     )
-    inputs: DeclaredTensors | None = Field(
-        default=None,
-        description=(
-            "The model's inputs, where a TorchScript file, an OM or a OneFlow graph does not tell "
-            "them."
-        ),
+    inputs: DeclaredTensors | None = optional(
+        "The model's inputs, where a TorchScript file, an OM or a OneFlow graph does not tell them."
     )
-    outputs: DeclaredTensors | None = Field(
-        default=None,
-        description=(
-            "The model's outputs, where an OM, a quantized model or a OneFlow graph does not tell "
-            "them, or with runtime TorchAIE."
-        ),
+    outputs: DeclaredTensors | None = optional(
+        "The model's outputs, where an OM, a quantized model or a OneFlow graph does not tell "
+        "them, or with runtime TorchAIE."
     )
 
     RULES = (

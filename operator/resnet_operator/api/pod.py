@@ -9,7 +9,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, no_store_secret, text
+from resnet_operator.api.base import (
+    ApiModel,
+    ConfigKey,
+    ObjectName,
+    no_store_secret,
+    optional,
+    text,
+)
 from resnet_operator.api.kubernetes.quantity import QuantityMap
 from resnet_operator.api.kubernetes.reserved import ANNOTATIONS_RULE
 from resnet_operator.api.rules import Rule, Rules, matches
@@ -56,8 +63,8 @@ IS_DEVICE = f"k.matches('{DEVICE}')"
 
 
 class Resources(ApiModel):
-    requests: QuantityMap | None = Field(default=None, description="What is reserved.")
-    limits: QuantityMap | None = Field(default=None, description="What is allowed at most.")
+    requests: QuantityMap | None = optional("What is reserved.")
+    limits: QuantityMap | None = optional("What is allowed at most.")
 
     RULES = (
         Rule(
@@ -75,11 +82,9 @@ class Resources(ApiModel):
 class ContainerResources(ApiModel):
     """Resources of the operator's own containers; what is absent keeps its default."""
 
-    fetch: Resources | None = Field(default=None, description="Of the one that fetches sources.")
-    export: Resources | None = Field(default=None, description="Of the one that exports to ONNX.")
-    prepare: Resources | None = Field(default=None, description="Of the one that inspects models.")
-    publish: Resources | None = Field(default=None, description="Of the one that fills the store.")
-    evaluate: Resources | None = Field(default=None, description="Of the one that measures.")
-    artifact: Resources | None = Field(
-        default=None, description="Of the one that brings the artifact into a serving pod."
-    )
+    fetch: Resources | None = optional("Of the one that fetches sources.")
+    export: Resources | None = optional("Of the one that exports to ONNX.")
+    prepare: Resources | None = optional("Of the one that inspects models.")
+    publish: Resources | None = optional("Of the one that fills the store.")
+    evaluate: Resources | None = optional("Of the one that measures.")
+    artifact: Resources | None = optional("Of the one that brings the artifact into a serving pod.")

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from resnet_contract.words import MAX_SIDE, MIN_WIDTH, PixelFormat
-from resnet_operator.api.base import ApiModel, ascii_text
+from resnet_operator.api.base import ApiModel, ascii_text, optional
 from resnet_operator.api.rules import Rule, given
 
 Height = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -37,8 +37,8 @@ class Size(ApiModel):
 
 
 class Crop(ApiModel):
-    top: Offset | None = Field(default=None, description="First row; default centred.")
-    left: Offset | None = Field(default=None, description="First column; default centred.")
+    top: Offset | None = optional("First row; default centred.")
+    left: Offset | None = optional("First column; default centred.")
     height: Height = Field(description="Height in pixels.")
     width: Height = Field(description="Width in pixels.")
 
@@ -73,24 +73,20 @@ def _reaches_out(block: Preprocessing) -> bool:
 class Preprocessing(ApiModel):
     """The steps in AIPP's order: swap, crop, colour, (x - mean) / std. AIPP does not resize."""
 
-    pixel_format: PixelFormat | None = Field(
-        default=None, description="What clients send: RGB888, XRGB8888, YUV420SP or YUV400."
+    pixel_format: PixelFormat | None = optional(
+        "What clients send: RGB888, XRGB8888, YUV420SP or YUV400."
     )
-    source: Size | None = Field(default=None, description="Size of the pictures clients send.")
-    crop: Crop | None = Field(
-        default=None,
-        description="Part of the picture the model gets; default its input size, from the centre.",
+    source: Size | None = optional("Size of the pictures clients send.")
+    crop: Crop | None = optional(
+        "Part of the picture the model gets; default its input size, from the centre."
     )
-    mean: Annotated[list[Annotated[float, Field(ge=0, le=255)]], PerChannel] | None = Field(
-        default=None, description="Mean of each channel, on the scale 0..255; default 0."
+    mean: Annotated[list[Annotated[float, Field(ge=0, le=255)]], PerChannel] | None = optional(
+        "Mean of each channel, on the scale 0..255; default 0."
     )
-    std: Annotated[list[Annotated[float, Field(ge=0, le=65504)]], PerChannel] | None = Field(
-        default=None,
-        description="Standard deviation of each channel, on the scale 0..255; default 1.",
+    std: Annotated[list[Annotated[float, Field(ge=0, le=65504)]], PerChannel] | None = optional(
+        "Standard deviation of each channel, on the scale 0..255; default 1."
     )
-    swap_red_blue: bool | None = Field(
-        default=None, description="True for a model that wants BGR; default false."
-    )
+    swap_red_blue: bool | None = optional("True for a model that wants BGR; default false.")
     raw_aipp: Annotated[str, *ascii_text("ATC")] | None = Field(
         default=None,
         alias="rawAIPP",

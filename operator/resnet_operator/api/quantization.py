@@ -7,38 +7,29 @@ from typing import Annotated
 from pydantic import Field
 
 from resnet_contract.words import MOST_CALIBRATION_BATCHES, CalibrationFormat
-from resnet_operator.api.base import ApiModel, Image, Sha256, ascii_text
+from resnet_operator.api.base import ApiModel, Image, Sha256, ascii_text, optional
 from resnet_operator.api.rules import Rule, given
 from resnet_operator.api.source.uri import FileSetUri
 
 
 class Calibration(ApiModel):
     uri: FileSetUri
-    sha256: Sha256 | None = Field(
-        default=None, description="SHA-256 of the file in hexadecimal; checked after the download."
+    sha256: Sha256 | None = optional(
+        "SHA-256 of the file in hexadecimal; checked after the download."
     )
-    format: CalibrationFormat | None = Field(
-        default=None,
-        description=(
-            "Images are prepared by conversion.preprocessing, RawBatches are .bin files of one "
-            "FP32 batch each, Npy is one array; default Images."
-        ),
+    format: CalibrationFormat | None = optional(
+        "Images are prepared by conversion.preprocessing, RawBatches are .bin files of one "
+        "FP32 batch each, Npy is one array; default Images."
     )
-    batches: int | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_CALIBRATION_BATCHES,
-        description="Batches to calibrate with; default 5.",
+    batches: int | None = optional(
+        "Batches to calibrate with; default 5.", ge=1, le=MOST_CALIBRATION_BATCHES
     )
 
 
 class Quantization(ApiModel):
     """Post-training quantization to INT8 by AMCT."""
 
-    image: Image | None = Field(
-        default=None,
-        description="Image with amct_onnx; default from the operator's settings.",
-    )
+    image: Image | None = optional("Image with amct_onnx; default from the operator's settings.")
     calibration: Calibration = Field(description="The pictures that AMCT measures ranges with.")
     skip_layers: (
         Annotated[
@@ -46,15 +37,12 @@ class Quantization(ApiModel):
             Field(max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"}),
         ]
         | None
-    ) = Field(default=None, description="Names of ONNX nodes to leave unquantized.")
-    joint_quantization: bool | None = Field(
-        default=None, description="AMCT's joint_quant; absent means AMCT's own default."
+    ) = optional("Names of ONNX nodes to leave unquantized.")
+    joint_quantization: bool | None = optional(
+        "AMCT's joint_quant; absent means AMCT's own default."
     )
-    raw_config: Annotated[str, *ascii_text("AMCT")] | None = Field(
-        default=None,
-        description=(
-            "AMCT's calibration configuration, instead of skipLayers and jointQuantization."
-        ),
+    raw_config: Annotated[str, *ascii_text("AMCT")] | None = optional(
+        "AMCT's calibration configuration, instead of skipLayers and jointQuantization."
     )
 
     RULES = (

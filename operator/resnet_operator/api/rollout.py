@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, Share, text
+from resnet_operator.api.base import ApiModel, Share, optional, text
 from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.rules import Rule
 
@@ -36,22 +36,17 @@ class AnalysisMode(StrEnum):
 class Analysis(ApiModel):
     """A share of the requests goes to a new revision first, which is compared with the old one."""
 
-    mode: AnalysisMode | None = Field(
-        default=None,
-        description="Share gives the new revision requests of clients, by weights of "
+    mode: AnalysisMode | None = optional(
+        "Share gives the new revision requests of clients, by weights of "
         "serving.httpRoute where that is written, else by numbers of pods; Mirror gives it copies "
-        "of all requests of that route, and no client gets its answers; default Share.",
+        "of all requests of that route, and no client gets its answers; default Share."
     )
-    minutes: int | None = Field(
-        default=None,
-        ge=1,
-        le=1440,
-        description="How long each step is watched before the next one; default 5.",
+    minutes: int | None = optional(
+        "How long each step is watched before the next one; default 5.", ge=1, le=1440
     )
-    max_error_ratio: Share | None = Field(
-        default=None,
-        description="How much larger a share of its requests may fail than of the old revision's; "
-        "default '0.01'.",
+    max_error_ratio: Share | None = optional(
+        "How much larger a share of its requests may fail than of the old revision's; "
+        "default '0.01'."
     )
     max_p99_increase: (
         Annotated[
@@ -63,15 +58,13 @@ class Analysis(ApiModel):
             ),
         ]
         | None
-    ) = Field(
-        default=None,
-        description="By which part of the old revision's 99th percentile of latency its own may be "
-        "higher; default '0.5', with runtime OneFlow not judged.",
+    ) = optional(
+        "By which part of the old revision's 99th percentile of latency its own may be "
+        "higher; default '0.5', with runtime OneFlow not judged."
     )
-    min_agreement: Share | None = Field(
-        default=None,
-        description="Lowest share of sampled answers that have the same first class as the old "
-        "revision's; not compared when absent.",
+    min_agreement: Share | None = optional(
+        "Lowest share of sampled answers that have the same first class as the old "
+        "revision's; not compared when absent."
     )
     steps: (
         Annotated[
@@ -79,10 +72,9 @@ class Analysis(ApiModel):
             Field(min_length=1, max_length=10, json_schema_extra=ATOMIC),
         ]
         | None
-    ) = Field(
-        default=None,
-        description="Shares of the requests in per cent; after the last one, at 100 at the "
-        "latest, the revision is rolled out; default [10, 50, 100].",
+    ) = optional(
+        "Shares of the requests in per cent; after the last one, at 100 at the "
+        "latest, the revision is rolled out; default [10, 50, 100]."
     )
 
     RULES = (
@@ -103,37 +95,27 @@ class Analysis(ApiModel):
 class Rollout(ApiModel):
     """How changes are rolled out."""
 
-    strategy: Strategy | None = Field(
-        default=None,
-        description="Surge starts a new pod before an old one goes, Replace takes one out first, "
-        "Recreate all; Auto surges and replaces when no device is free; default Auto.",
+    strategy: Strategy | None = optional(
+        "Surge starts a new pod before an old one goes, Replace takes one out first, "
+        "Recreate all; Auto surges and replaces when no device is free; default Auto."
     )
-    surge_wait_seconds: int | None = Field(
-        default=None,
+    surge_wait_seconds: int | None = optional(
+        "How long Auto waits for a free device before it takes an old pod out; default 60.",
         ge=0,
         le=3600,
-        description="How long Auto waits for a free device before it takes an old pod out; "
-        "default 60.",
     )
-    progress_deadline_seconds: int | None = Field(
-        default=None,
+    progress_deadline_seconds: int | None = optional(
+        "After this long without progress the object is Stalled; default 1800, or twice "
+        "serving.loadTimeoutSeconds where that is more.",
         ge=30,
         le=86400,
-        description=(
-            "After this long without progress the object is Stalled; default 1800, or twice "
-            "serving.loadTimeoutSeconds where that is more."
-        ),
     )
-    history_limit: int | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="Number of old revisions that are kept, the last good one always; default 3.",
+    history_limit: int | None = optional(
+        "Number of old revisions that are kept, the last good one always; default 3.", ge=0, le=100
     )
-    on_failure: OnFailure | None = Field(
-        default=None,
-        description="Rollback brings the last good revision back when the new one does not "
-        "become ready, Hold leaves it; default Rollback.",
+    on_failure: OnFailure | None = optional(
+        "Rollback brings the last good revision back when the new one does not "
+        "become ready, Hold leaves it; default Rollback."
     )
     pin_revision: (
         Annotated[
@@ -145,16 +127,14 @@ class Rollout(ApiModel):
             ),
         ]
         | None
-    ) = Field(
-        default=None,
-        description="Name of a revision from status.revisions that is to run; default the one of "
-        "the current spec.",
+    ) = optional(
+        "Name of a revision from status.revisions that is to run; default the one of "
+        "the current spec."
     )
 
-    analysis: Analysis | None = Field(
-        default=None,
-        description="How a new revision is watched before it takes all requests; rolled out at "
-        "once when absent.",
+    analysis: Analysis | None = optional(
+        "How a new revision is watched before it takes all requests; rolled out at "
+        "once when absent."
     )
 
     RULES = (

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from resnet_contract.words import ModelFormat
-from resnet_operator.api.base import ApiModel, text
+from resnet_operator.api.base import ApiModel, optional, text
 from resnet_operator.api.conversion import OF_ATC, Conversion, OpSelectImplMode, PrecisionMode
 from resnet_operator.api.gate.tuning import TUNING_RULES, Tuning
 from resnet_operator.api.kubernetes.quantity import Quantity
@@ -59,14 +59,11 @@ Template = Annotated[
 class Share(ApiModel):
     """A part of a chip; what it may say depends on the cluster's dialect."""
 
-    memory: Quantity | None = Field(
-        default=None,
-        description="Memory of the chip for each replica, for example 4Gi: with HAMi what is asked "
-        "for, else a bound below that of the share.",
+    memory: Quantity | None = optional(
+        "Memory of the chip for each replica, for example 4Gi: with HAMi what is asked "
+        "for, else a bound below that of the share."
     )
-    template: Template | None = Field(
-        default=None, description="Template of a static vNPU slice, for example vir02."
-    )
+    template: Template | None = optional("Template of a static vNPU slice, for example vir02.")
 
     RULES = (
         Rule(
@@ -108,19 +105,14 @@ class Accelerator(ApiModel):
     chip: Chip = Field(
         description="Soc version of the Ascend chip, for example Ascend310P3, or CPU or GPU."
     )
-    count: int | None = Field(
-        default=None,
-        ge=1,
-        le=16,
-        description="Chips for each replica, over which its instances are spread; default 1.",
+    count: int | None = optional(
+        "Chips for each replica, over which its instances are spread; default 1.", ge=1, le=16
     )
-    slice: Template | None = Field(
-        default=None,
-        description="Older name of share.template; whole chips when both are absent.",
+    slice: Template | None = optional(
+        "Older name of share.template; whole chips when both are absent."
     )
-    share: Share | None = Field(
-        default=None,
-        description="A part of a chip that other pods use too; whole chips when absent.",
+    share: Share | None = optional(
+        "A part of a chip that other pods use too; whole chips when absent."
     )
     resource_name: (
         Annotated[
@@ -132,10 +124,7 @@ class Accelerator(ApiModel):
             ),
         ]
         | None
-    ) = Field(
-        default=None,
-        description="Extended resource to ask for; default by chip from the operator's settings.",
-    )
+    ) = optional("Extended resource to ask for; default by chip from the operator's settings.")
 
 
 def _is_whole(accelerator: Accelerator) -> bool:
@@ -230,24 +219,18 @@ ROLLOUT_RULE = Rule(
 class ResNetServiceSpec(ApiModel):
     """What to serve, on which chip, and how."""
 
-    suspend: bool | None = Field(
-        default=None, description="True removes the pods and keeps the artifact; default false."
-    )
+    suspend: bool | None = optional("True removes the pods and keeps the artifact; default false.")
     model: Model = Field(description="Where the model lies and what it is called.")
     accelerator: Accelerator = Field(description="What the replicas run on.")
-    conversion: Conversion | None = Field(
-        default=None, description="How the model is converted for the chip."
+    conversion: Conversion | None = optional("How the model is converted for the chip.")
+    validation: Validation | None = optional(
+        "A gate: an artifact that does not pass it gets no traffic."
     )
-    validation: Validation | None = Field(
-        default=None, description="A gate: an artifact that does not pass it gets no traffic."
-    )
-    tuning: Tuning | None = Field(
-        default=None, description="Settings of Triton that are looked for in the gate's Job."
-    )
+    tuning: Tuning | None = optional("Settings of Triton that are looked for in the gate's Job.")
     serving: Serving = Field(default_factory=Serving, description="How Triton serves the model.")
-    rollout: Rollout | None = Field(default=None, description="How changes are rolled out.")
-    container_resources: ContainerResources | None = Field(
-        default=None, description="Requests and limits of the operator's own containers."
+    rollout: Rollout | None = optional("How changes are rolled out.")
+    container_resources: ContainerResources | None = optional(
+        "Requests and limits of the operator's own containers."
     )
 
     RULES = (

@@ -19,7 +19,7 @@ from resnet_contract.words import (
     DatasetFormat,
     DiagnoseWhen,
 )
-from resnet_operator.api.base import ApiModel, Sha256, Share
+from resnet_operator.api.base import ApiModel, Sha256, Share, optional
 from resnet_operator.api.rules import Rule, Rules, given, matches
 from resnet_operator.api.source.uri import FileSetUri
 
@@ -47,8 +47,8 @@ class Dataset(ApiModel):
     """Labelled pictures that the model has not learned from."""
 
     uri: FileSetUri
-    sha256: Sha256 | None = Field(
-        default=None, description="SHA-256 of the file in hexadecimal; checked after the download."
+    sha256: Sha256 | None = optional(
+        "SHA-256 of the file in hexadecimal; checked after the download."
     )
     format: DatasetFormat = Field(
         description=(
@@ -56,29 +56,23 @@ class Dataset(ApiModel):
             "and RawBin hold what the model takes, CifarPython is the data set's own archive."
         )
     )
-    labels: Labels | None = Field(
-        default=None,
-        description="File with the labels inside the data set, where the format needs one.",
+    labels: Labels | None = optional(
+        "File with the labels inside the data set, where the format needs one."
     )
 
 
 class Thresholds(ApiModel):
     """Thresholds on accuracy; all that are given must be met."""
 
-    min_top1: Share | None = Field(
-        default=None, description="Lowest share of pictures whose first class is the label."
+    min_top1: Share | None = optional("Lowest share of pictures whose first class is the label.")
+    max_top1_drop: Share | None = optional(
+        "How far top-1 may be below that of the source model in ONNX Runtime."
     )
-    max_top1_drop: Share | None = Field(
-        default=None,
-        description="How far top-1 may be below that of the source model in ONNX Runtime.",
+    min_cosine_similarity: Share | None = optional(
+        "Lowest mean cosine between the outputs and those of the source model."
     )
-    min_cosine_similarity: Share | None = Field(
-        default=None,
-        description="Lowest mean cosine between the outputs and those of the source model.",
-    )
-    min_top1_agreement: Share | None = Field(
-        default=None,
-        description="Lowest share of pictures that get the same class from the source model.",
+    min_top1_agreement: Share | None = optional(
+        "Lowest share of pictures that get the same class from the source model."
     )
 
     RULES = (
@@ -104,20 +98,18 @@ class Thresholds(ApiModel):
 class Load(ApiModel):
     """What clients ask of one replica while latency is measured."""
 
-    concurrency: int | None = Field(
-        default=None,
+    concurrency: int | None = optional(
+        "Requests in flight: each is followed by the next one when it is answered.",
         ge=1,
         le=MOST_CONCURRENCY,
-        description="Requests in flight: each is followed by the next one when it is answered.",
     )
-    requests_per_second: int | None = Field(
-        default=None,
+    requests_per_second: int | None = optional(
+        "Requests sent at even intervals, whether or not earlier ones are answered.",
         ge=1,
         le=MOST_REQUESTS_PER_SECOND,
-        description="Requests sent at even intervals, whether or not earlier ones are answered.",
     )
-    batch_size: int | None = Field(
-        default=None, ge=1, le=MOST_LOAD_BATCH, description="Pictures in each request; default 1."
+    batch_size: int | None = optional(
+        "Pictures in each request; default 1.", ge=1, le=MOST_LOAD_BATCH
     )
 
     RULES = (
@@ -130,26 +122,21 @@ class Load(ApiModel):
 
 
 class Benchmark(ApiModel):
-    min_images_per_second: int | None = Field(
-        default=None,
+    min_images_per_second: int | None = optional(
+        "Lowest speed of one replica, measured by a client of Triton in its pod.",
         ge=1,
         le=10_000_000,
-        description="Lowest speed of one replica, measured by a client of Triton in its pod.",
     )
-    max_p99_milliseconds: int | None = Field(
-        default=None,
+    max_p99_milliseconds: int | None = optional(
+        "Highest 99th percentile of the time from a request to its answer at `load`.",
         ge=1,
         le=60_000,
-        description="Highest 99th percentile of the time from a request to its answer at `load`.",
     )
-    load: Load | None = Field(
-        default=None, description="The load at which latency is measured; not measured when absent."
-    )
-    loops: int | None = Field(
-        default=None,
+    load: Load | None = optional("The load at which latency is measured; not measured when absent.")
+    loops: int | None = optional(
+        "Runs of each batch size to measure the chip's own speed by; default 100.",
         ge=1,
         le=MOST_LOOPS,
-        description="Runs of each batch size to measure the chip's own speed by; default 100.",
     )
 
     RULES = (
@@ -169,25 +156,17 @@ class Validation(ApiModel):
     """A gate: an artifact that does not pass it gets no traffic."""
 
     dataset: Dataset = Field(description="Labelled pictures that the model has not learned from.")
-    thresholds: Thresholds | None = Field(
-        default=None, description="Thresholds on accuracy; all that are given must be met."
+    thresholds: Thresholds | None = optional(
+        "Thresholds on accuracy; all that are given must be met."
     )
-    benchmark: Benchmark | None = Field(
-        default=None, description="How speed is measured, and its threshold."
+    benchmark: Benchmark | None = optional("How speed is measured, and its threshold.")
+    diagnose: DiagnoseWhen | None = optional(
+        "When to look for what costs accuracy (labels, preprocessing, layers): OnFailure, "
+        "Always or Never; default OnFailure."
     )
-    diagnose: DiagnoseWhen | None = Field(
-        default=None,
-        description=(
-            "When to look for what costs accuracy (labels, preprocessing, layers): OnFailure, "
-            "Always or Never; default OnFailure."
-        ),
-    )
-    on_no_free_chip: OnNoFreeChip | None = Field(
-        default=None,
-        description=(
-            "Wait for a chip, or BorrowReplica: one replica of the revision that serves ends while "
-            "the candidate is measured, even the only one; default Wait."
-        ),
+    on_no_free_chip: OnNoFreeChip | None = optional(
+        "Wait for a chip, or BorrowReplica: one replica of the revision that serves ends while "
+        "the candidate is measured, even the only one; default Wait."
     )
 
     RULES = (

@@ -15,7 +15,7 @@ from resnet_contract.batch.order import (
     InputFormat,
     OutputFormat,
 )
-from resnet_operator.api.base import ApiModel, ObjectName, Sha256
+from resnet_operator.api.base import ApiModel, ObjectName, Sha256, optional
 from resnet_operator.api.pod import ConfigMapKeyRef, LocalObjectReference
 from resnet_operator.api.rules import Rule, given, matches, of_a_change
 from resnet_operator.api.source.uri import (
@@ -75,22 +75,18 @@ class BatchInput(ApiModel):
     """The pictures; every file with a picture's suffix counts, in the order of the paths."""
 
     uri: FileSetUri
-    sha256: Sha256 | None = Field(
-        default=None, description="SHA-256 of the file in hexadecimal; checked after the download."
+    sha256: Sha256 | None = optional(
+        "SHA-256 of the file in hexadecimal; checked after the download."
     )
-    format: InputFormat | None = Field(
-        default=None,
-        description=(
-            "Images are picture files; Npy is one array, of uint8 pictures [n, height, width, 3] "
-            "or of what the model takes; default Images."
-        ),
+    format: InputFormat | None = optional(
+        "Images are picture files; Npy is one array, of uint8 pictures [n, height, width, 3] "
+        "or of what the model takes; default Images."
     )
-    credentials_secret_ref: LocalObjectReference | None = Field(
-        default=None, description="Secret with the login of the source, as spec.model's."
+    credentials_secret_ref: LocalObjectReference | None = optional(
+        "Secret with the login of the source, as spec.model's."
     )
-    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = Field(
-        default=None,
-        description="ConfigMap key with PEM certificates that the source's server is trusted by.",
+    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = optional(
+        "ConfigMap key with PEM certificates that the source's server is trusted by."
     )
 
 
@@ -104,33 +100,21 @@ class BatchOutput(ApiModel):
             "oci://<registry>/<repository>:<tag>."
         )
     )
-    format: OutputFormat | None = Field(
-        default=None, description="Of each part's file: CSV or Parquet; default CSV."
+    format: OutputFormat | None = optional("Of each part's file: CSV or Parquet; default CSV.")
+    credentials_secret_ref: LocalObjectReference | None = optional(
+        "Secret with the login: the keys of a bucket, username and password or "
+        ".dockerconfigjson of a registry. The keys of the Secret are those of sources."
     )
-    credentials_secret_ref: LocalObjectReference | None = Field(
-        default=None,
-        description=(
-            "Secret with the login: the keys of a bucket, username and password or "
-            ".dockerconfigjson of a registry. The keys of the Secret are those of sources."
-        ),
+    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = optional(
+        "ConfigMap key with PEM certificates that the output's server is trusted by."
     )
-    ca_bundle_config_map_key_ref: ConfigMapKeyRef | None = Field(
-        default=None,
-        description="ConfigMap key with PEM certificates that the output's server is trusted by.",
+    top_k: int | None = optional(
+        "Classes of each picture, the best first; default 1.", ge=1, le=MOST_TOP
     )
-    top_k: int | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_TOP,
-        description="Classes of each picture, the best first; default 1.",
-    )
-    pictures_per_part: int | None = Field(
-        default=None,
+    pictures_per_part: int | None = optional(
+        "Pictures of each file. A pod that is stopped loses the part it is at; default 1000.",
         ge=1,
         le=MOST_IN_PART,
-        description=(
-            "Pictures of each file. A pod that is stopped loses the part it is at; default 1000."
-        ),
     )
 
     RULES = (
@@ -156,19 +140,13 @@ class ResNetBatchSpec(ApiModel):
     )
     input: BatchInput
     output: BatchOutput
-    parallelism: int | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_SHARDS,
-        description="Pods that share the parts, each with the service's chips; default 1.",
+    parallelism: int | None = optional(
+        "Pods that share the parts, each with the service's chips; default 1.", ge=1, le=MOST_SHARDS
     )
-    priority_class_name: ObjectName | None = Field(
-        default=None,
-        description="Priority class of the pods; default the chart's, which is below every other.",
+    priority_class_name: ObjectName | None = optional(
+        "Priority class of the pods; default the chart's, which is below every other."
     )
-    suspend: bool | None = Field(
-        default=None, description="True stops the pods and keeps what is done; default false."
-    )
+    suspend: bool | None = optional("True stops the pods and keeps what is done; default false.")
 
     RULES = (
         of_a_change(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from resnet_contract.words import (
     MOST_P99_MILLISECONDS,
     MOST_TUNED_INSTANCES,
@@ -13,7 +11,7 @@ from resnet_contract.words import (
     TuningApply,
     TuningObjective,
 )
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.rules import Rule
 from resnet_operator.api.serving.batches import LARGEST, largest, load_of
 from resnet_operator.api.serving.oneflow import IS_ONEFLOW, is_oneflow
@@ -27,43 +25,27 @@ if TYPE_CHECKING:
 class Tuning(ApiModel):
     """What to look for, within which bounds, and what to do with what was found."""
 
-    objective: TuningObjective | None = Field(
-        default=None,
-        description=(
-            "Throughput looks for the most images per second, Latency for the lowest 99th "
-            "percentile at validation.benchmark.load; default Throughput."
-        ),
+    objective: TuningObjective | None = optional(
+        "Throughput looks for the most images per second, Latency for the lowest 99th "
+        "percentile at validation.benchmark.load; default Throughput."
     )
-    p99_milliseconds: int | None = Field(
-        default=None,
+    p99_milliseconds: int | None = optional(
+        "Highest 99th percentile that settings may have; no limit when absent.",
         ge=1,
         le=MOST_P99_MILLISECONDS,
-        description="Highest 99th percentile that settings may have; no limit when absent.",
     )
-    max_batch_size: int | None = Field(
-        default=None,
-        ge=1,
-        le=2048,
-        description="Largest batch to try; default the largest of conversion.batchSizes.",
+    max_batch_size: int | None = optional(
+        "Largest batch to try; default the largest of conversion.batchSizes.", ge=1, le=2048
     )
-    instances_per_chip: int | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_TUNED_INSTANCES,
-        description="Most instances on one chip to try; default 4.",
+    instances_per_chip: int | None = optional(
+        "Most instances on one chip to try; default 4.", ge=1, le=MOST_TUNED_INSTANCES
     )
-    budget_minutes: int | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_TUNING_MINUTES,
-        description="Longest time to look for settings; default 30.",
+    budget_minutes: int | None = optional(
+        "Longest time to look for settings; default 30.", ge=1, le=MOST_TUNING_MINUTES
     )
-    apply: TuningApply | None = Field(
-        default=None,
-        description=(
-            "Suggest writes what was found as a patch into the status, Auto rolls it out as a "
-            "revision; default Suggest."
-        ),
+    apply: TuningApply | None = optional(
+        "Suggest writes what was found as a patch into the status, Auto rolls it out as a "
+        "revision; default Suggest."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.selectors import (
     ATOMIC,
@@ -33,30 +33,30 @@ class PreferredNodes(ApiModel):
 
 
 class NodeAffinity(ApiModel):
-    required_during_scheduling_ignored_during_execution: NodeSelector | None = Field(
-        default=None, description="Nodes that the pods may run on."
+    required_during_scheduling_ignored_during_execution: NodeSelector | None = optional(
+        "Nodes that the pods may run on."
     )
     preferred_during_scheduling_ignored_during_execution: (
         Annotated[list[PreferredNodes], Field(max_length=8, json_schema_extra=ATOMIC)] | None
-    ) = Field(default=None, description="Nodes that are better than others.")
+    ) = optional("Nodes that are better than others.")
 
 
 class PodAffinityTerm(ApiModel):
     topology_key: LabelKey = Field(description="Label of nodes that makes them one place.")
-    label_selector: LabelSelector | None = Field(default=None, description="Pods that are meant.")
+    label_selector: LabelSelector | None = optional("Pods that are meant.")
     namespaces: (
         Annotated[
             list[Annotated[str, Field(max_length=63)]],
             Field(max_length=16, json_schema_extra=ATOMIC),
         ]
         | None
-    ) = Field(default=None, description="Namespaces of those pods; default the object's.")
-    namespace_selector: LabelSelector | None = Field(
-        default=None, description="Namespaces of those pods, by their labels."
+    ) = optional("Namespaces of those pods; default the object's.")
+    namespace_selector: LabelSelector | None = optional(
+        "Namespaces of those pods, by their labels."
     )
-    match_label_keys: Keys | None = Field(default=None, description=SELECTOR_KEYS)
-    mismatch_label_keys: Keys | None = Field(
-        default=None, description="Keys of labels whose values differ from those of the pod itself."
+    match_label_keys: Keys | None = optional(SELECTOR_KEYS)
+    mismatch_label_keys: Keys | None = optional(
+        "Keys of labels whose values differ from those of the pod itself."
     )
 
 
@@ -68,16 +68,16 @@ class PreferredPods(ApiModel):
 class PodAffinity(ApiModel):
     required_during_scheduling_ignored_during_execution: (
         Annotated[list[PodAffinityTerm], Field(max_length=8, json_schema_extra=ATOMIC)] | None
-    ) = Field(default=None, description="Pods that must, or must not, be in the same place.")
+    ) = optional("Pods that must, or must not, be in the same place.")
     preferred_during_scheduling_ignored_during_execution: (
         Annotated[list[PreferredPods], Field(max_length=8, json_schema_extra=ATOMIC)] | None
-    ) = Field(default=None, description="Pods that better are, or are not, in the same place.")
+    ) = optional("Pods that better are, or are not, in the same place.")
 
 
 class PodPlacement(ApiModel):
-    node_affinity: NodeAffinity | None = Field(default=None, description="Which nodes.")
-    pod_affinity: PodAffinity | None = Field(default=None, description="Near to which pods.")
-    pod_anti_affinity: PodAffinity | None = Field(default=None, description="Away from which pods.")
+    node_affinity: NodeAffinity | None = optional("Which nodes.")
+    pod_affinity: PodAffinity | None = optional("Near to which pods.")
+    pod_anti_affinity: PodAffinity | None = optional("Away from which pods.")
 
 
 class WhenUnsatisfiable(StrEnum):
@@ -96,19 +96,17 @@ class SpreadConstraint(ApiModel):
     )
     topology_key: LabelKey = Field(description="Label of nodes that makes them one place.")
     when_unsatisfiable: WhenUnsatisfiable = Field(description="What to do when it cannot hold.")
-    label_selector: LabelSelector | None = Field(
-        default=None, description="Pods that are counted; default those of this object."
+    label_selector: LabelSelector | None = optional(
+        "Pods that are counted; default those of this object."
     )
-    min_domains: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="Number of places that there should be."
+    min_domains: Annotated[int, Field(ge=1, le=1000)] | None = optional(
+        "Number of places that there should be."
     )
-    match_label_keys: Keys | None = Field(default=None, description=SELECTOR_KEYS)
-    node_affinity_policy: NodeInclusion | None = Field(
-        default=None, description="Whether nodes that affinity rules out count."
+    match_label_keys: Keys | None = optional(SELECTOR_KEYS)
+    node_affinity_policy: NodeInclusion | None = optional(
+        "Whether nodes that affinity rules out count."
     )
-    node_taints_policy: NodeInclusion | None = Field(
-        default=None, description="Whether nodes with taints count."
-    )
+    node_taints_policy: NodeInclusion | None = optional("Whether nodes with taints count.")
 
 
 Affinity = Annotated[dict[str, Any], PassedOn(PodPlacement)]

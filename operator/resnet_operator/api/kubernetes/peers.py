@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.selectors import ATOMIC, LabelSelector
 from resnet_operator.api.rules import Rule, given
@@ -24,15 +24,11 @@ class AddressBlock(ApiModel):
 
 
 class Peer(ApiModel):
-    pod_selector: LabelSelector | None = Field(
-        default=None, description="Pods that may connect; of the object's namespace when alone."
+    pod_selector: LabelSelector | None = optional(
+        "Pods that may connect; of the object's namespace when alone."
     )
-    namespace_selector: LabelSelector | None = Field(
-        default=None, description="Namespaces whose pods may connect."
-    )
-    ip_block: AddressBlock | None = Field(
-        default=None, description="Addresses that may connect; beside no selector."
-    )
+    namespace_selector: LabelSelector | None = optional("Namespaces whose pods may connect.")
+    ip_block: AddressBlock | None = optional("Addresses that may connect; beside no selector.")
 
     RULES = (
         Rule(

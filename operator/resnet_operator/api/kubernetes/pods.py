@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, no_store_secret
+from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, no_store_secret, optional
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.quantity import Quantity
 from resnet_operator.api.kubernetes.reserved import VARIABLES_RULE
@@ -21,13 +21,13 @@ FieldPath = Annotated[str, Field(min_length=1, max_length=512)]
 class KeySelector(ApiModel):
     name: ObjectName = Field(description="Name of the object in the namespace.")
     key: ConfigKey = Field(description="Key in it.")
-    optional: bool | None = Field(default=None, description="True lets it be missing.")
+    optional: bool | None = optional("True lets it be missing.")
 
 
 class FieldSelector(ApiModel):
     field_path: FieldPath = Field(description="Field of the pod, for example metadata.name.")
-    api_version: Annotated[str, Field(max_length=63)] | None = Field(
-        default=None, description="Version of the schema that the path is written in; default v1."
+    api_version: Annotated[str, Field(max_length=63)] | None = optional(
+        "Version of the schema that the path is written in; default v1."
     )
 
 
@@ -35,19 +35,17 @@ class ResourceSelector(ApiModel):
     resource: Annotated[str, Field(min_length=1, max_length=317)] = Field(
         description="Request or limit of a container, for example limits.cpu."
     )
-    container_name: Annotated[str, Field(max_length=63)] | None = Field(
-        default=None, description="Name of the container; default this one."
+    container_name: Annotated[str, Field(max_length=63)] | None = optional(
+        "Name of the container; default this one."
     )
-    divisor: Quantity | None = Field(default=None, description="Unit of the value; default 1.")
+    divisor: Quantity | None = optional("Unit of the value; default 1.")
 
 
 class EnvSource(ApiModel):
-    config_map_key_ref: KeySelector | None = Field(default=None, description="Key of a ConfigMap.")
-    secret_key_ref: KeySelector | None = Field(default=None, description="Key of a Secret.")
-    field_ref: FieldSelector | None = Field(default=None, description="Field of the pod.")
-    resource_field_ref: ResourceSelector | None = Field(
-        default=None, description="Resource of a container."
-    )
+    config_map_key_ref: KeySelector | None = optional("Key of a ConfigMap.")
+    secret_key_ref: KeySelector | None = optional("Key of a Secret.")
+    field_ref: FieldSelector | None = optional("Field of the pod.")
+    resource_field_ref: ResourceSelector | None = optional("Resource of a container.")
 
     RULES = (
         Rule(
@@ -67,12 +65,8 @@ class Variable(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[ -<>-~]+$")] = Field(
         description="Name of the variable."
     )
-    value: Annotated[str, Field(max_length=VALUE_CHARS)] | None = Field(
-        default=None, description="Its value."
-    )
-    value_from: EnvSource | None = Field(
-        default=None, description="Where the value comes from instead."
-    )
+    value: Annotated[str, Field(max_length=VALUE_CHARS)] | None = optional("Its value.")
+    value_from: EnvSource | None = optional("Where the value comes from instead.")
 
     RULES = (
         Rule(
@@ -97,19 +91,17 @@ class TaintEffect(StrEnum):
 
 
 class Toleration(ApiModel):
-    key: Annotated[str, Field(max_length=317)] | None = Field(
-        default=None, description="Key of the taint; every taint when absent."
+    key: Annotated[str, Field(max_length=317)] | None = optional(
+        "Key of the taint; every taint when absent."
     )
-    operator: TolerationOperator | None = Field(
-        default=None, description="Exists or Equal; Lt and Gt where the cluster knows them."
+    operator: TolerationOperator | None = optional(
+        "Exists or Equal; Lt and Gt where the cluster knows them."
     )
-    value: Annotated[str, Field(max_length=63)] | None = Field(
-        default=None, description="Value of the taint."
-    )
-    effect: TaintEffect | None = Field(default=None, description="Effect; every one when absent.")
+    value: Annotated[str, Field(max_length=63)] | None = optional("Value of the taint.")
+    effect: TaintEffect | None = optional("Effect; every one when absent.")
     # Seconds as Kubernetes has them, 64 bits wide; a negative number evicts at once.
-    toleration_seconds: Annotated[int, Field(ge=-(2**31), le=2**31)] | None = Field(
-        default=None, description="How long a NoExecute taint is tolerated; for ever when absent."
+    toleration_seconds: Annotated[int, Field(ge=-(2**31), le=2**31)] | None = optional(
+        "How long a NoExecute taint is tolerated; for ever when absent."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 
 ATOMIC = {"x-kubernetes-list-type": "atomic"}
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
@@ -35,14 +35,14 @@ class NodeOperator(StrEnum):
 class LabelRequirement(ApiModel):
     key: LabelKey = Field(description="Key of the label.")
     operator: SelectorOperator = Field(description="How the label is compared with values.")
-    values: Values | None = Field(default=None, description="Values of In and NotIn.")
+    values: Values | None = optional("Values of In and NotIn.")
 
 
 class LabelSelector(ApiModel):
-    match_labels: MatchLabels | None = Field(default=None, description="Labels and their values.")
+    match_labels: MatchLabels | None = optional("Labels and their values.")
     match_expressions: (
         Annotated[list[LabelRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None
-    ) = Field(default=None, description="Further conditions; all must hold.")
+    ) = optional("Further conditions; all must hold.")
 
 
 class NodeRequirement(ApiModel):
@@ -55,16 +55,16 @@ class NodeRequirement(ApiModel):
             Field(max_length=64, json_schema_extra=ATOMIC),
         ]
         | None
-    ) = Field(default=None, description="Values of In and NotIn; one number for Gt and Lt.")
+    ) = optional("Values of In and NotIn; one number for Gt and Lt.")
 
 
 NodeRequirements = Annotated[list[NodeRequirement], Field(max_length=16, json_schema_extra=ATOMIC)]
 
 
 class NodeSelectorTerm(ApiModel):
-    match_expressions: NodeRequirements | None = Field(
-        default=None, description="Conditions on labels of the node; all must hold."
+    match_expressions: NodeRequirements | None = optional(
+        "Conditions on labels of the node; all must hold."
     )
-    match_fields: NodeRequirements | None = Field(
-        default=None, description="Conditions on fields of the node, that is metadata.name."
+    match_fields: NodeRequirements | None = optional(
+        "Conditions on fields of the node, that is metadata.name."
     )

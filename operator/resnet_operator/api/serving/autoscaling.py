@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.rules import Rule
 
 
@@ -23,23 +23,18 @@ class Autoscaling(ApiModel):
         default=1, ge=1, le=1000, description="Fewest serving pods; default 1."
     )
     max_replicas: int = Field(ge=1, le=1000, description="Most serving pods.")
-    target: ScaleTarget | None = Field(
-        default=None,
-        description="What is measured: QueueTime (mean wait of a request in microseconds), CPU "
-        "(percent of the request) or Requests (a second and pod); default QueueTime.",
+    target: ScaleTarget | None = optional(
+        "What is measured: QueueTime (mean wait of a request in microseconds), CPU "
+        "(percent of the request) or Requests (a second and pod); default QueueTime."
     )
-    value: int | None = Field(
-        default=None,
+    value: int | None = optional(
+        "Where pods are added; default 5000 microseconds and at least twice "
+        "maxQueueDelayMicroseconds, or 70 percent.",
         ge=1,
         le=100_000_000,
-        description="Where pods are added; default 5000 microseconds and at least twice "
-        "maxQueueDelayMicroseconds, or 70 percent.",
     )
-    scale_down_seconds: int | None = Field(
-        default=None,
-        ge=0,
-        le=3600,
-        description="How long less has to do before a pod goes; default 300.",
+    scale_down_seconds: int | None = optional(
+        "How long less has to do before a pod goes; default 300.", ge=0, le=3600
     )
 
     RULES = (

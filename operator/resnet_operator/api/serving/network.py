@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, ObjectName, no_store_secret, text
+from resnet_operator.api.base import ApiModel, ObjectName, no_store_secret, optional, text
 from resnet_operator.api.kubernetes.peers import Peers
 from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.pod import StringMap
@@ -47,10 +47,8 @@ OF_BALANCERS = ("loadBalancerClass", "loadBalancerSourceRanges")
 
 
 class ServiceOptions(ApiModel):
-    type: ServiceType | None = Field(
-        default=None, description="Type of the Service; default ClusterIP."
-    )
-    annotations: StringMap | None = Field(default=None, description="Annotations of the Service.")
+    type: ServiceType | None = optional("Type of the Service; default ClusterIP.")
+    annotations: StringMap | None = optional("Annotations of the Service.")
     load_balancer_class: (
         Annotated[
             str,
@@ -61,16 +59,16 @@ class ServiceOptions(ApiModel):
             ),
         ]
         | None
-    ) = Field(default=None, description="Load balancer to use; default the cluster's.")
+    ) = optional("Load balancer to use; default the cluster's.")
     load_balancer_source_ranges: (
         Annotated[
             list[Annotated[str, Field(max_length=64)]],
             Field(max_length=64, json_schema_extra=ATOMIC),
         ]
         | None
-    ) = Field(default=None, description="Networks that the load balancer lets in, as CIDRs.")
-    external_traffic_policy: TrafficPolicy | None = Field(
-        default=None, description="Local keeps the client's address; default Cluster."
+    ) = optional("Networks that the load balancer lets in, as CIDRs.")
+    external_traffic_policy: TrafficPolicy | None = optional(
+        "Local keeps the client's address; default Cluster."
     )
 
     RULES = (
@@ -92,14 +90,12 @@ class ServiceOptions(ApiModel):
 
 class IngressOptions(ApiModel):
     host: Host = Field(description="Host name under which clients call.")
-    class_name: ObjectName | None = Field(
-        default=None, description="Ingress class; default the cluster's."
+    class_name: ObjectName | None = optional("Ingress class; default the cluster's.")
+    tls_secret_name: ObjectName | None = optional(
+        "Secret with the certificate of the host; plain HTTP when absent."
     )
-    tls_secret_name: ObjectName | None = Field(
-        default=None, description="Secret with the certificate of the host; plain HTTP when absent."
-    )
-    annotations: StringMap | None = Field(
-        default=None, description="Annotations of the Ingress, for example its largest body."
+    annotations: StringMap | None = optional(
+        "Annotations of the Ingress, for example its largest body."
     )
 
     RULES = (
@@ -111,11 +107,9 @@ class IngressOptions(ApiModel):
 
 class ParentReference(ApiModel):
     name: ObjectName = Field(description="Name of the Gateway.")
-    namespace: ObjectName | None = Field(
-        default=None, description="Namespace of the Gateway; default the object's."
-    )
-    section_name: ObjectName | None = Field(
-        default=None, description="Listener of the Gateway; every one that fits when absent."
+    namespace: ObjectName | None = optional("Namespace of the Gateway; default the object's.")
+    section_name: ObjectName | None = optional(
+        "Listener of the Gateway; every one that fits when absent."
     )
 
 
@@ -125,20 +119,18 @@ class HTTPRouteOptions(ApiModel):
     ] = Field(description="Gateways that lead to the service.")
     hostnames: (
         Annotated[list[Host], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] | None
-    ) = Field(default=None, description="Host names of the route; those of the Gateway if absent.")
-    annotations: StringMap | None = Field(default=None, description="Annotations of the HTTPRoute.")
+    ) = optional("Host names of the route; those of the Gateway if absent.")
+    annotations: StringMap | None = optional("Annotations of the HTTPRoute.")
 
 
 class NetworkPolicyOptions(ApiModel):
     """Written at all, even as {}: only these may call."""
 
-    allow_from: Peers | None = Field(
-        default=None,
-        description="Who may call, as in a NetworkPolicy; default the pods of the namespace.",
+    allow_from: Peers | None = optional(
+        "Who may call, as in a NetworkPolicy; default the pods of the namespace."
     )
-    allow_metrics_from: Peers | None = Field(
-        default=None,
-        description="Who may read Triton's metrics; default every pod of the cluster.",
+    allow_metrics_from: Peers | None = optional(
+        "Who may read Triton's metrics; default every pod of the cluster."
     )
 
 
@@ -146,9 +138,8 @@ class ServingTLS(ApiModel):
     secret_name: ObjectName = Field(
         description="Secret with tls.crt and tls.key, and ca.crt for clientAuthentication."
     )
-    client_authentication: bool | None = Field(
-        default=None,
-        description="True asks clients for a certificate that ca.crt signed; default false.",
+    client_authentication: bool | None = optional(
+        "True asks clients for a certificate that ca.crt signed; default false."
     )
 
     RULES = (no_store_secret("self.secretName {}", lambda it: it.secret_name),)

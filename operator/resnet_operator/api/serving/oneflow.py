@@ -7,10 +7,8 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from resnet_contract.words import ModelFormat
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.conversion import OF_ATC
 from resnet_operator.api.rules import Rule, given
 
@@ -30,12 +28,9 @@ class Xrt(StrEnum):
 class OneFlow(ApiModel):
     """How OneFlow's backend runs the graph."""
 
-    xrt: Xrt | None = Field(
-        default=None,
-        description=(
-            "Compiler that takes the graph over, if the image has it: TensorRT on a GPU, OpenVINO "
-            "on a CPU; default OneFlow itself."
-        ),
+    xrt: Xrt | None = optional(
+        "Compiler that takes the graph over, if the image has it: TensorRT on a GPU, OpenVINO "
+        "on a CPU; default OneFlow itself."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from resnet_contract.words import Interpolation
-from resnet_operator.api.base import ApiModel
+from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.preprocessing import MEANS_OF_PIXELS, SCALES_ABOVE_ZERO
 from resnet_operator.api.rules import Rule, given
 from resnet_operator.api.serving.oneflow import IS_ONEFLOW, is_oneflow
@@ -31,48 +31,31 @@ class Decode(StrEnum):
 class Pipeline(ApiModel):
     """A second model <name>-pipeline: picture file, resize, middle cut out, model, softmax."""
 
-    decode: Decode | None = Field(
-        default=None, description="Kind of picture that is taken; default Auto, JPEG and PNG."
+    decode: Decode | None = optional("Kind of picture that is taken; default Auto, JPEG and PNG.")
+    resize_short_side: Annotated[int, Field(ge=1, le=4096)] | None = optional(
+        "Short side in pixels before the middle is cut out; default what the publisher says, "
+        "else it just covers the input."
     )
-    resize_short_side: Annotated[int, Field(ge=1, le=4096)] | None = Field(
-        default=None,
-        description=(
-            "Short side in pixels before the middle is cut out; default what the publisher says, "
-            "else it just covers the input."
-        ),
+    interpolation: Interpolation | None = optional(
+        "Filter by which pictures are resized; default what the publisher says, else Bilinear."
     )
-    interpolation: Interpolation | None = Field(
-        default=None,
-        description=(
-            "Filter by which pictures are resized; default what the publisher says, else Bilinear."
-        ),
+    mean: Annotated[list[Annotated[float, Field(ge=0, le=255)]], OfThree] | None = optional(
+        "Mean of each colour, or of all, for a float input, from 0 to 255; default what the "
+        "publisher says, else 0."
     )
-    mean: Annotated[list[Annotated[float, Field(ge=0, le=255)]], OfThree] | None = Field(
-        default=None,
-        description=(
-            "Mean of each colour, or of all, for a float input, from 0 to 255; default what the "
-            "publisher says, else 0."
-        ),
+    std: Annotated[list[Annotated[float, Field(ge=0, le=65504)]], OfThree] | None = optional(
+        "Standard deviation of each colour, or of all, on the same scale; default what the "
+        "publisher says, else 1."
     )
-    std: Annotated[list[Annotated[float, Field(ge=0, le=65504)]], OfThree] | None = Field(
-        default=None,
-        description=(
-            "Standard deviation of each colour, or of all, on the same scale; default what the "
-            "publisher says, else 1."
-        ),
+    swap_red_blue: bool | None = optional("True for a float input that wants BGR; default false.")
+    softmax: bool | None = optional(
+        "True answers probabilities instead of the first output's scores; default no."
     )
-    swap_red_blue: bool | None = Field(
-        default=None, description="True for a float input that wants BGR; default false."
+    max_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)] | None = optional(
+        "Largest picture that is unpacked; default 25000000 pixels."
     )
-    softmax: bool | None = Field(
-        default=None,
-        description="True answers probabilities instead of the first output's scores; default no.",
-    )
-    max_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)] | None = Field(
-        default=None, description="Largest picture that is unpacked; default 25000000 pixels."
-    )
-    max_bytes: Annotated[int, Field(ge=1024, le=2**26)] | None = Field(
-        default=None, description="Largest picture file that is taken; default 16777216 bytes."
+    max_bytes: Annotated[int, Field(ge=1024, le=2**26)] | None = optional(
+        "Largest picture file that is taken; default 16777216 bytes."
     )
 
     RULES = (

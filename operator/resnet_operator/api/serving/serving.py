@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resnet_operator.api.base import ApiModel, Image, ObjectName
+from resnet_operator.api.base import ApiModel, Image, ObjectName, optional
 from resnet_operator.api.conversion import Batch
 from resnet_operator.api.kubernetes.affinity import Affinity, SpreadConstraints
 from resnet_operator.api.kubernetes.pods import Env, Tolerations
@@ -59,14 +59,9 @@ PodLabels = Annotated[
 
 
 class Batching(ApiModel):
-    mode: BatchingMode | None = Field(
-        default=None, description="Dynamic gathers requests into batches; default Dynamic."
-    )
-    max_batch_size: int | None = Field(
-        default=None,
-        ge=1,
-        le=2048,
-        description="Triton's max_batch_size; default the largest of conversion.batchSizes.",
+    mode: BatchingMode | None = optional("Dynamic gathers requests into batches; default Dynamic.")
+    max_batch_size: int | None = optional(
+        "Triton's max_batch_size; default the largest of conversion.batchSizes.", ge=1, le=2048
     )
     preferred_batch_sizes: (
         Annotated[
@@ -74,11 +69,9 @@ class Batching(ApiModel):
             Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
         ]
         | None
-    ) = Field(
-        default=None, description="Sizes to wait for; default the two largest batch sizes above 1."
-    )
-    max_queue_delay_microseconds: int | None = Field(
-        default=None, ge=0, le=60_000_000, description="Longest wait for a batch; default 1000."
+    ) = optional("Sizes to wait for; default the two largest batch sizes above 1.")
+    max_queue_delay_microseconds: int | None = optional(
+        "Longest wait for a batch; default 1000.", ge=0, le=60_000_000
     )
 
     RULES = (
@@ -94,76 +87,56 @@ class Batching(ApiModel):
 class Serving(ApiModel):
     """How Triton serves the artifact."""
 
-    runtime: Runtime | None = Field(
-        default=None, description="What runs the model in Triton; default Auto, by chip and format."
+    runtime: Runtime | None = optional(
+        "What runs the model in Triton; default Auto, by chip and format."
     )
-    image: Image | None = Field(
-        default=None,
-        description="Triton image with the runtime; default from the operator's settings.",
+    image: Image | None = optional(
+        "Triton image with the runtime; default from the operator's settings."
     )
-    precision_policy: PrecisionPolicy | None = Field(
-        default=None,
-        description="How TorchAIE computes: FP32, FP16 or PREF_FP32 (FP16 where there is no FP32); "
-        "default FP32.",
+    precision_policy: PrecisionPolicy | None = optional(
+        "How TorchAIE computes: FP32, FP16 or PREF_FP32 (FP16 where there is no FP32); "
+        "default FP32."
     )
     replicas: int = Field(
         default=1, ge=0, le=1000, description="Number of serving pods, 0 stops serving; default 1."
     )
-    autoscaling: Autoscaling | None = Field(
-        default=None,
-        description="An autoscaler that sets replicas by what it measures; default none.",
+    autoscaling: Autoscaling | None = optional(
+        "An autoscaler that sets replicas by what it measures; default none."
     )
-    instances_per_chip: int | None = Field(
-        default=None, ge=1, le=32, description="Triton model instances for each chip; default 1."
+    instances_per_chip: int | None = optional(
+        "Triton model instances for each chip; default 1.", ge=1, le=32
     )
-    batching: Batching | None = Field(default=None, description="Triton's dynamic batching.")
-    pipeline: Pipeline | None = Field(
-        default=None,
-        description="A model <name>-pipeline that takes picture files, also if {}; default none.",
+    batching: Batching | None = optional("Triton's dynamic batching.")
+    pipeline: Pipeline | None = optional(
+        "A model <name>-pipeline that takes picture files, also if {}; default none."
     )
-    oneflow: OneFlow | None = Field(
-        default=None, description="How OneFlow's backend runs the graph; format OneFlow only."
-    )
-    warmup: Warmup | None = Field(
-        default=None, description="Auto runs each batch size once before ready; default Auto."
-    )
-    load_timeout_seconds: int | None = Field(
-        default=None,
+    oneflow: OneFlow | None = optional("How OneFlow's backend runs the graph; format OneFlow only.")
+    warmup: Warmup | None = optional("Auto runs each batch size once before ready; default Auto.")
+    load_timeout_seconds: int | None = optional(
+        "Longest time to load the model; default 300, and 1800 where loading compiles.",
         ge=10,
         le=7200,
-        description="Longest time to load the model; default 300, and 1800 where loading compiles.",
     )
-    config_overrides: Annotated[str, Field(min_length=1, max_length=16384)] | None = Field(
-        default=None,
-        description="Protobuf text of Triton's ModelConfig, merged last into config.pbtxt.",
+    config_overrides: Annotated[str, Field(min_length=1, max_length=16384)] | None = optional(
+        "Protobuf text of Triton's ModelConfig, merged last into config.pbtxt."
     )
-    extra_args: ExtraArgs | None = Field(
-        default=None, description="Further flags of Triton, from a list of allowed ones."
+    extra_args: ExtraArgs | None = optional("Further flags of Triton, from a list of allowed ones.")
+    tracing: Tracing | None = optional(
+        "Traces of requests for an OpenTelemetry collector; default none."
     )
-    tracing: Tracing | None = Field(
-        default=None, description="Traces of requests for an OpenTelemetry collector; default none."
+    resources: Resources | None = optional(
+        "CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi."
     )
-    resources: Resources | None = Field(
-        default=None,
-        description="CPU and memory of Triton; default requests 500m CPU and 1Gi, limit 4Gi.",
+    env: Env | None = optional("Environment of Triton, as in a pod.")
+    node_selector: LabelMap | None = optional("Nodes that may serve.")
+    tolerations: Tolerations | None = optional("Taints that the serving pods tolerate.")
+    affinity: Affinity | None = optional("Affinity of the serving pods, as in a pod.")
+    topology_spread_constraints: SpreadConstraints | None = optional(
+        "Spreading of the pods, as in a pod; labelSelector defaults to these pods."
     )
-    env: Env | None = Field(default=None, description="Environment of Triton, as in a pod.")
-    node_selector: LabelMap | None = Field(default=None, description="Nodes that may serve.")
-    tolerations: Tolerations | None = Field(
-        default=None, description="Taints that the serving pods tolerate."
-    )
-    affinity: Affinity | None = Field(
-        default=None, description="Affinity of the serving pods, as in a pod."
-    )
-    topology_spread_constraints: SpreadConstraints | None = Field(
-        default=None,
-        description="Spreading of the pods, as in a pod; labelSelector defaults to these pods.",
-    )
-    priority_class_name: ObjectName | None = Field(
-        default=None, description="Priority class of the serving pods."
-    )
-    service_account_name: ObjectName | None = Field(
-        default=None, description="Service account of the serving pods; its token is not mounted."
+    priority_class_name: ObjectName | None = optional("Priority class of the serving pods.")
+    service_account_name: ObjectName | None = optional(
+        "Service account of the serving pods; its token is not mounted."
     )
     image_pull_secrets: (
         Annotated[
@@ -177,33 +150,22 @@ class Serving(ApiModel):
             ),
         ]
         | None
-    ) = Field(default=None, description="Pull secrets of the serving pods and of the conversion.")
-    pod_labels: PodLabels | None = Field(
-        default=None, description="Further labels of the serving pods."
+    ) = optional("Pull secrets of the serving pods and of the conversion.")
+    pod_labels: PodLabels | None = optional("Further labels of the serving pods.")
+    pod_annotations: PodAnnotations | None = optional("Further annotations of the serving pods.")
+    service: ServiceOptions | None = optional("The Service in front of the pods.")
+    tls: ServingTLS | None = optional(
+        "TLS of the gRPC port; Triton has none for HTTP, which the Service then hides."
     )
-    pod_annotations: PodAnnotations | None = Field(
-        default=None, description="Further annotations of the serving pods."
+    ingress: IngressOptions | None = optional("An Ingress that leads to the HTTP port.")
+    http_route: HTTPRouteOptions | None = optional(
+        "A Gateway API HTTPRoute that leads to the HTTP port."
     )
-    service: ServiceOptions | None = Field(
-        default=None, description="The Service in front of the pods."
+    pod_disruption_budget: DisruptionBudget | None = optional(
+        "Auto lets evictions take one pod at a time if replicas is above 1; default Auto."
     )
-    tls: ServingTLS | None = Field(
-        default=None,
-        description="TLS of the gRPC port; Triton has none for HTTP, which the Service then hides.",
-    )
-    ingress: IngressOptions | None = Field(
-        default=None, description="An Ingress that leads to the HTTP port."
-    )
-    http_route: HTTPRouteOptions | None = Field(
-        default=None, description="A Gateway API HTTPRoute that leads to the HTTP port."
-    )
-    pod_disruption_budget: DisruptionBudget | None = Field(
-        default=None,
-        description="Auto lets evictions take one pod at a time if replicas is above 1; "
-        "default Auto.",
-    )
-    network_policy: NetworkPolicyOptions | None = Field(
-        default=None, description="A NetworkPolicy for the pods, also if empty; default none."
+    network_policy: NetworkPolicyOptions | None = optional(
+        "A NetworkPolicy for the pods, also if empty; default none."
     )
 
     RULES = (
