@@ -22,6 +22,7 @@ class FakeTriton(ThreadingHTTPServer):
     """`answer` maps a batch to its scores; `batches` has the shapes that came."""
 
     daemon_threads = True
+    request_queue_size = 256  # the clients of a load all connect at once
 
     def __init__(self, answer: Callable[[Any], Any], *, instances: int = 1) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
