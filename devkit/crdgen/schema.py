@@ -55,6 +55,8 @@ def _convert(node: Schema, definitions: dict[str, Schema], path: str) -> Schema:
         raise ValueError(f"{path}: a CRD schema cannot hold {', '.join(sorted(unknown))}")
     if "type" not in node and "x-kubernetes-int-or-string" not in node:
         raise ValueError(f"{path}: the schema has no type")
+    if "items" in node:
+        node = {"x-kubernetes-list-type": "atomic", **node}
     out: Schema = {key: node[key] for key in KEPT if key in node}
     if "properties" in node:
         out["properties"] = {
@@ -63,7 +65,6 @@ def _convert(node: Schema, definitions: dict[str, Schema], path: str) -> Schema:
         }
     if "items" in node:
         out["items"] = _convert(node["items"], definitions, f"{path}[]")
-        out.setdefault("x-kubernetes-list-type", "atomic")
     if isinstance(node.get("additionalProperties"), dict):
         out["additionalProperties"] = _convert(
             node["additionalProperties"], definitions, f"{path}.*"

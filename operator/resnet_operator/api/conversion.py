@@ -86,7 +86,6 @@ BatchSizes = Annotated[
     Field(
         min_length=1,
         max_length=MOST_PROFILES,
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     ),
     Rules(
         Rule(
@@ -145,10 +144,7 @@ class Conversion(ApiModel):
         "profiles; default [1, 2, 4, 8], with quantization [8], of an OM its own."
     )
     input_shapes: Annotated[
-        Annotated[
-            dict[InputName, Annotated[list[Dim], Field(max_length=8)]],
-            Field(max_length=16),
-        ]
+        Annotated[dict[InputName, Annotated[list[Dim], Field(max_length=8)]], Field(max_length=16)]
         | None,
         Role.ORDERED,
     ] = optional("Shape of each input without the batch dimension, where the model leaves it open.")

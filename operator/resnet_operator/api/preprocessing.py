@@ -14,9 +14,7 @@ from resnet_operator.api.rules import Rule, given
 Height = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Width = Annotated[int, Field(ge=MIN_WIDTH, le=MAX_SIDE)]
 Offset = Annotated[int, Field(ge=0, le=MAX_SIDE - 1)]
-PerChannel = Field(
-    min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "atomic"}
-)
+PerChannel = Field(min_length=1, max_length=3)
 # Of mean and std wherever a picture is scaled, here and in `serving.pipeline`.
 MEANS_OF_PIXELS = Rule(
     "!has(self.mean) || self.mean.all(m, m == 0.0) || self.mean.exists(m, m > 1.0)",

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field
 
 from resnet_operator.api.base import ApiModel, Share, optional, text
-from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.rules import Rule
 
 
@@ -67,10 +66,7 @@ class Analysis(ApiModel):
         "revision's; not compared when absent."
     )
     steps: (
-        Annotated[
-            list[Annotated[int, Field(ge=1, le=100)]],
-            Field(min_length=1, max_length=10, json_schema_extra=ATOMIC),
-        ]
+        Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1, max_length=10)]
         | None
     ) = optional(
         "Shares of the requests in per cent; after the last one, at 100 at the "

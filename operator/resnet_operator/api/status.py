@@ -17,13 +17,8 @@ from resnet_operator.api.gate.status import TuningStatus, ValidationStatus
 class Tensor(ApiModel):
     name: str | None = optional("Name of the tensor.")
     data_type: str | None = optional("Triton type, for example FP32.")
-    dims: (
-        Annotated[list[int], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
-    ) = optional("Shape without the batch dimension.")
+    dims: list[int] | None = optional("Shape without the batch dimension.")
     layout: str | None = optional("NCHW or NHWC, of pictures.")
-
-
-TensorList = Annotated[list[Tensor], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
 
 
 class ModelSource(ApiModel):
@@ -31,17 +26,12 @@ class ModelSource(ApiModel):
     revision: str | None = optional("Commit of that repository that was fetched.")
 
 
-Numbers = Annotated[list[float], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
-
-
 class PublisherStatus(ApiModel):
     source: str | None = optional("Which of the publisher's files say it.")
     labels: int | None = optional("Number of names of classes.")
-    input_size: (
-        Annotated[list[int], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
-    ) = optional("Height and width of the input.")
-    mean: Numbers | None = optional("Mean of each colour, on the scale 0..255.")
-    std: Numbers | None = optional("Standard deviation of each colour, on the same scale.")
+    input_size: list[int] | None = optional("Height and width of the input.")
+    mean: list[float] | None = optional("Mean of each colour, on the scale 0..255.")
+    std: list[float] | None = optional("Standard deviation of each colour, on the same scale.")
     swap_red_blue: bool | None = optional("True for BGR.")
     crop_pct: float | None = optional(
         "Input's part of the short side that pictures are resized to."
@@ -54,8 +44,8 @@ class ModelStatus(ApiModel):
     sha256: str | None = optional("SHA-256 of the source file.")
     size_bytes: int | None = optional("Size of the source file in bytes.")
     opset: int | None = optional("ONNX opset of the model.")
-    inputs: TensorList | None = optional("What a client must send.")
-    outputs: TensorList | None = optional("What a client gets.")
+    inputs: list[Tensor] | None = optional("What a client must send.")
+    outputs: list[Tensor] | None = optional("What a client gets.")
     pipeline: str | None = optional("Name of the model in Triton that takes picture files.")
     source: ModelSource | None = optional("Where in a hub's repository the model was found.")
     publisher: PublisherStatus | None = optional(
@@ -81,13 +71,9 @@ class ArtifactStatus(ApiModel):
     )
     origin: str | None = optional("Converted, Reused or Copied.")
     duration_seconds: int | None = optional("Time the compiler took.")
-    command: (
-        Annotated[list[str], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
-    ) = optional("The compiler's argument list.")
+    command: list[str] | None = optional("The compiler's argument list.")
     quantizer: str | None = optional("Quantizer and version.")
-    quantize_command: (
-        Annotated[list[str], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
-    ) = optional("The quantizer's argument list.")
+    quantize_command: list[str] | None = optional("The quantizer's argument list.")
 
 
 class Progress(ApiModel):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.status import Conditions
 
@@ -38,20 +34,14 @@ class ResNetBatchStatus(ApiModel):
     artifact: str | None = optional("SHA-256 of the artifact that is used.")
     job: str | None = optional("Name of the Job.")
     pictures: Pictures | None = optional("How far it is.")
-    pods: (
-        Annotated[list[PodShare], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
-        | None
-    ) = optional("How far each pod is, as its last words told it.")
+    pods: list[PodShare] | None = optional("How far each pod is, as its last words told it.")
     pictures_per_second: float | None = optional("Rate of all pods together, as they last told it.")
     estimated_completion_time: str | None = optional("When it is done if the rate stays.")
     preemptions: int | None = optional(
         "Pods that gave way to others, or lost their node. At least so many: one that "
         "was gone before the operator looked is not among them."
     )
-    preempted: (
-        Annotated[list[PreemptedPod], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})]
-        | None
-    ) = optional("The last of those pods.")
+    preempted: list[PreemptedPod] | None = optional("The last of those pods.")
     start_time: str | None = optional("When the Job was made.")
     completion_time: str | None = optional("When it ended.")
     manifest_sha256: str | None = optional("SHA-256 of manifest.json, which lists the parts.")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from resnet_operator.api.base import ApiModel, optional
 
 
@@ -55,9 +51,7 @@ class ValidationStatus(ApiModel):
 
 class TunedSettings(ApiModel):
     max_batch_size: int | None = optional("As in spec.serving.batching.")
-    preferred_batch_sizes: (
-        Annotated[list[int], Field(json_schema_extra={"x-kubernetes-list-type": "atomic"})] | None
-    ) = optional("As in spec.serving.batching.")
+    preferred_batch_sizes: list[int] | None = optional("As in spec.serving.batching.")
     max_queue_delay_microseconds: int | None = optional("As in spec.serving.batching.")
     instances_per_chip: int | None = optional("As in spec.serving.")
 

@@ -10,21 +10,20 @@ from pydantic import Field
 from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.selectors import (
-    ATOMIC,
     LabelKey,
     LabelSelector,
     NodeSelectorTerm,
 )
 
 Weight = Annotated[int, Field(ge=1, le=100)]
-Keys = Annotated[list[LabelKey], Field(max_length=16, json_schema_extra=ATOMIC)]
+Keys = Annotated[list[LabelKey], Field(max_length=16)]
 SELECTOR_KEYS = "Keys of labels whose values are those of the pod itself."
 
 
 class NodeSelector(ApiModel):
-    node_selector_terms: Annotated[
-        list[NodeSelectorTerm], Field(min_length=1, max_length=8, json_schema_extra=ATOMIC)
-    ] = Field(description="Terms, one of which must hold.")
+    node_selector_terms: Annotated[list[NodeSelectorTerm], Field(min_length=1, max_length=8)] = (
+        Field(description="Terms, one of which must hold.")
+    )
 
 
 class PreferredNodes(ApiModel):
@@ -37,7 +36,7 @@ class NodeAffinity(ApiModel):
         "Nodes that the pods may run on."
     )
     preferred_during_scheduling_ignored_during_execution: (
-        Annotated[list[PreferredNodes], Field(max_length=8, json_schema_extra=ATOMIC)] | None
+        Annotated[list[PreferredNodes], Field(max_length=8)] | None
     ) = optional("Nodes that are better than others.")
 
 
@@ -45,11 +44,7 @@ class PodAffinityTerm(ApiModel):
     topology_key: LabelKey = Field(description="Label of nodes that makes them one place.")
     label_selector: LabelSelector | None = optional("Pods that are meant.")
     namespaces: (
-        Annotated[
-            list[Annotated[str, Field(max_length=63)]],
-            Field(max_length=16, json_schema_extra=ATOMIC),
-        ]
-        | None
+        Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=16)] | None
     ) = optional("Namespaces of those pods; default the object's.")
     namespace_selector: LabelSelector | None = optional(
         "Namespaces of those pods, by their labels."
@@ -67,10 +62,10 @@ class PreferredPods(ApiModel):
 
 class PodAffinity(ApiModel):
     required_during_scheduling_ignored_during_execution: (
-        Annotated[list[PodAffinityTerm], Field(max_length=8, json_schema_extra=ATOMIC)] | None
+        Annotated[list[PodAffinityTerm], Field(max_length=8)] | None
     ) = optional("Pods that must, or must not, be in the same place.")
     preferred_during_scheduling_ignored_during_execution: (
-        Annotated[list[PreferredPods], Field(max_length=8, json_schema_extra=ATOMIC)] | None
+        Annotated[list[PreferredPods], Field(max_length=8)] | None
     ) = optional("Pods that better are, or are not, in the same place.")
 
 
@@ -111,6 +106,5 @@ class SpreadConstraint(ApiModel):
 
 Affinity = Annotated[dict[str, Any], PassedOn(PodPlacement)]
 SpreadConstraints = Annotated[
-    list[Annotated[dict[str, Any], PassedOn(SpreadConstraint)]],
-    Field(max_length=8, json_schema_extra=ATOMIC),
+    list[Annotated[dict[str, Any], PassedOn(SpreadConstraint)]], Field(max_length=8)
 ]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from resnet_operator.api.base import ApiModel, optional
 from resnet_operator.api.kubernetes.passed_on import PassedOn
-from resnet_operator.api.kubernetes.selectors import ATOMIC, LabelSelector
+from resnet_operator.api.kubernetes.selectors import LabelSelector
 from resnet_operator.api.rules import Rule, given
 
 # A network with the length of its prefix; the API server reads the address itself.
@@ -18,7 +18,7 @@ Cidr = Annotated[str, Field(max_length=49, pattern=r"^[0-9a-fA-F.:]{2,45}/[0-9]{
 class AddressBlock(ApiModel):
     cidr: Cidr = Field(description="Network, for example 10.0.0.0/8.")
     # `except` is a word of Python.
-    excluded: Annotated[list[Cidr], Field(max_length=32, json_schema_extra=ATOMIC)] | None = Field(
+    excluded: Annotated[list[Cidr], Field(max_length=32)] | None = Field(
         default=None, alias="except", description="Networks inside it that are left out."
     )
 
@@ -40,6 +40,5 @@ class Peer(ApiModel):
 
 
 Peers = Annotated[
-    list[Annotated[dict[str, Any], PassedOn(Peer)]],
-    Field(min_length=1, max_length=32, json_schema_extra=ATOMIC),
+    list[Annotated[dict[str, Any], PassedOn(Peer)]], Field(min_length=1, max_length=32)
 ]

@@ -11,7 +11,6 @@ from resnet_operator.api.base import ApiModel, ConfigKey, ObjectName, no_store_s
 from resnet_operator.api.kubernetes.passed_on import PassedOn
 from resnet_operator.api.kubernetes.quantity import Quantity
 from resnet_operator.api.kubernetes.reserved import VARIABLES_RULE
-from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.rules import Rule, Rules
 
 VALUE_CHARS = 32768
@@ -124,7 +123,4 @@ Env = Annotated[
     ),
     Rules(VARIABLES_RULE, SMALL_TOGETHER),
 ]
-Tolerations = Annotated[
-    list[Annotated[dict[str, Any], PassedOn(Toleration)]],
-    Field(max_length=32, json_schema_extra=ATOMIC),
-]
+Tolerations = Annotated[list[Annotated[dict[str, Any], PassedOn(Toleration)]], Field(max_length=32)]

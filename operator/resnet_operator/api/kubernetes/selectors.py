@@ -9,10 +9,9 @@ from pydantic import Field
 
 from resnet_operator.api.base import ApiModel, optional
 
-ATOMIC = {"x-kubernetes-list-type": "atomic"}
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 Value = Annotated[str, Field(max_length=63)]
-Values = Annotated[list[Value], Field(max_length=64, json_schema_extra=ATOMIC)]
+Values = Annotated[list[Value], Field(max_length=64)]
 MatchLabels = Annotated[dict[Annotated[str, Field(max_length=317)], Value], Field(max_length=16)]
 
 
@@ -40,25 +39,21 @@ class LabelRequirement(ApiModel):
 
 class LabelSelector(ApiModel):
     match_labels: MatchLabels | None = optional("Labels and their values.")
-    match_expressions: (
-        Annotated[list[LabelRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None
-    ) = optional("Further conditions; all must hold.")
+    match_expressions: Annotated[list[LabelRequirement], Field(max_length=16)] | None = optional(
+        "Further conditions; all must hold."
+    )
 
 
 class NodeRequirement(ApiModel):
     # A name of a node, in matchFields, is longer than the value of a label.
     key: LabelKey = Field(description="Key of the node's label, or metadata.name.")
     operator: NodeOperator = Field(description="How it is compared with values.")
-    values: (
-        Annotated[
-            list[Annotated[str, Field(max_length=253)]],
-            Field(max_length=64, json_schema_extra=ATOMIC),
-        ]
-        | None
-    ) = optional("Values of In and NotIn; one number for Gt and Lt.")
+    values: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=64)] | None = (
+        optional("Values of In and NotIn; one number for Gt and Lt.")
+    )
 
 
-NodeRequirements = Annotated[list[NodeRequirement], Field(max_length=16, json_schema_extra=ATOMIC)]
+NodeRequirements = Annotated[list[NodeRequirement], Field(max_length=16)]
 
 
 class NodeSelectorTerm(ApiModel):

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from resnet_operator.api.base import ApiModel, ObjectName, no_store_secret, optional, text
 from resnet_operator.api.kubernetes.peers import Peers
-from resnet_operator.api.kubernetes.selectors import ATOMIC
 from resnet_operator.api.pod import StringMap
 from resnet_operator.api.rules import Rule, given
 
@@ -61,11 +60,7 @@ class ServiceOptions(ApiModel):
         | None
     ) = optional("Load balancer to use; default the cluster's.")
     load_balancer_source_ranges: (
-        Annotated[
-            list[Annotated[str, Field(max_length=64)]],
-            Field(max_length=64, json_schema_extra=ATOMIC),
-        ]
-        | None
+        Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)] | None
     ) = optional("Networks that the load balancer lets in, as CIDRs.")
     external_traffic_policy: TrafficPolicy | None = optional(
         "Local keeps the client's address; default Cluster."
@@ -114,12 +109,12 @@ class ParentReference(ApiModel):
 
 
 class HTTPRouteOptions(ApiModel):
-    parent_refs: Annotated[
-        list[ParentReference], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)
-    ] = Field(description="Gateways that lead to the service.")
-    hostnames: (
-        Annotated[list[Host], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)] | None
-    ) = optional("Host names of the route; those of the Gateway if absent.")
+    parent_refs: Annotated[list[ParentReference], Field(min_length=1, max_length=16)] = Field(
+        description="Gateways that lead to the service."
+    )
+    hostnames: Annotated[list[Host], Field(min_length=1, max_length=16)] | None = optional(
+        "Host names of the route; those of the Gateway if absent."
+    )
     annotations: StringMap | None = optional("Annotations of the HTTPRoute.")
 
 

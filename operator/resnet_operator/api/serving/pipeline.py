@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What Pillow unpacks without a warning of its own.
 MOST_PIXELS = 89_478_485
-OfThree = Field(min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+OfThree = Field(min_length=1, max_length=3)
 
 
 class Decode(StrEnum):

@@ -63,13 +63,9 @@ class Batching(ApiModel):
     max_batch_size: int | None = optional(
         "Triton's max_batch_size; default the largest of conversion.batchSizes.", ge=1, le=2048
     )
-    preferred_batch_sizes: (
-        Annotated[
-            list[Batch],
-            Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-        ]
-        | None
-    ) = optional("Sizes to wait for; default the two largest batch sizes above 1.")
+    preferred_batch_sizes: Annotated[list[Batch], Field(max_length=16)] | None = optional(
+        "Sizes to wait for; default the two largest batch sizes above 1."
+    )
     max_queue_delay_microseconds: int | None = optional(
         "Longest wait for a batch; default 1000.", ge=0, le=60_000_000
     )

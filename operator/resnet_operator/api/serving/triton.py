@@ -39,7 +39,7 @@ ExtraArg = Annotated[
 ]
 ExtraArgs = Annotated[
     list[ExtraArg],
-    Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    Field(max_length=16),
     Rules(
         Rule(
             f"self.all(a, a.matches(r'{EXTRA_ARG}'))",
