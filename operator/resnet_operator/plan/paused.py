@@ -13,7 +13,7 @@ from resnet_operator.seen.observed import Observed
 from resnet_operator.work.turns import Key
 
 # Who comes when so many wait is planned a second time.
-MOST = 2_000
+MOST = 10_000
 
 
 class Paused:
