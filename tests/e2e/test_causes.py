@@ -263,6 +263,45 @@ ENDINGS = [
 ]
 
 
+@dataclass(frozen=True)
+class Halting:
+    """Stops each start of a server before it has loaded; a pod that was quicker is made again."""
+
+    story: Story
+    halted: set[str] = field(default_factory=set)  # container IDs
+
+    def container(self) -> dict[str, Any]:
+        """Return the status of the container that runs, {} if none does."""
+        for pod in self.story.items("pods", SERVES):
+            for status in pod["status"].get("containerStatuses", ()):
+                if "running" in status["state"] and not pod["metadata"].get("deletionTimestamp"):
+                    return {"pod": pod["metadata"]["name"], **status}
+        return {}
+
+    def send(self, signal: str, pod: str) -> bool:
+        command = ("exec", pod, "-c", "triton", "--", "python3", "-c", TRITON_PID, signal)
+        return (
+            self.story.server.run("kubectl", "-n", self.story.namespace, *command).returncode == 0
+        )
+
+    def halt(self) -> None:
+        """Where it has not begun, or has been ended since, there is nothing to stop yet."""
+        found = self.container()
+        if not found or found["containerID"] in self.halted:
+            return
+        if not self.send("SIGSTOP", found["pod"]):
+            return
+        now = self.container()
+        if now.get("containerID") == found["containerID"] and not now.get("started"):
+            self.halted.add(found["containerID"])
+        else:
+            self.story.kubectl("delete", "pod", found["pod"], "--grace-period=0", "--force")
+
+    def let_go(self) -> None:
+        if found := self.container():
+            self.send("SIGCONT", found["pod"])
+
+
 @pytest.mark.parametrize(("seconds", "advised", "why"), ENDINGS, ids=["advised", "by itself"])
 def test_a_load_that_takes_too_long_is_told(
     seconds: int, advised: dict[str, Any] | None, why: str, story: Story
@@ -270,37 +309,22 @@ def test_a_load_that_takes_too_long_is_told(
     """The kubelet stops what does not load in time."""
     story.put_sample()
     story.apply(story.service(accelerator=CPU, serving={"loadTimeoutSeconds": seconds}))
+    halting = Halting(story)
 
-    def triton() -> dict[str, Any]:
-        for pod in story.items("pods", "app.kubernetes.io/component=serving"):
-            for status in pod["status"].get("containerStatuses", ()):
-                if "running" in status["state"] and not pod["metadata"].get("deletionTimestamp"):
-                    return {"pod": pod["metadata"]["name"], **status}
-        return {}
-
-    def halt() -> bool:
-        """Stop the server before it has loaded; a pod that was quicker is made again.
-
-        Where it has not begun, or has been ended since, there is nothing to stop yet.
-        """
-        found = triton()
-        if not found:
-            return False
-        command = ("exec", found["pod"], "-c", "triton", "--", "python3", "-c", TRITON_PID)
-        where = ("-n", story.namespace)
-        if story.server.run("kubectl", *where, *command, "SIGSTOP").returncode != 0:
-            return False
-        now = triton()
-        if now.get("containerID") == found["containerID"] and not now.get("started"):
+    def is_told() -> bool:
+        said = story.ready_condition("digits")
+        told = ("before the model was loaded", "serving.loadTimeoutSeconds")
+        if said.get("reason") == "ProbeFailing" and all(part in said["message"] for part in told):
             return True
-        story.kubectl("delete", "pod", found["pod"], "--grace-period=0", "--force")
+        halting.halt()
         return False
 
-    story.eventually(halt, lambda: "no pod was halted while it was loading", seconds=60)
-    told = ("before the model was loaded", "serving.loadTimeoutSeconds")
-    story.wait_reason("ProbeFailing", seconds=120, saying=told)
+    story.eventually(
+        is_told, lambda: f"not told of {len(halting.halted)} starts: {halting.container()}", 180
+    )
     if advised:
         story.patch("resnetservice", "digits", {"spec": {"serving": advised}})
+    halting.let_go()
     assert story.wait_ready()["ready"] == "1/1", why
 
 
