@@ -183,7 +183,7 @@ def grid(asked: Asked, server: TritonBench, book: Book, *, until: float) -> bool
     return True
 
 
-def finals(asked: Asked, server: TritonBench, book: Book) -> None:
+def finals(asked: Asked, server: TritonBench, book: Book, rounds: int) -> None:
     """Everyone's choice in turn, so that what else the machine does is the same for all."""
     tried = [entry for entry in book.of("setting") if entry["meets"]]
     best = sorted(tried, key=lambda entry: -entry["imagesPerSecond"])
@@ -191,7 +191,7 @@ def finals(asked: Asked, server: TritonBench, book: Book) -> None:
     chosen = [*zip(names, book.of("search"), strict=True)]
     chosen += [(f"grid, place {place + 1}", entry) for place, entry in enumerate(best[:3])]
     chosen.append(("declared", {"settings": DECLARED.to_json(), "concurrency": None}))
-    for number in range(len(book.of("final")) // len(chosen), FINALS):
+    for number in range(len(book.of("final")) // len(chosen), rounds):
         for name, entry in chosen if number % 2 else reversed(chosen):
             server.use(settings_of(entry["settings"]))
             run = most_within(asked, server, entry["concurrency"])
@@ -284,6 +284,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--seconds", type=float, default=LOAD_SECONDS, help="of a short load")
     parser.add_argument("--searches", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=FINALS, help="of the finals")
     parser.add_argument("--most", type=int, default=MOST_IN_FLIGHT, help="requests in flight")
     options = parser.parse_args()
     book = Book(options.folder)
@@ -297,7 +298,7 @@ def main() -> None:
         if grid(asked, server, book, until=until):
             while len(book.of("search")) < options.searches:
                 search(asked, server, book)
-            finals(asked, server, book)
+            finals(asked, server, book, options.rounds)
     print(report(book))
 
 

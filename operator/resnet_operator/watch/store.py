@@ -77,11 +77,13 @@ class Store(Generic[T]):
         self._index: dict[IndexKey, dict[Name, T]] = {}
         # The version of each one's end: a label that is given back comes after it.
         self._gone: dict[str, int] = {}
+        # Known by the answer to a write of ours alone, which may hide somebody else's change.
+        self._answered: set[Name] = set()
         # The highest resourceVersion that anything has shown: no later list may be older.
         self.highest = 0
 
-    def put(self, body: Body) -> Change[T] | None:
-        """Keep a sighting; None when it teaches nothing.
+    def put(self, body: Body, *, is_answer: bool = False) -> Change[T] | None:
+        """Keep a sighting, or the answer to a write of ours; None when it teaches nothing.
 
         An older one is not kept, but somebody else changed the object before our last write, whose
         answer showed that change to nobody: it counts as one.
@@ -91,11 +93,16 @@ class Store(Generic[T]):
         known = self._objects.get(name)
         if known is not None and int(known.meta.version) >= version:
             is_echo = known.meta.version == meta["resourceVersion"]
+            if is_echo and not is_answer:
+                self._answered.discard(name)
             return None if is_echo else Change(known, known)
         if self._gone.get(meta["uid"], -1) >= version:
             return None  # an answer to a write of ours that comes after the news of its end
         view = self._again(body, known) if self._again and known is not None else None
-        return self._keep(name, body, view)
+        change = self._keep(name, body, view)
+        if is_answer:
+            self._answered.add(name)
+        return change
 
     def remove(self, body: Body) -> Change[T] | None:
         """Drop what was deleted; None when it is unknown, or another one has its name by now."""
@@ -121,7 +128,10 @@ class Store(Generic[T]):
         self.highest = max(listing.version, reached)
 
     def show(self, listing: Listing, body: Body) -> Change[T] | None:
-        """Keep what a list shows of an object; None when it teaches nothing."""
+        """Keep what a list shows of an object; None when it teaches nothing.
+
+        What is known by an answer to us counts as a change: no watch has shown what came before.
+        """
         meta = body["metadata"]
         name = _name(meta)
         known = self._objects.get(name)
@@ -129,7 +139,10 @@ class Store(Generic[T]):
             if not listing.is_newer_than(known):
                 return None
             if not listing.went_back and _is_same(known.meta, meta):
-                return None
+                if name not in self._answered:
+                    return None
+                self._answered.discard(name)
+                return Change(known, known)
         self._gone.pop(meta["uid"], None)
         return self._keep(name, body)
 
@@ -170,6 +183,7 @@ class Store(Generic[T]):
             if not entry:
                 del self._index[key]
         self._objects.pop(name, None)
+        self._answered.discard(name)
         if view is not None:
             self._objects[name] = view
             for key in after:

@@ -125,7 +125,7 @@ class Views:
     def remember(self, answer: Body) -> None:
         """Keep what the API server answered to a write of ours."""
         if store := self.stores.get(answer.get("kind", "")):
-            store.put(answer)
+            store.put(answer, is_answer=True)
 
     def service_names(self) -> list[Name]:
         """Return the names of all ResNetServices."""

@@ -206,6 +206,39 @@ def test_what_was_deleted_comes_back_with_an_older_snapshot(store: Store[Claim])
     assert store.one(NAMESPACE, "data") is not None
 
 
+# Somebody may have changed the object just before we wrote it: the answer shows that to nobody, and
+# the watch that would have told it has been cut.
+# how each version was seen ("answer" to a write of ours, "watch", "list"), what the last one
+# teaches, why
+SEEN: tuple[tuple[tuple[tuple[str, int], ...], bool, str], ...] = (
+    ((("watch", 5), ("list", 5)), False, "a watch has shown it, and all before it"),
+    ((("watch", 5), ("answer", 7), ("list", 7)), True, "version 6 may be somebody else's"),
+    ((("answer", 7), ("list", 7)), True, "made by us, and changed before the watch was there"),
+    ((("watch", 5), ("answer", 7), ("watch", 7), ("list", 7)), False, "its echo has come"),
+    ((("watch", 5), ("answer", 7), ("watch", 9), ("list", 9)), False, "a later one has come"),
+    ((("watch", 5), ("answer", 7), ("list", 7), ("list", 7)), False, "it was told by the first"),
+    ((("watch", 5), ("answer", 5), ("list", 5)), False, "a write that changed nothing"),
+    ((("answer", 7), ("answer", 7), ("list", 7)), True, "twice the same answer is no echo"),
+    ((("watch", 5), ("answer", 7), ("answer", 9), ("list", 9)), True, "two writes of ours"),
+)
+
+
+@pytest.mark.parametrize(("sightings", "teaches", "why"), SEEN, ids=[row[2] for row in SEEN])
+def test_what_only_an_answer_has_shown_is_looked_at_after_a_list(
+    sightings: tuple[tuple[str, int], ...], teaches: bool, why: str, store: Store[Claim]
+) -> None:
+    change = None
+    for how, version in sightings:
+        if how == "list":
+            listing = store.listing()
+            store.begin(listing, "20")
+            change = store.show(listing, body(version))
+        else:
+            change = store.put(body(version), is_answer=how == "answer")
+    known = store.one(NAMESPACE, "data")
+    assert change == (Change(known, known) if teaches else None), why
+
+
 def test_a_list_that_shows_what_is_known_reads_nothing_again() -> None:
     """A list after each broken connection must not cost what a start costs."""
     read: list[str] = []
