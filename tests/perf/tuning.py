@@ -17,7 +17,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -256,23 +256,26 @@ def of_finals(finals: list[dict[str, Any]]) -> list[str]:
     searches = [name for name in of if name.startswith("search")]
     middle = [statistics.median(speeds(name).values()) for name in searches]
     if len(middle) > 1:
-        apart = max(middle) / min(middle) - 1
-        lines.append(f"choices of {len(middle)} searches apart by {apart:.1%}")
+        lines.append(f"choices of {len(middle)} searches apart by {apart(middle):.1%}")
     for name, rounds in of.items():
         found = speeds(name)
         speed = statistics.median(found.values())
         p99 = statistics.median(entry["p99"] for entry in rounds.values())
-        apart = max(found.values()) / min(found.values()) - 1
         share = ""
         if most:
             shares = [found[number] / speeds(most)[number] for number in found]
             share = f", {statistics.median(shares):.1%} of the grid's best"
         settings = json.dumps(next(iter(rounds.values()))["settings"])
         lines.append(
-            f"{name}: {speed:.0f}/s with p99 {p99:.1f} ms, rounds apart by {apart:.0%}{share}: "
-            f"{settings}"
+            f"{name}: {speed:.0f}/s with p99 {p99:.1f} ms, "
+            f"rounds apart by {apart(found.values()):.0%}{share}: {settings}"
         )
     return lines
+
+
+def apart(speeds: Collection[float]) -> float:
+    """Return how far the best is above the worst, as a share of the worst."""
+    return max(speeds) / min(speeds) - 1
 
 
 def main() -> None:
