@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resnet_cli.bench.load import Opener, Sender
-from resnet_cli.bench.server import Totals, totals_of
+from resnet_cli.bench.server import Totals, answered_of, totals_of
 
 if TYPE_CHECKING:
     from resnet_client import Client
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
 SEED = 7
 # What a pipeline decodes: the size of a usual picture of ImageNet.
 PICTURE_HEIGHT, PICTURE_WIDTH = 375, 500
+# Triton answers a request first and counts it a moment later.
+LOOKS, LOOK_SECONDS = 50, 0.01
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asked:
     """One model of a service; `connect` makes a client, which is entered in its own thread."""
 
     connect: Callable[[], Client]
+    answered: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def model(self) -> tuple[list[str], int]:
         """Return the model with the steps of a pipeline behind it, and its largest batch."""
@@ -32,9 +38,18 @@ class Asked:
             steps = (config.get("ensemble_scheduling") or {}).get("step") or ()
             return [client.model, *(one["model_name"] for one in steps)], client.contract.max_batch
 
-    def totals(self) -> Totals:
+    def totals(self, since: Totals | None = None, answered: int = 0) -> Totals:
+        """Return Triton's statistics, once what it has answered `since` then is counted in them.
+
+        Several servers behind one address never come to this number: they are given half a second.
+        """
         with self.connect() as client:
-            return totals_of(client.ask("get_inference_statistics"))
+            for _ in range(LOOKS):
+                found = totals_of(client.ask("get_inference_statistics"))
+                if since is None or answered_of(since, found, client.model) >= answered:
+                    break
+                time.sleep(LOOK_SECONDS)
+        return found
 
     def opener(self, batch: int) -> Opener:
         """Return what opens a client that sends the same batch again and again."""
@@ -50,6 +65,7 @@ class Asked:
                         repeat()
                     except ClientError:
                         return False
+                    self._count()
                     return True
 
                 yield send
@@ -60,6 +76,11 @@ class Asked:
         """Send one request, so that what is wrong is told in the server's words."""
         with self.connect() as client:
             client.repeat(tensor_of(client.contract, batch))()
+        self._count()
+
+    def _count(self) -> None:
+        with self._lock:
+            self.answered += 1
 
 
 def tensor_of(contract: Any, batch: int) -> Any:

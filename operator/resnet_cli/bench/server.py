@@ -67,18 +67,25 @@ def _keys() -> Iterable[str]:
     yield from (f"{part}.{unit}" for part in PARTS for unit in ("count", "ns"))
 
 
-def split_between(before: Totals, after: Totals, models: Iterable[str]) -> Split | None:
+def answered_of(before: Totals, after: Totals, model: str) -> int:
+    """Return how many requests to a model were answered in between, whoever asked."""
+    return _less(after.get(model) or {}, before.get(model) or {}).get("success.count", 0)
+
+
+def split_between(
+    before: Totals, after: Totals, models: Iterable[str], *, answered: int = 1
+) -> Split | None:
     """Return what happened in between; the first model is asked, the others are its steps.
 
     None when the numbers are not of one server: one that was restarted or another one behind the
-    same address, whose counters are not those from before.
+    same address, whose counters are not those from before, or lack some of the `answered`.
     """
     asked, *steps = models
     spent = {name: _less(after.get(name) or {}, before.get(name) or {}) for name in (asked, *steps)}
     own = spent[asked]
     if (
         not own
-        or own["success.count"] <= 0
+        or own["success.count"] < max(answered, 1)
         or any(n < 0 for one in spent.values() for n in one.values())
     ):
         return None

@@ -97,6 +97,7 @@ def measure(
             f"model {models[0]} takes {largest} at most and not {most}; write --batch {largest}",
             Exit.USAGE,
         )
+    at_first = asked.totals()
     for size in dict.fromkeys(size for size, _ in points):
         asked.once(size)
     started = clock()
@@ -109,9 +110,12 @@ def measure(
             [asked.opener(size)] * concurrency,
             options.bounds,
             clock=clock,
-            begins=lambda before=before: before.append(asked.totals()),  # type: ignore[misc]
+            begins=lambda before=before: before.append(  # type: ignore[misc]
+                asked.totals(at_first, asked.answered)
+            ),
         )
-        split = split_between(before[0], asked.totals(), models)
+        done = len(answers.took)
+        split = split_between(before[0], asked.totals(before[0], done), models, answered=done)
         found.append(row_of(size, concurrency, answers, split))
     return found, len(points) - len(found)
 

@@ -71,6 +71,8 @@ def test_numbers_of_different_servers_are_no_difference() -> None:
     assert split_between(much, little, ["digits"]) is None
     assert split_between(much, much, ["digits"]) is None, "another server had the requests"
     assert split_between(much, of(), ["digits"]) is None
+    assert split_between(little, much, ["digits"], answered=481) is None, "one of 481 elsewhere"
+    assert split_between(little, much, ["digits"], answered=480) is not None
 
 
 def test_grpc_writes_numbers_as_strings_and_leaves_zeros_out() -> None:

@@ -31,6 +31,10 @@ class Serving:
     requests = 0
     asked: ClassVar[list[tuple[int, ...]]] = []
     refuses_after = 10**9
+    # The number of the request that a first look does not find yet, and from where on another
+    # server answers, whose counters nobody sees.
+    late, behind = 0, 0
+    moves_after, elsewhere = 10**9, 0
     model = NAME
     contract = CONTRACT
 
@@ -49,6 +53,8 @@ class Serving:
             if Serving.requests >= Serving.refuses_after:
                 raise resnet_client.ClientError("the server refused the request: busy")
             Serving.requests += 1
+            Serving.behind = int(Serving.requests == Serving.late)
+            Serving.elsewhere += int(Serving.requests > Serving.moves_after)
             Serving.now += 0.002
 
         return send
@@ -56,7 +62,9 @@ class Serving:
     def ask(self, method: str, **_: Any) -> dict[str, Any]:
         if method == "get_model_config":
             return {"name": NAME}
-        count = {"count": Serving.requests, "ns": Serving.requests * 500_000}
+        counted = Serving.requests - Serving.behind - Serving.elsewhere
+        Serving.behind = 0
+        count = {"count": counted, "ns": counted * 500_000}
         names = ("success", "queue", "compute_input", "compute_infer", "compute_output")
         one = {"name": NAME, "inference_count": 4 * Serving.requests}
         one |= {"execution_count": Serving.requests}
@@ -66,7 +74,9 @@ class Serving:
 
 @pytest.fixture(autouse=True)
 def serving(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("now", 0.0), ("requests", 0), ("asked", []), ("refuses_after", 10**9)):
+    values: dict[str, Any] = {"now": 0.0, "requests": 0, "asked": [], "refuses_after": 10**9}
+    values |= {"late": 0, "behind": 0, "moves_after": 10**9, "elsewhere": 0}
+    for name, value in values.items():
         monkeypatch.setattr(Serving, name, value)
     monkeypatch.setattr(resnet_client, "Client", Serving)
 
@@ -107,6 +117,23 @@ def test_what_is_said_of_a_measurement() -> None:
     assert one["server"]["averageBatch"] == 4
     assert found["skipped"] == 0
     assert Serving.asked[0] == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("late", "what"), [(3, "after one of its own, two warm-ups"), (103, "the last that counts")]
+)
+def test_what_triton_counts_a_moment_late_is_waited_for(late: int, what: str) -> None:
+    """It answers first: a warm-up was counted as a part of the measurement."""
+    Serving.late = late
+    (one,) = json.loads(measured(batch="4"))["points"]
+    assert one["server"]["requests"] == one["requests"] == 100, what
+
+
+def test_answers_of_another_server_leave_no_split() -> None:
+    """Half of them at one address, which this server never counts."""
+    Serving.moves_after = 50
+    text = measured(Output.TEXT)
+    assert "several servers answer at this address" in text
 
 
 def test_each_batch_with_each_load() -> None:
