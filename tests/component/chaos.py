@@ -284,7 +284,8 @@ async def settle(walk: Walk) -> None:
     except AssertionError as error:
         story = "\n".join(f"  {number}. {line}" for number, line in enumerate(walk.log, start=1))
         problems = "\n".join(f"  {line}" for line in wrong)
-        raise AssertionError(f"seed {walk.seed}: {error}\n{problems}\nafter\n{story}") from None
+        # What is cut off of a long report is its middle: what is wrong stands at the end.
+        raise AssertionError(f"seed {walk.seed}: {error}, after\n{story}\n{problems}") from None
 
 
 async def faults_of(walk: Walk) -> list[str]:

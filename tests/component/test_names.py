@@ -10,6 +10,7 @@ from tests.component.objects import service
 
 from resnet_operator import names
 from resnet_operator.plan import make
+from resnet_operator.render.serving import runtime_config_map, runtime_digest
 
 if TYPE_CHECKING:
     from tests.component.world import World
@@ -135,6 +136,26 @@ async def test_a_stranger_that_holds_the_name_of_the_store(world: World) -> None
     said = await world.condition(NAME, "Ready", "False", "NameConflict")
     assert f'Service "{names.STORE_NAME}" belongs to Helm' in said["message"]
     assert facts(await world.get("Service", names.STORE_NAME)) == facts(before)
+
+
+async def test_a_forged_runtime_that_cannot_be_changed_is_replaced(world: World) -> None:
+    """Somebody with rights on ConfigMaps made it first, and signed as the operator would."""
+    name = names.runtime_name(runtime_digest())
+    forged = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name},
+        "immutable": True,
+        "data": {"launch.py": "forged"},
+    }
+    where = f"{world.path('ConfigMap')}?fieldManager={names.MANAGER}"
+    await world.api.request("POST", where, forged)
+    await world.start()
+    await world.known_artifact(service(NAME))
+    for one in (NAME, "another"):
+        await world.create(service(one))
+        await world.is_ready(one)
+    assert (await world.get("ConfigMap", name))["data"] == runtime_config_map("x")["data"]
 
 
 async def test_what_an_object_of_the_same_name_left_behind_is_taken_over(world: World) -> None:

@@ -135,7 +135,7 @@ class Executor:
         log.info("is immutable and not as it should be", extra=_about(body))
         meta = Meta.from_body(live)
         await self._delete(Delete.of(body["apiVersion"], body["kind"], meta))
-        return await self._create(body)
+        return await self._made(body)  # who comes here holds what making it is guarded by
 
     async def _apply(self, action: Apply) -> Problem | None:
         body = action.body

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
+from resnet_operator.errors import Conflict, Rejected
 from resnet_operator.execute import Executor
 from resnet_operator.plan.actions import Create
 from resnet_operator.render.serving import runtime_config_map
@@ -102,3 +104,40 @@ def test_a_forged_one_does_not_count() -> None:
     forged = runtime_config_map("a") | {"data": {"launch.py": "forged"}}
     known.config_maps.put(seen(forged, version=1))
     assert make(known, ("a",)).sent == 1
+
+
+class ForgedKube(SlowKube):
+    """Somebody has made an immutable ConfigMap of the name first, as if we had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_forged = True
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self.is_forged:
+            raise Conflict(409, "already exists")
+        return await super().create(body)
+
+    async def list_one(self, *_: str, **__: str) -> list[dict[str, Any]]:
+        ours = [{"manager": names.MANAGER, "operation": "Update"}]
+        meta = {"name": "forged", "namespace": "a", "uid": "1", "resourceVersion": "1"}
+        return [{"metadata": meta | {"managedFields": ours}, "data": {"launch.py": "forged"}}]
+
+    async def apply(self, *_: Any, **__: Any) -> dict[str, Any]:
+        raise Rejected(422, "field is immutable when `immutable` is set")
+
+    async def delete(self, *_: Any, **__: Any) -> None:
+        self.is_forged = False
+
+
+def test_a_forged_one_that_cannot_be_changed_is_replaced() -> None:
+    """Who replaces it holds the namespace's turn already, and waited for itself for ever."""
+    kube = ForgedKube()
+
+    async def run() -> None:
+        executor = Executor(kube=kube, views=views())
+        wanted = Create(body=runtime_config_map("a"))
+        assert await asyncio.wait_for(executor.execute((wanted,)), timeout=60) is None
+
+    asyncio.run(run())
+    assert (kube.is_forged, kube.sent) == (False, 1)
