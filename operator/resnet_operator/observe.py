@@ -15,7 +15,7 @@ from resnet_operator import names
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
 from resnet_operator.observe_canary import observe_canary
-from resnet_operator.observe_pods import neighbours, serving_pods
+from resnet_operator.observe_pods import neighbours, pods_of_jobs, serving_pods
 from resnet_operator.observe_wanted import (
     artifact_of,
     batch_revisions,
@@ -61,9 +61,9 @@ async def observe(
         live = _not_of_others(views.deployments.one(meta.namespace, meta.name), meta.uid)
         return Observed(service=service, deployment=live)
     namespace, key = meta.namespace, resolved.source_key
-    record = views.config_maps.one(namespace, names.record_name(key))
-    jobs = views.jobs.some(("artifact", namespace, key))
-    job_pods = views.pods.some(("artifact", namespace, key))
+    index = ("artifact", namespace, key)
+    job_pods = await pods_of_jobs(index, views.jobs.some(index), views, kube)
+    record, jobs = views.config_maps.one(namespace, names.record_name(key)), views.jobs.some(index)
     labels, labels_problem, labels_wrong = await _labels(service, views, kube)
     live = _not_of_others(views.deployments.one(namespace, meta.name), meta.uid)
     statuses = tuple(statuses_of_users(service, views, key))
@@ -136,7 +136,8 @@ async def _gate(
     namespace, key = service.meta.namespace, resolved.source_key
     index = ("validation", namespace, key)
     jobs = tuple(job for job in views.jobs.some(index) if _is_of(job, validation))
-    pods = tuple(pod for pod in views.pods.some(index) if _is_of(pod, validation))
+    seen = await pods_of_jobs(index, jobs, views, kube)
+    pods = tuple(pod for pod in seen if _is_of(pod, validation))
     result = views.config_maps.one(namespace, names.validation_name(key, validation))
     problem = None
     if not jobs and (result is None or not result.immutable):

@@ -1,7 +1,8 @@
-"""Which pods are the Deployment's own: labels alone make nobody's pod one. Called by `observe`.
+"""Which pods are the Deployment's own, and which the Jobs' are. Called by `observe`.
 
-A pod counts when a ReplicaSet of the Deployment controls it. ReplicaSets are not watched: for a pod
-that says something is wrong, the ReplicaSet is read once, and its UID remembered.
+Labels alone make nobody's pod one. A pod counts when a ReplicaSet of the Deployment controls it.
+ReplicaSets are not watched: for a pod that says something is wrong, the ReplicaSet is read once,
+and its UID remembered.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from resnet_operator.plan.trouble.pod import BEING_MADE
 from resnet_operator.resolve.resolved import Resolved
 from resnet_operator.seen.meta import Meta
 from resnet_operator.seen.pod_facts import Neighbours
-from resnet_operator.seen.workload import Container, Pod
+from resnet_operator.seen.workload import Container, JobObject, Pod
+from resnet_operator.watch.store import IndexKey
+from resnet_operator.watch.stream import is_body
 from resnet_operator.watch.views import Views
 
 # The Deployment controller ends a ReplicaSet's name with the hash, which has no dash.
 HASH = re.compile(r"[a-z0-9]{1,16}")
 MOST = 10_000
+ENDED = {"Succeeded", "Failed"}
+# The label that the Job controller gives its pods.
+JOB_NAME = "job-name"
 Owners = MutableMapping[str, str]
 
 
@@ -43,6 +49,30 @@ async def serving_pods(
         if not is_quiet(pod) and owners.get(controller) != uid:
             await _read(pod, controller, owners, kube)
     return tuple(pod for pod in named if is_quiet(pod) or _is_of(pod, uid, owners))
+
+
+async def pods_of_jobs(
+    index: IndexKey, jobs: Iterable[JobObject], views: Views, kube: Kube
+) -> tuple[Pod, ...]:
+    """Return the pods of some Jobs, and of each Job that has ended its last words if it has any.
+
+    Jobs and pods come by two watches, and that of the pods may be away: what it did not show of an
+    ended Job is asked for, once. Without this a result is taken for lost that is there.
+    """
+    for job in jobs:
+        if not job.finished or job.meta.deleting or job.meta.uid in views.jobs_heard:
+            continue
+        own = [p for p in views.pods.some(index) if p.meta.controller == job.meta.uid]
+        if any(pod.phase in ENDED or not pod.meta.deleting for pod in own):
+            continue  # seen, or still to be seen
+        selector = f"{names.MANAGED_SELECTOR},{JOB_NAME}={job.meta.name}"
+        found = await kube.list_labelled("v1", "Pod", job.meta.namespace, label_selector=selector)
+        for body in filter(is_body, found):
+            views.pods.put(body, is_answer=True)
+        if len(views.jobs_heard) > MOST:
+            views.jobs_heard.clear()
+        views.jobs_heard.add(job.meta.uid)
+    return views.pods.some(index)
 
 
 def is_named_by(pod: Pod, deployment: str) -> bool:

@@ -201,7 +201,12 @@ class Reconciler:
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
-            "metadata": {"name": service.meta.name, "namespace": service.meta.namespace},
+            # Of this very object: another one may have its name by now.
+            "metadata": {
+                "name": service.meta.name,
+                "namespace": service.meta.namespace,
+                "uid": service.meta.uid,
+            },
             "status": status,
         }
         try:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.component.objects import key_of, messages_of, service
+from tests.component.proxy import Fault
+from tests.component.world import until
 
 from resnet_operator import names
 
@@ -56,6 +58,24 @@ async def test_a_failed_conversion(case: Failure, world: World) -> None:
     await world.condition(NAME, "Stalled", "True", case.want)
     assert (await world.get("ResNetService", NAME))["status"]["phase"] == "Failed"
     assert len(await world.ours("Job")) == 1
+
+
+async def test_a_result_that_the_watch_of_pods_did_not_show_is_not_lost(world: World) -> None:
+    """Jobs and pods come by two watches: a conversion was done three times, and given up."""
+    await world.start()
+    silent = world.proxy.inject(Fault(verb="watch", resource="pods", silent=True, times=None))
+    world.proxy.cut_watches()
+    await until(lambda: is_hit(silent), what="the watch of pods to be silent")
+    await world.create(MANIFEST)
+    await world.finish_job(MANIFEST)
+    await world.condition(NAME, "ArtifactReady", "True", "Converted")
+    assert len(await world.ours("Job")) == 1
+    world.proxy.lift(silent)
+    await world.is_ready(NAME)
+
+
+async def is_hit(fault: Fault) -> bool:
+    return fault.hits > 0
 
 
 @pytest.mark.parametrize("origin", ["Converted", "Reused"])

@@ -153,7 +153,7 @@ async def test_a_forged_runtime_that_cannot_be_changed_is_replaced(world: World)
     await world.start()
     await world.known_artifact(service(NAME))
     for one in (NAME, "another"):
-        await world.create(service(one))
+        await world.create(service(one, model=NAME))
         await world.is_ready(one)
     assert (await world.get("ConfigMap", name))["data"] == runtime_config_map("x")["data"]
 

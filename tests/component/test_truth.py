@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.component.lies import a_witness as reading
 from tests.component.objects import service
+from tests.component.proxy import Fault as ProxyFault
 from tests.component.world import World, condition_of, until
 
 from resnet_operator import names
@@ -159,6 +160,27 @@ async def test_an_orphaned_object_that_comes_back_is_ready(world: World) -> None
         assert [owner["uid"] for owner in owners] == [uid]
     after = await world.get("Deployment", NAME)
     assert after["spec"]["template"] == before["spec"]["template"], "nobody is restarted"
+
+
+async def test_a_status_is_of_the_object_that_it_was_made_for(world: World) -> None:
+    """By the time it is written another object has the name, which then told of the old spec."""
+    await world.start()
+    await world.known_artifact(MANIFEST)
+    await world.create(MANIFEST)
+    for replicas in (2, 1):
+        await world.patch("ResNetService", NAME, {"spec": {"serving": {"replicas": replicas}}})
+        await world.is_ready(NAME)
+    held = ProxyFault(verb="patch", resource="resnetservices/status", hold="before")
+    world.proxy.inject(held)
+    await world.patch("ResNetService", NAME, {"spec": {"serving": {"replicas": 3}}})
+    await held.reached.wait()
+    async with reading(world) as reader:
+        await world.delete("ResNetService", NAME)
+        await world.has_not("ResNetService", NAME)
+        await world.create(MANIFEST)
+        world.proxy.lift(held)
+        await world.condition(NAME, "ArtifactReady", "True")
+    assert reader.lies == []
 
 
 async def test_objects_that_are_deleted_and_created_at_once_become_ready(world: World) -> None:

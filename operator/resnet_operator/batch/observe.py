@@ -9,6 +9,7 @@ from resnet_operator.batch.logs import BatchLogs
 from resnet_operator.batch.seen import BatchSeen
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.observe import observe
+from resnet_operator.observe_pods import pods_of_jobs
 from resnet_operator.observe_warnings import warnings_of
 from resnet_operator.seen.batch import BatchObject
 from resnet_operator.watch.views import Views
@@ -24,7 +25,7 @@ async def observe_batch(
         job = None
     if job is not None:
         index = ("batch", meta.namespace, meta.name)
-        found = views.pods.some(index)
+        found = await pods_of_jobs(index, (job,), views, kube)
         pods = tuple(pod for pod in found if pod.meta.controller == job.meta.uid)
         warnings = await warnings_of(kube, (job,), pods, now=now)
         lines = await logs.of(pods) if logs else {}

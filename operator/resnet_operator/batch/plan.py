@@ -126,7 +126,7 @@ def _watch(seen: BatchSeen, job: JobObject, suspend: bool, now: datetime) -> Bat
     """Say how far it is; stop and start it as the spec says."""
     actions: tuple[Action, ...] = ()
     if job.suspended is not suspend:
-        meta = {"name": job.meta.name, "namespace": job.meta.namespace}
+        meta = {"name": job.meta.name, "namespace": job.meta.namespace, "uid": job.meta.uid}
         body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta}
         actions = (Apply(body={**body, "spec": {"suspend": suspend}}),)
     said = SUSPENDED if suspend else waiting_of(seen, job, now=now)

@@ -40,6 +40,7 @@ PLURALS: Mapping[str, str] = {
     "Job": "jobs",
     "NetworkPolicy": "networkpolicies",
     "PersistentVolumeClaim": "persistentvolumeclaims",
+    "Pod": "pods",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "ReplicaSet": "replicasets",
     "ResNetBatch": "resnetbatches",
@@ -102,9 +103,20 @@ class Kube:
         self, api_version: str, kind: str, namespace: str, *, field_selector: str
     ) -> list[dict[str, Any]]:
         """List what fits a field selector: a read that needs no right to `get`."""
+        return await self._list(api_version, kind, namespace, fieldSelector=field_selector)
+
+    async def list_labelled(
+        self, api_version: str, kind: str, namespace: str, *, label_selector: str
+    ) -> list[dict[str, Any]]:
+        """List what fits a label selector, as it is now: the watches may be behind."""
+        return await self._list(api_version, kind, namespace, labelSelector=label_selector)
+
+    async def _list(
+        self, api_version: str, kind: str, namespace: str, **selector: str
+    ) -> list[dict[str, Any]]:
         path = _path({"apiVersion": api_version, "kind": kind}, namespace=namespace)
         _counter("LIST", PLURALS[kind]).inc()
-        found = await self._call("GET", path, {"fieldSelector": field_selector}, body=None)
+        found = await self._call("GET", path, selector, body=None)
         items: list[dict[str, Any]] = found.get("items") or []
         return items
 

@@ -77,6 +77,8 @@ class Views:
         self._making_store: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # What running Jobs say of bytes, by pod, container and its begin; filled by `progress`.
         self.moved: dict[tuple[str, str, str], Moved] = {}
+        # UIDs of ended Jobs whose pods were asked for, as no watch had shown them.
+        self.jobs_heard: set[str] = set()
         # Of ReplicaSets, by UID: the UID of the Deployment that controls each.
         self.replica_sets: dict[str, str] = {}
         # Kinds that the cluster does not have, as the last try to list them has shown.

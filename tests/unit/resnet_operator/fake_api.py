@@ -57,6 +57,9 @@ class FakeApi:
             if live is None:
                 raise Gone(404, "not found")
             seen = body["metadata"].get("resourceVersion")
+            uid = body["metadata"].get("uid")
+            if uid not in {None, live["metadata"]["uid"]}:
+                raise Conflict(409, "the precondition failed")
             if seen not in {None, live["metadata"]["resourceVersion"]}:
                 raise Conflict(409, "the object has been modified")
             return self._put(at, live | {"status": deepcopy(body["status"])}, "status")
@@ -90,6 +93,16 @@ class FakeApi:
         found = self.objects.get((kind, field_selector.removeprefix("metadata.name=")))
         bare = {"apiVersion", "kind"}
         return [{k: v for k, v in deepcopy(found).items() if k not in bare}] if found else []
+
+    async def list_labelled(
+        self, api_version: str, kind: str, namespace: str, *, label_selector: str
+    ) -> list[Body]:
+        wanted = dict(term.split("=") for term in label_selector.split(","))
+        return [
+            deepcopy(body)
+            for (its_kind, _), body in self.objects.items()
+            if its_kind == kind and wanted.items() <= (body["metadata"].get("labels") or {}).items()
+        ]
 
     # What others do.
 

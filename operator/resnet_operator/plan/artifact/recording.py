@@ -70,9 +70,11 @@ def _tried(record: ConfigMapObject | None, done: JobObject) -> tuple[str, ...]:
 
 
 def job_ttl(done: JobObject, seconds: int) -> dict[str, Any]:
+    """Have a Job go; nothing is made where it has gone already, or where another one is."""
+    meta = done.meta
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": done.meta.name, "namespace": done.meta.namespace},
+        "metadata": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
         "spec": {"ttlSecondsAfterFinished": seconds},
     }
