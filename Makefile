@@ -44,7 +44,7 @@ test-kubernetes: test-tools ## chart, cluster, component and the main stories on
 	@$(PY) -m devkit.support
 
 # The faults of docs/chaos.md. Each step is printed as it is made.
-CHAOS = chaos faults leader restart rollouts sight truth two_installations
+CHAOS = chaos conversion faults leader restart rollouts sight truth two_installations
 chaos: venv ## break everything that needs no node, and walk at random: CHAOS_SEEDS=100 CHAOS_STEPS=60
 	@devkit/cluster/install.sh
 	@$(PY) -m pytest -s -v --no-header --show-capture=no $(patsubst %,tests/component/test_%.py,$(CHAOS))

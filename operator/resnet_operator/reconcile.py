@@ -19,7 +19,7 @@ from resnet_operator.api.reasons import Reason
 from resnet_operator.api.status import as_status
 from resnet_operator.cluster.kube import Kube
 from resnet_operator.cluster.pod_metrics import PodMetrics
-from resnet_operator.errors import Gone, Rejected
+from resnet_operator.errors import Conflict, Gone, Rejected
 from resnet_operator.events import event_body
 from resnet_operator.execute import Executor
 from resnet_operator.leadership.holding import Holding
@@ -159,7 +159,10 @@ class Reconciler:
         self, key: Key, observed: Observed, plan: Plan, *, acted: bool, problem: Problem | None
     ) -> float | None:
         """Say how it stands; returns when to look again."""
-        has_said = await self._say(observed.service, plan)
+        try:
+            has_said = await self._say(observed.service, plan)
+        except Conflict:
+            return LOOK_AGAIN_SECONDS
         again = self._next_look(key, plan, acted=acted, problem=problem)
         if again is None and is_ready(plan.status) and not (acted or has_said):
             self._settled[key] = observed
@@ -194,18 +197,26 @@ class Reconciler:
         return min(plan.requeue_after or pause, pause)
 
     async def _say(self, service: ServiceObject, plan: Plan) -> bool:
-        """Write the status, once and whole, if it says anything new; tell whether it did."""
+        """Write the status, once and whole, if it says anything new; tell whether it did.
+
+        It replaces only what was looked at: by the time it is written the object may be another
+        one, of the same name or with another spec. Conflict when it is.
+        """
         status = as_status(plan.status)
         if _same_status(status, service.status):
             return False
+        meta = service.meta
+        known = self.views.services.one(meta.namespace, meta.name)
+        if known is None or (known is not service and known != service):
+            raise Conflict(409, "the object is another one by now")
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
-            # Of this very object: another one may have its name by now.
+            # The uid would not do: the API server does not look at it where a status is written.
             "metadata": {
-                "name": service.meta.name,
-                "namespace": service.meta.namespace,
-                "uid": service.meta.uid,
+                "name": meta.name,
+                "namespace": meta.namespace,
+                "resourceVersion": known.meta.version,
             },
             "status": status,
         }

@@ -40,6 +40,8 @@ class Walk:
     faults: list[Fault] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     is_away: bool = False
+    # Names whose children a user has kept: nobody takes them away where no object comes for them.
+    orphaned: set[str] = field(default_factory=set)
     _made: dict[str, Body] = field(default_factory=dict)
 
     @property
@@ -97,6 +99,8 @@ async def replace(walk: Walk) -> str | None:
     if (name := walk.any_name()) is None:
         return None
     how = walk.rng.choice(("Background", "Orphan"))
+    if how == "Orphan":
+        walk.orphaned.add(name)
     where = walk.world.path("ResNetService", name)
     await walk.world.api.request("DELETE", f"{where}?propagationPolicy={how}")
     await walk.world.has_not("ResNetService", name)
@@ -299,9 +303,11 @@ async def faults_of(walk: Walk) -> list[str]:
     uids = {body["metadata"]["uid"] for body in services.values()}
     for kind in ("Deployment", "Service"):
         for child in await walk.world.ours(kind):
+            name = child["metadata"]["name"]
             owners = {o["uid"] for o in child["metadata"].get("ownerReferences") or ()}
-            if child["metadata"]["name"] != names.STORE_NAME and not owners & uids:
-                wrong.append(f"{kind} {child['metadata']['name']} is of nobody")
+            is_kept = not owners and name in walk.orphaned - services.keys()
+            if name != names.STORE_NAME and not owners & uids and not is_kept:
+                wrong.append(f"{kind} {name} is of nobody")
     return wrong
 
 

@@ -169,7 +169,12 @@ async def test_a_status_is_of_the_object_that_it_was_made_for(world: World) -> N
     await world.create(MANIFEST)
     for replicas in (2, 1):
         await world.patch("ResNetService", NAME, {"spec": {"serving": {"replicas": replicas}}})
-        await world.is_ready(NAME)
+        await world.becomes(
+            "ResNetService",
+            NAME,
+            lambda b: b["status"]["observedGeneration"] == b["metadata"]["generation"],
+            what="the status to be of this spec",
+        )
     held = ProxyFault(verb="patch", resource="resnetservices/status", hold="before")
     world.proxy.inject(held)
     await world.patch("ResNetService", NAME, {"spec": {"serving": {"replicas": 3}}})

@@ -57,9 +57,6 @@ class FakeApi:
             if live is None:
                 raise Gone(404, "not found")
             seen = body["metadata"].get("resourceVersion")
-            uid = body["metadata"].get("uid")
-            if uid not in {None, live["metadata"]["uid"]}:
-                raise Conflict(409, "the precondition failed")
             if seen not in {None, live["metadata"]["resourceVersion"]}:
                 raise Conflict(409, "the object has been modified")
             return self._put(at, live | {"status": deepcopy(body["status"])}, "status")
