@@ -7,13 +7,14 @@ makes a folder named after the hash of its recipe, once, and returns it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
 import sys
 import tempfile
 import zipfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,15 +66,24 @@ for wheel in /usr/share/python-wheels/pip-*.whl; do exec python3 "$wheel/pip" "$
 
 
 @contextmanager
-def _made_once(cache: Path, name: str, what: str) -> Iterator[tuple[Path, Path | None]]:
-    """Yield (folder, work folder); the work folder is None when the folder is there already."""
+def made_once(cache: Path, name: str, what: str) -> Iterator[tuple[Path, Path | None]]:
+    """Yield (folder, work folder); the work folder is None when the folder is there already.
+
+    Whoever comes while another one makes it waits, and finds it there.
+    """
     folder = cache / "materials" / name
-    if folder.is_dir():
-        yield folder, None
-        return
-    say(f"  {what} ...")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+    with ExitStack() as held:
+        if not folder.is_dir():
+            lock = held.enter_context((folder.parent / f".{name}.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            held.close()
+            yield folder, None
+            return
+        say(f"  {what} ...")
+        parent = folder.parent
+        work = held.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=".new-"))
         made = Path(work) / "made"
         made.mkdir()
         yield folder, made
@@ -101,7 +111,7 @@ def _torch_name() -> str:
 def rootfs(cache: Path) -> Path:
     """rootfs.tar of the base image, pip's wrapper, and the .deb files of nginx beside them."""
     mirror = os.environ.get("DEBIAN_MIRROR", "")
-    with _made_once(cache, _rootfs_name(), "a Debian root with mmdebstrap") as (out, new):
+    with made_once(cache, _rootfs_name(), "a Debian root with mmdebstrap") as (out, new):
         if new:
             exclude = [f"--dpkgopt=path-exclude={path}" for path in UNWANTED]
             include = [f"--dpkgopt=path-include={path}" for path in WANTED]
@@ -129,7 +139,7 @@ def rootfs(cache: Path) -> Path:
 def nginx(cache: Path) -> Path:
     """nginx/: the program and the table of media types, unpacked from Debian's packages."""
     base = rootfs(cache)
-    with _made_once(cache, _nginx_name(), "nginx from Debian's packages") as (out, new):
+    with made_once(cache, _nginx_name(), "nginx from Debian's packages") as (out, new):
         if new:
             for package in sorted(base.glob("nginx*.deb")):
                 run("dpkg-deb", "--extract", package, new / "deb")
@@ -142,7 +152,7 @@ def nginx(cache: Path) -> Path:
 
 def triton(cache: Path) -> Path:
     """tritonserver/{bin,lib,backends/python,caches} out of the wheel, with one stub."""
-    with _made_once(cache, _triton_name(), "Triton from the nvidia-pytriton wheel") as (out, new):
+    with made_once(cache, _triton_name(), "Triton from the nvidia-pytriton wheel") as (out, new):
         if new:
             pip_download(HERE / "triton.lock", new / "wheel")
             (wheel,) = (new / "wheel").glob("*.whl")
@@ -173,7 +183,7 @@ def torch(cache: Path) -> Path:
     mirror = os.environ.get("DEBIAN_MIRROR", "")
     base = rootfs(cache)
     what = "PyTorch from Debian's packages (250 MB)"
-    with _made_once(cache, _torch_name(), what) as (out, new):
+    with made_once(cache, _torch_name(), what) as (out, new):
         if new:
             root = new / "root"
             run(
