@@ -192,7 +192,8 @@ def finals(asked: Asked, server: TritonBench, book: Book, rounds: int) -> None:
     chosen += [(f"grid, place {place + 1}", entry) for place, entry in enumerate(best[:3])]
     chosen.append(("declared", {"settings": DECLARED.to_json(), "concurrency": None}))
     for number in range(len(book.of("final")) // len(chosen), rounds):
-        for name, entry in chosen if number % 2 else reversed(chosen):
+        # Whoever comes first in a round finds another machine than who comes last.
+        for name, entry in random.Random(number).sample(chosen, len(chosen)):
             server.use(settings_of(entry["settings"]))
             run = most_within(asked, server, entry["concurrency"])
             book.add("final", name=name, round=number, settings=entry["settings"],
@@ -254,9 +255,12 @@ def of_finals(finals: list[dict[str, Any]]) -> list[str]:
     )
     lines = []
     searches = [name for name in of if name.startswith("search")]
-    middle = [statistics.median(speeds(name).values()) for name in searches]
-    if len(middle) > 1:
-        lines.append(f"choices of {len(middle)} searches apart by {apart(middle):.1%}")
+    if len(searches) > 1:
+        paired = shares_in_rounds({name: speeds(name) for name in searches})
+        lines.append(
+            f"choices of {len(searches)} searches apart by {apart(paired.values()):.1%}, measured "
+            f"against each other in the same {len(of[searches[0]])} rounds"
+        )
     for name, rounds in of.items():
         found = speeds(name)
         speed = statistics.median(found.values())
@@ -271,6 +275,16 @@ def of_finals(finals: list[dict[str, Any]]) -> list[str]:
             f"rounds apart by {apart(found.values()):.0%}{share}: {settings}"
         )
     return lines
+
+
+def shares_in_rounds(speeds: dict[str, dict[int, float]]) -> dict[str, float]:
+    """Return of each the median share of a round's mean: the machine was the same for all of it."""
+    rounds = set.intersection(*(set(one) for one in speeds.values()))
+    means = {at: statistics.mean(one[at] for one in speeds.values()) for at in rounds}
+    return {
+        name: statistics.median(one[at] / means[at] for at in rounds)
+        for name, one in speeds.items()
+    }
 
 
 def apart(speeds: Collection[float]) -> float:
@@ -288,6 +302,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=LOAD_SECONDS, help="of a short load")
     parser.add_argument("--searches", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=FINALS, help="of the finals")
+    parser.add_argument("--no-grid", action="store_true", help="compare the searches alone")
     parser.add_argument("--most", type=int, default=MOST_IN_FLIGHT, help="requests in flight")
     options = parser.parse_args()
     book = Book(options.folder)
@@ -298,7 +313,7 @@ def main() -> None:
     with bench(options.folder / f"run-{time.time_ns()}", options.seconds) as server:
         if not book.of("search"):
             search(asked, server, book)
-        if grid(asked, server, book, until=until):
+        if options.no_grid or grid(asked, server, book, until=until):
             while len(book.of("search")) < options.searches:
                 search(asked, server, book)
             finals(asked, server, book, options.rounds)
