@@ -214,8 +214,14 @@ async def live_a_whole_life(world: World, rendered: Rendered) -> None:
     await world.create(MANIFEST)
     job = await world.job(MANIFEST)
     # A pod that its node has and does not start: its events are read.
-    await world.pod_states(await world.pod_of_job(job), "Pending", {})
-    await until(lambda: has_read(world, "events"), what="the events of the Job's pod to be read")
+    pod = await world.pod_of_job(job)
+
+    async def is_asked_about() -> bool:
+        # The scheduler, which has no node, may say the contrary a moment later.
+        await world.pod_states(pod, "Pending", {})
+        return await has_read(world, "events")
+
+    await until(is_asked_about, what="the events of the Job's pod to be read")
     await world.pod_states(await world.pod_of_job(job), "Pending", {"fetch": {"running": {}}})
     await until(lambda: has_read(world, "pods/log"), what="the log of its download to be read")
     await world.finish_job(MANIFEST)

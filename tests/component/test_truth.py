@@ -184,7 +184,12 @@ async def test_a_status_is_of_the_object_that_it_was_made_for(world: World) -> N
         await world.has_not("ResNetService", NAME)
         await world.create(MANIFEST)
         world.proxy.lift(held)
-        await world.condition(NAME, "ArtifactReady", "True")
+        await world.becomes(
+            "ResNetService",
+            NAME,
+            lambda b: b["status"]["observedGeneration"] == b["metadata"]["generation"],
+            what="the new object to be told of its own spec",
+        )
     assert reader.lies == []
 
 

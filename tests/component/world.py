@@ -334,9 +334,11 @@ class World:
         That is for operators in processes of their own, which see nothing but the cluster.
         """
         elder, said = elder_of(manifest), vouching_status(manifest, self.namespace)
+        # An operator that runs makes the record that it does not find.
+        record = await self.create(record_of(manifest, self.namespace))
         await self.create(elder)
         await self.patch(KIND, elder["metadata"]["name"], {"status": said}, status=True)
-        return await self.create(record_of(manifest, self.namespace))
+        return record
 
     # The kubelet.
 

@@ -73,13 +73,16 @@ async def prepare(api: Api, namespace: str, size: int) -> None:
 async def put_vouched(
     api: Api, namespace: str, user: dict[str, Any], manifest: dict[str, Any]
 ) -> None:
-    """Make an object that uses an artifact, what its status says of it, and the record."""
+    """Make the record of an artifact, an object that uses it, and what its status says of it.
+
+    In this order: an operator that runs makes the record that it does not find.
+    """
+    await api.request("POST", path("ConfigMap", namespace), record_of(manifest, namespace))
     await api.request("POST", path("ResNetService", namespace), user)
     where = path("ResNetService", namespace, user["metadata"]["name"])
     said = {"status": vouching_status(manifest, namespace)}
     merge = {"content_type": "application/merge-patch+json"}
     await api.request("PATCH", f"{where}/status", said, **merge)
-    await api.request("POST", path("ConfigMap", namespace), record_of(manifest, namespace))
 
 
 async def warm_up(api: Api, namespace: str) -> None:
