@@ -31,4 +31,5 @@ async def test_a_walk_ends_in_the_right_world(seed: int, world: World) -> None:
         await settle(walk)
         await walk.operator.at_peace(world.proxy)
     assert witness.read, "nothing was seen"
+    assert witness.read >= 2 * len(walk.wanted), "each was created and told of"
     assert witness.lies == [], f"seed {seed}"

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.component.client import ApiError
 from tests.component.objects import key_of, messages_of, service
 from tests.component.proxy import Fault
 from tests.component.world import until
 
 from resnet_operator import names
+from resnet_operator.plan.artifact.recording import job_ttl
+from resnet_operator.seen.workload import JobObject
 
 if TYPE_CHECKING:
     from tests.component.world import World
@@ -72,6 +75,20 @@ async def test_a_result_that_the_watch_of_pods_did_not_show_is_not_lost(world: W
     assert len(await world.ours("Job")) == 1
     world.proxy.lift(silent)
     await world.is_ready(NAME)
+
+
+async def test_last_words_to_a_job_that_is_gone_make_none(world: World) -> None:
+    """They are applied: without the uid they would be a Job without pods, refused as such."""
+    await world.start()
+    await world.create(MANIFEST)
+    job = await world.job(MANIFEST)
+    name = job["metadata"]["name"]
+    words = job_ttl(JobObject.from_body(job), 600)
+    words["metadata"]["name"] = f"{name}0"
+    with pytest.raises(ApiError) as refused:
+        await world.apply(words, manager=names.MANAGER)
+    assert refused.value.status == 409, refused.value.message
+    assert [one["metadata"]["name"] for one in await world.ours("Job")] == [name]
 
 
 async def is_hit(fault: Fault) -> bool:
